@@ -1,0 +1,81 @@
+/* encoder/encoder.h — text to unit vectors, by a transformer read from a
+ * Hugging Face directory. Sees neither index nor linkage: it trades in
+ * float [n, dim] and a fingerprint. */
+#ifndef LINKD_ENCODER_H
+#define LINKD_ENCODER_H
+
+#include "base/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct linkd_encoder linkd_encoder;
+
+/* What was read from the model directory. Strings live as long as the encoder.
+ */
+typedef struct linkd_encoder_info {
+    const char *architecture; /* "bert" */
+    const char *tokenizer;    /* "wordpiece" */
+    const char *pooling;      /* "mean" or "cls" */
+    const char *isa;          /* "scalar", "avx2" or "avx512" */
+    const char *precision;    /* "f32" */
+    /* 32 hex digits over weights, tokenizer, pooling, limit and precision
+     * class: vectors are comparable exactly when these are equal */
+    const char *fingerprint;
+    size_t dim;
+    size_t n_layers;
+    size_t n_parameters;
+    size_t max_tokens; /* [CLS] and [SEP] included; longer texts are cut */
+} linkd_encoder_info;
+
+/* Counts of one or more encode calls; a call adds to what is there. */
+typedef struct linkd_encode_stats {
+    uint64_t n_texts;
+    uint64_t n_tokens;
+    uint64_t n_truncated; /* texts that were cut at max_tokens */
+    double tokenize_seconds; /* summed over workers */
+} linkd_encode_stats;
+
+/* Finds a model by name or path: a directory is taken as it is, a bare name is
+ * looked up in $LINKD_MODELS, else $XDG_DATA_HOME/linkd/models, else
+ * ~/.local/share/linkd/models. `ret_path` receives the directory.
+ * LINKD_E_ARG: there is none, and the message says where it was looked for. */
+LINKD_MUST_CHECK int linkd_encoder_find(const char *name, lk_buf *ret_path,
+                                        linkd_error *err);
+
+/* The model store's own directory, which need not exist. */
+LINKD_MUST_CHECK int linkd_encoder_store_path(lk_buf *ret_path,
+                                              linkd_error *err);
+
+/* Reads config.json, model.safetensors, tokenizer.json or vocab.txt,
+ * modules.json, 1_Pooling/config.json and sentence_bert_config.json, all of
+ * them as hostile input. The kernels are the best that the processor has, or
+ * the ones that LINKD_ISA (scalar, avx2, avx512) names.
+ * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: it is damaged, or of a kind
+ * that is not supported; the message names the file and the reason.
+ * LINKD_E_ARG: LINKD_ISA is unknown or not what this processor has. */
+LINKD_MUST_CHECK int linkd_encoder_open(const char *dir,
+                                        linkd_encoder **ret_encoder,
+                                        linkd_error *err);
+void linkd_encoder_close(linkd_encoder *encoder);
+
+const linkd_encoder_info *linkd_encoder_describe(const linkd_encoder *encoder);
+
+/* Encodes `n` UTF-8 texts.
+ *   ret_vectors [n, dim] row-major, every row of length 1
+ *   stats       may be NULL
+ * A row depends on its text alone, bit for bit: not on the other texts, their
+ * order, the number of workers or the ISA tier. Uses every worker of `pool`;
+ * one call at a time per encoder. LINKD_E_NOMEM is its only failure: invalid
+ * UTF-8 is decoded with U+FFFD in place of each bad byte. */
+LINKD_MUST_CHECK int linkd_encoder_encode(linkd_encoder *encoder, lk_pool *pool,
+                                          const linkd_str *texts, size_t n,
+                                          float *ret_vectors,
+                                          linkd_encode_stats *stats,
+                                          linkd_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

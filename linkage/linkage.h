@@ -1,0 +1,238 @@
+/* linkage/linkage.h — tables to decisions: reads records, turns them into text
+ * and vectors, finds candidates, assigns pairs, clusters them into entities and
+ * measures the result against a truth. The only folder that composes encoder
+ * and index. */
+#ifndef LINKD_LINKAGE_H
+#define LINKD_LINKAGE_H
+
+#include <stdbool.h>
+
+#include "base/base.h"
+#include "encoder/encoder.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- reading tables ----------------------------------------------------- */
+
+typedef enum linkd_format {
+    LINKD_FORMAT_AUTO, /* by the name's ending: .csv .tsv .jsonl .ndjson;
+                          without one of these, CSV */
+    LINKD_FORMAT_CSV,  /* RFC 4180 with a header line, UTF-8, BOM allowed */
+    LINKD_FORMAT_TSV,
+    LINKD_FORMAT_JSONL, /* one object a line */
+} linkd_format;
+
+/* Limits on what a file may make us keep. */
+#define LINKD_FIELD_MAX_BYTES ((size_t)16 << 20)
+#define LINKD_COLUMNS_MAX     ((size_t)1 << 21)
+
+typedef enum linkd_cell_kind {
+    LINKD_CELL_TEXT,
+    LINKD_CELL_MISSING, /* the record has no such field, or it is null */
+    LINKD_CELL_LITERAL, /* a JSON number, true, false, array or object */
+} linkd_cell_kind;
+
+typedef struct linkd_cell {
+    const char *bytes; /* valid UTF-8 without NUL */
+    uint32_t len;
+    uint32_t kind; /* linkd_cell_kind */
+} linkd_cell;
+
+/* One record as it comes from the file. Borrowed from the reader until the
+ * next read. A JSONL record has the columns that were seen up to its line. */
+typedef struct linkd_record {
+    const linkd_cell *cells;
+    size_t n_cells;
+    uint64_t row;  /* 1 for the first record */
+    uint64_t line; /* 1 for the first line of the file */
+} linkd_record;
+
+/* Reads a file record by record in memory that does not grow with it. */
+typedef struct linkd_reader linkd_reader;
+
+/* `path` "-" is standard input. An empty file, or one with no record after its
+ * header, is LINKD_E_DATA (the latter at the first read). */
+LINKD_MUST_CHECK int linkd_reader_open(const char *path, linkd_format format,
+                                       linkd_reader **ret_reader,
+                                       linkd_error *err);
+void linkd_reader_close(linkd_reader *reader);
+
+/* Reads the next record. At the end *ret_more is false. LINKD_E_DATA: ragged
+ * row, unterminated quote, invalid UTF-8, NUL byte, field over the limit, bad
+ * JSON; the message names file, row, line and column. */
+LINKD_MUST_CHECK int linkd_reader_next(linkd_reader *reader,
+                                       linkd_record *ret_record, bool *ret_more,
+                                       linkd_error *err);
+
+const char *linkd_reader_path(const linkd_reader *reader);
+size_t linkd_reader_n_columns(const linkd_reader *reader);
+linkd_str linkd_reader_column(const linkd_reader *reader, size_t column);
+/* Bytes read so far, and the file's size (0 for a pipe). */
+uint64_t linkd_reader_bytes_done(const linkd_reader *reader);
+uint64_t linkd_reader_bytes_total(const linkd_reader *reader);
+
+/* A whole table in memory. */
+typedef struct linkd_table linkd_table;
+
+#define LINKD_COLUMN_NONE SIZE_MAX
+
+/* Reads all of `path`. `id_column` names the column of the ids; NULL takes the
+ * first column when its values are unique and not empty, else row numbers
+ * (then linkd_table_id_column is LINKD_COLUMN_NONE). LINKD_E_ARG: there is no
+ * such column. LINKD_E_DATA: a named id is empty or repeated, and all that
+ * linkd_reader_next says. Reports the step "read" in bytes. */
+LINKD_MUST_CHECK int linkd_table_read(const char *path, linkd_format format,
+                                      const char *id_column,
+                                      const linkd_progress *progress,
+                                      linkd_table **ret_table,
+                                      linkd_error *err);
+void linkd_table_free(linkd_table *table);
+
+const char *linkd_table_path(const linkd_table *table);
+size_t linkd_table_n_rows(const linkd_table *table);
+size_t linkd_table_n_columns(const linkd_table *table);
+linkd_str linkd_table_column(const linkd_table *table, size_t column);
+/* The column's position, or LINKD_COLUMN_NONE. */
+size_t linkd_table_find_column(const linkd_table *table, linkd_str name);
+linkd_cell linkd_table_cell(const linkd_table *table, size_t row,
+                            size_t column);
+size_t linkd_table_id_column(const linkd_table *table);
+linkd_str linkd_table_id(const linkd_table *table, size_t row);
+
+/* ---- which columns take part, and how a record becomes text ------------- */
+
+/* One column of each side that are compared with each other; a column that has
+ * no counterpart stands alone, the other side being LINKD_COLUMN_NONE. */
+typedef struct linkd_column_pair {
+    size_t left;
+    size_t right;
+    float similarity; /* of their contents, 1 for equal names */
+} linkd_column_pair;
+
+/* Pairs every column but the ids: equal names first (ASCII case ignored), then
+ * by the likeness of their contents. `ret_pairs` is freed with free(). */
+LINKD_MUST_CHECK int linkd_columns_pair(const linkd_table *left,
+                                        const linkd_table *right,
+                                        linkd_column_pair **ret_pairs,
+                                        size_t *ret_n_pairs, linkd_error *err);
+
+/* The text that the encoder sees: the cells of `columns` in that order, without
+ * the empty ones. Appends to `ret_text`; an empty record appends nothing. */
+LINKD_MUST_CHECK int linkd_record_text(const linkd_cell *cells, size_t n_cells,
+                                       const size_t *columns, size_t n_columns,
+                                       lk_buf *ret_text, linkd_error *err);
+
+/* ---- linking two tables ------------------------------------------------- */
+
+typedef enum linkd_assign {
+    LINKD_ASSIGN_RECIPROCAL,   /* each is the other's best */
+    LINKD_ASSIGN_ONE_TO_ONE,   /* exact: greatest sum of score - threshold */
+    LINKD_ASSIGN_ONE_TO_MANY,  /* every right row to its best left row */
+    LINKD_ASSIGN_MANY_TO_ONE,  /* every left row to its best right row */
+    LINKD_ASSIGN_MANY_TO_MANY, /* every candidate pair */
+} linkd_assign;
+
+typedef struct linkd_pair {
+    size_t left;  /* row of the left table; in dedup the lower row */
+    size_t right; /* row of the right table; in dedup the higher row */
+    float score;  /* cosine */
+} linkd_pair;
+
+typedef struct linkd_link_options {
+    const linkd_column_pair *columns;
+    size_t n_columns;
+    size_t left_block; /* column, or LINKD_COLUMN_NONE: only rows with equal, */
+    size_t right_block; /* non-empty values there are compared */
+    size_t k;          /* neighbours per row and direction */
+    float threshold;   /* a pair needs score >= threshold */
+    linkd_assign assign;
+} linkd_link_options;
+
+typedef struct linkd_link_result {
+    linkd_pair *pairs; /* by left row, then score descending, then right row */
+    size_t n_pairs;
+    size_t n_candidates; /* distinct pairs that were scored */
+    size_t n_left_empty; /* rows without any text: never compared */
+    size_t n_right_empty;
+    linkd_encode_stats encode;
+    double encode_seconds;
+    double search_seconds;
+    double assign_seconds;
+} linkd_link_result;
+
+/* Reports the steps "encode" (rows of both sides), "search" and "assign". */
+LINKD_MUST_CHECK int
+linkd_link(const linkd_table *left, const linkd_table *right,
+           linkd_encoder *encoder, lk_pool *pool,
+           const linkd_link_options *options, const linkd_progress *progress,
+           linkd_link_result *ret_result, linkd_error *err);
+void linkd_link_result_clear(linkd_link_result *result);
+
+/* ---- finding the entities of one table ---------------------------------- */
+
+typedef enum linkd_cluster {
+    LINKD_CLUSTER_COMPONENTS, /* whatever a chain of pairs connects */
+    LINKD_CLUSTER_COMPLETE,   /* every two rows of an entity are a pair */
+} linkd_cluster;
+
+typedef struct linkd_dedup_options {
+    const size_t *columns;
+    size_t n_columns;
+    size_t block; /* column, or LINKD_COLUMN_NONE */
+    size_t k;
+    float threshold;
+    linkd_cluster cluster;
+} linkd_dedup_options;
+
+typedef struct linkd_dedup_result {
+    size_t *entities; /* [n_rows]: numbered from 0 in order of first row */
+    size_t n_entities;
+    linkd_pair *pairs; /* accepted pairs inside entities, by left, then right */
+    size_t n_pairs;
+    size_t n_candidates;
+    size_t n_empty;
+    linkd_encode_stats encode;
+    double encode_seconds;
+    double search_seconds;
+    double cluster_seconds;
+} linkd_dedup_result;
+
+LINKD_MUST_CHECK int linkd_dedup(const linkd_table *table,
+                                 linkd_encoder *encoder, lk_pool *pool,
+                                 const linkd_dedup_options *options,
+                                 const linkd_progress *progress,
+                                 linkd_dedup_result *ret_result,
+                                 linkd_error *err);
+void linkd_dedup_result_clear(linkd_dedup_result *result);
+
+/* ---- measuring against a truth ------------------------------------------ */
+
+typedef struct linkd_pair_quality {
+    uint64_t n_result, n_truth, n_common;
+    double precision, recall, f1; /* 0 where the divisor is 0 */
+} linkd_pair_quality;
+
+typedef struct linkd_evaluation {
+    linkd_pair_quality pairs;
+    bool has_clusters; /* the result names entities */
+    /* B-cubed: Bagga and Baldwin 1998, per row, then averaged over rows */
+    double b3_precision, b3_recall, b3_f1;
+    size_t n_rows, n_entities_result, n_entities_truth;
+} linkd_evaluation;
+
+/* `result` is pairs (columns left_id, right_id) or entities (the id column and
+ * entity_id); `truth` likewise. Pairs are compared as pairs; entities are
+ * compared as pairs and as clusters over the rows of the result, a truth of
+ * pairs being closed transitively first. LINKD_E_DATA: a file has neither
+ * form, or a row of the truth is missing from a result of entities. */
+LINKD_MUST_CHECK int linkd_evaluate(const linkd_table *result,
+                                    const linkd_table *truth,
+                                    linkd_evaluation *ret_evaluation,
+                                    linkd_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -48,7 +48,7 @@ int lk_fail_nomem(linkd_error *err);
 
 /* A bug, not an error: prints file and line and aborts, in release too. */
 #define LK_ASSERT(condition)                                                   \
-    ((condition) ? (void)0 : lk_assert_failed(#condition, __FILE__, __LINE__))
+ ((condition) ? (void)0 : lk_assert_failed(#condition, __FILE__, __LINE__))
 LK_NORETURN void lk_assert_failed(const char *condition, const char *file,
                                   int line);
 

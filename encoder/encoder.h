@@ -33,7 +33,7 @@ typedef struct linkd_encoder_info {
 typedef struct linkd_encode_stats {
     uint64_t n_texts;
     uint64_t n_tokens;
-    uint64_t n_truncated; /* texts that were cut at max_tokens */
+    uint64_t n_truncated;    /* texts that were cut at max_tokens */
     double tokenize_seconds; /* summed over workers */
 } linkd_encode_stats;
 

@@ -145,8 +145,8 @@ typedef struct linkd_link_options {
     size_t n_columns;
     size_t left_block; /* column, or LINKD_COLUMN_NONE: only rows with equal, */
     size_t right_block; /* non-empty values there are compared */
-    size_t k;          /* neighbours per row and direction */
-    float threshold;   /* a pair needs score >= threshold */
+    size_t k;           /* neighbours per row and direction */
+    float threshold;    /* a pair needs score >= threshold */
     linkd_assign assign;
 } linkd_link_options;
 
@@ -199,12 +199,10 @@ typedef struct linkd_dedup_result {
     double cluster_seconds;
 } linkd_dedup_result;
 
-LINKD_MUST_CHECK int linkd_dedup(const linkd_table *table,
-                                 linkd_encoder *encoder, lk_pool *pool,
-                                 const linkd_dedup_options *options,
-                                 const linkd_progress *progress,
-                                 linkd_dedup_result *ret_result,
-                                 linkd_error *err);
+LINKD_MUST_CHECK int
+linkd_dedup(const linkd_table *table, linkd_encoder *encoder, lk_pool *pool,
+            const linkd_dedup_options *options, const linkd_progress *progress,
+            linkd_dedup_result *ret_result, linkd_error *err);
 void linkd_dedup_result_clear(linkd_dedup_result *result);
 
 /* ---- measuring against a truth ------------------------------------------ */

@@ -1,0 +1,319 @@
+/* index/faiss.c — nearest neighbours by inner product, exactly.
+ *
+ * FAISS compares a block of queries with all vectors by one matrix product,
+ * which is as fast as the machine goes, but the low bits of its scores depend
+ * on how many queries were asked at once and on the BLAS kernel that the
+ * processor gets. A threshold and a tie then fall differently from run to run.
+ * So FAISS only proposes:
+ *
+ *   queries ─► FAISS: k + SLACK best ─► linkd_index_score of each ─► sort ─► k
+ *                                              │
+ *            a vector left out could still win ▼
+ *                                     scan of every vector
+ *
+ * Invariant: the hits of a query are the k first of all vectors in the order
+ * (linkd_index_score descending, id ascending). They depend on the query and
+ * the vectors alone, bit for bit. Proof of the short way: a computed inner
+ * product of dim terms, summed in any order, is within dim * 2^-24 * |q| * |v|
+ * of the true one (Higham, Accuracy and Stability of Numerical Algorithms,
+ * §3.1). A vector that FAISS left out scored no better there than the last one
+ * that it proposed, so here it scores at most `margin` = two such errors more.
+ * If that is below the k-th score, it cannot belong to the hits. If it is not,
+ * as among many equal vectors, the query is scanned.
+ *
+ * This is the one file that sees FAISS: its C header puts a bare `OK` and
+ * `idx_t` into the global name space. It does not store, remove or filter. */
+#include "index/index.h"
+
+#include <cblas.h>
+#include <faiss/c_api/IndexFlat_c.h>
+#include <faiss/c_api/Index_c.h>
+#include <faiss/c_api/error_c.h>
+#include <float.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* From <omp.h>, which clang looks for in a package of its own although FAISS
+ * is linked with gcc's runtime. */
+extern void omp_set_num_threads(int n);
+
+/* A guess: more than k candidates make the scan rare, each costs one score. */
+#define SLACK ((size_t)16)
+/* Queries per FAISS call: enough for its matrix product (it wants 20), few
+ * enough that its scratch stays in the cache. */
+#define QUERIES_PER_CALL ((size_t)256)
+/* Bounds the answers of one call, 12 bytes each, when k is huge. */
+#define ANSWERS_PER_CALL ((size_t)1 << 20)
+/* Partial sums of a score: one AVX-512 or four SSE registers. */
+#define LANES ((size_t)16)
+
+struct linkd_index {
+    FaissIndexFlat *flat;
+    size_t dim;
+    size_t n;
+    double max_norm; /* of the vectors */
+};
+
+/* What one call of linkd_index_search works with. */
+typedef struct search {
+    const linkd_index *index;
+    const float *vectors; /* [n, dim], inside FAISS */
+    size_t k;
+    size_t n_asked;    /* answers per query that FAISS is asked for */
+    float *scores;     /* [queries per call, n_asked] */
+    idx_t *labels;     /* [queries per call, n_asked] */
+    linkd_hit *ranked; /* [n_asked] */
+    linkd_hit *all;    /* [n], allocated by the first scan */
+} search;
+
+float linkd_index_score(const float *a, const float *b, size_t dim)
+{
+    float lanes[LANES] = {0};
+    size_t whole = dim - dim % LANES;
+
+    for (size_t i = 0; i < whole; i += LANES)
+        for (size_t j = 0; j < LANES; j++)
+            lanes[j] += a[i + j] * b[i + j];
+    for (size_t i = whole; i < dim; i++)
+        lanes[i - whole] += a[i] * b[i];
+    for (size_t width = LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++)
+            lanes[j] += lanes[j + width];
+    return lanes[0];
+}
+
+/* The length of a vector; infinite or NaN exactly when a number in it is. */
+static double vector_norm(const float *vector, size_t dim)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < dim; i++)
+        sum += (double)vector[i] * (double)vector[i];
+    return sqrt(sum);
+}
+
+/* The first row that is not finite, or `n`. */
+static size_t bad_row_find(const float *rows, size_t n, size_t dim)
+{
+    size_t i = 0;
+
+    while (i < n && isfinite(vector_norm(rows + i * dim, dim)))
+        i++;
+    return i;
+}
+
+/* Sizes and numbers are checked before FAISS sees them, so what it can still
+ * throw is std::bad_alloc. Its text belongs to the calling thread and is
+ * overwritten by the next call. */
+static int faiss_fail(linkd_error *err, const char *what)
+{
+    return lk_fail(err, LINKD_E_NOMEM, "could not %s: %s", what,
+                   faiss_get_last_error());
+}
+
+/* Parallelism is ours, over blocks of queries. OpenBLAS keeps its setting for
+ * the process, OpenMP keeps one per thread. */
+static void blas_make_serial(void)
+{
+    openblas_set_num_threads(1);
+}
+
+int linkd_index_new(size_t dim, linkd_index **ret_index, linkd_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    linkd_index *index = NULL;
+
+    if (dim == 0 || dim > INT32_MAX)
+        return lk_fail(err, LINKD_E_ARG,
+                       "vectors of length %zu cannot be "
+                       "searched",
+                       dim);
+    (void)pthread_once(&once, blas_make_serial);
+    index = calloc(1, sizeof(*index));
+    if (index == NULL)
+        return lk_fail_nomem(err);
+    index->dim = dim;
+    if (faiss_IndexFlat_new_with(&index->flat, (idx_t)dim,
+                                 METRIC_INNER_PRODUCT) != OK) {
+        free(index);
+        return faiss_fail(err, "create an index");
+    }
+    *ret_index = index;
+    return LINKD_OK;
+}
+
+void linkd_index_free(linkd_index *index)
+{
+    if (index == NULL)
+        return;
+    faiss_IndexFlat_free(index->flat);
+    free(index);
+}
+
+int linkd_index_add(linkd_index *index, const float *vectors, size_t n,
+                    linkd_error *err)
+{
+    size_t bad = bad_row_find(vectors, n, index->dim);
+
+    if (bad < n)
+        return lk_fail(err, LINKD_E_ARG, "vector %zu is not finite", bad);
+    if (n == 0)
+        return LINKD_OK;
+    if (faiss_Index_add(index->flat, (idx_t)n, vectors) != OK)
+        return faiss_fail(err, "add vectors to the index");
+    for (size_t i = 0; i < n; i++)
+        index->max_norm = fmax(
+            index->max_norm, vector_norm(vectors + i * index->dim, index->dim));
+    index->n += n;
+    return LINKD_OK;
+}
+
+/* ---- search -------------------------------------------------------------- */
+
+static int hit_compare(const void *a, const void *b)
+{
+    const linkd_hit *x = a;
+    const linkd_hit *y = b;
+
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Writes the first `k` of `hits`, and fills up with LINKD_ID_NONE. */
+static void hits_write(const linkd_hit *hits, size_t n, size_t k,
+                       linkd_hit *ret_hits)
+{
+    size_t n_kept = n < k ? n : k;
+
+    if (n_kept > 0)
+        memcpy(ret_hits, hits, n_kept * sizeof(*hits));
+    for (size_t i = n_kept; i < k; i++)
+        ret_hits[i] = (linkd_hit){.id = LINKD_ID_NONE};
+}
+
+static linkd_hit hit_score(const search *s, const float *query, size_t id)
+{
+    size_t dim = s->index->dim;
+
+    return (linkd_hit){
+        .id = id,
+        .score = linkd_index_score(query, s->vectors + id * dim, dim)};
+}
+
+/* Ranks what FAISS proposed for one query. False: its answers do not prove
+ * that no other vector belongs to the first k, and nothing is written. */
+static bool proposal_rank(search *s, const float *query, const float *scores,
+                          const idx_t *labels, linkd_hit *ret_hits)
+{
+    const linkd_index *index = s->index;
+    double margin = (double)index->dim * (double)FLT_EPSILON *
+                    vector_norm(query, index->dim) * index->max_norm;
+    double best_outside = (double)scores[s->n_asked - 1] + margin;
+
+    for (size_t i = 0; i < s->n_asked; i++) {
+        if (labels[i] < 0)
+            return false;
+        s->ranked[i] = hit_score(s, query, (size_t)labels[i]);
+    }
+    qsort(s->ranked, s->n_asked, sizeof(*s->ranked), hit_compare);
+    if (s->n_asked < index->n &&
+        !((double)s->ranked[s->k - 1].score > best_outside))
+        return false;
+    hits_write(s->ranked, s->n_asked, s->k, ret_hits);
+    return true;
+}
+
+static int query_scan(search *s, const float *query, linkd_hit *ret_hits,
+                      linkd_error *err)
+{
+    size_t n = s->index->n;
+
+    if (s->all == NULL)
+        s->all = lk_alloc_aligned(n, sizeof(*s->all));
+    if (s->all == NULL)
+        return lk_fail_nomem(err);
+    for (size_t id = 0; id < n; id++)
+        s->all[id] = hit_score(s, query, id);
+    qsort(s->all, n, sizeof(*s->all), hit_compare);
+    hits_write(s->all, n, s->k, ret_hits);
+    return LINKD_OK;
+}
+
+static int queries_search(search *s, const float *queries, size_t n,
+                          linkd_hit *ret_hits, linkd_error *err)
+{
+    size_t dim = s->index->dim;
+    int rc = LINKD_OK;
+
+    if (faiss_Index_search(s->index->flat, (idx_t)n, queries, (idx_t)s->n_asked,
+                           s->scores, s->labels) != OK)
+        return faiss_fail(err, "search the index");
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        const float *query = queries + i * dim;
+        size_t at = i * s->n_asked;
+
+        if (!proposal_rank(s, query, s->scores + at, s->labels + at,
+                           ret_hits + i * s->k))
+            rc = query_scan(s, query, ret_hits + i * s->k, err);
+    }
+    return rc;
+}
+
+static int search_run(search *s, const float *queries, size_t n_queries,
+                      linkd_hit *ret_hits, linkd_error *err)
+{
+    size_t n_fit = ANSWERS_PER_CALL / s->n_asked;
+    size_t n_step = n_fit < QUERIES_PER_CALL ? n_fit + 1 : QUERIES_PER_CALL;
+    int rc = LINKD_OK;
+
+    s->scores = lk_alloc_aligned(n_step * s->n_asked, sizeof(*s->scores));
+    s->labels = lk_alloc_aligned(n_step * s->n_asked, sizeof(*s->labels));
+    s->ranked = lk_alloc_aligned(s->n_asked, sizeof(*s->ranked));
+    if (s->scores == NULL || s->labels == NULL || s->ranked == NULL)
+        rc = lk_fail_nomem(err);
+    for (size_t i = 0; i < n_queries && rc == LINKD_OK; i += n_step) {
+        size_t n = n_queries - i < n_step ? n_queries - i : n_step;
+
+        rc = queries_search(s, queries + i * s->index->dim, n,
+                            ret_hits + i * s->k, err);
+    }
+    free(s->all);
+    free(s->ranked);
+    free(s->labels);
+    free(s->scores);
+    return rc;
+}
+
+int linkd_index_search(const linkd_index *index, const float *queries,
+                       size_t n_queries, size_t k, linkd_hit *ret_hits,
+                       linkd_error *err)
+{
+    search s = {.index = index, .k = k};
+    size_t n_floats = 0;
+    size_t bad = bad_row_find(queries, n_queries, index->dim);
+    float *vectors = NULL;
+
+    if (k == 0)
+        return lk_fail(err, LINKD_E_ARG, "a search for 0 neighbours");
+    if (bad < n_queries)
+        return lk_fail(err, LINKD_E_ARG, "query %zu is not finite", bad);
+    if (index->n == 0) {
+        hits_write(NULL, 0, n_queries * k, ret_hits);
+        return LINKD_OK;
+    }
+    omp_set_num_threads(1);
+    faiss_IndexFlat_xb(index->flat, &vectors, &n_floats);
+    LK_ASSERT(n_floats == index->n * index->dim);
+    s.vectors = vectors;
+    s.n_asked = index->n - SLACK > k && index->n > SLACK ? k + SLACK : index->n;
+    return search_run(&s, queries, n_queries, ret_hits, err);
+}
+
+const char *linkd_index_library(void)
+{
+    return "faiss " LK_FAISS_VERSION;
+}

@@ -1,0 +1,53 @@
+"""onnxruntime, f32, on a graph of its own fused operators. Only session.run() is
+timed: tokenizing, padding and pooling are free for this peer, not for linkd."""
+import os
+import sys
+import tempfile
+import time
+
+import fused_onnx
+import numpy
+import onnxruntime
+from tokenizers import Tokenizer
+
+from worker import arguments, serve
+
+model_dir, texts, batch, threads = arguments()
+
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = threads
+options.inter_op_num_threads = 1
+with tempfile.TemporaryDirectory() as directory:
+    graph = os.path.join(directory, "model.onnx")
+    fused_onnx.write(model_dir, graph)
+    session = onnxruntime.InferenceSession(graph, options,
+                                           providers=["CPUExecutionProvider"])
+tokenizer = Tokenizer.from_file(os.path.join(model_dir, "tokenizer.json"))
+tokenizer.no_padding()
+tokenizer.enable_truncation(256)
+
+
+def padded(lines):
+    tokens = [encoding.ids for encoding in tokenizer.encode_batch(lines)]
+    shape = (len(tokens), max(len(ids) for ids in tokens))
+    ids = numpy.zeros(shape, numpy.int32)
+    mask = numpy.zeros(shape, numpy.int32)
+    for row, line in enumerate(tokens):
+        ids[row, :len(line)] = line
+        mask[row, :len(line)] = 1
+    return {"input_ids": ids, "attention_mask": mask,
+            "token_type_ids": numpy.zeros(shape, numpy.int32)}
+
+
+batches = [padded(texts[i:i + batch]) for i in range(0, len(texts), batch)]
+
+
+def encode_all():
+    start = time.perf_counter()
+    for inputs in batches:
+        session.run(None, inputs)
+    return time.perf_counter() - start
+
+
+print("ready", file=sys.stderr)
+serve(encode_all)

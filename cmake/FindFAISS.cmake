@@ -36,14 +36,14 @@ find_package_handle_standard_args(FAISS
     REASON_FAILURE_MESSAGE ${_faiss_advice})
 
 if(FAISS_FOUND AND NOT TARGET FAISS::faiss_c)
-    add_library(FAISS::faiss_c UNKNOWN IMPORTED)
+    add_library(FAISS::faiss_c UNKNOWN IMPORTED GLOBAL)
     set_target_properties(FAISS::faiss_c PROPERTIES
         IMPORTED_LOCATION "${FAISS_C_LIBRARY}"
         INTERFACE_INCLUDE_DIRECTORIES "${FAISS_INCLUDE_DIR}")
     if(FAISS_LIBRARY MATCHES "\\.a$")
         # A static FAISS brings what it was built on: BLAS, OpenMP (gcc's,
         # also when clang links) and the C++ library.
-        pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+        pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET GLOBAL openblas)
         target_link_libraries(FAISS::faiss_c INTERFACE
             "${FAISS_LIBRARY}" PkgConfig::OPENBLAS gomp stdc++ m)
     else()

@@ -1,0 +1,43 @@
+/* encoder/unicode.h — what Hugging Face's tokenizers do to one code point. */
+#ifndef LINKD_ENCODER_UNICODE_H
+#define LINKD_ENCODER_UNICODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The tables are the oracle's own answers, not a Unicode version: its general
+ * categories stopped at Unicode 8 while its lower-casing moves on. */
+enum {
+    LK_CP_DROPPED = 1,     /* removed by clean_text */
+    LK_CP_SPACE = 2,       /* separates words */
+    LK_CP_PUNCTUATION = 4, /* a word of its own */
+    LK_CP_CJK = 8,         /* gets spaces around it */
+    LK_CP_MARK = 16,       /* removed by strip_accents */
+    LK_CP_DECOMPOSES = 32, /* replaced by strip_accents */
+    LK_CP_LOWERS = 64,     /* replaced by lowercase */
+    LK_CP_NONSTARTER = 128 /* its combining class is not 0 */
+};
+
+enum {
+    LK_REPLACEMENT_CP = 0xFFFD, /* stands for a byte that is not UTF-8 */
+    LK_UTF8_MAX = 4,            /* bytes of one code point */
+    LK_EXPANSION_MAX = 3,       /* code points that replace one */
+};
+
+/* The properties, LK_CP_* ORed. */
+uint32_t lk_unicode_properties(uint32_t cp);
+
+/* Writes what replaces `cp` and returns how many code points that is. */
+size_t lk_unicode_decompose(uint32_t cp, uint32_t ret_cps[LK_EXPANSION_MAX]);
+size_t lk_unicode_lower(uint32_t cp, uint32_t ret_cps[LK_EXPANSION_MAX]);
+
+/* The canonical combining class of what is left after accents are stripped. */
+uint32_t lk_unicode_order(uint32_t cp);
+
+/* Reads one code point of `n` >= 1 bytes and returns its length. A byte that
+ * begins no valid sequence is read alone, as U+FFFD. */
+size_t lk_utf8_read(const uint8_t *bytes, size_t n, uint32_t *ret_cp);
+/* Writes `cp`, returns its length. */
+size_t lk_utf8_write(uint32_t cp, uint8_t ret_bytes[LK_UTF8_MAX]);
+
+#endif

@@ -1,0 +1,44 @@
+/* encoder/trie.h — a vocabulary as a tree of bytes, for longest matches. */
+#ifndef LINKD_ENCODER_TRIE_H
+#define LINKD_ENCODER_TRIE_H
+
+#include "base/base.h"
+
+typedef struct lk_trie_edge {
+    uint32_t parent;
+    uint32_t child_byte; /* child node << 8 | byte; 0: the slot is free */
+} lk_trie_edge;
+
+/* {0} before lk_trie_init(). Readers may share one; only insert writes. */
+typedef struct lk_trie {
+    lk_trie_edge *edges;
+    size_t n_slots; /* a power of two, at least twice the number of edges */
+    uint32_t *values;
+    size_t values_capacity;
+    uint32_t n_nodes;
+} lk_trie;
+
+enum {
+    LK_TRIE_NODES_MAX = 1 << 24 /* a node has 24 bits of an edge */
+};
+#define LK_TRIE_NONE UINT32_MAX
+
+/* Nodes 0 … n_roots - 1 begin separate trees. */
+LINKD_MUST_CHECK int lk_trie_init(lk_trie *trie, uint32_t n_roots,
+                                  linkd_error *err);
+void lk_trie_clear(lk_trie *trie);
+
+/* Stores `value` under a key of at least one byte. LINKD_E_DATA: the key is
+ * there already, or the tree is full. */
+LINKD_MUST_CHECK int lk_trie_insert(lk_trie *trie, uint32_t root, linkd_str key,
+                                    uint32_t value, linkd_error *err);
+
+/* The value stored under exactly `key`, or LK_TRIE_NONE. */
+uint32_t lk_trie_find(const lk_trie *trie, uint32_t root, linkd_str key);
+
+/* The value of the longest key that `text` begins with, or LK_TRIE_NONE;
+ * `ret_len` receives its length. */
+uint32_t lk_trie_match(const lk_trie *trie, uint32_t root, linkd_str text,
+                       size_t *ret_len);
+
+#endif

@@ -1,0 +1,60 @@
+/* encoder/tokenizer.h — text to token ids, as Hugging Face's tokenizers do it.
+ */
+#ifndef LINKD_ENCODER_TOKENIZER_H
+#define LINKD_ENCODER_TOKENIZER_H
+
+#include "base/base.h"
+
+#include <stdbool.h>
+
+typedef struct lk_tokenizer lk_tokenizer;
+
+/* The ids of one text. {0} is empty; reused from text to text it stops
+ * allocating. */
+typedef struct lk_tokens {
+    uint32_t *ids;
+    size_t n;
+    size_t capacity;
+    bool truncated; /* the text had more tokens than were asked for */
+} lk_tokens;
+
+/* Reads tokenizer.json of a model directory, else vocab.txt and, if it is
+ * there, tokenizer_config.json. Truncation and padding that the file asks for
+ * are ignored.
+ * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: neither is there, or it is
+ * damaged or of a kind that is not supported; the message names the file. */
+LINKD_MUST_CHECK int lk_tokenizer_open(const char *dir,
+                                       lk_tokenizer **ret_tokenizer,
+                                       linkd_error *err);
+
+/* The same from memory: the content of tokenizer.json, or of vocab.txt and
+ * tokenizer_config.json (empty: there is none). LINKD_E_DATA as above. */
+LINKD_MUST_CHECK int lk_tokenizer_parse_json(linkd_str json,
+                                             lk_tokenizer **ret_tokenizer,
+                                             linkd_error *err);
+LINKD_MUST_CHECK int lk_tokenizer_parse_vocab(linkd_str vocab, linkd_str config,
+                                              lk_tokenizer **ret_tokenizer,
+                                              linkd_error *err);
+
+void lk_tokenizer_close(lk_tokenizer *tokenizer);
+
+/* "wordpiece"; a constant. */
+const char *lk_tokenizer_kind(const lk_tokenizer *tokenizer);
+
+/* The largest id + 1. */
+size_t lk_tokenizer_vocab_size(const lk_tokenizer *tokenizer);
+
+/* Puts the ids of `text` into `tokens`, with those that begin and end every
+ * text ([CLS], [SEP]) and at most `max_tokens` in all; it reads no further than
+ * that needs. The name of an added token in the text ("[SEP]") is that token,
+ * as with Hugging Face. A byte that is not UTF-8 counts as U+FFFD.
+ * Any number of threads, each with its own `tokens`. LINKD_E_ARG: max_tokens
+ * leaves no room for [CLS] and [SEP]. LINKD_E_NOMEM. After a failure `tokens`
+ * holds no valid ids, but can be used again. */
+LINKD_MUST_CHECK int lk_tokenizer_encode(const lk_tokenizer *tokenizer,
+                                         linkd_str text, size_t max_tokens,
+                                         lk_tokens *tokens, linkd_error *err);
+
+void lk_tokens_clear(lk_tokens *tokens);
+
+#endif

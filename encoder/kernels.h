@@ -1,0 +1,101 @@
+/* encoder/kernels.h — the arithmetic of a transformer layer, one table of
+ * functions per instruction set.
+ *
+ * Every table gives the same bits: the functions are written once
+ * (kernels_impl.h) over a vector of 16 floats, every multiply-add is one fused
+ * operation, and sums are taken in one fixed order. Nothing here allocates.
+ *
+ * Activations are row-major float arrays. A row of `width` numbers takes
+ * lk_stride(width) floats; the numbers past `width` are zero or unread. */
+#ifndef LK_ENCODER_KERNELS_H
+#define LK_ENCODER_KERNELS_H
+
+#include "base/base.h"
+
+/* Rows are padded to this many floats: the widest panel of any table, so that
+ * a panel is always stored whole. */
+#define LK_STRIDE_UNIT ((size_t)64)
+
+static inline size_t lk_round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Floats from one row of `width` numbers to the next. */
+static inline size_t lk_stride(size_t width)
+{
+    return lk_round_up(width, LK_STRIDE_UNIT);
+}
+
+/* y = W x + b. The matrix lies in panels of `panel_width` outputs:
+ * panels [n_panels][n_in][panel_width], so that the inner loop reads it
+ * straight through; outputs past n_out are zero rows. */
+typedef struct lk_linear {
+    size_t n_in;
+    size_t n_out;
+    const float *panels;
+    const float *bias; /* [lk_stride(n_out)], zero past n_out */
+} lk_linear;
+
+/* y = (x - mean) / sqrt(variance + epsilon) * gamma + beta */
+typedef struct lk_norm {
+    size_t width;
+    float epsilon;
+    const float *gamma; /* [lk_stride(width)], zero past width */
+    const float *beta;  /* likewise */
+} lk_norm;
+
+/* Where a token's query, key and value lie in a row of the fused projection:
+ * [query | key | value], each n_heads * head_dim wide. Queries come scaled by
+ * log2(e) / sqrt(head_dim), so that softmax is a plain power of two. */
+typedef struct lk_heads {
+    size_t n_heads;
+    size_t head_dim;
+} lk_heads;
+
+typedef struct lk_kernels {
+    const char *isa;
+    const char *precision;
+    size_t panel_width;
+    size_t tile_rows; /* rows that the inner loop takes at once */
+
+    /* Rows [panel_width, n_in] of a weight matrix to one panel. */
+    void (*pack)(const float *rows, size_t n_in, float *ret_panel);
+
+    /* y = W x + b for n_rows rows. */
+    void (*linear)(const lk_linear *linear, const float *x, size_t n_rows,
+                   float *ret_y);
+    /* y = gelu(W x + b), GELU in its exact form x * Phi(x). */
+    void (*linear_gelu)(const lk_linear *linear, const float *x, size_t n_rows,
+                        float *ret_y);
+    /* y = norm(y + W x + b): the residual is updated in place. */
+    void (*linear_add_norm)(const lk_linear *linear, const lk_norm *norm,
+                            const float *x, size_t n_rows, float *y);
+    /* y = norm(y + addend), for n_rows rows of both. */
+    void (*add_norm)(const lk_norm *norm, const float *addend, size_t n_rows,
+                     float *y);
+
+    /* Self-attention of one sequence.
+     *   qkv          [n_tokens, lk_stride(3 * width)]
+     *   scratch      lk_attention_scratch() floats, 64-byte aligned
+     *   ret_context  [n_tokens, lk_stride(width)] */
+    void (*attention)(const lk_heads *heads, const float *qkv, size_t n_tokens,
+                      float *scratch, float *ret_context);
+
+    /* The unit vector along the sum of n_rows rows: their mean's direction.
+     * ret_vector holds lk_stride(width) floats. */
+    void (*pool)(const float *x, size_t n_rows, size_t width,
+                 float *ret_vector);
+} lk_kernels;
+
+/* Scratch floats that attention over `n_tokens` needs. */
+size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,
+                            size_t n_tokens);
+
+/* The table that `isa` names, or for NULL the fastest that this processor can
+ * run. LINKD_E_ARG: the name is unknown, or the processor lacks it. */
+LINKD_MUST_CHECK int lk_kernels_choose(const char *isa,
+                                       const lk_kernels **ret_kernels,
+                                       linkd_error *err);
+
+#endif

@@ -1,0 +1,456 @@
+/* encoder/config.c — what a model directory's JSON files say about the model.
+ *
+ *   config.json                the transformer: sizes, activation
+ *   modules.json               what follows it: [Transformer, Pooling, Normalize]
+ *   1_Pooling/config.json      mean or CLS
+ *   sentence_bert_config.json  max_seq_length
+ *
+ * Whatever would change a vector and is not implemented is refused by name, so
+ * that a model either gives its own vectors or none. Vectors always come out
+ * with length 1, whether or not modules.json ends in Normalize. */
+#include "encoder/config.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "encoder/file.h"
+#include "encoder/json.h"
+
+#define MODEL_FILE      "config.json"
+#define MODULES_FILE    "modules.json"
+#define LIMIT_FILE      "sentence_bert_config.json"
+#define POOLING_DIR     "1_Pooling"
+#define POOLING_DIR_MAX ((size_t)64)
+
+/* Larger than any encoder known, and small enough that no product of two
+ * overflows: sizes from a file are multiplied freely after this check. */
+#define WIDTH_MAX  ((size_t)1 << 16)
+#define COUNT_MAX  ((size_t)1 << 24)
+#define LAYERS_MAX ((size_t)1024)
+
+/* [CLS], one token and [SEP]. */
+#define TOKENS_MIN ((size_t)3)
+
+/* ---- reading values ----------------------------------------------------- */
+
+static int size_get(const json_t *json, const char *file, const char *key,
+                    size_t max, size_t *ret_size, linkd_error *err)
+{
+    const json_t *value = json_object_get(json, key);
+
+    if (!json_is_integer(value))
+        return lk_fail(err, LINKD_E_DATA, "%s: %s is missing or not a number",
+                       file, key);
+    if (json_integer_value(value) < 1 ||
+        json_integer_value(value) > (json_int_t)max)
+        return lk_fail(err, LINKD_E_DATA,
+                       "%s: %s is %" JSON_INTEGER_FORMAT
+                       ", not between 1 and %zu",
+                       file, key, json_integer_value(value), max);
+    *ret_size = (size_t)json_integer_value(value);
+    return LINKD_OK;
+}
+
+/* A text that must be `wanted`; one that is not there is taken as it when
+ * `default_ok`. */
+static int text_require(const json_t *json, const char *key, const char *wanted,
+                        int default_ok, linkd_error *err)
+{
+    const json_t *value = json_object_get(json, key);
+
+    if (value == NULL && default_ok)
+        return LINKD_OK;
+    if (!json_is_string(value))
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": %s is missing or not a text", key);
+    if (strcmp(json_string_value(value), wanted) != 0)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": %s \"%.60s\" is not supported, only "
+                                  "\"%s\" is",
+                       key, json_string_value(value), wanted);
+    return LINKD_OK;
+}
+
+static int object_parse(const void *bytes, size_t len, const char *name,
+                        json_t **ret_json, linkd_error *err)
+{
+    json_t *json = NULL;
+    int rc = lk_json_parse(bytes, len, name, &json, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (!json_is_object(json)) {
+        json_decref(json);
+        return lk_fail(err, LINKD_E_DATA, "%s: is not a JSON object", name);
+    }
+    *ret_json = json;
+    return LINKD_OK;
+}
+
+/* ---- config.json -------------------------------------------------------- */
+
+static int check_kind(const json_t *json, linkd_error *err)
+{
+    int rc = text_require(json, "model_type", "bert", 0, err);
+
+    if (rc == LINKD_OK)
+        rc = text_require(json, "hidden_act", "gelu", 1, err);
+    if (rc == LINKD_OK)
+        rc = text_require(json, "position_embedding_type", "absolute", 1, err);
+    if (rc == LINKD_OK && json_is_true(json_object_get(json, "is_decoder")))
+        rc = lk_fail(err, LINKD_E_DATA,
+                     MODEL_FILE ": is_decoder is not supported");
+    return rc;
+}
+
+static int sizes_get(const json_t *json, lk_config *config, linkd_error *err)
+{
+    const struct {
+        const char *key;
+        size_t max;
+        size_t *value;
+    } sizes[] = {
+        {"hidden_size", WIDTH_MAX, &config->dim},
+        {"intermediate_size", WIDTH_MAX, &config->n_inner},
+        {"num_hidden_layers", LAYERS_MAX, &config->n_layers},
+        {"num_attention_heads", WIDTH_MAX, &config->n_heads},
+        {"vocab_size", COUNT_MAX, &config->vocab_size},
+        {"max_position_embeddings", WIDTH_MAX, &config->n_positions},
+        {"type_vocab_size", WIDTH_MAX, &config->n_types},
+    };
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int rc = size_get(json, MODEL_FILE, sizes[i].key, sizes[i].max,
+                          sizes[i].value, err);
+
+        if (rc != LINKD_OK)
+            return rc;
+    }
+    if (config->dim % config->n_heads != 0)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": hidden_size %zu is not a multiple of "
+                                  "num_attention_heads %zu",
+                       config->dim, config->n_heads);
+    if (config->n_positions < TOKENS_MIN)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": max_position_embeddings %zu leaves no "
+                                  "room for a token",
+                       config->n_positions);
+    return LINKD_OK;
+}
+
+static int epsilon_get(const json_t *json, lk_config *config, linkd_error *err)
+{
+    const json_t *value = json_object_get(json, "layer_norm_eps");
+    /* the format's default */
+    double epsilon = value == NULL ? 1e-12 : json_number_value(value);
+
+    if (!(epsilon > 0.0 && epsilon < 1.0))
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": layer_norm_eps is not between 0 and 1");
+    config->norm_epsilon = (float)epsilon;
+    return LINKD_OK;
+}
+
+int lk_config_parse_model(const void *bytes, size_t len, lk_config *ret_config,
+                          linkd_error *err)
+{
+    lk_config config = {.pooling = LK_POOLING_MEAN};
+    json_t *json = NULL;
+    int rc = object_parse(bytes, len, MODEL_FILE, &json, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    rc = check_kind(json, err);
+    if (rc == LINKD_OK)
+        rc = sizes_get(json, &config, err);
+    if (rc == LINKD_OK)
+        rc = epsilon_get(json, &config, err);
+    if (rc == LINKD_OK) {
+        config.max_tokens = config.n_positions;
+        *ret_config = config;
+    }
+    json_decref(json);
+    return rc;
+}
+
+/* ---- modules.json ------------------------------------------------------- */
+
+/* "Pooling" of "sentence_transformers.models.Pooling": the classes' modules
+ * have moved between versions, the classes' names have not. */
+static const char *class_name(const char *type)
+{
+    const char *dot = strrchr(type, '.');
+
+    return dot != NULL ? dot + 1 : type;
+}
+
+static int pooling_dir_take(const char *path, lk_buf *ret_dir, linkd_error *err)
+{
+    if (path[0] == '\0' || path[0] == '.' || strchr(path, '/') != NULL ||
+        strlen(path) > POOLING_DIR_MAX)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODULES_FILE ": path \"%.60s\" is not a plain directory "
+                                    "name",
+                       path);
+    lk_buf_reset(ret_dir);
+    return lk_buf_append(ret_dir, path, strlen(path), err);
+}
+
+static int module_take(const json_t *module, lk_buf *ret_pooling_dir,
+                       linkd_error *err)
+{
+    const char *type = json_string_value(json_object_get(module, "type"));
+    const char *path = json_string_value(json_object_get(module, "path"));
+    const char *name = type != NULL ? class_name(type) : NULL;
+
+    if (name == NULL || path == NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODULES_FILE ": a module has no type or no path");
+    if (strcmp(name, "Pooling") == 0)
+        return pooling_dir_take(path, ret_pooling_dir, err);
+    if (strcmp(name, "Normalize") == 0)
+        return LINKD_OK;
+    if (strcmp(name, "Transformer") != 0)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODULES_FILE ": module \"%.60s\" is not supported",
+                       type);
+    if (path[0] != '\0')
+        return lk_fail(err, LINKD_E_DATA,
+                       MODULES_FILE ": a transformer in its own directory "
+                                    "\"%.60s\" is not supported",
+                       path);
+    return LINKD_OK;
+}
+
+int lk_config_parse_modules(const void *bytes, size_t len,
+                            lk_buf *ret_pooling_dir, linkd_error *err)
+{
+    json_t *modules = NULL;
+    int rc = lk_json_parse(bytes, len, MODULES_FILE, &modules, err);
+
+    if (rc == LINKD_OK && !json_is_array(modules))
+        rc = lk_fail(err, LINKD_E_DATA, MODULES_FILE ": is not a JSON array");
+    for (size_t i = 0; rc == LINKD_OK && i < json_array_size(modules); i++)
+        rc = module_take(json_array_get(modules, i), ret_pooling_dir, err);
+    json_decref(modules);
+    return rc;
+}
+
+/* ---- 1_Pooling/config.json ---------------------------------------------- */
+
+#define POOLING_PREFIX "pooling_mode_"
+
+/* Older files have one flag per kind, of which exactly one must be set. */
+static int pooling_from_flags(const json_t *json, const char *name,
+                              lk_pooling *ret_pooling, linkd_error *err)
+{
+    const size_t prefix = strlen(POOLING_PREFIX);
+    size_t n_set = 0;
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)json, key, value)
+    {
+        if (strncmp(key, POOLING_PREFIX, prefix) != 0 || !json_is_true(value))
+            continue;
+        n_set++;
+        if (strcmp(key + prefix, "mean_tokens") == 0)
+            *ret_pooling = LK_POOLING_MEAN;
+        else if (strcmp(key + prefix, "cls_token") == 0)
+            *ret_pooling = LK_POOLING_CLS;
+        else
+            return lk_fail(err, LINKD_E_DATA, "%s: %.60s is not supported",
+                           name, key);
+    }
+    if (n_set != 1)
+        return lk_fail(err, LINKD_E_DATA,
+                       "%s: %zu pooling modes are set, one is needed", name,
+                       n_set);
+    return LINKD_OK;
+}
+
+/* Newer files have one text. */
+static int pooling_from_mode(const json_t *mode, const char *name,
+                             lk_pooling *ret_pooling, linkd_error *err)
+{
+    const char *text = json_string_value(mode);
+
+    if (text != NULL && strcmp(text, "mean") == 0)
+        *ret_pooling = LK_POOLING_MEAN;
+    else if (text != NULL && strcmp(text, "cls") == 0)
+        *ret_pooling = LK_POOLING_CLS;
+    else
+        return lk_fail(err, LINKD_E_DATA,
+                       "%s: pooling_mode \"%.60s\" is not supported", name,
+                       text != NULL ? text : "");
+    return LINKD_OK;
+}
+
+static int pooling_width_check(const json_t *json, const char *name,
+                               const lk_config *config, linkd_error *err)
+{
+    size_t width = config->dim;
+    int rc = LINKD_OK;
+
+    if (json_object_get(json, "word_embedding_dimension") != NULL)
+        rc = size_get(json, name, "word_embedding_dimension", WIDTH_MAX, &width,
+                      err);
+    if (rc == LINKD_OK && width != config->dim)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "%s: word_embedding_dimension is %zu, but hidden_size in "
+                     "config.json is %zu",
+                     name, width, config->dim);
+    return rc;
+}
+
+int lk_config_parse_pooling(const void *bytes, size_t len, const char *name,
+                            lk_config *config, linkd_error *err)
+{
+    lk_pooling pooling = LK_POOLING_MEAN;
+    const json_t *mode;
+    json_t *json = NULL;
+    int rc = object_parse(bytes, len, name, &json, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    rc = pooling_width_check(json, name, config, err);
+    if (rc != LINKD_OK)
+        goto done;
+    mode = json_object_get(json, "pooling_mode");
+    if (mode != NULL)
+        rc = pooling_from_mode(mode, name, &pooling, err);
+    else
+        rc = pooling_from_flags(json, name, &pooling, err);
+    if (rc == LINKD_OK)
+        config->pooling = pooling;
+done:
+    json_decref(json);
+    return rc;
+}
+
+/* ---- sentence_bert_config.json ------------------------------------------ */
+
+int lk_config_parse_limit(const void *bytes, size_t len, lk_config *config,
+                          linkd_error *err)
+{
+    size_t limit = config->max_tokens;
+    const json_t *value;
+    json_t *json = NULL;
+    int rc = object_parse(bytes, len, LIMIT_FILE, &json, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    value = json_object_get(json, "max_seq_length");
+    if (value != NULL && !json_is_null(value))
+        rc = size_get(json, LIMIT_FILE, "max_seq_length", COUNT_MAX, &limit,
+                      err);
+    if (rc == LINKD_OK && limit < TOKENS_MIN)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     LIMIT_FILE ": max_seq_length %zu leaves no room for a "
+                                "token",
+                     limit);
+    if (rc == LINKD_OK && limit < config->max_tokens)
+        config->max_tokens = limit;
+    json_decref(json);
+    return rc;
+}
+
+/* ---- the directory ------------------------------------------------------ */
+
+static int optional_map(const char *dir, const char *name, lk_file *ret_file,
+                        linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = lk_file_path(dir, name, &path, err);
+
+    if (rc == LINKD_OK && lk_file_exists(path.data))
+        rc = lk_file_map(path.data, ret_file, err);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+static int model_read(const char *dir, lk_config *config, linkd_error *err)
+{
+    lk_file file = {0};
+    lk_buf path = {0};
+    int rc = lk_file_path(dir, MODEL_FILE, &path, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_file_map(path.data, &file, err);
+    if (rc == LINKD_OK)
+        rc = lk_config_parse_model(file.bytes, file.len, config, err);
+    lk_file_unmap(&file);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+/* Appends the pooling module's directory; it has a usual name when there is no
+ * modules.json. */
+static int modules_read(const char *dir, lk_buf *ret_pooling_dir,
+                        linkd_error *err)
+{
+    lk_file file = {0};
+    int rc = optional_map(dir, MODULES_FILE, &file, err);
+
+    if (rc == LINKD_OK && file.bytes != NULL)
+        rc =
+            lk_config_parse_modules(file.bytes, file.len, ret_pooling_dir, err);
+    else if (rc == LINKD_OK)
+        rc = lk_buf_append(ret_pooling_dir, POOLING_DIR, strlen(POOLING_DIR),
+                           err);
+    lk_file_unmap(&file);
+    return rc;
+}
+
+static int pooling_read(const char *dir, lk_config *config, linkd_error *err)
+{
+    lk_file file = {0};
+    lk_buf name = {0};
+    int rc = modules_read(dir, &name, err);
+
+    if (rc != LINKD_OK || name.len == 0)
+        goto done;
+    rc = lk_buf_printf(&name, err, "/%s", MODEL_FILE);
+    if (rc != LINKD_OK)
+        goto done;
+    rc = optional_map(dir, name.data, &file, err);
+    if (rc == LINKD_OK && file.bytes != NULL)
+        rc = lk_config_parse_pooling(file.bytes, file.len, name.data, config,
+                                     err);
+done:
+    lk_file_unmap(&file);
+    lk_buf_clear(&name);
+    return rc;
+}
+
+static int limit_read(const char *dir, lk_config *config, linkd_error *err)
+{
+    lk_file file = {0};
+    int rc = optional_map(dir, LIMIT_FILE, &file, err);
+
+    if (rc == LINKD_OK && file.bytes != NULL)
+        rc = lk_config_parse_limit(file.bytes, file.len, config, err);
+    lk_file_unmap(&file);
+    return rc;
+}
+
+int lk_config_read(const char *dir, lk_config *ret_config, linkd_error *err)
+{
+    lk_config config;
+    int rc = model_read(dir, &config, err);
+
+    if (rc == LINKD_OK)
+        rc = pooling_read(dir, &config, err);
+    if (rc == LINKD_OK)
+        rc = limit_read(dir, &config, err);
+    if (rc == LINKD_OK)
+        *ret_config = config;
+    return rc;
+}
+
+const char *lk_pooling_name(lk_pooling pooling)
+{
+    return pooling == LK_POOLING_CLS ? "cls" : "mean";
+}

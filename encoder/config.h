@@ -1,0 +1,58 @@
+/* encoder/config.h — what a model directory's JSON files say about the model:
+ * its architecture and sizes, how a text's tokens become one vector, and how
+ * many tokens a text may have. */
+#ifndef LK_ENCODER_CONFIG_H
+#define LK_ENCODER_CONFIG_H
+
+#include "base/base.h"
+
+typedef enum lk_pooling {
+    LK_POOLING_MEAN, /* of all tokens */
+    LK_POOLING_CLS,  /* the first token */
+} lk_pooling;
+
+typedef struct lk_config {
+    size_t dim;
+    size_t n_inner; /* width of the feed-forward layer */
+    size_t n_layers;
+    size_t n_heads;
+    size_t vocab_size;
+    size_t n_positions;
+    size_t n_types;
+    float norm_epsilon;
+    lk_pooling pooling;
+    size_t max_tokens;
+} lk_config;
+
+/* The files as bytes, so that each can be fuzzed. All read hostile input.
+ * LINKD_E_DATA: it is not JSON, a number is missing or unusable, or the model
+ * is of a kind that is not supported; the message names file and value. */
+
+/* config.json: everything but pooling and max_tokens, which become mean and
+ * n_positions. */
+LINKD_MUST_CHECK int lk_config_parse_model(const void *bytes, size_t len,
+                                           lk_config *ret_config,
+                                           linkd_error *err);
+/* modules.json: appends the pooling module's directory, NUL-terminated, to
+ * `ret_pooling_dir`, or nothing when there is no such module. */
+LINKD_MUST_CHECK int lk_config_parse_modules(const void *bytes, size_t len,
+                                             lk_buf *ret_pooling_dir,
+                                             linkd_error *err);
+/* 1_Pooling/config.json. `name` begins the messages. */
+LINKD_MUST_CHECK int lk_config_parse_pooling(const void *bytes, size_t len,
+                                             const char *name,
+                                             lk_config *config,
+                                             linkd_error *err);
+/* sentence_bert_config.json: lowers max_tokens. */
+LINKD_MUST_CHECK int lk_config_parse_limit(const void *bytes, size_t len,
+                                           lk_config *config, linkd_error *err);
+
+/* Reads all of them from `dir`. Only config.json must be there: without the
+ * others, a text's vector is the mean over at most n_positions tokens.
+ * LINKD_E_IO: a file cannot be read. */
+LINKD_MUST_CHECK int lk_config_read(const char *dir, lk_config *ret_config,
+                                    linkd_error *err);
+
+const char *lk_pooling_name(lk_pooling pooling);
+
+#endif

@@ -1,0 +1,29 @@
+/* encoder/file.h — whole files, mapped read-only. */
+#ifndef LK_ENCODER_FILE_H
+#define LK_ENCODER_FILE_H
+
+#include "base/base.h"
+
+/* {0} is no file. An empty file has no bytes and a length of 0. */
+typedef struct lk_file {
+    const uint8_t *bytes;
+    size_t len;
+} lk_file;
+
+/* Maps the file. LINKD_E_IO: it cannot be opened, or is not a plain file. */
+LINKD_MUST_CHECK int lk_file_map(const char *path, lk_file *ret_file,
+                                 linkd_error *err);
+void lk_file_unmap(lk_file *file);
+
+/* Whether there is anything under that path. */
+int lk_file_exists(const char *path);
+
+/* Gives back the memory behind the pages of `bytes`, a part of a mapped file.
+ * They are read again from disk when they are needed again. */
+void lk_file_release(const void *bytes, size_t len);
+
+/* "dir/name" in `ret_path`, which is emptied first. */
+LINKD_MUST_CHECK int lk_file_path(const char *dir, const char *name,
+                                  lk_buf *ret_path, linkd_error *err);
+
+#endif

@@ -1,0 +1,381 @@
+/* encoder/encoder.c — text to unit vectors: the folder's public face.
+ *
+ *   texts ─► windows of 8,192 ─► token ids ─► tiles of whole texts ─► vectors
+ *                                 (all workers)        (all workers)
+ *
+ * A window bounds the memory for ids. A tile is about 128 tokens: enough rows
+ * for the kernels to run at the processor's speed, and few enough for its rows
+ * to stay in a worker's L2 cache. A text longer than that is a tile by itself.
+ * Tiles share nothing, so workers never wait for one another within a window,
+ * and since a row's value does not depend on its tile, how texts are cut into
+ * windows and tiles cannot be seen in the result. */
+#include "encoder/encoder.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "encoder/config.h"
+#include "encoder/file.h"
+#include "encoder/forward.h"
+#include "encoder/kernels.h"
+#include "encoder/model.h"
+#include "encoder/tokenizer.h"
+#include "encoder/weights.h"
+
+/* 128 rows run at 99 % of the rate of 1,024 (research: encoder.md §3.1). */
+#define TILE_TOKENS ((size_t)128)
+/* Below this the kernels slow down, so a small request is not cut finer to
+ * keep all workers busy. */
+#define TILE_TOKENS_MIN ((size_t)32)
+
+/* At 256 tokens a text the ids of a window take 8 MiB. */
+#define WINDOW_TEXTS ((size_t)8192)
+/* Texts that a worker tokenizes at a time. */
+#define CHUNK_TEXTS ((size_t)64)
+
+/* Raised whenever a change of linkd's own alters vectors beyond rounding. */
+#define FINGERPRINT_VERSION 1
+#define FINGERPRINT_DIGITS  32
+
+/* f32 and bf16 vectors may be compared, those of int8 not with either. */
+#define PRECISION_CLASS "float"
+
+/* Read in pieces so that hashing a file does not keep all of it in memory. */
+#define HASH_BYTES ((size_t)4 << 20)
+
+struct linkd_encoder {
+    lk_tokenizer *tokenizer;
+    lk_weights weights;
+    lk_config config;
+    lk_model model;
+    linkd_encoder_info info;
+    char fingerprint[FINGERPRINT_DIGITS + 1];
+
+    /* kept from call to call */
+    lk_tokens *tokens; /* [WINDOW_TEXTS] */
+    size_t *starts;    /* [WINDOW_TEXTS + 1] tokens before each text */
+    size_t *tiles;     /* [WINDOW_TEXTS + 1] first text of each tile */
+    lk_scratch *scratches;
+    size_t n_scratches;
+};
+
+/* ---- fingerprint -------------------------------------------------------- */
+
+static void hash_file(XXH3_state_t *state, const lk_file *file)
+{
+    for (size_t at = 0; at < file->len; at += HASH_BYTES) {
+        size_t left = file->len - at;
+        size_t n = left < HASH_BYTES ? left : HASH_BYTES;
+
+        (void)XXH3_128bits_update(state, file->bytes + at, n);
+        lk_file_release(file->bytes + at, n);
+    }
+}
+
+/* The file that the tokenizer was read from. */
+static int tokenizer_hash(XXH3_state_t *state, const char *dir,
+                          linkd_error *err)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.txt"};
+    lk_buf path = {0};
+    lk_file file = {0};
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < 2 && rc == LINKD_OK && file.bytes == NULL; i++) {
+        rc = lk_file_path(dir, names[i], &path, err);
+        if (rc == LINKD_OK && lk_file_exists(path.data))
+            rc = lk_file_map(path.data, &file, err);
+    }
+    hash_file(state, &file);
+    lk_file_unmap(&file);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+static void config_hash(XXH3_state_t *state, const lk_config *config)
+{
+    char text[160];
+    int len = snprintf(
+        text, sizeof(text),
+        "linkd %d bert %s %zu heads %zu epsilon %a " PRECISION_CLASS,
+        FINGERPRINT_VERSION, lk_pooling_name(config->pooling),
+        config->max_tokens, config->n_heads, (double)config->norm_epsilon);
+
+    (void)XXH3_128bits_update(state, text, (size_t)len);
+}
+
+static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
+                               linkd_error *err)
+{
+    XXH3_state_t *state = XXH3_createState();
+    XXH128_hash_t hash;
+    int rc;
+
+    if (state == NULL)
+        return lk_fail_nomem(err);
+    (void)XXH3_128bits_reset(state);
+    for (size_t i = 0; i < encoder->weights.n_parts; i++)
+        hash_file(state, &encoder->weights.parts[i].file);
+    config_hash(state, &encoder->config);
+    rc = tokenizer_hash(state, dir, err);
+    hash = XXH3_128bits_digest(state);
+    (void)snprintf(encoder->fingerprint, sizeof(encoder->fingerprint),
+                   "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
+                   (uint64_t)hash.low64);
+    (void)XXH3_freeState(state);
+    return rc;
+}
+
+/* ---- open and close ----------------------------------------------------- */
+
+static int buffers_new(linkd_encoder *encoder, linkd_error *err)
+{
+    encoder->tokens = calloc(WINDOW_TEXTS, sizeof(*encoder->tokens));
+    encoder->starts = calloc(WINDOW_TEXTS + 1, sizeof(*encoder->starts));
+    encoder->tiles = calloc(WINDOW_TEXTS + 1, sizeof(*encoder->tiles));
+    if (encoder->tokens == NULL || encoder->starts == NULL ||
+        encoder->tiles == NULL)
+        return lk_fail_nomem(err);
+    return LINKD_OK;
+}
+
+static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
+{
+    size_t n = lk_tokenizer_vocab_size(encoder->tokenizer);
+
+    if (n > encoder->config.vocab_size)
+        return lk_fail(err, LINKD_E_DATA,
+                       "the tokenizer has %zu tokens, but vocab_size in "
+                       "config.json is %zu",
+                       n, encoder->config.vocab_size);
+    return LINKD_OK;
+}
+
+static void info_fill(linkd_encoder *encoder)
+{
+    const lk_model *model = &encoder->model;
+
+    encoder->info = (linkd_encoder_info){
+        .architecture = "bert",
+        .tokenizer = lk_tokenizer_kind(encoder->tokenizer),
+        .pooling = lk_pooling_name(encoder->config.pooling),
+        .isa = model->kernels->isa,
+        .precision = model->kernels->precision,
+        .fingerprint = encoder->fingerprint,
+        .dim = model->dim,
+        .n_layers = model->n_layers,
+        .n_parameters = lk_weights_n_parameters(&encoder->weights),
+        .max_tokens = model->max_tokens};
+}
+
+static int parts_open(linkd_encoder *encoder, const char *dir,
+                      const lk_kernels *kernels, linkd_error *err)
+{
+    int rc = lk_config_read(dir, &encoder->config, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_tokenizer_open(dir, &encoder->tokenizer, err);
+    if (rc == LINKD_OK)
+        rc = check_vocabulary(encoder, err);
+    if (rc == LINKD_OK)
+        rc = lk_weights_open(dir, &encoder->weights, err);
+    if (rc == LINKD_OK)
+        rc = fingerprint_compute(encoder, dir, err);
+    if (rc == LINKD_OK)
+        rc = lk_model_load(&encoder->weights, &encoder->config, kernels,
+                           &encoder->model, err);
+    if (rc == LINKD_OK)
+        rc = buffers_new(encoder, err);
+    return rc;
+}
+
+int linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
+                       linkd_error *err)
+{
+    const lk_kernels *kernels = NULL;
+    linkd_encoder *encoder = NULL;
+    int rc = lk_kernels_choose(getenv("LINKD_ISA"), &kernels, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    encoder = calloc(1, sizeof(*encoder));
+    if (encoder == NULL)
+        return lk_fail_nomem(err);
+    rc = parts_open(encoder, dir, kernels, err);
+    if (rc != LINKD_OK)
+        goto done;
+    info_fill(encoder);
+    *ret_encoder = encoder;
+    encoder = NULL;
+done:
+    linkd_encoder_close(encoder);
+    return rc;
+}
+
+void linkd_encoder_close(linkd_encoder *encoder)
+{
+    if (encoder == NULL)
+        return;
+    for (size_t i = 0; encoder->tokens != NULL && i < WINDOW_TEXTS; i++)
+        lk_tokens_clear(&encoder->tokens[i]);
+    for (size_t i = 0; i < encoder->n_scratches; i++)
+        lk_scratch_clear(&encoder->scratches[i]);
+    free(encoder->tokens);
+    free(encoder->starts);
+    free(encoder->tiles);
+    free(encoder->scratches);
+    lk_model_clear(&encoder->model);
+    lk_weights_close(&encoder->weights);
+    lk_tokenizer_close(encoder->tokenizer);
+    free(encoder);
+}
+
+const linkd_encoder_info *linkd_encoder_describe(const linkd_encoder *encoder)
+{
+    return &encoder->info;
+}
+
+/* ---- encode ------------------------------------------------------------- */
+
+/* One window on its way; tasks write to disjoint parts of it. */
+typedef struct window {
+    linkd_encoder *encoder;
+    const linkd_str *texts;
+    size_t n;
+    uint64_t *chunk_ns; /* time to tokenize each chunk */
+    float *vectors;
+} window;
+
+static size_t chunk_count(size_t n_texts)
+{
+    return (n_texts + CHUNK_TEXTS - 1) / CHUNK_TEXTS;
+}
+
+static int tokenize_task(void *ctx, size_t item, size_t worker,
+                         linkd_error *err)
+{
+    const window *w = ctx;
+    const linkd_encoder *encoder = w->encoder;
+    const size_t first = item * CHUNK_TEXTS;
+    const size_t left = w->n - first;
+    const size_t end = first + (left < CHUNK_TEXTS ? left : CHUNK_TEXTS);
+    const uint64_t start_ns = lk_clock_ns();
+
+    (void)worker;
+    for (size_t i = first; i < end; i++) {
+        int rc = lk_tokenizer_encode(encoder->tokenizer, w->texts[i],
+                                     encoder->config.max_tokens,
+                                     &encoder->tokens[i], err);
+
+        if (rc != LINKD_OK)
+            return rc;
+    }
+    w->chunk_ns[item] = lk_clock_ns() - start_ns;
+    return LINKD_OK;
+}
+
+static int encode_task(void *ctx, size_t item, size_t worker, linkd_error *err)
+{
+    const window *w = ctx;
+    const linkd_encoder *encoder = w->encoder;
+    const size_t first = encoder->tiles[item];
+    const lk_batch batch = {.sequences = encoder->tokens + first,
+                            .starts = encoder->starts + first,
+                            .n = encoder->tiles[item + 1] - first};
+
+    return lk_forward(&encoder->model, encoder->config.pooling, &batch,
+                      &encoder->scratches[worker],
+                      w->vectors + first * encoder->model.dim, err);
+}
+
+/* Whole texts while they fit; with few tokens in all, smaller tiles give every
+ * worker some. */
+static size_t cut_tiles(const linkd_encoder *encoder, size_t n,
+                        size_t n_workers)
+{
+    const size_t *starts = encoder->starts;
+    size_t budget = starts[n] / n_workers;
+    size_t n_tiles = 0;
+
+    if (budget > TILE_TOKENS)
+        budget = TILE_TOKENS;
+    if (budget < TILE_TOKENS_MIN)
+        budget = TILE_TOKENS_MIN;
+    encoder->tiles[0] = 0;
+    for (size_t i = 1; i < n; i++)
+        if (starts[i + 1] - starts[encoder->tiles[n_tiles]] > budget)
+            encoder->tiles[++n_tiles] = i;
+    encoder->tiles[++n_tiles] = n;
+    return n_tiles;
+}
+
+static void stats_add(const window *w, linkd_encode_stats *stats)
+{
+    const linkd_encoder *encoder = w->encoder;
+
+    if (stats == NULL)
+        return;
+    stats->n_texts += w->n;
+    stats->n_tokens += encoder->starts[w->n];
+    for (size_t i = 0; i < w->n; i++)
+        stats->n_truncated += encoder->tokens[i].truncated;
+    for (size_t i = 0; i < chunk_count(w->n); i++)
+        stats->tokenize_seconds += (double)w->chunk_ns[i] * 1e-9;
+}
+
+static int window_encode(window *w, lk_pool *pool, linkd_encode_stats *stats,
+                         linkd_error *err)
+{
+    linkd_encoder *encoder = w->encoder;
+    size_t n_tiles;
+    int rc = lk_pool_run(pool, chunk_count(w->n), tokenize_task, w, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    for (size_t i = 0; i < w->n; i++)
+        encoder->starts[i + 1] = encoder->starts[i] + encoder->tokens[i].n;
+    n_tiles = cut_tiles(encoder, w->n, lk_pool_n_workers(pool));
+    rc = lk_pool_run(pool, n_tiles, encode_task, w, err);
+    if (rc == LINKD_OK)
+        stats_add(w, stats);
+    return rc;
+}
+
+static int scratches_reserve(linkd_encoder *encoder, size_t n, linkd_error *err)
+{
+    lk_scratch *more;
+
+    if (n <= encoder->n_scratches)
+        return LINKD_OK;
+    more = realloc(encoder->scratches, n * sizeof(*more));
+    if (more == NULL)
+        return lk_fail_nomem(err);
+    memset(more + encoder->n_scratches, 0,
+           (n - encoder->n_scratches) * sizeof(*more));
+    encoder->scratches = more;
+    encoder->n_scratches = n;
+    return LINKD_OK;
+}
+
+int linkd_encoder_encode(linkd_encoder *encoder, lk_pool *pool,
+                         const linkd_str *texts, size_t n, float *ret_vectors,
+                         linkd_encode_stats *stats, linkd_error *err)
+{
+    uint64_t chunk_ns[WINDOW_TEXTS / CHUNK_TEXTS] = {0};
+    int rc = scratches_reserve(encoder, lk_pool_n_workers(pool), err);
+
+    for (size_t first = 0; first < n && rc == LINKD_OK; first += WINDOW_TEXTS) {
+        size_t left = n - first;
+        window w = {.encoder = encoder,
+                    .texts = texts + first,
+                    .n = left < WINDOW_TEXTS ? left : WINDOW_TEXTS,
+                    .chunk_ns = chunk_ns,
+                    .vectors = ret_vectors + first * encoder->model.dim};
+
+        rc = window_encode(&w, pool, stats, err);
+    }
+    return rc;
+}

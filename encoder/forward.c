@@ -1,0 +1,172 @@
+/* encoder/forward.c — packed tokens to unit vectors.
+ *
+ * The sequences of a batch lie one after the other, without padding: everything
+ * but attention works on rows and does not care where a sequence ends, and
+ * attention takes each sequence by itself at its true length. (The layout is
+ * ByteTransformer's, arXiv 2210.03052; on a CPU no kernel has to be written for
+ * it.) One worker runs all layers over a batch, whose rows stay in its L2
+ * cache, while the weights stream by.
+ *
+ *   x       [rows, dim]       the residual stream
+ *   wide    [rows, 3 dim]     query, key, value; then
+ *           [rows, n_inner]   the feed-forward layer's inside
+ *   context [rows, dim]       what attention answers */
+#include "encoder/forward.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct pass {
+    const lk_model *model;
+    const lk_batch *batch;
+    size_t n_rows;
+    float *x;
+    float *wide;
+    float *context;
+    float *attention;
+} pass;
+
+void lk_scratch_clear(lk_scratch *scratch)
+{
+    free(scratch->floats);
+    *scratch = (lk_scratch){0};
+}
+
+static size_t sequence_len(const lk_batch *batch, size_t i)
+{
+    return batch->starts[i + 1] - batch->starts[i];
+}
+
+static size_t longest(const lk_batch *batch)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < batch->n; i++)
+        if (sequence_len(batch, i) > most)
+            most = sequence_len(batch, i);
+    return most;
+}
+
+static int scratch_reserve(lk_scratch *scratch, size_t n_floats,
+                           linkd_error *err)
+{
+    if (n_floats <= scratch->capacity)
+        return LINKD_OK;
+    lk_scratch_clear(scratch);
+    scratch->floats = lk_alloc_aligned(n_floats, sizeof(*scratch->floats));
+    if (scratch->floats == NULL)
+        return lk_fail_nomem(err);
+    scratch->capacity = n_floats;
+    return LINKD_OK;
+}
+
+static int pass_begin(pass *p, lk_scratch *scratch, linkd_error *err)
+{
+    const lk_model *model = p->model;
+    const size_t narrow = lk_stride(model->dim);
+    const size_t qkv = lk_stride(3 * model->dim);
+    const size_t inner = lk_stride(model->n_inner);
+    const size_t wide = qkv > inner ? qkv : inner;
+    const size_t attention =
+        lk_attention_scratch(model->kernels, &model->heads, longest(p->batch));
+    int rc = scratch_reserve(scratch,
+                             p->n_rows * (2 * narrow + wide) + attention, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    p->x = scratch->floats;
+    p->wide = p->x + p->n_rows * narrow;
+    p->context = p->wide + p->n_rows * wide;
+    p->attention = p->context + p->n_rows * narrow;
+    return LINKD_OK;
+}
+
+static void words_look_up(const lk_model *model, const lk_tokens *tokens,
+                          float *ret_x)
+{
+    const size_t stride = lk_stride(model->dim);
+    const size_t padding = stride - model->dim;
+
+    for (size_t i = 0; i < tokens->n; i++, ret_x += stride) {
+        lk_tensor_read(model->words, tokens->ids[i] * model->dim, model->dim,
+                       ret_x);
+        memset(ret_x + model->dim, 0, padding * sizeof(*ret_x));
+    }
+}
+
+static void embed(const pass *p)
+{
+    const lk_model *model = p->model;
+    const lk_batch *batch = p->batch;
+
+    for (size_t i = 0; i < batch->n; i++) {
+        float *x = p->x + (batch->starts[i] - batch->starts[0]) *
+                              lk_stride(model->dim);
+
+        words_look_up(model, &batch->sequences[i], x);
+        model->kernels->add_norm(&model->embedding_norm, model->positions,
+                                 sequence_len(batch, i), x);
+    }
+}
+
+static void attend(const pass *p)
+{
+    const lk_model *model = p->model;
+    const lk_batch *batch = p->batch;
+
+    for (size_t i = 0; i < batch->n; i++) {
+        size_t row = batch->starts[i] - batch->starts[0];
+
+        model->kernels->attention(&model->heads,
+                                  p->wide + row * lk_stride(3 * model->dim),
+                                  sequence_len(batch, i), p->attention,
+                                  p->context + row * lk_stride(model->dim));
+    }
+}
+
+static void layer_run(const pass *p, const lk_layer *layer)
+{
+    const lk_kernels *kernels = p->model->kernels;
+
+    kernels->linear(&layer->projection, p->x, p->n_rows, p->wide);
+    attend(p);
+    kernels->linear_add_norm(&layer->attention_out, &layer->attention_norm,
+                             p->context, p->n_rows, p->x);
+    kernels->linear_gelu(&layer->ffn_in, p->x, p->n_rows, p->wide);
+    kernels->linear_add_norm(&layer->ffn_out, &layer->ffn_norm, p->wide,
+                             p->n_rows, p->x);
+}
+
+/* CLS pooling is the mean over the first row alone. */
+static void pool(const pass *p, lk_pooling pooling, float *ret_vectors)
+{
+    const lk_model *model = p->model;
+    const lk_batch *batch = p->batch;
+
+    for (size_t i = 0; i < batch->n; i++) {
+        size_t row = batch->starts[i] - batch->starts[0];
+        size_t n_rows = pooling == LK_POOLING_CLS ? 1 : sequence_len(batch, i);
+
+        model->kernels->pool(p->x + row * lk_stride(model->dim), n_rows,
+                             model->dim, p->context);
+        memcpy(ret_vectors + i * model->dim, p->context,
+               model->dim * sizeof(*ret_vectors));
+    }
+}
+
+int lk_forward(const lk_model *model, lk_pooling pooling, const lk_batch *batch,
+               lk_scratch *scratch, float *ret_vectors, linkd_error *err)
+{
+    pass p = {.model = model,
+              .batch = batch,
+              .n_rows = batch->starts[batch->n] - batch->starts[0]};
+    int rc = pass_begin(&p, scratch, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    embed(&p);
+    for (size_t i = 0; i < model->n_layers; i++)
+        layer_run(&p, &model->layers[i]);
+    pool(&p, pooling, ret_vectors);
+    return LINKD_OK;
+}

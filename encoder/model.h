@@ -1,0 +1,43 @@
+/* encoder/model.h — a transformer's weights, packed for the kernels. */
+#ifndef LK_ENCODER_MODEL_H
+#define LK_ENCODER_MODEL_H
+
+#include "encoder/config.h"
+#include "encoder/kernels.h"
+#include "encoder/weights.h"
+
+typedef struct lk_layer {
+    lk_linear projection; /* to query, key and value at once */
+    lk_linear attention_out;
+    lk_norm attention_norm;
+    lk_linear ffn_in;
+    lk_linear ffn_out;
+    lk_norm ffn_norm;
+} lk_layer;
+
+/* {0} holds nothing. */
+typedef struct lk_model {
+    const lk_kernels *kernels;
+    lk_heads heads;
+    size_t dim;
+    size_t n_inner;
+    size_t max_tokens;
+    const lk_tensor *words; /* [vocab_size, dim], looked up in the file */
+    const float
+        *positions; /* [max_tokens, lk_stride(dim)], with type 0 added */
+    lk_norm embedding_norm;
+    lk_layer *layers;
+    size_t n_layers;
+    float *block; /* every number above but `words` */
+} lk_model;
+
+/* Packs the weights and gives the memory behind their file pages back. The
+ * model borrows `weights` for its word table. LINKD_E_DATA: a tensor is missing
+ * or its shape does not fit `config`. */
+LINKD_MUST_CHECK int lk_model_load(const lk_weights *weights,
+                                   const lk_config *config,
+                                   const lk_kernels *kernels,
+                                   lk_model *ret_model, linkd_error *err);
+void lk_model_clear(lk_model *model);
+
+#endif

@@ -1,0 +1,361 @@
+/* cli/cmd_dedup.c — linkctl dedup: the rows of one table that are the same. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/columns.h"
+#include "cli/command.h"
+#include "cli/manifest.h"
+#include "cli/number.h"
+#include "cli/pairs.h"
+
+typedef struct dedup_values {
+    const char *on;
+    const char *block;
+    const char *id;
+    const char *model;
+    const char *output;
+    const char *pairs;
+    size_t k;
+    size_t n_threads;
+    double threshold;
+    int cluster;
+    int format;
+    bool json;
+} dedup_values;
+
+#define AT(member) offsetof(dedup_values, member)
+
+static const dedup_values defaults = {
+    .model = LK_MODEL_DEFAULT,
+    .output = "-",
+    .k = 10,
+    .threshold = 0.8,
+    .cluster = LINKD_CLUSTER_COMPLETE,
+};
+
+static const lk_option options[] = {
+    {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
+     "columns to compare; without it all but the id"},
+    {"block", 0, LK_OPTION_TEXT, AT(block), "COLUMN", NULL, 0, 0,
+     "compare only rows with equal values in this column"},
+    {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
+     "column of the ids; without it the first column if its\n"
+     "values are unique, else the row number"},
+    {"cluster", 0, LK_OPTION_WORD, AT(cluster), "HOW", lk_cluster_words, 0, 0,
+     "complete: every two rows of an entity are a pair\n"
+     "(default); components: a chain of pairs is enough"},
+    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
+     "least score of a pair: a cosine from -1 to 1 (0.8)"},
+    {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
+     "neighbours looked at for each row (10)"},
+    {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
+     "name or directory of the model (" LK_MODEL_DEFAULT ")"},
+    {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
+     "the input with entity_id added, as .csv, .tsv or\n"
+     ".jsonl; - is standard output (default)"},
+    {"pairs", 'p', LK_OPTION_TEXT, AT(pairs), "FILE", NULL, 0, 0,
+     "write the pairs inside entities, too"},
+    {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
+     "csv, tsv or jsonl for the input, whatever its name\nends in"},
+    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
+     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
+     "summary as one JSON object, on standard output unless\n"
+     "the rows go there"},
+};
+
+static const char *const operands[] = {"FILE"};
+
+static const lk_syntax syntax = {
+    .name = "dedup",
+    .operands = operands,
+    .n_operands_min = 1,
+    .n_operands_max = 1,
+    .options = options,
+    .n_options = sizeof(options) / sizeof(*options),
+    .summary = "Finds the rows of one table that are the same thing.",
+    .notes =
+        "FILE is CSV, TSV or JSON lines; - is standard input. Rows of one\n"
+        "entity get the same entity_id; a row that is like no other has an\n"
+        "entity of its own. Entities are numbered from 1 in the order of\n"
+        "their first rows.\n\n"
+        "Examples:\n"
+        "  linkctl dedup people.csv -o entities.csv\n"
+        "  linkctl dedup firms.csv --on name,city --block country \\\n"
+        "      --threshold 0.85 -o entities.csv --pairs pairs.csv\n",
+};
+
+typedef struct dedup_run {
+    lk_cli *cli;
+    const dedup_values *values;
+    linkd_table *table;
+    size_t *columns;
+    size_t n_columns;
+    size_t block;
+    lk_engine engine;
+    linkd_dedup_result result;
+    lk_output *outputs[2]; /* entities, pairs */
+    lk_manifest manifest;
+    double read_seconds;
+} dedup_run;
+
+/* ---- columns ------------------------------------------------------------ */
+
+static int columns_named(dedup_run *run, linkd_error *err)
+{
+    lk_names names = {0};
+    int rc = lk_names_split("on", run->values->on, &names, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    run->n_columns = names.n;
+    run->columns = calloc(names.n, sizeof(*run->columns));
+    if (run->columns == NULL)
+        rc = lk_fail_nomem(err);
+    else
+        rc = lk_columns_find(run->cli, run->table, &names, run->columns, err);
+    lk_names_clear(&names);
+    return rc;
+}
+
+static int columns_all(dedup_run *run, linkd_error *err)
+{
+    size_t n = linkd_table_n_columns(run->table);
+
+    run->columns = calloc(n, sizeof(*run->columns));
+    if (run->columns == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        if (i != linkd_table_id_column(run->table))
+            run->columns[run->n_columns++] = i;
+    }
+    /* nothing but ids: then the ids are what there is to compare */
+    if (run->n_columns == 0)
+        run->columns[run->n_columns++] = 0;
+    return LINKD_OK;
+}
+
+static int columns_resolve(dedup_run *run, linkd_error *err)
+{
+    int rc = run->values->on != NULL ? columns_named(run, err)
+                                     : columns_all(run, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_column_find(run->cli, run->table, run->values->block,
+                            &run->block, err);
+    for (size_t i = 0; i < run->n_columns && rc == LINKD_OK; i++)
+        lk_manifest_column(&run->manifest,
+                           linkd_table_column(run->table, run->columns[i]));
+    return rc;
+}
+
+/* ---- the steps ---------------------------------------------------------- */
+
+static int outputs_open(dedup_run *run, linkd_error *err)
+{
+    const dedup_values *v = run->values;
+    const char *const *inputs = run->cli->args.operands;
+    int rc;
+
+    if (v->pairs != NULL && strcmp(v->pairs, v->output) == 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "--output and --pairs are the same file");
+    rc = lk_output_open(v->output, inputs, 1, &run->outputs[0], err);
+    if (rc == LINKD_OK && v->pairs != NULL)
+        rc = lk_output_open(v->pairs, inputs, 1, &run->outputs[1], err);
+    return rc;
+}
+
+static int table_read(dedup_run *run, linkd_error *err)
+{
+    static const linkd_str taken = {"entity_id", 9};
+    uint64_t start = lk_clock_ns();
+    int rc = lk_table_read(run->cli, run->cli->args.operands[0],
+                           (linkd_format)run->values->format, run->values->id,
+                           &run->table, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    run->read_seconds = lk_clock_seconds_since(start);
+    if (linkd_table_find_column(run->table, taken) != LINKD_COLUMN_NONE) {
+        lk_cli_hint(run->cli, "rename it: dedup writes a column of that name");
+        return lk_fail(err, LINKD_E_DATA,
+                       "%s has a column \"entity_id\" already",
+                       linkd_table_path(run->table));
+    }
+    lk_manifest_table(&run->manifest, run->table);
+    return LINKD_OK;
+}
+
+static int table_dedup(dedup_run *run, linkd_error *err)
+{
+    const dedup_values *v = run->values;
+    linkd_dedup_options dedup_options = {
+        .columns = run->columns,
+        .n_columns = run->n_columns,
+        .block = run->block,
+        .k = v->k,
+        .threshold = (float)v->threshold,
+        .cluster = (linkd_cluster)v->cluster,
+    };
+    int rc =
+        linkd_dedup(run->table, run->engine.encoder, run->engine.pool,
+                    &dedup_options, &run->cli->progress, &run->result, err);
+
+    if (rc == LINKD_OK)
+        lk_meter_finish(&run->cli->meter);
+    return rc;
+}
+
+static int entity_rows_write(const dedup_run *run, lk_rows *rows,
+                             linkd_error *err)
+{
+    size_t n_columns = linkd_table_n_columns(run->table);
+    int rc = LINKD_OK;
+
+    for (size_t row = 0; row < linkd_table_n_rows(run->table) && rc == LINKD_OK;
+         row++) {
+        for (size_t i = 0; i < n_columns; i++)
+            lk_rows_cell(rows, linkd_table_cell(run->table, row, i));
+        lk_rows_count(rows, run->result.entities[row] + 1);
+        rc = lk_rows_end(rows, err);
+    }
+    return rc;
+}
+
+static int entities_write(const dedup_run *run, linkd_error *err)
+{
+    size_t n = linkd_table_n_columns(run->table);
+    linkd_str *names = calloc(n + 1, sizeof(*names));
+    lk_rows rows = {0};
+    int rc;
+
+    if (names == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n; i++)
+        names[i] = linkd_table_column(run->table, i);
+    names[n] = (linkd_str){"entity_id", 9};
+    rc = lk_rows_init(&rows, run->outputs[0],
+                      lk_rows_format(run->values->output), names, n + 1, err);
+    if (rc == LINKD_OK)
+        rc = entity_rows_write(run, &rows, err);
+    lk_rows_clear(&rows);
+    free(names);
+    return rc;
+}
+
+static int results_write(const dedup_run *run, linkd_error *err)
+{
+    lk_pairs pairs = {.left = run->table,
+                      .right = run->table,
+                      .pairs = run->result.pairs,
+                      .n_pairs = run->result.n_pairs};
+    int rc = entities_write(run, err);
+
+    if (rc != LINKD_OK || run->values->pairs == NULL)
+        return rc;
+    return lk_pairs_write(&pairs, run->outputs[1],
+                          lk_rows_format(run->values->pairs), err);
+}
+
+/* ---- the summary -------------------------------------------------------- */
+
+static void manifest_fill(dedup_run *run)
+{
+    const linkd_dedup_result *result = &run->result;
+    lk_manifest *m = &run->manifest;
+
+    lk_manifest_model(m, run->values->model,
+                      linkd_encoder_describe(run->engine.encoder));
+    lk_manifest_count(m, "rows", linkd_table_n_rows(run->table));
+    lk_manifest_count(m, "rows_without_text", result->n_empty);
+    lk_manifest_count(m, "candidates", result->n_candidates);
+    lk_manifest_count(m, "pairs", result->n_pairs);
+    lk_manifest_count(m, "entities", result->n_entities);
+    lk_manifest_count(m, "tokens", result->encode.n_tokens);
+    lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
+    lk_manifest_seconds(m, "read", run->read_seconds);
+    lk_manifest_seconds(m, "encode", result->encode_seconds);
+    lk_manifest_seconds(m, "search", result->search_seconds);
+    lk_manifest_seconds(m, "cluster", result->cluster_seconds);
+}
+
+static void summary_print(const dedup_run *run)
+{
+    const linkd_dedup_result *result = &run->result;
+    double encode = result->encode_seconds;
+
+    (void)fprintf(stderr, "%s rows: %s entities, %s pairs\n",
+                  lk_count(linkd_table_n_rows(run->table)).text,
+                  lk_count(result->n_entities).text,
+                  lk_count(result->n_pairs).text);
+    (void)fprintf(stderr, "read %.1f s, encode %.1f s", run->read_seconds,
+                  encode);
+    if (encode > 0)
+        (void)fprintf(
+            stderr, " (%s rows/s)",
+            lk_per_second((double)result->encode.n_texts / encode).text);
+    (void)fprintf(stderr, ", search %.1f s, cluster %.1f s\n",
+                  result->search_seconds, result->cluster_seconds);
+}
+
+static int summary(dedup_run *run, linkd_error *err)
+{
+    const dedup_values *v = run->values;
+    bool rows_on_stdout = strcmp(v->output, "-") == 0 ||
+                          (v->pairs != NULL && strcmp(v->pairs, "-") == 0);
+
+    if (v->json)
+        return lk_manifest_print(&run->manifest,
+                                 rows_on_stdout ? stderr : stdout, err);
+    if (!run->cli->args.quiet)
+        summary_print(run);
+    return LINKD_OK;
+}
+
+static void dedup_clear(dedup_run *run)
+{
+    linkd_dedup_result_clear(&run->result);
+    lk_engine_close(&run->engine);
+    free(run->columns);
+    linkd_table_free(run->table);
+    lk_output_close(run->outputs[0]);
+    lk_output_close(run->outputs[1]);
+    lk_manifest_clear(&run->manifest);
+}
+
+static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
+{
+    dedup_run run = {.cli = cli, .values = values};
+    int rc;
+
+    lk_manifest_init(&run.manifest, &syntax, values);
+    rc = outputs_open(&run, err);
+    if (rc == LINKD_OK)
+        rc = table_read(&run, err);
+    if (rc == LINKD_OK)
+        rc = columns_resolve(&run, err);
+    if (rc == LINKD_OK)
+        rc = lk_engine_open(cli, run.values->model, run.values->n_threads,
+                            &run.engine, err);
+    if (rc == LINKD_OK)
+        rc = table_dedup(&run, err);
+    if (rc == LINKD_OK)
+        rc = results_write(&run, err);
+    if (rc == LINKD_OK) {
+        manifest_fill(&run);
+        rc = lk_manifest_commit(&run.manifest, run.values->output, run.outputs,
+                                2, err);
+    }
+    if (rc == LINKD_OK)
+        rc = summary(&run, err);
+    dedup_clear(&run);
+    return rc;
+}
+
+const lk_command lk_cmd_dedup = {
+    .syntax = &syntax,
+    .defaults = &defaults,
+    .values_size = sizeof(dedup_values),
+    .run = dedup_run_all,
+};

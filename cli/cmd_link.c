@@ -1,0 +1,456 @@
+/* cli/cmd_link.c — linkctl link: the rows of two tables that are the same. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/columns.h"
+#include "cli/command.h"
+#include "cli/manifest.h"
+#include "cli/number.h"
+#include "cli/pairs.h"
+
+typedef struct link_values {
+    const char *on, *left_on, *right_on;
+    const char *block, *left_block, *right_block;
+    const char *id, *left_id, *right_id;
+    const char *model;
+    const char *output;
+    const char *unmatched;
+    size_t k;
+    size_t n_threads;
+    double threshold;
+    int assign;
+    int format;
+    bool wide;
+    bool json;
+} link_values;
+
+#define AT(member) offsetof(link_values, member)
+
+static const link_values defaults = {
+    .model = LK_MODEL_DEFAULT,
+    .output = "-",
+    .k = 10,
+    .threshold = 0.6,
+    .assign = LINKD_ASSIGN_RECIPROCAL,
+};
+
+static const lk_option options[] = {
+    {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
+     "columns to compare, of the same names on both sides;\n"
+     "without it all but the ids, paired by name and content"},
+    {"left-on", 0, LK_OPTION_TEXT, AT(left_on), "A,B", NULL, 0, 0,
+     "columns of LEFT to compare with those of --right-on"},
+    {"right-on", 0, LK_OPTION_TEXT, AT(right_on), "A,B", NULL, 0, 0,
+     "as many columns of RIGHT, in the same order"},
+    {"block", 0, LK_OPTION_TEXT, AT(block), "COLUMN", NULL, 0, 0,
+     "compare only rows with equal values in this column"},
+    {"left-block", 0, LK_OPTION_TEXT, AT(left_block), "COLUMN", NULL, 0, 0,
+     "the same where the names differ: the column of LEFT"},
+    {"right-block", 0, LK_OPTION_TEXT, AT(right_block), "COLUMN", NULL, 0, 0,
+     "and that of RIGHT"},
+    {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
+     "column of the ids on both sides; without it the first\n"
+     "column if its values are unique, else the row number"},
+    {"left-id", 0, LK_OPTION_TEXT, AT(left_id), "COLUMN", NULL, 0, 0,
+     "column of the ids of LEFT"},
+    {"right-id", 0, LK_OPTION_TEXT, AT(right_id), "COLUMN", NULL, 0, 0,
+     "column of the ids of RIGHT"},
+    {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
+     "reciprocal: each is the other's best (default);\n"
+     "one-to-one: best sum of scores, each row once;\n"
+     "one-to-many: every right row has its best left row;\n"
+     "many-to-one: every left row has its best right row;\n"
+     "many-to-many: every pair over the threshold"},
+    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
+     "least score of a pair: a cosine from -1 to 1 (0.6)"},
+    {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
+     "neighbours looked at for each row (10)"},
+    {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
+     "name or directory of the model (" LK_MODEL_DEFAULT ")"},
+    {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
+     "pairs as .csv, .tsv or .jsonl; - is standard output\n(default)"},
+    {"unmatched", 'u', LK_OPTION_TEXT, AT(unmatched), "FILE", NULL, 0, 0,
+     "write side and id of the rows without a partner"},
+    {"wide", 'w', LK_OPTION_FLAG, AT(wide), NULL, NULL, 0, 0,
+     "add the columns of both rows, named with _x and _y"},
+    {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
+     "csv, tsv or jsonl for both inputs, whatever their\nnames end in"},
+    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
+     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
+     "summary as one JSON object, on standard output unless\n"
+     "the pairs go there"},
+};
+
+static const char *const operands[] = {"LEFT", "RIGHT"};
+
+static const lk_syntax syntax = {
+    .name = "link",
+    .operands = operands,
+    .n_operands_min = 2,
+    .n_operands_max = 2,
+    .options = options,
+    .n_options = sizeof(options) / sizeof(*options),
+    .summary = "Finds the rows of two tables that are the same thing.",
+    .notes =
+        "LEFT and RIGHT are CSV, TSV or JSON lines; - is standard input.\n"
+        "The pairs are left_id,right_id,score,probability in the order of LEFT."
+        "\nThe score is the cosine of the two rows' vectors; probability is\n"
+        "empty in this version.\n\n"
+        "Examples:\n"
+        "  linkctl link ours.csv theirs.csv -o pairs.csv\n"
+        "  linkctl link a.csv b.csv --left-on name,city --right-on firm,town\n"
+        "  linkctl link a.jsonl b.csv --block country --assign one-to-one \\\n"
+        "      --threshold 0.7 --wide --unmatched rest.csv -o pairs.csv\n",
+};
+
+/* Everything that one run owns. */
+typedef struct link_run {
+    lk_cli *cli;
+    const link_values *values;
+    linkd_table *left, *right;
+    linkd_column_pair *columns;
+    size_t n_columns;
+    size_t left_block, right_block;
+    lk_engine engine;
+    linkd_link_result result;
+    lk_output *outputs[2]; /* pairs, unmatched */
+    size_t n_left_unmatched, n_right_unmatched;
+    lk_manifest manifest;
+    double read_seconds;
+} link_run;
+
+/* ---- options that belong together --------------------------------------- */
+
+static int both_or_neither(const char *both, const char *left,
+                           const char *right, const char *name,
+                           linkd_error *err)
+{
+    if (both != NULL && (left != NULL || right != NULL))
+        return lk_fail(err, LINKD_E_ARG,
+                       "--%s excludes --left-%s and --right-%s", name, name,
+                       name);
+    if ((left == NULL) != (right == NULL))
+        return lk_fail(err, LINKD_E_ARG, "--%s-%s needs --%s-%s",
+                       left != NULL ? "left" : "right", name,
+                       left != NULL ? "right" : "left", name);
+    return LINKD_OK;
+}
+
+static int values_check(const lk_cli *cli, const link_values *v,
+                        linkd_error *err)
+{
+    int rc = both_or_neither(v->on, v->left_on, v->right_on, "on", err);
+
+    if (rc == LINKD_OK)
+        rc = both_or_neither(v->block, v->left_block, v->right_block, "block",
+                             err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (v->id != NULL && (v->left_id != NULL || v->right_id != NULL))
+        return lk_fail(err, LINKD_E_ARG,
+                       "--id excludes --left-id and --right-id");
+    if (strcmp(cli->args.operands[0], "-") == 0 &&
+        strcmp(cli->args.operands[1], "-") == 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "only one table can be standard input");
+    if (v->unmatched != NULL && strcmp(v->unmatched, v->output) == 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "--output and --unmatched are the same file");
+    return LINKD_OK;
+}
+
+static const char *either(const char *own, const char *both)
+{
+    return own != NULL ? own : both;
+}
+
+/* ---- columns ------------------------------------------------------------ */
+
+static int columns_pair_named(link_run *run, const lk_names *left,
+                              const lk_names *right, linkd_error *err)
+{
+    size_t *found;
+    int rc;
+
+    if (left->n != right->n)
+        return lk_fail(err, LINKD_E_ARG,
+                       "--left-on names %zu columns and --right-on %zu",
+                       left->n, right->n);
+    found = calloc(left->n * 2, sizeof(*found));
+    run->columns = calloc(left->n, sizeof(*run->columns));
+    if (found == NULL || run->columns == NULL)
+        rc = lk_fail_nomem(err);
+    else
+        rc = lk_columns_find(run->cli, run->left, left, found, err);
+    if (rc == LINKD_OK)
+        rc = lk_columns_find(run->cli, run->right, right, found + left->n, err);
+    for (size_t i = 0; i < left->n && rc == LINKD_OK; i++)
+        run->columns[run->n_columns++] = (linkd_column_pair){
+            .left = found[i], .right = found[left->n + i], .similarity = 1};
+    free(found);
+    return rc;
+}
+
+static int columns_resolve_named(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    lk_names left = {0};
+    lk_names right = {0};
+    int rc = lk_names_split(v->on ? "on" : "left-on", either(v->on, v->left_on),
+                            &left, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_names_split(v->on ? "on" : "right-on",
+                            either(v->on, v->right_on), &right, err);
+    if (rc == LINKD_OK)
+        rc = columns_pair_named(run, &left, &right, err);
+    lk_names_clear(&left);
+    lk_names_clear(&right);
+    return rc;
+}
+
+static linkd_str column_name(const linkd_table *table, size_t column)
+{
+    return column == LINKD_COLUMN_NONE ? (linkd_str){NULL, 0}
+                                       : linkd_table_column(table, column);
+}
+
+static void pairing_print(linkd_str left, linkd_str right, double similarity)
+{
+    if (left.bytes != NULL && right.bytes != NULL)
+        (void)fprintf(stderr, "  %.*s = %.*s (%.2f)\n", (int)left.len,
+                      left.bytes, (int)right.len, right.bytes, similarity);
+    else if (left.bytes != NULL)
+        (void)fprintf(stderr, "  %.*s alone on the left\n", (int)left.len,
+                      left.bytes);
+    else
+        (void)fprintf(stderr, "  %.*s alone on the right\n", (int)right.len,
+                      right.bytes);
+}
+
+static void pairings_note(link_run *run, bool print)
+{
+    if (print)
+        (void)fprintf(stderr, "columns compared (--on chooses others):\n");
+    for (size_t i = 0; i < run->n_columns; i++) {
+        const linkd_column_pair *pair = &run->columns[i];
+        linkd_str left = column_name(run->left, pair->left);
+        linkd_str right = column_name(run->right, pair->right);
+
+        if (print)
+            pairing_print(left, right, (double)pair->similarity);
+        lk_manifest_pairing(&run->manifest, left, right,
+                            (double)pair->similarity);
+    }
+}
+
+static int columns_resolve(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    bool named = v->on != NULL || v->left_on != NULL;
+    int rc;
+
+    if (named)
+        rc = columns_resolve_named(run, err);
+    else
+        rc = linkd_columns_pair(run->left, run->right, &run->columns,
+                                &run->n_columns, err);
+    if (rc == LINKD_OK)
+        rc =
+            lk_column_find(run->cli, run->left, either(v->left_block, v->block),
+                           &run->left_block, err);
+    if (rc == LINKD_OK)
+        rc = lk_column_find(run->cli, run->right,
+                            either(v->right_block, v->block), &run->right_block,
+                            err);
+    if (rc == LINKD_OK)
+        pairings_note(run, !named && !run->cli->args.quiet);
+    return rc;
+}
+
+/* ---- the steps ---------------------------------------------------------- */
+
+static int outputs_open(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    int rc = lk_output_open(v->output, run->cli->args.operands, 2,
+                            &run->outputs[0], err);
+
+    if (rc == LINKD_OK && v->unmatched != NULL)
+        rc = lk_output_open(v->unmatched, run->cli->args.operands, 2,
+                            &run->outputs[1], err);
+    return rc;
+}
+
+static int tables_read(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    linkd_format format = (linkd_format)v->format;
+    uint64_t start = lk_clock_ns();
+    int rc = lk_table_read(run->cli, run->cli->args.operands[0], format,
+                           either(v->left_id, v->id), &run->left, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_table_read(run->cli, run->cli->args.operands[1], format,
+                           either(v->right_id, v->id), &run->right, err);
+    if (rc != LINKD_OK)
+        return rc;
+    run->read_seconds = lk_clock_seconds_since(start);
+    lk_manifest_table(&run->manifest, run->left);
+    lk_manifest_table(&run->manifest, run->right);
+    return LINKD_OK;
+}
+
+static int tables_link(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    linkd_link_options link_options = {
+        .columns = run->columns,
+        .n_columns = run->n_columns,
+        .left_block = run->left_block,
+        .right_block = run->right_block,
+        .k = v->k,
+        .threshold = (float)v->threshold,
+        .assign = (linkd_assign)v->assign,
+    };
+    int rc =
+        linkd_link(run->left, run->right, run->engine.encoder, run->engine.pool,
+                   &link_options, &run->cli->progress, &run->result, err);
+
+    if (rc == LINKD_OK)
+        lk_meter_finish(&run->cli->meter);
+    return rc;
+}
+
+static int results_write(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    lk_pairs pairs = {.left = run->left,
+                      .right = run->right,
+                      .pairs = run->result.pairs,
+                      .n_pairs = run->result.n_pairs,
+                      .wide = v->wide};
+    int rc =
+        lk_pairs_write(&pairs, run->outputs[0], lk_rows_format(v->output), err);
+
+    if (rc == LINKD_OK)
+        rc = lk_unmatched_write(
+            &pairs, run->outputs[1],
+            lk_rows_format(v->unmatched != NULL ? v->unmatched : ""),
+            &run->n_left_unmatched, &run->n_right_unmatched, err);
+    return rc;
+}
+
+/* ---- the summary -------------------------------------------------------- */
+
+static void manifest_fill(link_run *run)
+{
+    const linkd_link_result *result = &run->result;
+    lk_manifest *m = &run->manifest;
+
+    lk_manifest_model(m, run->values->model,
+                      linkd_encoder_describe(run->engine.encoder));
+    lk_manifest_count(m, "left_rows", linkd_table_n_rows(run->left));
+    lk_manifest_count(m, "right_rows", linkd_table_n_rows(run->right));
+    lk_manifest_count(m, "left_rows_without_text", result->n_left_empty);
+    lk_manifest_count(m, "right_rows_without_text", result->n_right_empty);
+    lk_manifest_count(m, "candidates", result->n_candidates);
+    lk_manifest_count(m, "pairs", result->n_pairs);
+    lk_manifest_count(m, "left_unmatched", run->n_left_unmatched);
+    lk_manifest_count(m, "right_unmatched", run->n_right_unmatched);
+    lk_manifest_count(m, "tokens", result->encode.n_tokens);
+    lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
+    lk_manifest_seconds(m, "read", run->read_seconds);
+    lk_manifest_seconds(m, "encode", result->encode_seconds);
+    lk_manifest_seconds(m, "search", result->search_seconds);
+    lk_manifest_seconds(m, "assign", result->assign_seconds);
+}
+
+static void summary_print(const link_run *run)
+{
+    const linkd_link_result *result = &run->result;
+    size_t n_left = linkd_table_n_rows(run->left);
+    size_t n_right = linkd_table_n_rows(run->right);
+    double encode = result->encode_seconds;
+
+    (void)fprintf(stderr, "%s left rows, %s right rows: %s pairs, ",
+                  lk_count(n_left).text, lk_count(n_right).text,
+                  lk_count(result->n_pairs).text);
+    (void)fprintf(stderr, "%s left and %s right rows without a partner\n",
+                  lk_count(run->n_left_unmatched).text,
+                  lk_count(run->n_right_unmatched).text);
+    (void)fprintf(stderr, "read %.1f s, encode %.1f s", run->read_seconds,
+                  encode);
+    if (encode > 0)
+        (void)fprintf(
+            stderr, " (%s rows/s)",
+            lk_per_second((double)result->encode.n_texts / encode).text);
+    (void)fprintf(stderr, ", search %.1f s, assign %.1f s\n",
+                  result->search_seconds, result->assign_seconds);
+}
+
+static int summary(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    bool rows_on_stdout =
+        strcmp(v->output, "-") == 0 ||
+        (v->unmatched != NULL && strcmp(v->unmatched, "-") == 0);
+
+    if (v->json)
+        return lk_manifest_print(&run->manifest,
+                                 rows_on_stdout ? stderr : stdout, err);
+    if (!run->cli->args.quiet)
+        summary_print(run);
+    return LINKD_OK;
+}
+
+static void link_clear(link_run *run)
+{
+    linkd_link_result_clear(&run->result);
+    lk_engine_close(&run->engine);
+    free(run->columns);
+    linkd_table_free(run->left);
+    linkd_table_free(run->right);
+    lk_output_close(run->outputs[0]);
+    lk_output_close(run->outputs[1]);
+    lk_manifest_clear(&run->manifest);
+}
+
+static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
+{
+    link_run run = {.cli = cli, .values = values};
+    int rc = values_check(cli, values, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    lk_manifest_init(&run.manifest, &syntax, values);
+    rc = outputs_open(&run, err);
+    if (rc == LINKD_OK)
+        rc = tables_read(&run, err);
+    if (rc == LINKD_OK)
+        rc = columns_resolve(&run, err);
+    if (rc == LINKD_OK)
+        rc = lk_engine_open(cli, run.values->model, run.values->n_threads,
+                            &run.engine, err);
+    if (rc == LINKD_OK)
+        rc = tables_link(&run, err);
+    if (rc == LINKD_OK)
+        rc = results_write(&run, err);
+    if (rc == LINKD_OK) {
+        manifest_fill(&run);
+        rc = lk_manifest_commit(&run.manifest, run.values->output, run.outputs,
+                                2, err);
+    }
+    if (rc == LINKD_OK)
+        rc = summary(&run, err);
+    link_clear(&run);
+    return rc;
+}
+
+const lk_command lk_cmd_link = {
+    .syntax = &syntax,
+    .defaults = &defaults,
+    .values_size = sizeof(link_values),
+    .run = link_run_all,
+};

@@ -1,0 +1,34 @@
+/* cli/columns.h — column names on the command line to columns of a table. */
+#ifndef LINKD_CLI_COLUMNS_H
+#define LINKD_CLI_COLUMNS_H
+
+#include "cli/command.h"
+
+/* Names as --on takes them. */
+typedef struct lk_names {
+    linkd_str *names;
+    size_t n;
+    lk_arena arena;
+} lk_names;
+
+/* Splits "a,b" or "\"last, first\",b": quoted as a line of a CSV file.
+ * LINKD_E_ARG: a name is empty, or a quote is not closed. */
+LINKD_MUST_CHECK int lk_names_split(const char *option, const char *text,
+                                    lk_names *ret_names, linkd_error *err);
+void lk_names_clear(lk_names *names);
+
+/* The columns of these names; `ret_columns` [names->n]. LINKD_E_ARG: there is
+ * no such column; the hint lists those that exist. */
+LINKD_MUST_CHECK int lk_columns_find(lk_cli *cli, const linkd_table *table,
+                                     const lk_names *names, size_t *ret_columns,
+                                     linkd_error *err);
+/* The same for one name; NULL is LINKD_COLUMN_NONE. */
+LINKD_MUST_CHECK int lk_column_find(lk_cli *cli, const linkd_table *table,
+                                    const char *name, size_t *ret_column,
+                                    linkd_error *err);
+
+/* Sets the hint to the columns of an open reader, or of a file to be opened. */
+void lk_columns_hint(lk_cli *cli, const linkd_reader *reader);
+void lk_columns_hint_file(lk_cli *cli, const char *path, linkd_format format);
+
+#endif

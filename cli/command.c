@@ -1,0 +1,78 @@
+/* cli/command.c — what the commands of linkctl share: the model with its
+ * threads, tables, and the second line of an error message. */
+#include "cli/command.h"
+
+#include <string.h>
+
+#include "cli/columns.h"
+
+const char *const lk_format_words[] = {"auto", "csv", "tsv", "jsonl", NULL};
+const char *const lk_assign_words[] = {"reciprocal",   "one-to-one",
+                                       "one-to-many",  "many-to-one",
+                                       "many-to-many", NULL};
+const char *const lk_cluster_words[] = {"components", "complete", NULL};
+
+void lk_cli_hint(lk_cli *cli, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    lk_buf_reset(&cli->hint);
+    /* without memory for it the error has to do alone */
+    (void)!lk_buf_append(&cli->hint, line, strlen(line), NULL);
+}
+
+static int encoder_open(lk_cli *cli, const char *model,
+                        linkd_encoder **ret_encoder, linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = linkd_encoder_find(model, &path, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_encoder_open(path.data, ret_encoder, err);
+    else if (rc == LINKD_E_ARG)
+        lk_cli_hint(cli,
+                    "linkctl model pull downloads a model, linkctl model add "
+                    "imports one");
+    lk_buf_clear(&path);
+    return rc;
+}
+
+int lk_engine_open(lk_cli *cli, const char *model, size_t n_threads,
+                   lk_engine *ret_engine, linkd_error *err)
+{
+    lk_engine engine = {NULL, NULL};
+    int rc = encoder_open(cli, model, &engine.encoder, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_pool_new(n_threads, &engine.pool, err);
+    if (rc != LINKD_OK) {
+        lk_engine_close(&engine);
+        return rc;
+    }
+    *ret_engine = engine;
+    return LINKD_OK;
+}
+
+void lk_engine_close(lk_engine *engine)
+{
+    linkd_encoder_close(engine->encoder);
+    lk_pool_free(engine->pool);
+    *engine = (lk_engine){NULL, NULL};
+}
+
+int lk_table_read(lk_cli *cli, const char *path, linkd_format format,
+                  const char *id_column, linkd_table **ret_table,
+                  linkd_error *err)
+{
+    int rc = linkd_table_read(path, format, id_column, &cli->progress,
+                              ret_table, err);
+
+    lk_meter_finish(&cli->meter);
+    if (rc == LINKD_E_ARG)
+        lk_columns_hint_file(cli, path, format);
+    return rc;
+}

@@ -1,0 +1,65 @@
+/* cli/command.h — what the commands of linkctl share. */
+#ifndef LINKD_CLI_COMMAND_H
+#define LINKD_CLI_COMMAND_H
+
+#include "cli/args.h"
+#include "cli/progress.h"
+#include "encoder/encoder.h"
+#include "linkage/linkage.h"
+
+#define LK_MODEL_DEFAULT "all-MiniLM-L6-v2"
+#define LK_THREADS_MAX   1024
+
+/* One run of the program. */
+typedef struct lk_cli {
+    lk_args args;
+    lk_meter meter;
+    linkd_progress progress;
+    lk_buf hint; /* a second line below the error, or empty */
+} lk_cli;
+
+typedef struct lk_command {
+    const lk_syntax *syntax;
+    const void *defaults; /* the command's struct of option values */
+    size_t values_size;
+    int (*run)(lk_cli *cli, const void *values, linkd_error *err);
+} lk_command;
+
+extern const lk_command lk_cmd_link;
+extern const lk_command lk_cmd_dedup;
+extern const lk_command lk_cmd_embed;
+extern const lk_command lk_cmd_eval;
+extern const lk_command lk_cmd_model_list;
+extern const lk_command lk_cmd_model_add;
+extern const lk_command lk_cmd_model_pull;
+extern const lk_command lk_cmd_model_info;
+extern const lk_command lk_cmd_model_verify;
+
+/* Names of linkd_format, linkd_assign and linkd_cluster, in their order. */
+extern const char *const lk_format_words[];
+extern const char *const lk_assign_words[];
+extern const char *const lk_cluster_words[];
+
+/* Sets the hint to one formatted line. */
+void lk_cli_hint(lk_cli *cli, const char *format, ...) LK_PRINTF(2, 3);
+
+/* A model and the threads that run it. {NULL} is a closed one. */
+typedef struct lk_engine {
+    linkd_encoder *encoder;
+    lk_pool *pool;
+} lk_engine;
+
+/* Opens the model of that name or path; hints at how to get one if it is not
+ * there. 0 threads: as many as there are processors. */
+LINKD_MUST_CHECK int lk_engine_open(lk_cli *cli, const char *model,
+                                    size_t n_threads, lk_engine *ret_engine,
+                                    linkd_error *err);
+void lk_engine_close(lk_engine *engine);
+
+/* Reads a table and, when the id column is not there, hints at those that are.
+ */
+LINKD_MUST_CHECK int lk_table_read(lk_cli *cli, const char *path,
+                                   linkd_format format, const char *id_column,
+                                   linkd_table **ret_table, linkd_error *err);
+
+#endif

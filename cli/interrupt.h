@@ -1,0 +1,20 @@
+/* cli/interrupt.h — Ctrl-C leaves nothing behind. */
+#ifndef LINKD_CLI_INTERRUPT_H
+#define LINKD_CLI_INTERRUPT_H
+
+#include "base/base.h"
+
+/* Paths that can be guarded at once. */
+#define LK_INTERRUPT_MAX 48
+
+/* From now on SIGINT, SIGTERM and SIGHUP remove the guarded paths, say
+ * "interrupted" and end the process with 1; SIGPIPE does the same in silence.
+ * A signal that the parent made us ignore stays ignored. */
+void lk_interrupt_init(void);
+
+/* `path` is a file, or a directory that is empty once the paths guarded after
+ * it are gone. Borrowed until it is released. */
+void lk_interrupt_guard(const char *path);
+void lk_interrupt_release(const char *path);
+
+#endif

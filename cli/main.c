@@ -1,0 +1,168 @@
+/* cli/main.c — linkctl: which command, and how it ends.
+ *
+ * Exit codes: 0 done, 1 failed, 2 wrong usage. A failure is one line on
+ * standard error, "linkctl: …", and at most one more with a hint. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "index/index.h"
+
+enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
+
+static const lk_command *const commands[] = {
+    &lk_cmd_link,       &lk_cmd_dedup,      &lk_cmd_embed,
+    &lk_cmd_eval,       &lk_cmd_model_list, &lk_cmd_model_add,
+    &lk_cmd_model_pull, &lk_cmd_model_info, &lk_cmd_model_verify,
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
+
+static void help_print(FILE *out)
+{
+    (void)fprintf(out, "Usage: linkctl COMMAND [OPTION]...\n"
+                       "Links records that are the same thing.\n\n");
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        const char *summary = commands[i]->syntax->summary;
+
+        (void)fprintf(out, "  %-13s %.*s\n", commands[i]->syntax->name,
+                      (int)strcspn(summary, "\n"), summary);
+    }
+    (void)fprintf(out, "\nlinkctl COMMAND --help tells more, with examples.\n"
+                       "linkctl --version prints the version.\n\n"
+                       "Exit codes: 0 done, 1 failed, 2 wrong usage.\n");
+}
+
+/* Is `argv` [argc] this command? Then *ret_n words of it are its name. */
+static bool command_matches(const lk_command *command, int argc,
+                            char *const *argv, int *ret_n)
+{
+    const char *name = command->syntax->name;
+    size_t first = strcspn(name, " ");
+
+    if (strlen(argv[0]) != first || memcmp(argv[0], name, first) != 0)
+        return false;
+    *ret_n = 1;
+    if (name[first] == '\0')
+        return true;
+    *ret_n = 2;
+    return argc > 1 && strcmp(argv[1], name + first + 1) == 0;
+}
+
+static int fail_unknown(lk_cli *cli, int argc, char *const *argv,
+                        linkd_error *err)
+{
+    const char *names[N_COMMANDS + 1] = {NULL};
+    char text[64];
+    const char *nearest;
+    bool is_model = strcmp(argv[0], "model") == 0;
+
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i]->syntax->name;
+    (void)snprintf(text, sizeof(text), "%s%s%s", argv[0],
+                   is_model && argc > 1 ? " " : "",
+                   is_model && argc > 1 ? argv[1] : "");
+    nearest = lk_nearest(text, names);
+    if (is_model)
+        lk_cli_hint(cli, "there are model list, add, pull, info and verify");
+    else if (nearest != NULL)
+        lk_cli_hint(cli, "did you mean %s?", nearest);
+    else
+        lk_cli_hint(cli, "linkctl --help lists the commands");
+    if (is_model && argc < 2)
+        return lk_fail(err, LINKD_E_ARG, "model needs a command");
+    return lk_fail(err, LINKD_E_ARG, "there is no command \"%s\"", text);
+}
+
+static void meter_init(lk_cli *cli)
+{
+    lk_meter_style style = LK_METER_LINES;
+
+    if (cli->args.quiet)
+        style = LK_METER_SILENT;
+    else if (isatty(STDERR_FILENO))
+        style = LK_METER_TERMINAL;
+    lk_meter_init(&cli->meter, stderr, style, lk_clock_ns);
+    cli->progress = lk_meter_progress(&cli->meter);
+}
+
+static int command_run(lk_cli *cli, const lk_command *command, int argc,
+                       char *const *argv, linkd_error *err)
+{
+    void *values = malloc(command->values_size);
+    int rc;
+
+    if (values == NULL)
+        return lk_fail_nomem(err);
+    memcpy(values, command->defaults, command->values_size);
+    rc = lk_args_parse(command->syntax, argc, argv, values, &cli->args,
+                       &cli->hint, err);
+    if (rc == LINKD_OK && cli->args.help) {
+        lk_args_help(command->syntax, stdout);
+    } else if (rc == LINKD_OK) {
+        meter_init(cli);
+        rc = command->run(cli, values, err);
+    }
+    free(values);
+    return rc;
+}
+
+static int dispatch(lk_cli *cli, int argc, char *const *argv, linkd_error *err)
+{
+    int n_words = 0;
+
+    if (argc == 0) {
+        lk_cli_hint(cli, "linkctl --help lists the commands");
+        return lk_fail(err, LINKD_E_ARG, "a command is needed");
+    }
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
+        strcmp(argv[0], "help") == 0) {
+        help_print(stdout);
+        return LINKD_OK;
+    }
+    if (strcmp(argv[0], "--version") == 0) {
+        (void)printf("linkctl %s (%s)\n", LINKD_VERSION, linkd_index_library());
+        return LINKD_OK;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (command_matches(commands[i], argc, argv, &n_words))
+            return command_run(cli, commands[i], argc - n_words, argv + n_words,
+                               err);
+    }
+    return fail_unknown(cli, argc, argv, err);
+}
+
+/* What printf put aside must reach the disk, too. */
+static int stdout_flush(linkd_error *err)
+{
+    if (fflush(stdout) != 0 || ferror(stdout) != 0)
+        return lk_fail(err, LINKD_E_IO,
+                       "could not write to standard output: %s",
+                       strerror(errno));
+    return LINKD_OK;
+}
+
+int main(int argc, char **argv)
+{
+    lk_cli cli = {0};
+    linkd_error err = {0};
+    int rc;
+
+    lk_log_init("linkctl", LK_LOG_WARN);
+    lk_interrupt_init();
+    rc = dispatch(&cli, argc > 0 ? argc - 1 : 0, argv + 1, &err);
+    if (rc == LINKD_OK)
+        rc = stdout_flush(&err);
+    if (rc != LINKD_OK) {
+        lk_meter_erase(&cli.meter);
+        lk_log(LK_LOG_ERROR, "%s", err.message);
+        if (cli.hint.len > 0)
+            (void)fprintf(stderr, "hint: %s\n", cli.hint.data);
+    }
+    lk_buf_clear(&cli.hint);
+    if (rc == LINKD_OK)
+        return EXIT_DONE;
+    return rc == LINKD_E_ARG ? EXIT_USAGE : EXIT_FAILED;
+}

@@ -1,0 +1,245 @@
+/* cli/manifest.c — what a run did, for people and machines.
+ *
+ * Half a year later somebody asks with which model and which options a result
+ * was made. `<output>.manifest.json` beside it answers; it appears together
+ * with the result. The options are read from the table that also parsed them,
+ * so none can be forgotten. The same object, on one line, is what --json
+ * prints. */
+#include "cli/manifest.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "index/index.h"
+
+#define OUTPUTS_MAX 4
+
+static void add(lk_manifest *manifest, json_t *object, const char *name,
+                json_t *value)
+{
+    if (json_object_set_new(object, name, value) != 0)
+        manifest->failed = true;
+}
+
+static json_t *text_json(linkd_str text)
+{
+    return text.bytes != NULL ? json_stringn(text.bytes, text.len)
+                              : json_null();
+}
+
+static json_t *rounded_json(double value)
+{
+    return json_real(round(value * 1000) / 1000);
+}
+
+static json_t *date_json(void)
+{
+    char text[32];
+    struct tm parts;
+    time_t now = time(NULL);
+
+    if (gmtime_r(&now, &parts) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        return json_null();
+    return json_string(text);
+}
+
+static json_t *option_json(const lk_option *option, const void *slot)
+{
+    const char *text;
+
+    switch (option->kind) {
+    case LK_OPTION_FLAG:
+        return json_boolean(*(const bool *)slot);
+    case LK_OPTION_COUNT:
+        return json_integer((json_int_t) * (const size_t *)slot);
+    case LK_OPTION_REAL:
+        return json_real(*(const double *)slot);
+    case LK_OPTION_WORD:
+        return json_string(option->words[*(const int *)slot]);
+    case LK_OPTION_TEXT:
+        text = *(const char *const *)slot;
+        return text != NULL ? json_string(text) : json_null();
+    }
+    return NULL;
+}
+
+static json_t *options_json(lk_manifest *manifest, const lk_syntax *syntax,
+                            const void *values)
+{
+    json_t *options = json_object();
+
+    for (size_t i = 0; i < syntax->n_options; i++) {
+        const lk_option *option = &syntax->options[i];
+
+        add(manifest, options, option->name,
+            option_json(option, (const char *)values + option->offset));
+    }
+    return options;
+}
+
+void lk_manifest_init(lk_manifest *manifest, const lk_syntax *syntax,
+                      const void *values)
+{
+    *manifest = (lk_manifest){.root = json_object(),
+                              .counts = json_object(),
+                              .seconds = json_object(),
+                              .inputs = json_array(),
+                              .columns = json_array()};
+    add(manifest, manifest->root, "linkctl", json_string(LINKD_VERSION));
+    add(manifest, manifest->root, "index", json_string(linkd_index_library()));
+    add(manifest, manifest->root, "created", date_json());
+    add(manifest, manifest->root, "command", json_string(syntax->name));
+    add(manifest, manifest->root, "options",
+        options_json(manifest, syntax, values));
+    add(manifest, manifest->root, "inputs", json_incref(manifest->inputs));
+    add(manifest, manifest->root, "columns", json_incref(manifest->columns));
+    add(manifest, manifest->root, "counts", json_incref(manifest->counts));
+    add(manifest, manifest->root, "seconds", json_incref(manifest->seconds));
+}
+
+void lk_manifest_clear(lk_manifest *manifest)
+{
+    json_decref(manifest->root);
+    json_decref(manifest->counts);
+    json_decref(manifest->seconds);
+    json_decref(manifest->inputs);
+    json_decref(manifest->columns);
+    *manifest = (lk_manifest){0};
+}
+
+void lk_manifest_model(lk_manifest *manifest, const char *name,
+                       const linkd_encoder_info *info)
+{
+    json_t *model = json_object();
+
+    add(manifest, model, "name", json_string(name));
+    add(manifest, model, "fingerprint", json_string(info->fingerprint));
+    add(manifest, model, "architecture", json_string(info->architecture));
+    add(manifest, model, "pooling", json_string(info->pooling));
+    add(manifest, model, "precision", json_string(info->precision));
+    add(manifest, model, "isa", json_string(info->isa));
+    add(manifest, model, "dim", json_integer((json_int_t)info->dim));
+    add(manifest, manifest->root, "model", model);
+}
+
+void lk_manifest_input(lk_manifest *manifest, const char *path, uint64_t n_rows,
+                       const linkd_str *id_column)
+{
+    json_t *input = json_object();
+
+    add(manifest, input, "path", json_string(path));
+    add(manifest, input, "rows", json_integer((json_int_t)n_rows));
+    add(manifest, input, "id_column",
+        id_column != NULL ? text_json(*id_column) : json_null());
+    if (json_array_append_new(manifest->inputs, input) != 0)
+        manifest->failed = true;
+}
+
+void lk_manifest_table(lk_manifest *manifest, const linkd_table *table)
+{
+    size_t id_column = linkd_table_id_column(table);
+    linkd_str name = {NULL, 0};
+
+    if (id_column != LINKD_COLUMN_NONE)
+        name = linkd_table_column(table, id_column);
+    lk_manifest_input(manifest, linkd_table_path(table),
+                      linkd_table_n_rows(table),
+                      id_column != LINKD_COLUMN_NONE ? &name : NULL);
+}
+
+void lk_manifest_pairing(lk_manifest *manifest, linkd_str left, linkd_str right,
+                         double similarity)
+{
+    json_t *pair = json_object();
+
+    add(manifest, pair, "left", text_json(left));
+    add(manifest, pair, "right", text_json(right));
+    if (left.bytes != NULL && right.bytes != NULL)
+        add(manifest, pair, "similarity", rounded_json(similarity));
+    if (json_array_append_new(manifest->columns, pair) != 0)
+        manifest->failed = true;
+}
+
+void lk_manifest_column(lk_manifest *manifest, linkd_str name)
+{
+    if (json_array_append_new(manifest->columns, text_json(name)) != 0)
+        manifest->failed = true;
+}
+
+void lk_manifest_count(lk_manifest *manifest, const char *name, uint64_t n)
+{
+    add(manifest, manifest->counts, name, json_integer((json_int_t)n));
+}
+
+void lk_manifest_seconds(lk_manifest *manifest, const char *step, double s)
+{
+    add(manifest, manifest->seconds, step, rounded_json(s));
+}
+
+static char *manifest_text(const lk_manifest *manifest, size_t flags,
+                           linkd_error *err)
+{
+    char *text = NULL;
+
+    if (!manifest->failed)
+        text = json_dumps(manifest->root, flags | JSON_REAL_PRECISION(9));
+    if (text == NULL)
+        lk_fail_nomem(err);
+    return text;
+}
+
+static int file_write(const lk_manifest *manifest, const char *path,
+                      lk_output **ret_output, linkd_error *err)
+{
+    lk_buf name = {0};
+    char *text = manifest_text(manifest, JSON_INDENT(2), err);
+    int rc = text != NULL ? LINKD_OK : LINKD_E_NOMEM;
+
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(&name, err, "%s.manifest.json", path);
+    if (rc == LINKD_OK)
+        rc = lk_output_open(name.data, NULL, 0, ret_output, err);
+    if (rc == LINKD_OK)
+        rc = lk_output_write(*ret_output, text, strlen(text), err);
+    if (rc == LINKD_OK)
+        rc = lk_output_write(*ret_output, "\n", 1, err);
+    free(text);
+    lk_buf_clear(&name);
+    return rc;
+}
+
+int lk_manifest_commit(lk_manifest *manifest, const char *path,
+                       lk_output *const *outputs, size_t n_outputs,
+                       linkd_error *err)
+{
+    lk_output *all[OUTPUTS_MAX + 1] = {NULL};
+    int rc = LINKD_OK;
+
+    LK_ASSERT(n_outputs > 0 && n_outputs <= OUTPUTS_MAX);
+    for (size_t i = 0; i < n_outputs; i++)
+        all[i] = outputs[i];
+    if (lk_output_is_file(all[0]))
+        rc = file_write(manifest, path, &all[n_outputs], err);
+    if (rc == LINKD_OK)
+        rc = lk_output_commit(all, n_outputs + 1, err);
+    lk_output_close(all[n_outputs]);
+    return rc;
+}
+
+int lk_manifest_print(const lk_manifest *manifest, FILE *out, linkd_error *err)
+{
+    char *text = manifest_text(manifest, JSON_COMPACT, err);
+    int n;
+
+    if (text == NULL)
+        return LINKD_E_NOMEM;
+    n = fprintf(out, "%s\n", text);
+    free(text);
+    if (n < 0 || fflush(out) != 0)
+        return lk_fail(err, LINKD_E_IO, "could not write the summary");
+    return LINKD_OK;
+}

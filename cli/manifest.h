@@ -1,0 +1,49 @@
+/* cli/manifest.h — what a run did, for people and machines. */
+#ifndef LINKD_CLI_MANIFEST_H
+#define LINKD_CLI_MANIFEST_H
+
+#include "cli/command.h"
+#include "cli/output.h"
+
+typedef struct json_t json_t;
+
+/* Builds the manifest of a run as JSON. Members are added in the order of the
+ * calls; failures (only out of memory) are kept for lk_manifest_commit. */
+typedef struct lk_manifest {
+    json_t *root;
+    json_t *counts;
+    json_t *seconds;
+    json_t *inputs;
+    json_t *columns;
+    bool failed;
+} lk_manifest;
+
+/* Starts with program, versions, date and the command's options. */
+void lk_manifest_init(lk_manifest *manifest, const lk_syntax *syntax,
+                      const void *values);
+void lk_manifest_clear(lk_manifest *manifest);
+
+void lk_manifest_model(lk_manifest *manifest, const char *name,
+                       const linkd_encoder_info *info);
+void lk_manifest_table(lk_manifest *manifest, const linkd_table *table);
+/* An input that was streamed; `id_column` NULL: row numbers. */
+void lk_manifest_input(lk_manifest *manifest, const char *path, uint64_t n_rows,
+                       const linkd_str *id_column);
+/* Columns that took part; an absent side has bytes NULL. */
+void lk_manifest_pairing(lk_manifest *manifest, linkd_str left, linkd_str right,
+                         double similarity);
+void lk_manifest_column(lk_manifest *manifest, linkd_str name);
+void lk_manifest_count(lk_manifest *manifest, const char *name, uint64_t n);
+void lk_manifest_seconds(lk_manifest *manifest, const char *step, double s);
+
+/* Commits `outputs` together with `<path>.manifest.json` if outputs[0], at
+ * `path`, is a file. */
+LINKD_MUST_CHECK int lk_manifest_commit(lk_manifest *manifest, const char *path,
+                                        lk_output *const *outputs,
+                                        size_t n_outputs, linkd_error *err);
+
+/* Prints the manifest as one line: --json. */
+LINKD_MUST_CHECK int lk_manifest_print(const lk_manifest *manifest, FILE *out,
+                                       linkd_error *err);
+
+#endif

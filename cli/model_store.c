@@ -1,0 +1,529 @@
+/* cli/model_store.c — the models on this machine.
+ *
+ *   <store>/all-MiniLM-L6-v2/   config.json, model.safetensors, …
+ *                               linkd-model.json: source, sizes, sha256
+ *   <store>/.add-NAME.<pid>/    an import that goes on
+ *   <store>/.pull-NAME/         a download that goes on, or waits to go on
+ *
+ * A model comes in through a stage: a directory in the store itself, so that
+ * one rename makes it appear whole. It is accepted only after the encoder has
+ * opened it. Only files of a fixed list are stored, under names from that
+ * list, so a foreign archive cannot choose a path. */
+#include "cli/model_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/interrupt.h"
+#include "cli/number.h"
+#include "cli/output.h"
+#include "cli/sha256.h"
+#include "encoder/encoder.h"
+
+#define RECORD        "linkd-model.json"
+#define NAME_MAX_LEN  96
+#define SMALL_BYTES   ((uint64_t)64 << 20) /* largest known tokenizer: 17 MB */
+#define WEIGHTS_BYTES ((uint64_t)16 << 30)
+
+const lk_model_file lk_model_files[LK_MODEL_N_FILES] = {
+    {"config.json", true, SMALL_BYTES},
+    {"tokenizer.json", false, SMALL_BYTES},
+    {"vocab.txt", false, SMALL_BYTES},
+    {"modules.json", false, SMALL_BYTES},
+    {"1_Pooling/config.json", false, SMALL_BYTES},
+    {"sentence_bert_config.json", false, SMALL_BYTES},
+    {"config_sentence_transformers.json", false, SMALL_BYTES},
+    {LK_MODEL_WEIGHTS, true, WEIGHTS_BYTES},
+};
+
+/* The stage's own directory, 1_Pooling, the model's files, the record. */
+enum { STAGE_DIR, STAGE_POOLING, STAGE_FILES };
+enum { STAGE_RECORD = STAGE_FILES + LK_MODEL_N_FILES, STAGE_N_PATHS };
+
+struct lk_stage {
+    lk_arena arena;
+    char *name;
+    char *target; /* where the model ends up */
+    char *paths[STAGE_N_PATHS];
+    int fd; /* of the directory, locked */
+    bool is_kept;
+    bool is_committed;
+};
+
+/* ---- paths -------------------------------------------------------------- */
+
+static int name_check(const char *name, linkd_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    if (name[0] == '\0' || name[0] == '.' || strlen(name) > NAME_MAX_LEN ||
+        strspn(name, allowed) != strlen(name))
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"%.100s\" cannot be a model's name: letters, digits "
+                       "and ._- up to %d, no dot in front",
+                       name, NAME_MAX_LEN);
+    return LINKD_OK;
+}
+
+static int fail_io(const char *verb, const char *path, linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_IO, "could not %s %s: %s", verb, path,
+                   strerror(errno));
+}
+
+/* Makes the directory and those above it. */
+static int directories_make(char *path, linkd_error *err)
+{
+    for (char *at = path + 1; *at != '\0'; at++) {
+        int rc;
+
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        rc = mkdir(path, 0777);
+        *at = '/';
+        if (rc != 0 && errno != EEXIST)
+            return fail_io("make", path, err);
+    }
+    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        return fail_io("make", path, err);
+    return LINKD_OK;
+}
+
+static char *path_join(lk_arena *arena, const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+    size_t size = n + strlen(name) + 2;
+    char *path = lk_arena_alloc(arena, size);
+
+    if (path != NULL)
+        (void)snprintf(path, size, "%s/%s", dir, name);
+    return path;
+}
+
+static int stage_paths_make(lk_stage *stage, const char *store,
+                            linkd_error *err)
+{
+    char own[NAME_MAX_LEN + 48];
+
+    if (stage->is_kept)
+        (void)snprintf(own, sizeof(own), ".pull-%s", stage->name);
+    else
+        (void)snprintf(own, sizeof(own), ".add-%s.%ld", stage->name,
+                       (long)getpid());
+    stage->target = path_join(&stage->arena, store, stage->name);
+    stage->paths[STAGE_DIR] = path_join(&stage->arena, store, own);
+    if (stage->target == NULL || stage->paths[STAGE_DIR] == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = STAGE_POOLING; i < STAGE_N_PATHS; i++) {
+        const char *name = i == STAGE_POOLING ? "1_Pooling"
+                           : i == STAGE_RECORD
+                               ? RECORD
+                               : lk_model_files[i - STAGE_FILES].path;
+
+        stage->paths[i] =
+            path_join(&stage->arena, stage->paths[STAGE_DIR], name);
+        if (stage->paths[i] == NULL)
+            return lk_fail_nomem(err);
+    }
+    return LINKD_OK;
+}
+
+/* ---- the stage ---------------------------------------------------------- */
+
+static int stage_directories_make(lk_stage *stage, linkd_error *err)
+{
+    struct stat st;
+
+    if (lstat(stage->target, &st) == 0)
+        return lk_fail(err, LINKD_E_ARG, "there is a model \"%s\" already: %s",
+                       stage->name, stage->target);
+    for (size_t i = 0; i < STAGE_N_PATHS && !stage->is_kept; i++)
+        lk_interrupt_guard(stage->paths[i]);
+    for (size_t i = STAGE_DIR; i <= STAGE_POOLING; i++) {
+        if (mkdir(stage->paths[i], 0777) != 0 &&
+            !(stage->is_kept && errno == EEXIST))
+            return fail_io("make", stage->paths[i], err);
+    }
+    stage->fd = open(stage->paths[STAGE_DIR], O_RDONLY | O_CLOEXEC);
+    if (stage->fd < 0)
+        return fail_io("open", stage->paths[STAGE_DIR], err);
+    if (flock(stage->fd, LOCK_EX | LOCK_NB) != 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "model \"%s\" is being downloaded by another process",
+                       stage->name);
+    return LINKD_OK;
+}
+
+int lk_stage_open(const char *name, bool is_kept, lk_stage **ret_stage,
+                  linkd_error *err)
+{
+    lk_buf store = {0};
+    lk_stage *stage;
+    int rc = name_check(name, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    stage = calloc(1, sizeof(*stage));
+    if (stage == NULL)
+        return lk_fail_nomem(err);
+    stage->fd = -1;
+    stage->is_kept = is_kept;
+    stage->name = lk_arena_copy(&stage->arena, name, strlen(name));
+    rc = stage->name != NULL ? linkd_encoder_store_path(&store, err)
+                             : lk_fail_nomem(err);
+    if (rc == LINKD_OK)
+        rc = directories_make(store.data, err);
+    if (rc == LINKD_OK)
+        rc = stage_paths_make(stage, store.data, err);
+    if (rc == LINKD_OK)
+        rc = stage_directories_make(stage, err);
+    lk_buf_clear(&store);
+    if (rc != LINKD_OK) {
+        lk_stage_close(stage);
+        return rc;
+    }
+    *ret_stage = stage;
+    return LINKD_OK;
+}
+
+void lk_stage_close(lk_stage *stage)
+{
+    if (stage == NULL)
+        return;
+    for (size_t i = STAGE_N_PATHS; i-- > 0;) {
+        if (stage->paths[i] == NULL || stage->is_kept)
+            continue;
+        if (!stage->is_committed)
+            (void)remove(stage->paths[i]);
+        lk_interrupt_release(stage->paths[i]);
+    }
+    if (stage->fd >= 0)
+        (void)close(stage->fd);
+    lk_arena_clear(&stage->arena);
+    free(stage);
+}
+
+const char *lk_stage_path(const lk_stage *stage, size_t file)
+{
+    LK_ASSERT(file < LK_MODEL_N_FILES);
+    return stage->paths[STAGE_FILES + file];
+}
+
+/* ---- the record --------------------------------------------------------- */
+
+static json_t *date_json(void)
+{
+    char text[32];
+    struct tm parts;
+    time_t now = time(NULL);
+
+    if (gmtime_r(&now, &parts) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        return json_null();
+    return json_string(text);
+}
+
+static int file_record(json_t *files, const char *name, const char *path,
+                       linkd_error *err)
+{
+    lk_sha256 sha256;
+    int rc = lk_sha256_file(path, &sha256, err);
+
+    if (rc == LINKD_OK &&
+        json_object_set_new(files, name,
+                            json_pack("{s:I,s:s}", "size",
+                                      (json_int_t)sha256.size, "sha256",
+                                      sha256.hex)) != 0)
+        rc = lk_fail_nomem(err);
+    return rc;
+}
+
+static int files_record(const lk_stage *stage, json_t *files, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < LK_MODEL_N_FILES && rc == LINKD_OK; i++) {
+        if (access(lk_stage_path(stage, i), F_OK) == 0)
+            rc = file_record(files, lk_model_files[i].path,
+                             lk_stage_path(stage, i), err);
+    }
+    return rc;
+}
+
+static int record_write(const char *path, const json_t *record,
+                        linkd_error *err)
+{
+    lk_output *output = NULL;
+    char *text = json_dumps(record, JSON_INDENT(2));
+    int rc = text != NULL ? lk_output_open(path, NULL, 0, &output, err)
+                          : lk_fail_nomem(err);
+
+    if (rc == LINKD_OK)
+        rc = lk_output_write(output, text, strlen(text), err);
+    if (rc == LINKD_OK)
+        rc = lk_output_write(output, "\n", 1, err);
+    if (rc == LINKD_OK)
+        rc = lk_output_commit(&output, 1, err);
+    lk_output_close(output);
+    free(text);
+    return rc;
+}
+
+static int record_make(const lk_stage *stage, const char *source,
+                       const linkd_encoder_info *info, linkd_error *err)
+{
+    json_t *files = json_object();
+    json_t *record =
+        json_pack("{s:s,s:s,s:o,s:s,s:I,s:s,s:O}", "name", stage->name,
+                  "source", source, "added", date_json(), "architecture",
+                  info->architecture, "dim", (json_int_t)info->dim,
+                  "fingerprint", info->fingerprint, "files", files);
+    int rc = files != NULL && record != NULL ? files_record(stage, files, err)
+                                             : lk_fail_nomem(err);
+
+    if (rc == LINKD_OK)
+        rc = record_write(stage->paths[STAGE_RECORD], record, err);
+    json_decref(record);
+    json_decref(files);
+    return rc;
+}
+
+int lk_stage_commit(lk_stage *stage, const char *source, linkd_error *err)
+{
+    linkd_encoder *encoder = NULL;
+    int rc = linkd_encoder_open(stage->paths[STAGE_DIR], &encoder, err);
+
+    if (rc == LINKD_OK)
+        rc = record_make(stage, source, linkd_encoder_describe(encoder), err);
+    linkd_encoder_close(encoder);
+    if (rc != LINKD_OK)
+        return rc;
+    (void)rmdir(stage->paths[STAGE_POOLING]); /* if nothing came into it */
+    if (rename(stage->paths[STAGE_DIR], stage->target) != 0)
+        return fail_io("make", stage->target, err);
+    stage->is_committed = true;
+    return LINKD_OK;
+}
+
+/* ---- looking at the store ----------------------------------------------- */
+
+static int is_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+typedef struct store_dir {
+    lk_buf path;
+    struct dirent **entries; /* sorted by name */
+    size_t n;
+} store_dir;
+
+static int store_read(store_dir *store, linkd_error *err)
+{
+    int rc = linkd_encoder_store_path(&store->path, err);
+    int n;
+
+    if (rc != LINKD_OK)
+        return rc;
+    n = scandir(store->path.data, &store->entries, is_visible, alphasort);
+    if (n < 0 && errno != ENOENT)
+        return fail_io("read", store->path.data, err);
+    store->n = n > 0 ? (size_t)n : 0;
+    return LINKD_OK;
+}
+
+static void store_clear(store_dir *store)
+{
+    for (size_t i = 0; i < store->n; i++)
+        free(store->entries[i]);
+    free(store->entries);
+    lk_buf_clear(&store->path);
+}
+
+/* The record of a model, or NULL. */
+static json_t *record_read(const char *dir)
+{
+    lk_arena arena = {0};
+    char *path = path_join(&arena, dir, RECORD);
+    json_t *record = path != NULL ? json_load_file(path, 0, NULL) : NULL;
+
+    lk_arena_clear(&arena);
+    return record;
+}
+
+static uint64_t record_bytes(const json_t *record)
+{
+    json_t *files = json_object_get(record, "files");
+    const char *name;
+    json_t *file;
+    json_int_t sum = 0;
+
+    json_object_foreach(files, name, file)
+    {
+        sum += json_integer_value(json_object_get(file, "size"));
+    }
+    return sum > 0 ? (uint64_t)sum : 0;
+}
+
+static const char *member_text(const json_t *record, const char *name)
+{
+    const char *text = json_string_value(json_object_get(record, name));
+
+    return text != NULL ? text : "-";
+}
+
+static void list_line(const char *name, const json_t *record, FILE *out)
+{
+    (void)fprintf(out, "%-32s %-12s %5lld %10s  %s\n", name,
+                  member_text(record, "architecture"),
+                  (long long)json_integer_value(json_object_get(record, "dim")),
+                  lk_bytes((double)record_bytes(record)).text,
+                  member_text(record, "source"));
+}
+
+static json_t *list_json(const char *name, const json_t *record)
+{
+    if (record != NULL)
+        return json_deep_copy(record);
+    return json_pack("{s:s}", "name", name);
+}
+
+static int list_print(const json_t *array, FILE *out, linkd_error *err)
+{
+    char *text = json_dumps(array, JSON_COMPACT);
+
+    if (text == NULL)
+        return lk_fail_nomem(err);
+    (void)fprintf(out, "%s\n", text);
+    free(text);
+    return LINKD_OK;
+}
+
+static int store_print(const store_dir *store, bool json, FILE *out,
+                       linkd_error *err)
+{
+    lk_arena arena = {0};
+    json_t *array = json_array();
+    int rc = LINKD_OK;
+
+    if (!json && store->n > 0)
+        (void)fprintf(out, "%-32s %-12s %5s %10s  %s\n", "name", "kind", "dim",
+                      "size", "source");
+    for (size_t i = 0; i < store->n && rc == LINKD_OK; i++) {
+        const char *name = store->entries[i]->d_name;
+        char *dir = path_join(&arena, store->path.data, name);
+        json_t *record = dir != NULL ? record_read(dir) : NULL;
+
+        if (dir == NULL)
+            rc = lk_fail_nomem(err);
+        else if (!json)
+            list_line(name, record, out);
+        else if (json_array_append_new(array, list_json(name, record)) != 0)
+            rc = lk_fail_nomem(err);
+        json_decref(record);
+    }
+    if (rc == LINKD_OK && json)
+        rc = list_print(array, out, err);
+    json_decref(array);
+    lk_arena_clear(&arena);
+    return rc;
+}
+
+int lk_store_list(bool json, FILE *out, linkd_error *err)
+{
+    store_dir store = {0};
+    int rc = store_read(&store, err);
+
+    if (rc == LINKD_OK)
+        rc = store_print(&store, json, out, err);
+    store_clear(&store);
+    return rc;
+}
+
+/* ---- verifying ---------------------------------------------------------- */
+
+static int file_verify(const char *dir, const char *name, const json_t *file,
+                       linkd_error *err)
+{
+    lk_arena arena = {0};
+    char *path = path_join(&arena, dir, name);
+    lk_sha256 now = {{0}, 0};
+    int rc =
+        path != NULL ? lk_sha256_file(path, &now, err) : lk_fail_nomem(err);
+
+    lk_arena_clear(&arena);
+    if (rc != LINKD_OK)
+        return rc;
+    if (json_integer_value(json_object_get(file, "size")) !=
+            (json_int_t)now.size ||
+        strcmp(member_text(file, "sha256"), now.hex) != 0)
+        return lk_fail(err, LINKD_E_DATA,
+                       "%s/%s has changed: sha256 is %.16s..., was %.16s...",
+                       dir, name, now.hex, member_text(file, "sha256"));
+    return LINKD_OK;
+}
+
+static int model_verify(const char *dir, FILE *out, linkd_error *err)
+{
+    json_t *record = record_read(dir);
+    json_t *files = json_object_get(record, "files");
+    const char *name;
+    json_t *file;
+    int rc = LINKD_OK;
+
+    if (!json_is_object(files))
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "cannot verify %s: it has no readable " RECORD, dir);
+    json_object_foreach(files, name, file)
+    {
+        if (rc == LINKD_OK)
+            rc = file_verify(dir, name, file, err);
+    }
+    if (rc == LINKD_OK)
+        (void)fprintf(out, "%s: %zu files, %s, as recorded\n",
+                      member_text(record, "name"), json_object_size(files),
+                      lk_bytes((double)record_bytes(record)).text);
+    json_decref(record);
+    return rc;
+}
+
+static int store_verify(FILE *out, linkd_error *err)
+{
+    lk_arena arena = {0};
+    store_dir store = {0};
+    int rc = store_read(&store, err);
+
+    for (size_t i = 0; i < store.n && rc == LINKD_OK; i++) {
+        char *dir =
+            path_join(&arena, store.path.data, store.entries[i]->d_name);
+
+        rc = dir != NULL ? model_verify(dir, out, err) : lk_fail_nomem(err);
+    }
+    lk_arena_clear(&arena);
+    store_clear(&store);
+    return rc;
+}
+
+int lk_store_verify(const char *name, FILE *out, linkd_error *err)
+{
+    lk_buf dir = {0};
+    int rc;
+
+    if (name == NULL)
+        return store_verify(out, err);
+    rc = linkd_encoder_find(name, &dir, err);
+    if (rc == LINKD_OK)
+        rc = model_verify(dir.data, out, err);
+    lk_buf_clear(&dir);
+    return rc;
+}

@@ -1,0 +1,17 @@
+/* cli/number.h — numbers as people read them. */
+#ifndef LINKD_CLI_NUMBER_H
+#define LINKD_CLI_NUMBER_H
+
+#include "base/base.h"
+
+/* Returned by value, so that it can stand in a call: lk_count(n).text */
+typedef struct lk_number {
+    char text[32];
+} lk_number;
+
+lk_number lk_count(uint64_t n);        /* "50,797" */
+lk_number lk_bytes(double bytes);      /* "90.9 MB" */
+lk_number lk_duration(double seconds); /* "0:07", "1:02:03" */
+lk_number lk_per_second(double rate);  /* "1,399", "1.7" */
+
+#endif

@@ -1,0 +1,263 @@
+/* cli/output.c — results that are whole or absent.
+ *
+ * A reader of pairs.csv must never find half of it: not after Ctrl-C, not on a
+ * full disk, not while the run is still going. So the bytes go to
+ * `pairs.csv.tmp.<pid>` in the same directory (rename is atomic only inside one
+ * file system), which is flushed, synced, closed and then renamed. Every one of
+ * these steps can report a full disk, so each is checked. Several outputs of
+ * one run are all synced before the first is renamed.
+ *
+ * What is no regular file (standard output, a pipe, /dev/null) cannot be
+ * replaced by rename and is written directly. A symbolic link is followed: the
+ * file that it names is replaced, not the link. */
+#include "cli/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/interrupt.h"
+
+#define BUFFER_BYTES ((size_t)64 << 10)
+
+struct lk_output {
+    char *name;     /* as messages call it */
+    char *path;     /* where it ends up, links resolved */
+    char *tmp_path; /* NULL: written directly */
+    int fd;
+    bool is_committed;
+    size_t n_buffered;
+    char buffer[BUFFER_BYTES];
+};
+
+static int fail_write(const lk_output *output, linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_IO, "could not write %s: %s", output->name,
+                   strerror(errno));
+}
+
+static int write_all(const lk_output *output, const char *bytes, size_t len,
+                     linkd_error *err)
+{
+    while (len > 0) {
+        ssize_t n = write(output->fd, bytes, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_write(output, err);
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return LINKD_OK;
+}
+
+static int flush(lk_output *output, linkd_error *err)
+{
+    size_t n = output->n_buffered;
+
+    output->n_buffered = 0;
+    return write_all(output, output->buffer, n, err);
+}
+
+static int inputs_check(const char *path, const struct stat *target,
+                        const char *const *inputs, size_t n_inputs,
+                        linkd_error *err)
+{
+    for (size_t i = 0; i < n_inputs; i++) {
+        struct stat input;
+
+        if (inputs[i] == NULL || stat(inputs[i], &input) != 0)
+            continue;
+        if (input.st_dev == target->st_dev && input.st_ino == target->st_ino)
+            return lk_fail(err, LINKD_E_ARG, "cannot write %s: it is also read",
+                           path);
+    }
+    return LINKD_OK;
+}
+
+/* Opens `<path>.tmp.<pid>`; `mode` is the one of the file that it replaces. */
+static int tmp_open(lk_output *output, const mode_t *mode, linkd_error *err)
+{
+    if (asprintf(&output->tmp_path, "%s.tmp.%ld", output->path,
+                 (long)getpid()) < 0) {
+        output->tmp_path = NULL;
+        return lk_fail_nomem(err);
+    }
+    lk_interrupt_guard(output->tmp_path);
+    output->fd =
+        open(output->tmp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (output->fd < 0) {
+        int rc = fail_write(output, err);
+
+        if (errno == EEXIST) /* not ours to remove */
+            rc = lk_fail(err, LINKD_E_ARG,
+                         "cannot write %s twice at once: %s exists",
+                         output->name, output->tmp_path);
+        lk_interrupt_release(output->tmp_path);
+        free(output->tmp_path);
+        output->tmp_path = NULL;
+        return rc;
+    }
+    if (mode != NULL)
+        (void)fchmod(output->fd, *mode & 07777);
+    return LINKD_OK;
+}
+
+static int direct_open(lk_output *output, linkd_error *err)
+{
+    output->fd = open(output->path, O_WRONLY | O_CLOEXEC);
+    return output->fd < 0 ? fail_write(output, err) : LINKD_OK;
+}
+
+static int existing_open(lk_output *output, const struct stat *target,
+                         linkd_error *err)
+{
+    char *resolved;
+
+    if (S_ISDIR(target->st_mode)) {
+        errno = EISDIR;
+        return fail_write(output, err);
+    }
+    if (!S_ISREG(target->st_mode))
+        return direct_open(output, err);
+    resolved = realpath(output->path, NULL);
+    if (resolved == NULL)
+        return fail_write(output, err);
+    free(output->path);
+    output->path = resolved;
+    return tmp_open(output, &target->st_mode, err);
+}
+
+static int path_open(lk_output *output, const char *const *inputs,
+                     size_t n_inputs, linkd_error *err)
+{
+    struct stat target;
+    int rc;
+
+    if (strcmp(output->path, "-") == 0) {
+        output->fd = STDOUT_FILENO;
+        return LINKD_OK;
+    }
+    if (stat(output->path, &target) != 0)
+        return tmp_open(output, NULL, err);
+    rc = inputs_check(output->name, &target, inputs, n_inputs, err);
+    if (rc != LINKD_OK)
+        return rc;
+    return existing_open(output, &target, err);
+}
+
+int lk_output_open(const char *path, const char *const *inputs, size_t n_inputs,
+                   lk_output **ret_output, linkd_error *err)
+{
+    lk_output *output = calloc(1, sizeof(*output));
+    int rc;
+
+    if (output == NULL)
+        return lk_fail_nomem(err);
+    output->fd = -1;
+    output->name = strdup(strcmp(path, "-") == 0 ? "to standard output" : path);
+    output->path = strdup(path);
+    if (output->name == NULL || output->path == NULL)
+        rc = lk_fail_nomem(err);
+    else
+        rc = path_open(output, inputs, n_inputs, err);
+    if (rc != LINKD_OK) {
+        lk_output_close(output);
+        return rc;
+    }
+    *ret_output = output;
+    return LINKD_OK;
+}
+
+void lk_output_close(lk_output *output)
+{
+    if (output == NULL)
+        return;
+    if (output->fd >= 0 && output->fd != STDOUT_FILENO)
+        (void)close(output->fd);
+    if (output->tmp_path != NULL) {
+        if (!output->is_committed)
+            (void)unlink(output->tmp_path);
+        lk_interrupt_release(output->tmp_path);
+    }
+    free(output->tmp_path);
+    free(output->path);
+    free(output->name);
+    free(output);
+}
+
+int lk_output_write(lk_output *output, const void *bytes, size_t len,
+                    linkd_error *err)
+{
+    int rc;
+
+    if (output->n_buffered + len > BUFFER_BYTES) {
+        rc = flush(output, err);
+        if (rc != LINKD_OK)
+            return rc;
+    }
+    if (len > BUFFER_BYTES)
+        return write_all(output, bytes, len, err);
+    memcpy(output->buffer + output->n_buffered, bytes, len);
+    output->n_buffered += len;
+    return LINKD_OK;
+}
+
+int lk_output_patch(lk_output *output, uint64_t offset, const void *bytes,
+                    size_t len, linkd_error *err)
+{
+    int rc = flush(output, err);
+
+    LK_ASSERT(output->tmp_path != NULL);
+    if (rc != LINKD_OK)
+        return rc;
+    if (pwrite(output->fd, bytes, len, (off_t)offset) != (ssize_t)len)
+        return fail_write(output, err);
+    return LINKD_OK;
+}
+
+bool lk_output_is_file(const lk_output *output)
+{
+    return output->tmp_path != NULL;
+}
+
+static int sync_and_close(lk_output *output, linkd_error *err)
+{
+    int rc = flush(output, err);
+    int fd = output->fd;
+
+    if (rc != LINKD_OK || fd == STDOUT_FILENO)
+        return rc;
+    if (output->tmp_path != NULL && fsync(fd) != 0)
+        return fail_write(output, err);
+    output->fd = -1;
+    return close(fd) == 0 ? LINKD_OK : fail_write(output, err);
+}
+
+int lk_output_commit(lk_output *const *outputs, size_t n_outputs,
+                     linkd_error *err)
+{
+    for (size_t i = 0; i < n_outputs; i++) {
+        int rc = outputs[i] ? sync_and_close(outputs[i], err) : LINKD_OK;
+
+        if (rc != LINKD_OK)
+            return rc;
+    }
+    for (size_t i = 0; i < n_outputs; i++) {
+        lk_output *output = outputs[i];
+
+        if (output == NULL || output->tmp_path == NULL)
+            continue;
+        if (rename(output->tmp_path, output->path) != 0)
+            return fail_write(output, err);
+        output->is_committed = true;
+    }
+    return LINKD_OK;
+}

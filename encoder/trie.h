@@ -19,7 +19,9 @@ typedef struct lk_trie {
 } lk_trie;
 
 enum {
-    LK_TRIE_NODES_MAX = 1 << 24 /* a node has 24 bits of an edge */
+    /* guess: some three times what the largest vocabulary of the BERT family
+     * needs, LaBSE's 501,153 tokens; a node's number must fit 24 bits */
+    LK_TRIE_NODES_MAX = 1 << 23,
 };
 #define LK_TRIE_NONE UINT32_MAX
 

@@ -1,0 +1,403 @@
+/* linkage/candidates.c — the pairs that are worth a decision.
+ *
+ * Every vector asks for its k nearest on the other side, within its block.
+ * Both directions are needed: a row that is nobody's neighbour still has
+ * neighbours of its own, and "each is the other's best" can only be told when
+ * both were asked. Every query owns k slots, so it does not matter which
+ * worker answers it when:
+ *
+ *   slots [left 0: k][left 1: k] … [right 0: k] …  ─► sort, drop equal ─► pairs
+ *
+ * Blocks of up to ROWS_PER_TILE rows a side are shared out whole, each with an
+ * index of its own, for there may be 50,000 of them. A larger block is indexed
+ * once per direction and its queries are shared out by tiles.
+ *
+ * Memory per row, besides its vector of 4 * dim bytes: 24 * k for its slots,
+ * and one more copy of the vector while its side is the indexed one (two when
+ * the block's rows are scattered, until they are indexed). Never both sides.
+ *
+ * The outcome does not depend on the number of workers: scores and hits are
+ * linkd_index_search's, which are the same on any thread. */
+#include "linkage/candidates.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "index/index.h"
+
+/* Queries of one matrix product, enough for its full speed. */
+#define ROWS_PER_TILE ((size_t)256)
+/* Items per worker between two progress reports: some tenths of a second. */
+#define TILES_PER_ROUND  ((size_t)4)
+#define BLOCKS_PER_ROUND ((size_t)512)
+
+#define SLOT_UNUSED SIZE_MAX /* as the left number */
+
+/* What one worker writes to. */
+typedef struct scratch {
+    float *rows;     /* [ROWS_PER_TILE, dim] */
+    linkd_hit *hits; /* [ROWS_PER_TILE, k + 1] */
+} scratch;
+
+typedef struct finder {
+    lk_side sides[2];
+    lk_blocks blocks;
+    bool is_self; /* one side, compared with itself */
+    size_t dim;
+    size_t k;
+    lk_pool *pool;
+    const linkd_progress *progress;
+    uint64_t n_done;
+    uint64_t n_total;
+    linkd_pair *slots; /* [n_slots] */
+    size_t n_slots;
+    scratch *scratches; /* [n_workers] */
+    size_t n_workers;
+} finder;
+
+/* One block in one direction. */
+typedef struct search {
+    finder *finder;
+    const lk_block *block;
+    linkd_index *index; /* over the block's `to` side */
+    size_t from;        /* the side that asks */
+    size_t to;
+    size_t first_tile; /* of this round */
+} search;
+
+/* ---- the answers of some queries ----------------------------------------- */
+
+static size_t *block_members(const finder *f, const lk_block *block,
+                             size_t side)
+{
+    return f->blocks.members[side] + block->begin[side];
+}
+
+static void rows_gather(const finder *f, size_t side, const size_t *numbers,
+                        size_t n, float *ret_rows)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(ret_rows + i * f->dim,
+               f->sides[side].vectors + numbers[i] * f->dim,
+               f->dim * sizeof(float));
+}
+
+static linkd_pair pair_make(const search *s, size_t asker, size_t other,
+                            float score)
+{
+    bool swap = s->finder->is_self ? other < asker : s->from == 1;
+
+    return swap ? (linkd_pair){other, asker, score}
+                : (linkd_pair){asker, other, score};
+}
+
+/* Puts the answers to one query into its slots, but for itself. */
+static void slots_fill(const search *s, size_t asker, const linkd_hit *hits,
+                       size_t n_hits)
+{
+    const finder *f = s->finder;
+    const size_t *others = block_members(f, s->block, s->to);
+    size_t first = s->from == 1 ? f->sides[0].n : 0;
+    linkd_pair *slots = f->slots + (first + asker) * f->k;
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_hits && n < f->k; i++) {
+        if (hits[i].id == LINKD_ID_NONE)
+            break;
+        if (f->is_self && others[hits[i].id] == asker)
+            continue;
+        slots[n++] = pair_make(s, asker, others[hits[i].id], hits[i].score);
+    }
+}
+
+/* Answers `n` queries of the block from the one at `begin` on. */
+static int tile_search(const search *s, size_t begin, size_t n, scratch *work,
+                       linkd_error *err)
+{
+    const finder *f = s->finder;
+    const size_t *askers = block_members(f, s->block, s->from) + begin;
+    size_t k = f->is_self ? f->k + 1 : f->k;
+    int rc;
+
+    rows_gather(f, s->from, askers, n, work->rows);
+    rc = linkd_index_search(s->index, work->rows, n, k, work->hits, err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        slots_fill(s, askers[i], work->hits + i * k, k);
+    return rc;
+}
+
+/* ---- blocks: small ones whole, large ones by tiles ----------------------- */
+
+static size_t n_directions(const finder *f)
+{
+    return f->is_self ? 1 : 2;
+}
+
+static search search_of(finder *f, const lk_block *block, size_t from)
+{
+    return (search){.finder = f,
+                    .block = block,
+                    .from = from,
+                    .to = f->is_self ? 0 : 1 - from};
+}
+
+static int block_index(search *s, const float *rows, linkd_error *err)
+{
+    int rc = linkd_index_new(s->finder->dim, &s->index, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_index_add(s->index, rows, s->block->n[s->to], err);
+    return rc;
+}
+
+static bool block_is_small(const lk_block *block)
+{
+    return block->n[0] <= ROWS_PER_TILE && block->n[1] <= ROWS_PER_TILE;
+}
+
+static int small_block_search(finder *f, const lk_block *block, scratch *work,
+                              linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t from = 0; from < n_directions(f) && rc == LINKD_OK; from++) {
+        search s = search_of(f, block, from);
+
+        rows_gather(f, s.to, block_members(f, block, s.to), block->n[s.to],
+                    work->rows);
+        rc = block_index(&s, work->rows, err);
+        if (rc == LINKD_OK)
+            rc = tile_search(&s, 0, block->n[from], work, err);
+        linkd_index_free(s.index);
+    }
+    return rc;
+}
+
+/* Some of the finder's blocks. */
+typedef struct block_round {
+    finder *finder;
+    size_t first;
+} block_round;
+
+static int small_block_task(void *ctx, size_t item, size_t worker,
+                            linkd_error *err)
+{
+    block_round *round = ctx;
+    finder *f = round->finder;
+    const lk_block *block = &f->blocks.blocks[round->first + item];
+
+    if (!block_is_small(block))
+        return LINKD_OK;
+    return small_block_search(f, block, &f->scratches[worker], err);
+}
+
+static int tile_task(void *ctx, size_t item, size_t worker, linkd_error *err)
+{
+    search *s = ctx;
+    size_t begin = (s->first_tile + item) * ROWS_PER_TILE;
+    size_t n = s->block->n[s->from] - begin;
+
+    return tile_search(s, begin, n < ROWS_PER_TILE ? n : ROWS_PER_TILE,
+                       &s->finder->scratches[worker], err);
+}
+
+static int report(finder *f, size_t n_more, linkd_error *err)
+{
+    f->n_done += n_more;
+    return lk_progress_report(f->progress, "search", f->n_done, f->n_total,
+                              err);
+}
+
+static int tiles_run(search *s, linkd_error *err)
+{
+    finder *f = s->finder;
+    size_t n_askers = s->block->n[s->from];
+    size_t n_round = TILES_PER_ROUND * f->n_workers;
+    size_t n_tiles = (n_askers + ROWS_PER_TILE - 1) / ROWS_PER_TILE;
+    int rc = LINKD_OK;
+
+    for (size_t at = 0; at < n_tiles && rc == LINKD_OK; at += n_round) {
+        size_t n = n_tiles - at < n_round ? n_tiles - at : n_round;
+        size_t end = (at + n) * ROWS_PER_TILE;
+
+        s->first_tile = at;
+        rc = lk_pool_run(f->pool, n, tile_task, s, err);
+        if (rc == LINKD_OK)
+            rc = report(
+                f, (end < n_askers ? end : n_askers) - at * ROWS_PER_TILE, err);
+    }
+    return rc;
+}
+
+/* Without blocking the side lies in memory as the index wants it; only the
+ * rows of a block among others have to be collected first. */
+static int large_block_index(search *s, linkd_error *err)
+{
+    const finder *f = s->finder;
+    const size_t *members = block_members(f, s->block, s->to);
+    size_t n = s->block->n[s->to];
+    float *rows = NULL;
+    int rc;
+
+    if (members[n - 1] - members[0] == n - 1)
+        return block_index(s, f->sides[s->to].vectors + members[0] * f->dim,
+                           err);
+    rows = lk_alloc_aligned(n, f->dim * sizeof(*rows));
+    if (rows == NULL)
+        return lk_fail_nomem(err);
+    rows_gather(f, s->to, members, n, rows);
+    rc = block_index(s, rows, err);
+    free(rows);
+    return rc;
+}
+
+static int large_block_search(finder *f, const lk_block *block,
+                              linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t from = 0; from < n_directions(f) && rc == LINKD_OK; from++) {
+        search s = search_of(f, block, from);
+
+        rc = large_block_index(&s, err);
+        if (rc == LINKD_OK)
+            rc = tiles_run(&s, err);
+        linkd_index_free(s.index);
+    }
+    return rc;
+}
+
+static int blocks_search(finder *f, linkd_error *err)
+{
+    const lk_blocks *blocks = &f->blocks;
+    int rc = LINKD_OK;
+
+    for (size_t at = 0; at < blocks->n && rc == LINKD_OK;
+         at += BLOCKS_PER_ROUND) {
+        size_t n_left = blocks->n - at;
+        block_round round = {f, at};
+        size_t n = n_left < BLOCKS_PER_ROUND ? n_left : BLOCKS_PER_ROUND;
+        size_t n_small_rows = 0;
+
+        rc = lk_pool_run(f->pool, n, small_block_task, &round, err);
+        for (size_t i = at; i < at + n && rc == LINKD_OK; i++)
+            if (block_is_small(&blocks->blocks[i]))
+                n_small_rows += blocks->blocks[i].n[0] + blocks->blocks[i].n[1];
+            else
+                rc = large_block_search(f, &blocks->blocks[i], err);
+        if (rc == LINKD_OK)
+            rc = report(f, n_small_rows, err);
+    }
+    return rc;
+}
+
+/* ---- all of it ----------------------------------------------------------- */
+
+static int scratches_init(finder *f, linkd_error *err)
+{
+    f->n_workers = lk_pool_n_workers(f->pool);
+    f->scratches = calloc(f->n_workers, sizeof(*f->scratches));
+    if (f->scratches == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < f->n_workers; i++) {
+        scratch *work = &f->scratches[i];
+
+        work->rows =
+            lk_alloc_aligned(ROWS_PER_TILE, f->dim * sizeof(*work->rows));
+        work->hits =
+            lk_alloc_aligned(ROWS_PER_TILE, (f->k + 1) * sizeof(*work->hits));
+        if (work->rows == NULL || work->hits == NULL)
+            return lk_fail_nomem(err);
+    }
+    return LINKD_OK;
+}
+
+static int finder_init(finder *f, const lk_side *left, const lk_side *right,
+                       const lk_search_options *options, linkd_error *err)
+{
+    size_t n_right = right != NULL ? right->n : 0;
+    size_t n_most = left->n > n_right ? left->n : n_right;
+    int rc;
+
+    *f = (finder){.sides = {*left, right != NULL ? *right : (lk_side){0}},
+                  .is_self = right == NULL,
+                  .dim = options->dim,
+                  .k = options->k < n_most ? options->k : n_most,
+                  .pool = options->pool,
+                  .progress = options->progress};
+    rc = lk_blocks_init(&f->blocks, left, right, err);
+    if (rc == LINKD_OK)
+        rc = scratches_init(f, err);
+    if (rc != LINKD_OK)
+        return rc;
+    for (size_t i = 0; i < f->blocks.n; i++)
+        f->n_total += f->blocks.blocks[i].n[0] + f->blocks.blocks[i].n[1];
+    f->n_slots = (left->n + n_right) * f->k;
+    f->slots = lk_alloc_aligned(f->n_slots + 1, sizeof(*f->slots));
+    if (f->slots == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < f->n_slots; i++)
+        f->slots[i].left = SLOT_UNUSED;
+    return LINKD_OK;
+}
+
+static void finder_clear(finder *f)
+{
+    for (size_t i = 0; f->scratches != NULL && i < f->n_workers; i++) {
+        free(f->scratches[i].hits);
+        free(f->scratches[i].rows);
+    }
+    free(f->scratches);
+    free(f->slots);
+    lk_blocks_clear(&f->blocks);
+}
+
+static int pair_compare(const void *a, const void *b)
+{
+    const linkd_pair *x = a;
+    const linkd_pair *y = b;
+
+    if (x->left != y->left)
+        return x->left > y->left ? 1 : -1;
+    return (x->right > y->right) - (x->right < y->right);
+}
+
+/* Sorts the used slots and moves the distinct ones to the front. */
+static size_t slots_unite(linkd_pair *slots, size_t n_slots)
+{
+    size_t n_used = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_slots; i++)
+        if (slots[i].left != SLOT_UNUSED)
+            slots[n_used++] = slots[i];
+    qsort(slots, n_used, sizeof(*slots), pair_compare);
+    for (size_t i = 0; i < n_used; i++)
+        if (n == 0 || pair_compare(&slots[n - 1], &slots[i]) != 0)
+            slots[n++] = slots[i];
+    return n;
+}
+
+int lk_candidates_search(const lk_side *left, const lk_side *right,
+                         const lk_search_options *options,
+                         lk_candidates *ret_candidates, linkd_error *err)
+{
+    finder f;
+    int rc = finder_init(&f, left, right, options, err);
+
+    if (rc == LINKD_OK)
+        rc = blocks_search(&f, err);
+    if (rc == LINKD_OK) {
+        ret_candidates->n = slots_unite(f.slots, f.n_slots);
+        ret_candidates->pairs = f.slots;
+        f.slots = NULL;
+    }
+    finder_clear(&f);
+    return rc;
+}
+
+void lk_candidates_clear(lk_candidates *candidates)
+{
+    free(candidates->pairs);
+    *candidates = (lk_candidates){0};
+}

@@ -1,0 +1,32 @@
+/* linkage/candidates.h — private: the pairs that are worth a decision. */
+#ifndef LK_LINKAGE_CANDIDATES_H
+#define LK_LINKAGE_CANDIDATES_H
+
+#include "linkage/blocks.h"
+#include "linkage/linkage.h"
+
+/* How to search. */
+typedef struct lk_search_options {
+    size_t dim;
+    size_t k; /* neighbours per vector and direction, at least 1 */
+    lk_pool *pool;
+    const linkd_progress *progress; /* step "search", in vectors */
+} lk_search_options;
+
+/* Distinct pairs of vector numbers, by left, then right. */
+typedef struct lk_candidates {
+    linkd_pair *pairs;
+    size_t n;
+} lk_candidates;
+
+/* Finds the `k` nearest right vectors of every left one and the other way
+ * round, within blocks. `right` NULL compares the left side with itself; then
+ * `left` is the lower number of a pair. */
+LINKD_MUST_CHECK int lk_candidates_search(const lk_side *left,
+                                          const lk_side *right,
+                                          const lk_search_options *options,
+                                          lk_candidates *ret_candidates,
+                                          linkd_error *err);
+void lk_candidates_clear(lk_candidates *candidates);
+
+#endif

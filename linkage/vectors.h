@@ -1,0 +1,42 @@
+/* linkage/vectors.h — private: the rows of a table as vectors. */
+#ifndef LK_LINKAGE_VECTORS_H
+#define LK_LINKAGE_VECTORS_H
+
+#include "linkage/linkage.h"
+
+/* A row without text has no vector. Within linkage a vector is known by its
+ * number, and numbers ascend with rows. */
+typedef struct lk_vectors {
+    float *data;  /* [n, dim], every row of length 1 */
+    size_t *rows; /* [n]: the table's row of each vector */
+    size_t n;
+    size_t dim;
+} lk_vectors;
+
+/* What turns rows into vectors, and where the caller is told about it:
+ * n_done of n_total rows are encoded when a table's turn comes. */
+typedef struct lk_vectors_maker {
+    linkd_encoder *encoder;
+    lk_pool *pool;
+    const linkd_progress *progress;
+    uint64_t n_done;
+    uint64_t n_total;
+    linkd_encode_stats stats;
+} lk_vectors_maker;
+
+/* Encodes the cells of `columns` of every row. */
+LINKD_MUST_CHECK int lk_vectors_make(lk_vectors_maker *maker,
+                                     const linkd_table *table,
+                                     const size_t *columns, size_t n_columns,
+                                     lk_vectors *ret_vectors, linkd_error *err);
+
+/* The block value of every vector: its row's cell of `column` without blanks
+ * around it. NULL for LINKD_COLUMN_NONE; freed with free(). */
+LINKD_MUST_CHECK int lk_vectors_read_blocks(const lk_vectors *vectors,
+                                            const linkd_table *table,
+                                            size_t column, linkd_str **ret_keys,
+                                            linkd_error *err);
+
+void lk_vectors_clear(lk_vectors *vectors);
+
+#endif

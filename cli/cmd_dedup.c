@@ -103,8 +103,8 @@ typedef struct dedup_run {
 
 static int columns_named(dedup_run *run, linkd_error *err)
 {
-    lk_names names = {0};
-    int rc = lk_names_split("on", run->values->on, &names, err);
+    lk_name_list names = {0};
+    int rc = lk_name_list_split("on", run->values->on, &names, err);
 
     if (rc != LINKD_OK)
         return rc;
@@ -114,7 +114,7 @@ static int columns_named(dedup_run *run, linkd_error *err)
         rc = lk_fail_nomem(err);
     else
         rc = lk_columns_find(run->cli, run->table, &names, run->columns, err);
-    lk_names_clear(&names);
+    lk_name_list_clear(&names);
     return rc;
 }
 

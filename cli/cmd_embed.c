@@ -16,7 +16,7 @@
 #include "cli/number.h"
 #include "cli/rows.h"
 #include "cli/survey.h"
-#include "cli/vectors.h"
+#include "cli/vector_file.h"
 
 /* Enough for the encoder to sort rows by length and fill its tiles. */
 #define CHUNK_ROWS  1024
@@ -92,7 +92,7 @@ typedef struct chunk {
 typedef struct embed_run {
     lk_cli *cli;
     const embed_values *values;
-    lk_names on;
+    lk_name_list on;
     lk_survey survey; /* of a file; n_rows 0 for a pipe */
     linkd_reader *reader;
     size_t *columns; /* that become text */
@@ -102,7 +102,7 @@ typedef struct embed_run {
     size_t id_column;
     lk_engine engine;
     lk_output *output;
-    lk_vectors vectors;
+    lk_vector_file vectors;
     float *space; /* [CHUNK_ROWS, dim] */
     chunk chunk;
     uint64_t n_empty;
@@ -279,8 +279,8 @@ static int chunk_write(embed_run *run, linkd_error *err)
         linkd_str id = {c->ids.data + from, c->id_ends[i] - from};
 
         from = c->id_ends[i];
-        rc = lk_vectors_add(&run->vectors, id,
-                            run->space + i * run->vectors.dim, err);
+        rc = lk_vector_file_add(&run->vectors, id,
+                                run->space + i * run->vectors.dim, err);
     }
     return rc;
 }
@@ -308,16 +308,16 @@ static int chunks_run(embed_run *run, linkd_error *err)
 static int output_open(embed_run *run, linkd_error *err)
 {
     int rc =
-        lk_vectors_format_find(run->values->output, &run->vectors.format, err);
+        lk_vector_format_find(run->values->output, &run->vectors.format, err);
 
     if (rc == LINKD_OK && run->values->on != NULL)
-        rc = lk_names_split("on", run->values->on, &run->on, err);
+        rc = lk_name_list_split("on", run->values->on, &run->on, err);
     if (rc == LINKD_OK)
         rc = lk_output_open(run->values->output, run->cli->args.operands, 1,
                             &run->output, err);
     run->vectors.output = run->output;
     if (rc == LINKD_OK)
-        rc = lk_vectors_begin(&run->vectors, err);
+        rc = lk_vector_file_begin(&run->vectors, err);
     return rc;
 }
 
@@ -387,7 +387,7 @@ static int rows_embed(embed_run *run, linkd_error *err)
     if (rc == LINKD_OK)
         rc = columns_check(run, err);
     if (rc == LINKD_OK)
-        rc = lk_vectors_end(&run->vectors, err);
+        rc = lk_vector_file_end(&run->vectors, err);
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);
     return rc;
@@ -450,10 +450,10 @@ static int summary(embed_run *run, linkd_error *err)
 static void embed_free(embed_run *run)
 {
     lk_engine_close(&run->engine);
-    lk_vectors_clear(&run->vectors);
+    lk_vector_file_clear(&run->vectors);
     lk_output_close(run->output);
     linkd_reader_close(run->reader);
-    lk_names_clear(&run->on);
+    lk_name_list_clear(&run->on);
     lk_buf_clear(&run->chunk.texts);
     lk_buf_clear(&run->chunk.ids);
     lk_manifest_clear(&run->manifest);

@@ -167,8 +167,8 @@ static const char *either(const char *own, const char *both)
 
 /* ---- columns ------------------------------------------------------------ */
 
-static int columns_pair_named(link_run *run, const lk_names *left,
-                              const lk_names *right, linkd_error *err)
+static int columns_pair_named(link_run *run, const lk_name_list *left,
+                              const lk_name_list *right, linkd_error *err)
 {
     size_t *found;
     int rc;
@@ -195,18 +195,18 @@ static int columns_pair_named(link_run *run, const lk_names *left,
 static int columns_resolve_named(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    lk_names left = {0};
-    lk_names right = {0};
-    int rc = lk_names_split(v->on ? "on" : "left-on", either(v->on, v->left_on),
-                            &left, err);
+    lk_name_list left = {0};
+    lk_name_list right = {0};
+    int rc = lk_name_list_split(v->on ? "on" : "left-on",
+                                either(v->on, v->left_on), &left, err);
 
     if (rc == LINKD_OK)
-        rc = lk_names_split(v->on ? "on" : "right-on",
-                            either(v->on, v->right_on), &right, err);
+        rc = lk_name_list_split(v->on ? "on" : "right-on",
+                                either(v->on, v->right_on), &right, err);
     if (rc == LINKD_OK)
         rc = columns_pair_named(run, &left, &right, err);
-    lk_names_clear(&left);
-    lk_names_clear(&right);
+    lk_name_list_clear(&left);
+    lk_name_list_clear(&right);
     return rc;
 }
 

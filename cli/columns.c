@@ -55,7 +55,7 @@ static int name_split(const char *option, const char **at, char *to,
 }
 
 static int names_fill(const char *option, const char *text, char *space,
-                      lk_names *names, linkd_error *err)
+                      lk_name_list *names, linkd_error *err)
 {
     for (const char *at = text;; at++) {
         linkd_str *name = &names->names[names->n];
@@ -77,10 +77,10 @@ static int names_fill(const char *option, const char *text, char *space,
     }
 }
 
-int lk_names_split(const char *option, const char *text, lk_names *ret_names,
-                   linkd_error *err)
+int lk_name_list_split(const char *option, const char *text,
+                       lk_name_list *ret_names, linkd_error *err)
 {
-    lk_names names = {NULL, 0, {0}};
+    lk_name_list names = {NULL, 0, {0}};
     size_t len = strlen(text);
     /* no more names than bytes, plus one */
     char *space = lk_arena_alloc(&names.arena, len + 1);
@@ -92,17 +92,17 @@ int lk_names_split(const char *option, const char *text, lk_names *ret_names,
     else
         rc = names_fill(option, text, space, &names, err);
     if (rc != LINKD_OK) {
-        lk_names_clear(&names);
+        lk_name_list_clear(&names);
         return rc;
     }
     *ret_names = names;
     return LINKD_OK;
 }
 
-void lk_names_clear(lk_names *names)
+void lk_name_list_clear(lk_name_list *names)
 {
     lk_arena_clear(&names->arena);
-    *names = (lk_names){NULL, 0, {0}};
+    *names = (lk_name_list){NULL, 0, {0}};
 }
 
 /* ---- the columns that exist --------------------------------------------- */
@@ -175,7 +175,7 @@ static int column_find(lk_cli *cli, const linkd_table *table, linkd_str name,
 }
 
 int lk_columns_find(lk_cli *cli, const linkd_table *table,
-                    const lk_names *names, size_t *ret_columns,
+                    const lk_name_list *names, size_t *ret_columns,
                     linkd_error *err)
 {
     int rc = LINKD_OK;

@@ -5,23 +5,24 @@
 #include "cli/command.h"
 
 /* Names as --on takes them. */
-typedef struct lk_names {
+typedef struct lk_name_list {
     linkd_str *names;
     size_t n;
     lk_arena arena;
-} lk_names;
+} lk_name_list;
 
 /* Splits "a,b" or "\"last, first\",b": quoted as a line of a CSV file.
  * LINKD_E_ARG: a name is empty, or a quote is not closed. */
-LINKD_MUST_CHECK int lk_names_split(const char *option, const char *text,
-                                    lk_names *ret_names, linkd_error *err);
-void lk_names_clear(lk_names *names);
+LINKD_MUST_CHECK int lk_name_list_split(const char *option, const char *text,
+                                        lk_name_list *ret_names,
+                                        linkd_error *err);
+void lk_name_list_clear(lk_name_list *names);
 
 /* The columns of these names; `ret_columns` [names->n]. LINKD_E_ARG: there is
  * no such column; the hint lists those that exist. */
 LINKD_MUST_CHECK int lk_columns_find(lk_cli *cli, const linkd_table *table,
-                                     const lk_names *names, size_t *ret_columns,
-                                     linkd_error *err);
+                                     const lk_name_list *names,
+                                     size_t *ret_columns, linkd_error *err);
 /* The same for one name; NULL is LINKD_COLUMN_NONE. */
 LINKD_MUST_CHECK int lk_column_find(lk_cli *cli, const linkd_table *table,
                                     const char *name, size_t *ret_column,

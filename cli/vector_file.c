@@ -1,7 +1,7 @@
-/* cli/vectors.c — vectors to a NumPy file or to JSON lines
+/* cli/vector_file.c — vectors to a NumPy file or to JSON lines
  * {"id": …, "embedding": […]}, row by row. Nine significant digits bring every
  * float back bit for bit. */
-#include "cli/vectors.h"
+#include "cli/vector_file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,23 +19,23 @@ static bool ends_in(const char *path, const char *ending)
     return len > n && strcmp(path + len - n, ending) == 0;
 }
 
-int lk_vectors_format_find(const char *path, lk_vectors_format *ret_format,
-                           linkd_error *err)
+int lk_vector_format_find(const char *path, lk_vector_format *ret_format,
+                          linkd_error *err)
 {
     if (ends_in(path, ".npy"))
-        *ret_format = LK_VECTORS_NPY;
+        *ret_format = LK_VECTOR_NPY;
     else if (strcmp(path, "-") == 0 || ends_in(path, ".jsonl") ||
              ends_in(path, ".ndjson"))
-        *ret_format = LK_VECTORS_JSONL;
+        *ret_format = LK_VECTOR_JSONL;
     else
         return lk_fail(err, LINKD_E_ARG,
                        "--output: %s ends in neither .npy nor .jsonl", path);
     return LINKD_OK;
 }
 
-int lk_vectors_begin(lk_vectors *vectors, linkd_error *err)
+int lk_vector_file_begin(lk_vector_file *vectors, linkd_error *err)
 {
-    if (vectors->format == LK_VECTORS_NPY)
+    if (vectors->format == LK_VECTOR_NPY)
         return lk_npy_begin(vectors->output, err);
     return LINKD_OK;
 }
@@ -55,8 +55,8 @@ static int values_append(lk_buf *line, const float *vector, size_t dim,
     return rc;
 }
 
-static int line_write(lk_vectors *vectors, linkd_str id, const float *vector,
-                      linkd_error *err)
+static int line_write(lk_vector_file *vectors, linkd_str id,
+                      const float *vector, linkd_error *err)
 {
     lk_buf *line = &vectors->line;
     int rc;
@@ -76,23 +76,23 @@ static int line_write(lk_vectors *vectors, linkd_str id, const float *vector,
     return lk_output_write(vectors->output, line->data, line->len, err);
 }
 
-int lk_vectors_add(lk_vectors *vectors, linkd_str id, const float *vector,
-                   linkd_error *err)
+int lk_vector_file_add(lk_vector_file *vectors, linkd_str id,
+                       const float *vector, linkd_error *err)
 {
     vectors->n_rows++;
-    if (vectors->format == LK_VECTORS_NPY)
+    if (vectors->format == LK_VECTOR_NPY)
         return lk_npy_write(vectors->output, vector, vectors->dim, err);
     return line_write(vectors, id, vector, err);
 }
 
-int lk_vectors_end(lk_vectors *vectors, linkd_error *err)
+int lk_vector_file_end(lk_vector_file *vectors, linkd_error *err)
 {
-    if (vectors->format == LK_VECTORS_NPY)
+    if (vectors->format == LK_VECTOR_NPY)
         return lk_npy_end(vectors->output, vectors->n_rows, vectors->dim, err);
     return LINKD_OK;
 }
 
-void lk_vectors_clear(lk_vectors *vectors)
+void lk_vector_file_clear(lk_vector_file *vectors)
 {
     lk_buf_clear(&vectors->line);
 }

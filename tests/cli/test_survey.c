@@ -1,0 +1,108 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "cli/survey.h"
+#include "tests/cli/scratch_dir.h"
+
+#define N_SLOTS 64 /* room for 32 fingerprints: many passes */
+
+/* Rows with the ids first … first + n - 1 behind those already there. */
+static void ids_append(const char *path, const char *mode, int first, int n)
+{
+    FILE *file = fopen(path, mode);
+
+    assert_non_null(file);
+    if (*mode == 'w')
+        (void)fputs("key,name\n", file);
+    for (int i = first; i < first + n; i++)
+        (void)fprintf(file, "k%d,somebody\n", i);
+    (void)fclose(file);
+}
+
+static int survey(const char *path, const char *id, lk_survey *ret_survey,
+                  linkd_error *err)
+{
+    return lk_survey_file(path, LINKD_FORMAT_AUTO, id, N_SLOTS, NULL,
+                          ret_survey, err);
+}
+
+static void unique_ids_are_recognised_in_many_passes(void **state)
+{
+    lk_survey s;
+    linkd_error err;
+
+    (void)state;
+    ids_append("t.csv", "w", 0, 3000);
+    assert_int_equal(survey("t.csv", NULL, &s, &err), LINKD_OK);
+    assert_int_equal(s.n_rows, 3000);
+    assert_int_equal(s.id_column, 0);
+}
+
+/* Each one of the ids is repeated at the end in turn: none falls between two
+ * windows of fingerprints. */
+static void no_repeated_id_escapes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        lk_survey s;
+        linkd_error err;
+
+        ids_append("t.csv", "w", 0, 200);
+        ids_append("t.csv", "a", i, 1);
+        assert_int_equal(survey("t.csv", NULL, &s, &err), LINKD_OK);
+        assert_int_equal(s.n_rows, 201);
+        assert_int_equal(s.id_column, LINKD_COLUMN_NONE);
+    }
+}
+
+static void a_named_column_must_be_unique_and_full(void **state)
+{
+    lk_survey s;
+    linkd_error err;
+
+    (void)state;
+    file_write("t.csv", "name,key\na,1\na,2\nb,1\n");
+    assert_int_equal(survey("t.csv", "key", &s, &err), LINKD_E_DATA);
+    assert_string_equal(err.message,
+                        "t.csv: row 3, column \"key\": the id is repeated");
+    file_write("t.csv", "name,key\na,1\na,\n");
+    assert_int_equal(survey("t.csv", "key", &s, &err), LINKD_E_DATA);
+    assert_string_equal(err.message,
+                        "t.csv: row 2, column \"key\": the id is empty");
+    file_write("t.csv", "name,key\na,1\na,2\n");
+    assert_int_equal(survey("t.csv", "key", &s, &err), LINKD_OK);
+    assert_int_equal(s.id_column, 1);
+}
+
+static void an_unknown_id_column_is_wrong_usage(void **state)
+{
+    lk_survey s;
+    linkd_error err;
+
+    (void)state;
+    file_write("t.csv", "name,key\na,1\n");
+    assert_int_equal(survey("t.csv", "kee", &s, &err), LINKD_E_ARG);
+    assert_string_equal(err.message, "t.csv has no column \"kee\"");
+}
+
+int main(void)
+{
+#define TEST(name)                                                             \
+ cmocka_unit_test_setup_teardown(name, scratch_dir_enter, scratch_dir_leave)
+    const struct CMUnitTest tests[] = {
+        TEST(unique_ids_are_recognised_in_many_passes),
+        TEST(no_repeated_id_escapes),
+        TEST(a_named_column_must_be_unique_and_full),
+        TEST(an_unknown_id_column_is_wrong_usage),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,168 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "linkage/linkage.h"
+#include "linkage/text.h"
+#include "tests/support/alloc_fail.h"
+
+static linkd_cell cell_of(const char *text, linkd_cell_kind kind)
+{
+    return (linkd_cell){text, (uint32_t)strlen(text), kind};
+}
+
+static const size_t FIRST_THREE[] = {0, 1, 2};
+
+static void filled_cells_are_joined_in_the_columns_order(void **state)
+{
+    const linkd_cell cells[] = {cell_of("a", LINKD_CELL_TEXT),
+                                cell_of("b", LINKD_CELL_TEXT),
+                                cell_of("7.50", LINKD_CELL_LITERAL)};
+    const size_t columns[] = {2, 0};
+    lk_buf text = {0};
+
+    (void)state;
+    assert_int_equal(linkd_record_text(cells, 3, columns, 2, &text, NULL),
+                     LINKD_OK);
+    assert_string_equal(text.data, "7.50, a");
+    lk_buf_clear(&text);
+}
+
+static void cells_without_text_leave_no_trace(void **state)
+{
+    const linkd_cell cells[] = {cell_of(" \t\r\n", LINKD_CELL_TEXT),
+                                cell_of("", LINKD_CELL_MISSING),
+                                cell_of("  x y\n", LINKD_CELL_TEXT)};
+    lk_buf text = {0};
+
+    (void)state;
+    assert_int_equal(linkd_record_text(cells, 3, FIRST_THREE, 3, &text, NULL),
+                     LINKD_OK);
+    assert_string_equal(text.data, "x y");
+    lk_buf_clear(&text);
+}
+
+static void an_empty_record_appends_nothing(void **state)
+{
+    const linkd_cell cells[] = {cell_of("", LINKD_CELL_TEXT)};
+    lk_buf text = {0};
+
+    (void)state;
+    assert_int_equal(lk_buf_append(&text, "before", 6, NULL), LINKD_OK);
+    assert_int_equal(linkd_record_text(cells, 1, FIRST_THREE, 1, &text, NULL),
+                     LINKD_OK);
+    assert_string_equal(text.data, "before");
+    lk_buf_clear(&text);
+}
+
+static void columns_behind_the_records_end_are_missing(void **state)
+{
+    const linkd_cell cells[] = {cell_of("a", LINKD_CELL_TEXT)};
+    lk_buf text = {0};
+
+    (void)state;
+    assert_int_equal(linkd_record_text(cells, 1, FIRST_THREE, 3, &text, NULL),
+                     LINKD_OK);
+    assert_string_equal(text.data, "a");
+    lk_buf_clear(&text);
+}
+
+static void a_text_that_finds_no_memory_is_an_error(void **state)
+{
+    const linkd_cell cells[] = {cell_of("a", LINKD_CELL_TEXT)};
+    lk_buf text = {0};
+
+    (void)state;
+    alloc_fail_at(1);
+    assert_int_equal(linkd_record_text(cells, 1, FIRST_THREE, 1, &text, NULL),
+                     LINKD_E_NOMEM);
+    assert_true(alloc_fail_off());
+    lk_buf_clear(&text);
+}
+
+/* ---- UTF-8 -------------------------------------------------------------- */
+
+static void every_code_point_is_valid_and_every_surrogate_is_not(void **state)
+{
+    (void)state;
+    for (uint32_t c = 1; c <= 0x110FFF; c++) {
+        char bytes[4];
+        size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+        bool is_character = c <= 0x10FFFF && (c < 0xD800 || c > 0xDFFF);
+        static const uint32_t leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+
+        for (size_t i = 0; i < n; i++)
+            bytes[n - 1 - i] = (char)(0x80U | (c >> (6 * i) & 0x3FU));
+        bytes[0] = (char)(leads[n] | c >> (6 * (n - 1)));
+        assert_int_equal(lk_utf8_check(bytes, n), is_character ? n : 0);
+        if (n > 1) /* cut short it never is */
+            assert_int_equal(lk_utf8_check(bytes, n - 1), 0);
+    }
+}
+
+static void overlong_forms_and_stray_bytes_are_invalid(void **state)
+{
+    static const char *const texts[] = {
+        "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xF0\x8F\xBF\xBF",
+        "\x80",     "\xFF",     "\xF8\x88\x80", "\xE2\x28\xA1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_int_equal(lk_utf8_check(texts[i], strlen(texts[i])), 0);
+}
+
+static void a_bad_byte_is_found_at_any_place(void **state)
+{
+    static const char bad[] = {'\0', '\xFF', '\x80'};
+
+    (void)state;
+    for (size_t at = 0; at < 40; at++) {
+        for (size_t i = 0; i < sizeof(bad); i++) {
+            char bytes[40];
+
+            memset(bytes, 'a', sizeof(bytes));
+            assert_int_equal(lk_utf8_check(bytes, sizeof(bytes)), 40);
+            bytes[at] = bad[i];
+            assert_int_equal(lk_utf8_check(bytes, sizeof(bytes)), at);
+        }
+    }
+}
+
+/* ---- labels ------------------------------------------------------------- */
+
+static void a_long_label_is_cut_at_a_whole_character(void **state)
+{
+    char bytes[200];
+    lk_label label;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i += 2)
+        memcpy(bytes + i, "\xC3\xA9", 2);
+    label = lk_label_of((linkd_str){bytes, sizeof(bytes)});
+    assert_int_equal(strlen(label.text), 63);
+    assert_memory_equal(label.text + 58, "\xC3\xA9...", 6);
+    label = lk_label_of((linkd_str){bytes + 1, sizeof(bytes) - 1});
+    assert_int_equal(strlen(label.text), 62);
+    assert_memory_equal(label.text + 57, "\xC3\xA9...", 6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filled_cells_are_joined_in_the_columns_order),
+        cmocka_unit_test(cells_without_text_leave_no_trace),
+        cmocka_unit_test(an_empty_record_appends_nothing),
+        cmocka_unit_test(columns_behind_the_records_end_are_missing),
+        cmocka_unit_test(a_text_that_finds_no_memory_is_an_error),
+        cmocka_unit_test(every_code_point_is_valid_and_every_surrogate_is_not),
+        cmocka_unit_test(overlong_forms_and_stray_bytes_are_invalid),
+        cmocka_unit_test(a_bad_byte_is_found_at_any_place),
+        cmocka_unit_test(a_long_label_is_cut_at_a_whole_character),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -11,7 +11,7 @@ if [ -z "${HOME:-}" ]; then
     export HOME
 fi
 
-me=scripts/$(basename "$0")
+me=$0
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build
 log=$build/$(basename "$0").log
@@ -22,6 +22,7 @@ linkctl=$build/release/linkctl
 # Where we and our tools write, and so where a disk may be full.
 written=("$build" "$cache" "$models" "${TMPDIR:-/tmp}" /var/cache/apt /usr)
 
+line_open=
 fail() { # fail SENTENCE [HINT]
     printf '%s%s: %s\n' "${line_open:+$'\n'}" "$me" "$1" >&2
     [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
@@ -72,7 +73,10 @@ explain() { # explain WHAT
         fail "could not $1: the package mirrors in use do not have it" \
             "see $log"
     fi
-    fail "could not $1" "see the end of $log"
+    [ -z "$line_open" ] || echo >&2
+    line_open=
+    tail -n 40 "$log" >&2
+    fail "could not $1" "see above, and all of it in $log"
 }
 
 # Adds standard input to a file. Not by a builtin with a redirection: on a full

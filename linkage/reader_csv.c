@@ -32,7 +32,7 @@
 #include <csv.h>
 
 enum {
-    /* libcsv grows its field buffer by this much; its default of 128 bytes
+    /* libcsv grows its field buffer by a constant; its default of 128 bytes
      * means 130,000 reallocations for the largest field. */
     FIELD_STEP_BYTES = 64 << 10,
 };
@@ -158,9 +158,12 @@ static int csv_exception(csv_state *state, const char *byte)
                           "text after the closing quote of a field");
 }
 
-/* libcsv looks at no limit: called after each piece. */
-static int growth_check(const csv_state *state)
+/* libcsv has no limit and grows its buffer by a constant. Called after each
+ * piece, this gives it the one, and makes it grow by half instead. */
+static int growth_check(csv_state *state)
 {
+    csv_set_blk_size(&state->parser,
+                     FIELD_STEP_BYTES + state->parser.entry_pos / 2);
     if (state->parser.entry_pos <= LINKD_FIELD_MAX_BYTES)
         return LINKD_OK;
     if (!state->parser.quoted)

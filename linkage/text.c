@@ -75,7 +75,7 @@ lk_label lk_label_of_path(const char *path)
     size_t cut;
 
     if (strcmp(path, "-") == 0)
-        return lk_label_of((linkd_str){STDIN_LABEL, strlen(STDIN_LABEL)});
+        return lk_label_of((linkd_str){STDIN_LABEL, sizeof(STDIN_LABEL) - 1});
     if (text.len <= room) {
         label_put(&label, 0, text);
         return label;

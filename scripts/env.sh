@@ -107,4 +107,8 @@ step_done() {
 
 trap 'explain "go on after line $LINENO of $0"' ERR
 cd "$root" || exit 1
+folders=() # of the source
+for folder in base encoder index compat linkage daemon cli; do
+    [ ! -f "$folder/CMakeLists.txt" ] || folders+=("$folder")
+done
 mkdir -p "$build" 2>/dev/null || explain "make the directory $build"

@@ -234,6 +234,8 @@ int lk_config_parse_modules(const void *bytes, size_t len,
         rc = lk_fail(err, LINKD_E_DATA, MODULES_FILE ": is not a JSON array");
     for (size_t i = 0; rc == LINKD_OK && i < json_array_size(modules); i++)
         rc = module_take(json_array_get(modules, i), ret_pooling_dir, err);
+    if (rc == LINKD_OK && ret_pooling_dir->len == 0)
+        rc = lk_fail(err, LINKD_E_DATA, MODULES_FILE ": has no pooling module");
     json_decref(modules);
     return rc;
 }
@@ -410,7 +412,7 @@ static int pooling_read(const char *dir, lk_config *config, linkd_error *err)
     lk_buf name = {0};
     int rc = modules_read(dir, &name, err);
 
-    if (rc != LINKD_OK || name.len == 0)
+    if (rc != LINKD_OK)
         goto done;
     rc = lk_buf_printf(&name, err, "/%s", MODEL_FILE);
     if (rc != LINKD_OK)

@@ -33,8 +33,8 @@ typedef struct lk_config {
 LINKD_MUST_CHECK int lk_config_parse_model(const void *bytes, size_t len,
                                            lk_config *ret_config,
                                            linkd_error *err);
-/* modules.json: appends the pooling module's directory, NUL-terminated, to
- * `ret_pooling_dir`, or nothing when there is no such module. */
+/* modules.json: puts the pooling module's directory, NUL-terminated, into
+ * `ret_pooling_dir`, which comes empty. */
 LINKD_MUST_CHECK int lk_config_parse_modules(const void *bytes, size_t len,
                                              lk_buf *ret_pooling_dir,
                                              linkd_error *err);

@@ -1,0 +1,580 @@
+/* The kernels of every tier that this processor has, against sums in double
+ * precision over awkward sizes, and against one another bit by bit. Tolerances:
+ * a float sum of n products of numbers about 1 errs by at most n * 6e-8 * n / 2
+ * in theory and by far less in practice; 1e-5 is 10 times what was seen. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "encoder/kernels.h"
+
+#define TOLERANCE 1e-5
+
+static const char *const ISAS[] = {"scalar", "avx2", "avx512"};
+
+enum { N_ISAS = 3, ROWS_MAX = 20 };
+
+/* The tier's table, or NULL where the processor does not have it. */
+static const lk_kernels *tier(size_t i)
+{
+    const lk_kernels *kernels = NULL;
+
+    if (lk_kernels_choose(ISAS[i], &kernels, NULL) != LINKD_OK)
+        return NULL;
+    return kernels;
+}
+
+/* ---- numbers ------------------------------------------------------------ */
+
+static uint32_t seed;
+
+/* The next of a fixed sequence of numbers between -1 and 1. */
+static float next_number(void)
+{
+    seed = seed * 1664525U + 1013904223U;
+    return (float)(seed >> 8) * 0x1p-23F - 1.0F;
+}
+
+static float *floats_new(size_t n)
+{
+    float *values = lk_alloc_aligned(n, sizeof(*values));
+
+    assert_non_null(values);
+    memset(values, 0, n * sizeof(*values));
+    return values;
+}
+
+/* n_rows rows of `width` numbers, lk_stride(width) apart. */
+static float *rows_new(size_t n_rows, size_t width)
+{
+    float *rows = floats_new(n_rows * lk_stride(width));
+
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t k = 0; k < width; k++)
+            rows[i * lk_stride(width) + k] = next_number();
+    return rows;
+}
+
+static void assert_near(float value, double expected)
+{
+    if (!(fabs((double)value - expected) <= TOLERANCE))
+        fail_msg("%.9g instead of %.9g", (double)value, expected);
+}
+
+static void assert_rows_near(const float *rows, const double *expected,
+                             size_t n_rows, size_t width)
+{
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t k = 0; k < width; k++)
+            assert_near(rows[i * lk_stride(width) + k],
+                        expected[i * width + k]);
+}
+
+static void assert_rows_identical(const float *a, const float *b, size_t n_rows,
+                                  size_t width)
+{
+    for (size_t i = 0; i < n_rows; i++)
+        assert_memory_equal(a + i * lk_stride(width), b + i * lk_stride(width),
+                            width * sizeof(*a));
+}
+
+/* ---- references --------------------------------------------------------- */
+
+static double gelu(double x)
+{
+    return 0.5 * x * (1.0 + erf(x * 0.70710678118654752440));
+}
+
+static void norm_reference(const lk_norm *norm, double *row)
+{
+    double mean = 0.0;
+    double variance = 0.0;
+
+    for (size_t k = 0; k < norm->width; k++)
+        mean += row[k] / (double)norm->width;
+    for (size_t k = 0; k < norm->width; k++)
+        variance += (row[k] - mean) * (row[k] - mean) / (double)norm->width;
+    for (size_t k = 0; k < norm->width; k++)
+        row[k] = (row[k] - mean) / sqrt(variance + (double)norm->epsilon) *
+                     (double)norm->gamma[k] +
+                 (double)norm->beta[k];
+}
+
+/* ---- linear layers ------------------------------------------------------ */
+
+typedef struct layer {
+    size_t n_in, n_out;
+    float *weights; /* [n_out, n_in] */
+    float *bias;
+    lk_norm norm; /* of width n_out */
+    float *gamma, *beta;
+    float *x;        /* [ROWS_MAX, n_in] */
+    float *residual; /* [ROWS_MAX, n_out] */
+} layer;
+
+static layer layer_new(size_t n_in, size_t n_out)
+{
+    layer l = {.n_in = n_in, .n_out = n_out};
+
+    seed = (uint32_t)(n_in * 1000 + n_out);
+    l.weights = floats_new(n_in * n_out);
+    for (size_t i = 0; i < n_in * n_out; i++)
+        l.weights[i] = next_number();
+    l.bias = rows_new(1, n_out);
+    l.gamma = rows_new(1, n_out);
+    l.beta = rows_new(1, n_out);
+    l.norm = (lk_norm){
+        .width = n_out, .epsilon = 1e-3F, .gamma = l.gamma, .beta = l.beta};
+    l.x = rows_new(ROWS_MAX, n_in);
+    l.residual = rows_new(ROWS_MAX, n_out);
+    return l;
+}
+
+static void layer_free(layer *l)
+{
+    free(l->weights);
+    free(l->bias);
+    free(l->gamma);
+    free(l->beta);
+    free(l->x);
+    free(l->residual);
+}
+
+/* W x + b for each row, in double precision. */
+static double *linear_reference(const layer *l, size_t n_rows)
+{
+    double *y = calloc(n_rows * l->n_out, sizeof(*y));
+
+    assert_non_null(y);
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t n = 0; n < l->n_out; n++) {
+            double sum = (double)l->bias[n];
+
+            for (size_t k = 0; k < l->n_in; k++)
+                sum += (double)l->x[i * lk_stride(l->n_in) + k] *
+                       (double)l->weights[n * l->n_in + k];
+            y[i * l->n_out + n] = sum;
+        }
+    return y;
+}
+
+static float *panels_new(const lk_kernels *kernels, const layer *l)
+{
+    const size_t width = kernels->panel_width;
+    const size_t n = lk_round_up(l->n_out, width);
+    float *rows = floats_new(n * l->n_in);
+    float *panels = floats_new(n * l->n_in);
+
+    memcpy(rows, l->weights, l->n_out * l->n_in * sizeof(*rows));
+    for (size_t first = 0; first < n; first += width)
+        kernels->pack(rows + first * l->n_in, l->n_in,
+                      panels + first * l->n_in);
+    free(rows);
+    return panels;
+}
+
+typedef enum kind { LINEAR, LINEAR_GELU, LINEAR_ADD_NORM } kind;
+
+/* What the tier makes of the layer's first n_rows rows. */
+static float *layer_run(const lk_kernels *kernels, const layer *l, kind what,
+                        size_t n_rows)
+{
+    float *panels = panels_new(kernels, l);
+    float *y = floats_new(n_rows * lk_stride(l->n_out));
+    const lk_linear linear = {
+        .n_in = l->n_in, .n_out = l->n_out, .panels = panels, .bias = l->bias};
+
+    memcpy(y, l->residual, n_rows * lk_stride(l->n_out) * sizeof(*y));
+    if (what == LINEAR)
+        kernels->linear(&linear, l->x, n_rows, y);
+    else if (what == LINEAR_GELU)
+        kernels->linear_gelu(&linear, l->x, n_rows, y);
+    else
+        kernels->linear_add_norm(&linear, &l->norm, l->x, n_rows, y);
+    free(panels);
+    return y;
+}
+
+static double *layer_reference(const layer *l, kind what, size_t n_rows)
+{
+    double *y = linear_reference(l, n_rows);
+
+    for (size_t i = 0; i < n_rows; i++) {
+        double *row = y + i * l->n_out;
+
+        for (size_t n = 0; n < l->n_out; n++) {
+            if (what == LINEAR_GELU)
+                row[n] = gelu(row[n]);
+            if (what == LINEAR_ADD_NORM)
+                row[n] += (double)l->residual[i * lk_stride(l->n_out) + n];
+        }
+        if (what == LINEAR_ADD_NORM)
+            norm_reference(&l->norm, row);
+    }
+    return y;
+}
+
+/* Odd widths, one panel exactly, one more than a panel, several panels. */
+static const size_t SHAPES[][2] = {{1, 1},   {7, 5},   {33, 16},  {64, 64},
+                                   {31, 65}, {70, 33}, {100, 130}};
+
+enum { N_SHAPES = sizeof(SHAPES) / sizeof(SHAPES[0]) };
+
+static void check_layers(kind what)
+{
+    for (size_t shape = 0; shape < N_SHAPES; shape++) {
+        layer l = layer_new(SHAPES[shape][0], SHAPES[shape][1]);
+
+        for (size_t n_rows = 1; n_rows <= ROWS_MAX; n_rows++) {
+            double *expected = layer_reference(&l, what, n_rows);
+            float *scalar = layer_run(tier(0), &l, what, n_rows);
+
+            assert_rows_near(scalar, expected, n_rows, l.n_out);
+            for (size_t i = 1; i < N_ISAS; i++) {
+                float *y;
+
+                if (tier(i) == NULL)
+                    continue;
+                y = layer_run(tier(i), &l, what, n_rows);
+                assert_rows_identical(y, scalar, n_rows, l.n_out);
+                free(y);
+            }
+            free(scalar);
+            free(expected);
+        }
+        layer_free(&l);
+    }
+}
+
+static void a_linear_layer_multiplies_and_adds_its_bias(void **state)
+{
+    (void)state;
+    check_layers(LINEAR);
+}
+
+static void a_gelu_layer_is_a_linear_layer_and_gelu(void **state)
+{
+    (void)state;
+    check_layers(LINEAR_GELU);
+}
+
+static void an_output_layer_adds_to_the_residual_and_normalises(void **state)
+{
+    (void)state;
+    check_layers(LINEAR_ADD_NORM);
+}
+
+static void a_row_does_not_depend_on_the_rows_beside_it(void **state)
+{
+    layer l = layer_new(70, 33);
+
+    (void)state;
+    for (size_t i = 0; i < N_ISAS; i++) {
+        float *all, *one;
+
+        if (tier(i) == NULL)
+            continue;
+        all = layer_run(tier(i), &l, LINEAR_GELU, ROWS_MAX);
+        one = layer_run(tier(i), &l, LINEAR_GELU, 1);
+        assert_rows_identical(one, all, 1, l.n_out);
+        free(all);
+        free(one);
+    }
+    layer_free(&l);
+}
+
+/* Goes through GELU alone: a layer of one input whose weight is 1. */
+static void gelu_is_exact_to_1e_7_everywhere(void **state)
+{
+    enum { N_STEPS = 4001 };
+    const float weight[LK_STRIDE_UNIT] = {1.0F};
+    float *bias = floats_new(LK_STRIDE_UNIT);
+    float *x = floats_new(N_STEPS * LK_STRIDE_UNIT);
+    float *y = floats_new(N_STEPS * LK_STRIDE_UNIT);
+    const lk_linear linear = {
+        .n_in = 1, .n_out = 1, .panels = weight, .bias = bias};
+
+    (void)state;
+    for (size_t i = 0; i < N_STEPS; i++)
+        x[i * LK_STRIDE_UNIT] = ((float)i - 2000.0F) * 0.005F;
+    for (size_t i = 0; i < N_ISAS; i++) {
+        if (tier(i) == NULL)
+            continue;
+        tier(i)->linear_gelu(&linear, x, N_STEPS, y);
+        for (size_t j = 0; j < N_STEPS; j++) {
+            double input = (double)x[j * LK_STRIDE_UNIT];
+            double off = fabs((double)y[j * LK_STRIDE_UNIT] - gelu(input));
+
+            /* 4e-8, and one rounding of the result */
+            assert_true(off <= 5e-8 + fabs(input) * 6e-8);
+        }
+    }
+    free(bias);
+    free(x);
+    free(y);
+}
+
+static void gelu_of_huge_numbers_is_themselves_or_zero(void **state)
+{
+    const float weight[LK_STRIDE_UNIT] = {1.0F};
+    float *bias = floats_new(LK_STRIDE_UNIT);
+    float *x = floats_new(2 * LK_STRIDE_UNIT);
+    float *y = floats_new(2 * LK_STRIDE_UNIT);
+    const lk_linear linear = {
+        .n_in = 1, .n_out = 1, .panels = weight, .bias = bias};
+
+    (void)state;
+    x[0] = 1e6F;
+    x[LK_STRIDE_UNIT] = -1e6F;
+    for (size_t i = 0; i < N_ISAS; i++) {
+        if (tier(i) == NULL)
+            continue;
+        tier(i)->linear_gelu(&linear, x, 2, y);
+        assert_true(y[0] == 1e6F);
+        assert_true(fabsf(y[LK_STRIDE_UNIT]) < 1e-8F);
+    }
+    free(bias);
+    free(x);
+    free(y);
+}
+
+static void adding_and_normalising_matches_the_definition(void **state)
+{
+    static const size_t widths[] = {1, 5, 16, 17, 64, 130};
+
+    (void)state;
+    for (size_t w = 0; w < sizeof(widths) / sizeof(widths[0]); w++) {
+        layer l = layer_new(widths[w], widths[w]);
+        const size_t stride = lk_stride(l.n_out);
+
+        for (size_t i = 0; i < N_ISAS; i++) {
+            float *y;
+
+            if (tier(i) == NULL)
+                continue;
+            y = floats_new(ROWS_MAX * stride);
+            memcpy(y, l.residual, ROWS_MAX * stride * sizeof(*y));
+            tier(i)->add_norm(&l.norm, l.x, ROWS_MAX, y);
+            for (size_t row = 0; row < ROWS_MAX; row++) {
+                double expected[130];
+
+                for (size_t k = 0; k < l.n_out; k++)
+                    expected[k] = (double)l.residual[row * stride + k] +
+                                  (double)l.x[row * stride + k];
+                norm_reference(&l.norm, expected);
+                for (size_t k = 0; k < l.n_out; k++)
+                    assert_near(y[row * stride + k], expected[k]);
+            }
+            free(y);
+        }
+        layer_free(&l);
+    }
+}
+
+/* ---- attention ---------------------------------------------------------- */
+
+/* softmax(q k) v for one head; queries carry the scale and log2(e). */
+static void attention_reference(const float *qkv, const lk_heads *heads,
+                                size_t head, size_t n, double *ret_context)
+{
+    const size_t width = heads->n_heads * heads->head_dim;
+    const size_t stride = lk_stride(3 * width);
+    const float *q = qkv + head * heads->head_dim;
+
+    for (size_t i = 0; i < n; i++) {
+        double *out = ret_context + i * width + head * heads->head_dim;
+        double total = 0.0;
+
+        memset(out, 0, heads->head_dim * sizeof(*out));
+        for (size_t j = 0; j < n; j++) {
+            const float *key = q + width + j * stride;
+            double score = 0.0;
+
+            for (size_t k = 0; k < heads->head_dim; k++)
+                score += (double)q[i * stride + k] * (double)key[k];
+            score = exp2(score);
+            total += score;
+            for (size_t k = 0; k < heads->head_dim; k++)
+                out[k] += score * (double)key[width + k];
+        }
+        for (size_t k = 0; k < heads->head_dim; k++)
+            out[k] /= total;
+    }
+}
+
+static float *attention_run(const lk_kernels *kernels, const lk_heads *heads,
+                            const float *qkv, size_t n)
+{
+    const size_t width = heads->n_heads * heads->head_dim;
+    float *scratch = floats_new(lk_attention_scratch(kernels, heads, n));
+    float *context = floats_new(n * lk_stride(width));
+
+    kernels->attention(heads, qkv, n, scratch, context);
+    free(scratch);
+    return context;
+}
+
+static void attention_matches_the_definition_in_every_tier(void **state)
+{
+    static const size_t cases[][3] = {/* heads, head_dim, tokens */
+                                      {1, 1, 1},   {1, 3, 2},   {2, 5, 7},
+                                      {3, 16, 15}, {2, 26, 33}, {2, 32, 64},
+                                      {2, 33, 65}, {1, 64, 130}};
+
+    (void)state;
+    for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+        const lk_heads heads = {cases[c][0], cases[c][1]};
+        const size_t width = heads.n_heads * heads.head_dim;
+        const size_t n = cases[c][2];
+        double *expected = calloc(n * width, sizeof(*expected));
+        float *qkv, *scalar;
+
+        seed = (uint32_t)c;
+        qkv = rows_new(n, 3 * width);
+        assert_non_null(expected);
+        for (size_t head = 0; head < heads.n_heads; head++)
+            attention_reference(qkv, &heads, head, n, expected);
+        scalar = attention_run(tier(0), &heads, qkv, n);
+        assert_rows_near(scalar, expected, n, width);
+        for (size_t i = 1; i < N_ISAS; i++) {
+            float *context;
+
+            if (tier(i) == NULL)
+                continue;
+            context = attention_run(tier(i), &heads, qkv, n);
+            assert_rows_identical(context, scalar, n, width);
+            free(context);
+        }
+        free(scalar);
+        free(qkv);
+        free(expected);
+    }
+}
+
+/* Without the subtraction of the largest score, 2^500 would overflow. */
+static void attention_survives_large_scores(void **state)
+{
+    const lk_heads heads = {1, 1};
+    float *qkv = floats_new(2 * LK_STRIDE_UNIT);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        qkv[i * LK_STRIDE_UNIT] = 500.0F; /* query */
+    qkv[1] = 1.0F;                        /* the first key wins */
+    qkv[LK_STRIDE_UNIT + 1] = -1.0F;
+    qkv[2] = 3.0F; /* values */
+    qkv[LK_STRIDE_UNIT + 2] = 7.0F;
+    for (size_t i = 0; i < N_ISAS; i++) {
+        float *context;
+
+        if (tier(i) == NULL)
+            continue;
+        context = attention_run(tier(i), &heads, qkv, 2);
+        assert_true(context[0] == 3.0F);
+        assert_true(context[LK_STRIDE_UNIT] == 3.0F);
+        free(context);
+    }
+    free(qkv);
+}
+
+/* ---- pooling ------------------------------------------------------------ */
+
+static void pooling_gives_the_direction_of_the_mean(void **state)
+{
+    static const size_t widths[] = {1, 5, 16, 17, 64, 130};
+
+    (void)state;
+    for (size_t w = 0; w < sizeof(widths) / sizeof(widths[0]); w++) {
+        const size_t width = widths[w];
+        float *x = rows_new(ROWS_MAX, width);
+        float *scalar = floats_new(lk_stride(width));
+        float *other = floats_new(lk_stride(width));
+        double sums[130] = {0};
+        double norm = 0.0;
+
+        for (size_t k = 0; k < width; k++) {
+            for (size_t i = 0; i < ROWS_MAX; i++)
+                sums[k] += (double)x[i * lk_stride(width) + k];
+            norm += sums[k] * sums[k];
+        }
+        tier(0)->pool(x, ROWS_MAX, width, scalar);
+        for (size_t k = 0; k < width; k++)
+            assert_near(scalar[k], sums[k] / sqrt(norm));
+        for (size_t i = 1; i < N_ISAS; i++) {
+            if (tier(i) == NULL)
+                continue;
+            tier(i)->pool(x, ROWS_MAX, width, other);
+            assert_rows_identical(other, scalar, 1, width);
+        }
+        free(x);
+        free(scalar);
+        free(other);
+    }
+}
+
+static void pooling_a_zero_vector_gives_zero(void **state)
+{
+    float *x = floats_new(LK_STRIDE_UNIT);
+    float *vector = floats_new(LK_STRIDE_UNIT);
+
+    (void)state;
+    tier(0)->pool(x, 1, 5, vector);
+    for (size_t k = 0; k < 5; k++)
+        assert_true(vector[k] == 0.0F);
+    free(x);
+    free(vector);
+}
+
+/* ---- choice ------------------------------------------------------------- */
+
+static void an_unknown_instruction_set_is_refused_by_name(void **state)
+{
+    const lk_kernels *kernels = NULL;
+    linkd_error err = {0};
+
+    (void)state;
+    assert_int_equal(lk_kernels_choose("mmx", &kernels, &err), LINKD_E_ARG);
+    assert_string_equal(err.message,
+                        "unknown instruction set \"mmx\" in LINKD_ISA: scalar, "
+                        "avx2 and avx512 are known");
+    assert_null(kernels);
+}
+
+static void the_fastest_tier_is_chosen_without_a_name(void **state)
+{
+    const lk_kernels *best = NULL;
+    size_t i = N_ISAS;
+
+    (void)state;
+    while (tier(i - 1) == NULL)
+        i--;
+    assert_int_equal(lk_kernels_choose(NULL, &best, NULL), LINKD_OK);
+    assert_string_equal(best->isa, ISAS[i - 1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_linear_layer_multiplies_and_adds_its_bias),
+        cmocka_unit_test(a_gelu_layer_is_a_linear_layer_and_gelu),
+        cmocka_unit_test(an_output_layer_adds_to_the_residual_and_normalises),
+        cmocka_unit_test(a_row_does_not_depend_on_the_rows_beside_it),
+        cmocka_unit_test(gelu_is_exact_to_1e_7_everywhere),
+        cmocka_unit_test(gelu_of_huge_numbers_is_themselves_or_zero),
+        cmocka_unit_test(adding_and_normalising_matches_the_definition),
+        cmocka_unit_test(attention_matches_the_definition_in_every_tier),
+        cmocka_unit_test(attention_survives_large_scores),
+        cmocka_unit_test(pooling_gives_the_direction_of_the_mean),
+        cmocka_unit_test(pooling_a_zero_vector_gives_zero),
+        cmocka_unit_test(an_unknown_instruction_set_is_refused_by_name),
+        cmocka_unit_test(the_fastest_tier_is_chosen_without_a_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -255,9 +255,8 @@ static const lk_syntax verify_syntax = {
     .operands = name_operand,
     .n_operands_min = 0,
     .n_operands_max = 1,
-    .summary = "Compares a model's files, or those of all, with the checksums "
-               "recorded when\nit was stored.",
-    .notes = STORE_NOTE,
+    .summary = "Compares stored models with the checksums recorded then.",
+    .notes = "Without NAME all models are looked at.\n" STORE_NOTE,
 };
 
 static int verify_run(lk_cli *cli, const void *opaque, linkd_error *err)

@@ -37,6 +37,8 @@ static int encoder_open(lk_cli *cli, const char *model,
         lk_cli_hint(cli,
                     "linkctl model pull downloads a model, linkctl model add "
                     "imports one");
+    if (rc == LINKD_E_DATA)
+        rc = lk_fail(err, rc, "model %s: %s", model, err->message);
     lk_buf_clear(&path);
     return rc;
 }

@@ -36,6 +36,7 @@
 const lk_model_file lk_model_files[LK_MODEL_N_FILES] = {
     {"config.json", true, SMALL_BYTES},
     {"tokenizer.json", false, SMALL_BYTES},
+    {"tokenizer_config.json", false, SMALL_BYTES},
     {"vocab.txt", false, SMALL_BYTES},
     {"modules.json", false, SMALL_BYTES},
     {"1_Pooling/config.json", false, SMALL_BYTES},
@@ -306,6 +307,8 @@ int lk_stage_commit(lk_stage *stage, const char *source, linkd_error *err)
     if (rc == LINKD_OK)
         rc = record_make(stage, source, linkd_encoder_describe(encoder), err);
     linkd_encoder_close(encoder);
+    if (rc == LINKD_E_DATA)
+        rc = lk_fail(err, rc, "model %s: %s", stage->name, err->message);
     if (rc != LINKD_OK)
         return rc;
     (void)rmdir(stage->paths[STAGE_POOLING]); /* if nothing came into it */

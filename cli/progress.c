@@ -110,13 +110,13 @@ static void draw(lk_meter *meter, uint64_t now_ns)
     meter->is_drawn = true;
 }
 
-static void step_begin(lk_meter *meter, const char *step, uint64_t now_ns)
+static void step_begin(lk_meter *meter, const char *step, uint64_t start_ns)
 {
     (void)snprintf(meter->step, sizeof(meter->step), "%s", step);
     meter->done = 0;
-    meter->start_ns = now_ns;
-    meter->drawn_ns = now_ns;
-    meter->sample_ns = now_ns;
+    meter->start_ns = start_ns;
+    meter->drawn_ns = start_ns;
+    meter->sample_ns = start_ns;
     meter->sample_done = 0;
     meter->rate = 0;
     meter->left_seconds = -1;
@@ -130,7 +130,8 @@ static int report(void *ctx, const char *step, uint64_t done, uint64_t total)
     if (strncmp(meter->step, step, sizeof(meter->step) - 1) != 0 ||
         done < meter->done) {
         lk_meter_finish(meter);
-        step_begin(meter, step, now_ns);
+        /* work that is reported as done already began before */
+        step_begin(meter, step, done > 0 ? meter->idle_ns : now_ns);
     }
     meter->done = done;
     meter->total = total;
@@ -145,6 +146,7 @@ void lk_meter_init(lk_meter *meter, FILE *out, lk_meter_style style,
                    uint64_t (*now_ns)(void))
 {
     *meter = (lk_meter){.out = out, .style = style, .now_ns = now_ns};
+    meter->idle_ns = now_ns();
 }
 
 linkd_progress lk_meter_progress(lk_meter *meter)
@@ -169,7 +171,8 @@ void lk_meter_finish(lk_meter *meter)
 
     if (meter->step[0] == '\0')
         return;
-    seconds = seconds_between(meter->start_ns, meter->now_ns());
+    meter->idle_ns = meter->now_ns();
+    seconds = seconds_between(meter->start_ns, meter->idle_ns);
     lk_meter_erase(meter);
     (void)fprintf(meter->out, "%s: %s in %.1f s", meter->step,
                   amount_text(meter->step, (double)meter->done).text, seconds);

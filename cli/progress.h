@@ -21,6 +21,7 @@ typedef struct lk_meter {
     uint64_t done;
     uint64_t total;
     uint64_t start_ns;
+    uint64_t idle_ns; /* when the step before ended */
     uint64_t drawn_ns;
     uint64_t sample_ns;   /* when, and at which count, the rate was */
     uint64_t sample_done; /* last looked at */

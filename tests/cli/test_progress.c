@@ -111,6 +111,16 @@ static void the_same_step_from_the_beginning_is_a_new_one(void **state)
     assert_string_equal(f->text, "read: 500 B in 0.0 s\nread: 20 B in 0.0 s\n");
 }
 
+static void work_that_is_first_reported_when_done_took_its_time(void **state)
+{
+    fixture *f = *state;
+
+    tick(f, 3, "search", 600, 600);
+    lk_meter_finish(&f->meter);
+    (void)fflush(f->out);
+    assert_string_equal(f->text, "search: 600 rows in 3.0 s (200 rows/s)\n");
+}
+
 static void a_silent_meter_is_not_even_asked(void **state)
 {
     lk_meter meter;
@@ -247,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LINES(each_step_leaves_one_line_when_it_ends),
         LINES(the_same_step_from_the_beginning_is_a_new_one),
+        LINES(work_that_is_first_reported_when_done_took_its_time),
         LINES(a_silent_meter_is_not_even_asked),
         TERMINAL(the_line_is_redrawn_in_place_but_not_for_every_report),
         TERMINAL(no_time_left_is_told_in_the_first_two_seconds),

@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# linkctl dedup on small tables, with a tiny model.
+load helpers
+
+setup_file() {
+    model_make
+}
+
+people_make() {
+    cat >people.csv <<'END'
+id,name,note
+a,john smithson,"kept, as it is"
+b,mary 77 xavier,
+c,john smithson," blank "
+d,quentin 123,"say ""hi"""
+END
+}
+
+@test "the input comes back unchanged with entity_id added" {
+    people_make
+    run --separate-stderr "$LINKCTL" dedup people.csv --on name -m tiny \
+        -t 0.95 -o entities.csv -q
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    cat >expected.csv <<'END'
+id,name,note,entity_id
+a,john smithson,"kept, as it is",1
+b,mary 77 xavier,,2
+c,john smithson," blank ",1
+d,quentin 123,"say ""hi""",3
+END
+    cmp entities.csv expected.csv
+    [ -f entities.csv.manifest.json ]
+}
+
+@test "--pairs writes the pairs inside entities" {
+    people_make
+    "$LINKCTL" dedup people.csv --on name -m tiny -t 0.95 -o e.csv -q --pairs p.csv
+    [ "$(cat p.csv)" = "$(printf 'left_id,right_id,score,probability\na,c,1.000000,')" ]
+}
+
+@test "a chain is one entity for components and more for complete linkage" {
+    printf 'id,name\n1,aaaaaaaaaa\n2,aaaaabbbbb\n3,bbbbbbbbbb\n' >chain.csv
+    # neighbours in the chain are closer than its ends
+    "$LINKCTL" dedup chain.csv -m tiny -t -1 -q -o all.csv --pairs all_pairs.csv
+    threshold=$(python3 - <<'END'
+import csv
+score = {(r["left_id"], r["right_id"]): float(r["score"])
+         for r in csv.DictReader(open("all_pairs.csv"))}
+ends, links = score["1", "3"], min(score["1", "2"], score["2", "3"])
+assert ends < links, score
+print((ends + links) / 2)
+END
+)
+    entities() {
+        "$LINKCTL" dedup chain.csv -m tiny -t "$threshold" -q --cluster "$1" |
+            tail -n +2 | cut -d, -f3 | sort -u | wc -l
+    }
+    [ "$(entities components)" -eq 1 ]
+    [ "$(entities complete)" -eq 2 ]
+}
+
+@test "JSON lines go in and out with their values as they were" {
+    printf '{"id": 7, "name": "alpha beta", "ok": true}\n{"id": 8, "name": "alpha beta"}\n' >in.jsonl
+    "$LINKCTL" dedup in.jsonl --on name -m tiny -q -o out.jsonl
+    [ "$(sed -n 1p out.jsonl)" = '{"id": 7, "name": "alpha beta", "ok": true, "entity_id": 1}' ]
+    [ "$(sed -n 2p out.jsonl)" = '{"id": 8, "name": "alpha beta", "entity_id": 1}' ]
+}
+
+@test "a table that has an entity_id already is refused with advice" {
+    printf 'id,name,entity_id\n1,a,1\n' >e.csv
+    refused 1 'e.csv has a column "entity_id" already' \
+        "$LINKCTL" dedup e.csv -m tiny -q -o out.csv
+    [ "${stderr_lines[1]}" = "hint: rename it: dedup writes a column of that name" ]
+}
+
+@test "eval of entities tells pairs and B-cubed" {
+    printf 'id,entity_id\n1,1\n2,1\n3,2\n4,3\n' >result.csv
+    printf 'id,entity_id\n1,x\n2,x\n3,x\n4,y\n' >truth.csv
+    run --separate-stderr "$LINKCTL" eval result.csv truth.csv
+    [ "$status" -eq 0 ]
+    [[ "${lines[1]}" =~ ^pairs\ +1.0000\ +0.3333\ +0.5000\ +1\ +3\ +1$ ]]
+    # recall of the rows: 2/3, 2/3, 1/3, 1
+    [[ "${lines[2]}" =~ ^B-cubed\ +1.0000\ +0.6667\ +0.8000$ ]]
+    [ "${lines[3]}" = "4 rows in 3 entities; the truth has 2" ]
+}
+
+@test "the bytes are the same for one and two threads" {
+    people_make
+    "$LINKCTL" dedup people.csv -m tiny -t 0.5 -q --threads 1 -o one.csv
+    "$LINKCTL" dedup people.csv -m tiny -t 0.5 -q --threads 2 -o two.csv
+    cmp one.csv two.csv
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# linkctl embed, with a tiny model.
+load helpers
+
+setup_file() {
+    model_make
+}
+
+@test "a NumPy file has a row of length 1 for every record" {
+    python3 -c 'print("id,name"); [print("%d,name %d" % (i, i % 50)) for i in range(2500)]' >t.csv
+    run --separate-stderr "$LINKCTL" embed t.csv -m tiny -o v.npy
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"2,500 rows: vectors of 32 numbers"* ]]
+    python3 - <<'END'
+import ast, struct
+data = open("v.npy", "rb").read()
+assert data[:8] == b"\x93NUMPY\x01\x00"
+n = struct.unpack("<H", data[8:10])[0]
+header = ast.literal_eval(data[10:10 + n].decode())
+assert header == {"descr": "<f4", "fortran_order": False, "shape": (2500, 32)}
+values = struct.unpack("<%df" % (2500 * 32), data[10 + n:])
+rows = [values[i * 32:i * 32 + 32] for i in range(2500)]
+assert all(abs(sum(x * x for x in row) - 1) < 1e-5 for row in rows)
+assert rows[3] == rows[53] == rows[2453]  # same text, other chunks
+assert rows[3] != rows[4]
+END
+}
+
+@test "JSON lines carry the ids and the same numbers" {
+    printf 'id,name\na,alpha\n"b ""q""",beta\n' >t.csv
+    "$LINKCTL" embed t.csv -m tiny -q -o v.jsonl
+    "$LINKCTL" embed t.csv -m tiny -q -o v.npy
+    python3 - <<'END'
+import json, struct
+rows = [json.loads(line) for line in open("v.jsonl")]
+assert [r["id"] for r in rows] == ["a", 'b "q"'], rows
+data = open("v.npy", "rb").read()[128:]
+numbers = [x for r in rows for x in r["embedding"]]
+assert struct.pack("<64f", *numbers) == data
+END
+}
+
+@test "ids are row numbers where the first column repeats" {
+    printf 'name,x\na,1\na,2\n' >t.csv
+    run --separate-stderr "$LINKCTL" embed t.csv -m tiny -q
+    [[ "${lines[0]}" == '{"id": 1, '* ]]
+    [[ "${lines[1]}" == '{"id": 2, '* ]]
+}
+
+@test "a pipe gets row numbers, and is told so, unless --id names a column" {
+    printf 'id,name\na,alpha\n' >t.csv
+    run --separate-stderr bash -c 'cat t.csv | "$LINKCTL" embed - -m tiny'
+    [ "$status" -eq 0 ]
+    [[ "$output" == '{"id": 1, '* ]]
+    [[ "${stderr_lines[0]}" == "ids are row numbers"* ]]
+    run --separate-stderr bash -c 'cat t.csv | "$LINKCTL" embed - -m tiny -q --id id'
+    [[ "$output" == '{"id": "a", '* ]]
+}
+
+@test "a row without text keeps its place" {
+    printf 'id,name\n1,alpha\n2,\n3,alpha\n' >t.csv
+    run --separate-stderr "$LINKCTL" embed t.csv -m tiny --json -o v.jsonl -q
+    [ "$(wc -l <v.jsonl)" -eq 3 ]
+    [[ "$output" == *'"rows_without_text":1'* ]]
+    [ "$(sed -n 1p v.jsonl | cut -d: -f3)" = "$(sed -n 3p v.jsonl | cut -d: -f3)" ]
+}
+
+@test "columns that JSON lines bring late are embedded, and missing ones named" {
+    printf '{"id": 1, "a": "x"}\n{"id": 2, "b": "y"}\n' >t.jsonl
+    "$LINKCTL" embed t.jsonl --on b -m tiny -q -o v.npy
+    refused 2 't.jsonl has no column "c"' \
+        "$LINKCTL" embed t.jsonl --on c -m tiny -q -o w.npy
+}
+
+@test "an output of no known kind is wrong usage" {
+    printf 'id,name\n1,a\n' >t.csv
+    refused 2 'v.bin ends in neither .npy nor .jsonl' \
+        "$LINKCTL" embed t.csv -m tiny -o v.bin
+    refused 2 'cannot write NumPy data to a pipe or device' \
+        bash -c 'ln -s /dev/null "$BATS_TEST_TMPDIR/x.npy"
+                 "$LINKCTL" embed t.csv -m tiny -o "$BATS_TEST_TMPDIR/x.npy"'
+}
+
+@test "memory does not grow with the file" {
+    # sanitizers keep freed memory
+    ! nm "$LINKCTL" | grep -qE '__(a|t)san_init' || skip "sanitizer build"
+    python3 -c 'print("id,n"); [print("%d,ab" % i) for i in range(300000)]' >t.csv
+    python3 - <<'END'
+import os, resource, subprocess
+subprocess.run([os.environ["LINKCTL"], "embed", "t.csv", "-m", "tiny", "-q",
+                "-o", "v.npy"], check=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+assert peak < 60 << 10, peak  # kB
+END
+}

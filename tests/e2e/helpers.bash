@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# Sourced by the scenarios. $LINKCTL is the program, $MAKE_TINY_MODEL writes a
+# model of 20 kB; every test starts in an empty directory of its own.
+bats_require_minimum_version 1.5.0
+
+model_make() { # once per file, from setup_file
+    export LINKD_MODELS=$BATS_FILE_TMPDIR/models
+    mkdir -p "$LINKD_MODELS"
+    "$MAKE_TINY_MODEL" "$LINKD_MODELS/tiny"
+}
+
+setup() {
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return 1
+}
+
+# tables LEFT RIGHT: two small tables that have three rows in common
+tables_make() {
+    cat >left.csv <<'END'
+id,name,city
+1,alpha trading company,paris
+2,"beta, gamma and sons",london
+3,delta motor works,turin
+4,quartz 77 xylophone,oslo
+END
+    cat >right.csv <<'END'
+key,name,city
+r1,delta motor work,turin
+r2,alpha trading compani,paris
+r3,beta gamma and sons,london
+r4,zzz 00 yyy 11,0000
+END
+    printf 'left_id,right_id\n1,r2\n2,r3\n3,r1\n' >truth.csv
+}
+
+# refused STATUS PATTERN COMMAND...: fails with one line and at most a hint,
+# and leaves the directory as it was
+refused() {
+    local status_wanted=$1 pattern=$2 before after
+    shift 2
+    before=$(find . | sort)
+    run --separate-stderr "$@"
+    after=$(find . | sort)
+    echo "status $status, stderr: $stderr"
+    [ "$status" -eq "$status_wanted" ]
+    [[ "${stderr_lines[0]}" == "linkctl: "* ]]
+    [[ "${stderr_lines[0]}" == *$pattern* ]]
+    [ "${#stderr_lines[@]}" -le 2 ]
+    [ "${#stderr_lines[@]}" -eq 1 ] || [[ "${stderr_lines[1]}" == "hint: "* ]]
+    [ "$before" = "$after" ]
+}

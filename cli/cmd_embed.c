@@ -345,7 +345,8 @@ static int input_survey(embed_run *run, linkd_error *err)
     }
     rc = lk_survey_file(path, format, run->values->id, LK_SURVEY_SLOTS,
                         &run->cli->progress, &run->survey, err);
-    lk_meter_finish(&run->cli->meter);
+    if (rc == LINKD_OK)
+        lk_meter_finish(&run->cli->meter);
     if (rc == LINKD_E_ARG)
         lk_columns_hint_file(run->cli, path, format);
     return rc;

@@ -73,7 +73,8 @@ int lk_table_read(lk_cli *cli, const char *path, linkd_format format,
     int rc = linkd_table_read(path, format, id_column, &cli->progress,
                               ret_table, err);
 
-    lk_meter_finish(&cli->meter);
+    if (rc == LINKD_OK)
+        lk_meter_finish(&cli->meter);
     if (rc == LINKD_E_ARG)
         lk_columns_hint_file(cli, path, format);
     return rc;

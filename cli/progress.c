@@ -21,6 +21,7 @@
 #define MEMORY_S     8.0 /* time constant of the rate: guess */
 #define WEIGHT_MAX   0.3 /* of one sample, however long it took */
 #define LEFT_FROM_S  2.0
+#define TOLD_FROM_S  0.05 /* what would be told as 0.0 s is not told */
 #define LEFT_LIMIT_S (100.0 * 3600)
 
 static const char *step_unit(const char *step)
@@ -174,13 +175,11 @@ void lk_meter_finish(lk_meter *meter)
     meter->idle_ns = meter->now_ns();
     seconds = seconds_between(meter->start_ns, meter->idle_ns);
     lk_meter_erase(meter);
-    (void)fprintf(meter->out, "%s: %s in %.1f s", meter->step,
-                  amount_text(meter->step, (double)meter->done).text, seconds);
-    if (seconds >= 0.1)
+    if (seconds >= TOLD_FROM_S)
         (void)fprintf(
-            meter->out, " (%s/s)",
+            meter->out, "%s: %s in %.1f s (%s/s)\n", meter->step,
+            amount_text(meter->step, (double)meter->done).text, seconds,
             amount_text(meter->step, (double)meter->done / seconds).text);
-    (void)fputc('\n', meter->out);
     (void)fflush(meter->out);
     meter->step[0] = '\0';
 }

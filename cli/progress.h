@@ -9,7 +9,8 @@
 
 typedef enum lk_meter_style {
     LK_METER_SILENT,
-    LK_METER_LINES,    /* one line for each step when it ends */
+    LK_METER_LINES,    /* one line for each step when it ends, unless it took no
+                          time to speak of */
     LK_METER_TERMINAL, /* a line redrawn in place, too */
 } lk_meter_style;
 

@@ -104,11 +104,23 @@ static void the_same_step_from_the_beginning_is_a_new_one(void **state)
 {
     fixture *f = *state;
 
-    tick(f, 0, "read", 500, 500);
-    tick(f, 0, "read", 20, 600);
+    tick(f, 1, "read", 500, 500);
+    tick(f, 2, "read", 20, 600);
+    tick(f, 1, "read", 600, 600);
     lk_meter_finish(&f->meter);
     (void)fflush(f->out);
-    assert_string_equal(f->text, "read: 500 B in 0.0 s\nread: 20 B in 0.0 s\n");
+    assert_string_equal(f->text, "read: 500 B in 3.0 s (167 B/s)\n"
+                                 "read: 600 B in 1.0 s (600 B/s)\n");
+}
+
+static void a_step_too_short_to_time_is_not_told(void **state)
+{
+    fixture *f = *state;
+
+    tick(f, 0.04, "read", 500, 500);
+    lk_meter_finish(&f->meter);
+    (void)fflush(f->out);
+    assert_int_equal(f->len, 0);
 }
 
 static void work_that_is_first_reported_when_done_took_its_time(void **state)
@@ -257,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LINES(each_step_leaves_one_line_when_it_ends),
         LINES(the_same_step_from_the_beginning_is_a_new_one),
+        LINES(a_step_too_short_to_time_is_not_told),
         LINES(work_that_is_first_reported_when_done_took_its_time),
         LINES(a_silent_meter_is_not_even_asked),
         TERMINAL(the_line_is_redrawn_in_place_but_not_for_every_report),

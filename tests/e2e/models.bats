@@ -23,10 +23,12 @@ teardown() {
 zip_make() {
     python3 - "$@" <<'END'
 import sys, zipfile
-with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as archive:
+with zipfile.ZipFile(sys.argv[1], "w") as archive:
     for pair in sys.argv[2:]:
         name, path = pair.split("=")
-        archive.write(path, name)
+        entry = zipfile.ZipInfo(name)  # write() would tidy the name
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        archive.writestr(entry, open(path, "rb").read())
 END
 }
 

@@ -1,6 +1,6 @@
-/* Hugging Face's BertNormalizer and BertPreTokenizer in one pass over the text,
- * with the same words as theirs in every case that unicode_tables.c knows: all
- * code points. They rewrite the whole text once an option, in this order:
+/* encoder/bert_words.c — a text into normalised words, in one pass.
+ * The words are those of Hugging Face's BertNormalizer and BertPreTokenizer,
+ * which rewrite the whole text once an option, in this order:
  *
  *   raw ─ added tokens cut out ─ clean_text ─ spaces around CJK ─
  *       ─ strip_accents: NFD, marks dropped ─ lowercase ─ split into words

@@ -1,7 +1,7 @@
 /* encoder/bert_words.h — a text as the normalised words that WordPiece splits.
  */
-#ifndef LINKD_ENCODER_BERT_WORDS_H
-#define LINKD_ENCODER_BERT_WORDS_H
+#ifndef LK_ENCODER_BERT_WORDS_H
+#define LK_ENCODER_BERT_WORDS_H
 
 #include "encoder/trie.h"
 #include "encoder/unicode.h"

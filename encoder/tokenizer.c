@@ -1,6 +1,6 @@
-/* Opens a tokenizer and turns text into ids. Parity with Hugging Face's
- * `tokenizers` is the feature: a model sees the ids that it was trained on, or
- * its vectors are not its vectors.
+/* encoder/tokenizer.c — opens a tokenizer and turns text into ids.
+ * Parity with Hugging Face's `tokenizers` is the feature: a model sees the ids
+ * that it was trained on, or its vectors are not its vectors.
  *
  *   tokenizer.json ── tokenizer_json.c ─┐
  *                                       ├─► lk_tokenizer
@@ -112,7 +112,7 @@ static int tokenizer_finish(lk_tokenizer *tokenizer, int rc,
 int lk_tokenizer_parse_json(linkd_str json, lk_tokenizer **ret_tokenizer,
                             linkd_error *err)
 {
-    lk_tokenizer *tokenizer;
+    lk_tokenizer *tokenizer = NULL;
     int rc = tokenizer_new(&tokenizer, err);
 
     if (rc != LINKD_OK)
@@ -124,7 +124,7 @@ int lk_tokenizer_parse_json(linkd_str json, lk_tokenizer **ret_tokenizer,
 int lk_tokenizer_parse_vocab(linkd_str vocab, linkd_str config,
                              lk_tokenizer **ret_tokenizer, linkd_error *err)
 {
-    lk_tokenizer *tokenizer;
+    lk_tokenizer *tokenizer = NULL;
     int rc = tokenizer_new(&tokenizer, err);
 
     if (rc != LINKD_OK)

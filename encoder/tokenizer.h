@@ -1,7 +1,7 @@
 /* encoder/tokenizer.h — text to token ids, as Hugging Face's tokenizers do it.
  */
-#ifndef LINKD_ENCODER_TOKENIZER_H
-#define LINKD_ENCODER_TOKENIZER_H
+#ifndef LK_ENCODER_TOKENIZER_H
+#define LK_ENCODER_TOKENIZER_H
 
 #include "base/base.h"
 

@@ -1,6 +1,6 @@
-/* Reads a tokenizer.json whose model is WordPiece. The file is foreign: every
- * member's type is checked, and what would change ids and is not done here is
- * refused, never skipped. Of the file's parts
+/* encoder/tokenizer_json.c — reads a tokenizer.json whose model is WordPiece.
+ * The file is foreign: every member's type is checked, and what would change
+ * ids and is not done here is refused, never skipped. Of the file's parts
  *
  *   model           vocabulary, unknown token, word limit       all of it
  *   added_tokens    found in the raw text                       all of it
@@ -115,6 +115,7 @@ static int id_take(json_reader *reader, const json_t *value, const char *token,
 
     if (rc != LINKD_OK)
         return rc;
+    LK_ASSERT(reader->id_taken != NULL);
     if (reader->id_taken[*ret_id])
         return lk_fail(reader->err, LINKD_E_DATA,
                        FILE_NAME ": id %u of \"%s\" is another token's too",
@@ -174,7 +175,7 @@ static int pieces_read(json_reader *reader, linkd_str inside_prefix)
     for (at = json_object_iter((json_t *)(uintptr_t)reader->vocab); at != NULL;
          at = json_object_iter_next((json_t *)(uintptr_t)reader->vocab, at)) {
         linkd_error inner;
-        uint32_t id;
+        uint32_t id = 0;
         int rc;
 
         token = json_object_iter_key(at);
@@ -305,7 +306,7 @@ static int added_read(json_reader *reader)
             json_string_value(json_object_get(token, "content"));
         char shown[LK_SHOWN_MAX];
         linkd_error inner;
-        uint32_t id;
+        uint32_t id = 0;
         int rc = added_flags_check(token, content, reader->err);
 
         if (rc == LINKD_OK)
@@ -329,7 +330,7 @@ static int normalizer_read(const json_reader *reader)
     const char *const key = "normalizer";
     linkd_error *err = reader->err;
     const json_t *part;
-    const char *type;
+    const char *type = "";
     int rc = part_get(reader, key, &part, &type);
 
     if (rc != LINKD_OK || part == NULL)
@@ -450,7 +451,7 @@ static int bert_processing_read(const json_reader *reader, const json_t *part)
 static int post_processor_read(const json_reader *reader)
 {
     const json_t *part;
-    const char *type;
+    const char *type = "";
     int rc = part_get(reader, "post_processor", &part, &type);
 
     if (rc != LINKD_OK || part == NULL)

@@ -1,7 +1,7 @@
 /* encoder/tokenizer_parts.h — what tokenizer.c, tokenizer_json.c and
  * vocab_txt.c share: a tokenizer while it is put together. */
-#ifndef LINKD_ENCODER_TOKENIZER_PARTS_H
-#define LINKD_ENCODER_TOKENIZER_PARTS_H
+#ifndef LK_ENCODER_TOKENIZER_PARTS_H
+#define LK_ENCODER_TOKENIZER_PARTS_H
 
 #include "encoder/bert_words.h"
 #include "encoder/tokenizer.h"

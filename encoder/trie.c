@@ -1,13 +1,13 @@
-/* Which is the longest word of the vocabulary that this text begins with? A
- * tree of bytes answers in one walk that ends where no word goes on, and its
- * answer is exact: there is no hash of words that could collide.
+/* encoder/trie.c — which is the longest token that this text begins with?
+ * A tree of bytes answers in one walk that ends where no token goes on, and its
+ * answer is exact: there is no hash of tokens that could collide.
  *
  * The children of all nodes live in one open-addressed table. Its key, parent
  * and byte, is compared in full:
  *
  *   edges[]   parent:32 | child:24 byte:8     values[node]   id or LK_TRIE_NONE
  *
- * BERT's 30,522 words make about 80,000 nodes, so 2 MB of table, of which a
+ * BERT's 30,522 words make 73,126 nodes, so 2 MB of table, of which a
  * text touches the few kilobytes that hold its language's common beginnings. A
  * double array would halve that and costs a search for gaps at load, which a
  * hostile vocabulary can make quadratic. */

@@ -1,6 +1,6 @@
 /* encoder/trie.h — a vocabulary as a tree of bytes, for longest matches. */
-#ifndef LINKD_ENCODER_TRIE_H
-#define LINKD_ENCODER_TRIE_H
+#ifndef LK_ENCODER_TRIE_H
+#define LK_ENCODER_TRIE_H
 
 #include "base/base.h"
 

@@ -1,5 +1,4 @@
-/* Looks code points up in the generated tables, and reads and writes UTF-8.
- *
+/* encoder/unicode.c — looks code points up, and reads and writes UTF-8.
  * A property needs 2,495 ranges in all, since upper and lower case alternate in
  * whole blocks; one word a range makes a table of 10 KB that stays in the first
  * cache, and twelve steps without a branch find the range. ASCII never comes

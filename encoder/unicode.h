@@ -1,6 +1,6 @@
 /* encoder/unicode.h — what Hugging Face's tokenizers do to one code point. */
-#ifndef LINKD_ENCODER_UNICODE_H
-#define LINKD_ENCODER_UNICODE_H
+#ifndef LK_ENCODER_UNICODE_H
+#define LK_ENCODER_UNICODE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* encoder/unicode_tables.h — the generated tables that unicode.c searches. */
-#ifndef LINKD_ENCODER_UNICODE_TABLES_H
-#define LINKD_ENCODER_UNICODE_TABLES_H
+#ifndef LK_ENCODER_UNICODE_TABLES_H
+#define LK_ENCODER_UNICODE_TABLES_H
 
 #include <stddef.h>
 #include <stdint.h>

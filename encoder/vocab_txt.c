@@ -1,7 +1,8 @@
-/* Reads a vocab.txt, one token a line, whose line number from 0 is its id; and
- * the options of tokenizer_config.json, by the defaults of Hugging Face's
- * BertTokenizer. Older model directories have nothing else. Nothing in the file
- * says that it is BERT's, so a tokenizer_class that is not is refused. */
+/* encoder/vocab_txt.c — reads the vocab.txt of older model directories.
+ * One token a line, whose number from 0 is its id; the options come from
+ * tokenizer_config.json, by the defaults of Hugging Face's BertTokenizer.
+ * Nothing in vocab.txt says that it is BERT's, so a tokenizer_class that is not
+ * is refused. */
 #include "encoder/tokenizer_parts.h"
 
 #include <jansson.h>

@@ -1,5 +1,6 @@
-/* Greedy longest match from the left, as WordPiece defines it. Words and tokens
- * are valid UTF-8, so a match of bytes never ends inside a character.
+/* encoder/wordpiece.c — greedy longest match from the left.
+ * Words and tokens are valid UTF-8, so a match of bytes never ends inside a
+ * character.
  *
  * The linear-time algorithm with failure links (Song et al. 2021, "Fast
  * WordPiece Tokenization") was left out: a word is short, and reading the text

@@ -1,6 +1,6 @@
 /* encoder/wordpiece.h — one normalised word into the pieces of a vocabulary. */
-#ifndef LINKD_ENCODER_WORDPIECE_H
-#define LINKD_ENCODER_WORDPIECE_H
+#ifndef LK_ENCODER_WORDPIECE_H
+#define LK_ENCODER_WORDPIECE_H
 
 #include "encoder/trie.h"
 

@@ -66,7 +66,6 @@ typedef struct search {
     float *scores;     /* [queries per call, n_asked] */
     idx_t *labels;     /* [queries per call, n_asked] */
     linkd_hit *ranked; /* [n_asked] */
-    linkd_hit *all;    /* [n], allocated by the first scan */
 } search;
 
 float linkd_index_score(const float *a, const float *b, size_t dim)
@@ -227,40 +226,44 @@ static bool proposal_rank(search *s, const float *query, const float *scores,
     return true;
 }
 
-static int query_scan(search *s, const float *query, linkd_hit *ret_hits,
-                      linkd_error *err)
+/* Looks at every vector. Of equal scores the earlier id is the better one, so
+ * one that only equals the k-th so far is no hit. */
+static void query_scan(search *s, const float *query, linkd_hit *ret_hits)
 {
-    size_t n = s->index->n;
+    size_t n_kept = 0;
+    bool is_cut = false; /* ranked[k - 1] is the k-th so far */
 
-    if (s->all == NULL)
-        s->all = lk_alloc_aligned(n, sizeof(*s->all));
-    if (s->all == NULL)
-        return lk_fail_nomem(err);
-    for (size_t id = 0; id < n; id++)
-        s->all[id] = hit_score(s, query, id);
-    qsort(s->all, n, sizeof(*s->all), hit_compare);
-    hits_write(s->all, n, s->k, ret_hits);
-    return LINKD_OK;
+    for (size_t id = 0; id < s->index->n; id++) {
+        linkd_hit hit = hit_score(s, query, id);
+
+        if (is_cut && !(hit.score > s->ranked[s->k - 1].score))
+            continue;
+        s->ranked[n_kept++] = hit;
+        if (n_kept == s->n_asked && n_kept > s->k) {
+            qsort(s->ranked, n_kept, sizeof(*s->ranked), hit_compare);
+            n_kept = s->k;
+            is_cut = true;
+        }
+    }
+    qsort(s->ranked, n_kept, sizeof(*s->ranked), hit_compare);
+    hits_write(s->ranked, n_kept, s->k, ret_hits);
 }
 
 static int queries_search(search *s, const float *queries, size_t n,
                           linkd_hit *ret_hits, linkd_error *err)
 {
-    size_t dim = s->index->dim;
-    int rc = LINKD_OK;
-
     if (faiss_Index_search(s->index->flat, (idx_t)n, queries, (idx_t)s->n_asked,
                            s->scores, s->labels) != OK)
         return faiss_fail(err, "search the index");
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
-        const float *query = queries + i * dim;
+    for (size_t i = 0; i < n; i++) {
+        const float *query = queries + i * s->index->dim;
         size_t at = i * s->n_asked;
 
         if (!proposal_rank(s, query, s->scores + at, s->labels + at,
                            ret_hits + i * s->k))
-            rc = query_scan(s, query, ret_hits + i * s->k, err);
+            query_scan(s, query, ret_hits + i * s->k);
     }
-    return rc;
+    return LINKD_OK;
 }
 
 static int search_run(search *s, const float *queries, size_t n_queries,
@@ -281,7 +284,6 @@ static int search_run(search *s, const float *queries, size_t n_queries,
         rc = queries_search(s, queries + i * s->index->dim, n,
                             ret_hits + i * s->k, err);
     }
-    free(s->all);
     free(s->ranked);
     free(s->labels);
     free(s->scores);

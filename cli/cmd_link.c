@@ -170,24 +170,30 @@ static const char *either(const char *own, const char *both)
 static int columns_pair_named(link_run *run, const lk_name_list *left,
                               const lk_name_list *right, linkd_error *err)
 {
-    size_t *found;
+    size_t n = left->n;
+    size_t *found = NULL; /* [n] of the left table, [n] of the right one */
     int rc;
 
-    if (left->n != right->n)
+    if (right->n != n)
         return lk_fail(err, LINKD_E_ARG,
-                       "--left-on names %zu columns and --right-on %zu",
-                       left->n, right->n);
-    found = calloc(left->n * 2, sizeof(*found));
-    run->columns = calloc(left->n, sizeof(*run->columns));
-    if (found == NULL || run->columns == NULL)
+                       "--left-on names %zu columns and --right-on %zu", n,
+                       right->n);
+    run->columns = calloc(n, sizeof(*run->columns));
+    found = calloc(n * 2, sizeof(*found));
+    if (run->columns == NULL || found == NULL) {
         rc = lk_fail_nomem(err);
-    else
-        rc = lk_columns_find(run->cli, run->left, left, found, err);
+        goto done;
+    }
+    rc = lk_columns_find(run->cli, run->left, left, found, err);
     if (rc == LINKD_OK)
-        rc = lk_columns_find(run->cli, run->right, right, found + left->n, err);
-    for (size_t i = 0; i < left->n && rc == LINKD_OK; i++)
-        run->columns[run->n_columns++] = (linkd_column_pair){
-            .left = found[i], .right = found[left->n + i], .similarity = 1};
+        rc = lk_columns_find(run->cli, run->right, right, found + n, err);
+    if (rc != LINKD_OK)
+        goto done;
+    for (size_t i = 0; i < n; i++)
+        run->columns[i] = (linkd_column_pair){
+            .left = found[i], .right = found[n + i], .similarity = 1};
+    run->n_columns = n;
+done:
     free(found);
     return rc;
 }

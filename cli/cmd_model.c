@@ -189,8 +189,11 @@ static int model_pull(lk_cli *cli, const lk_hub_model *model, const char *name,
 static int pull_run(lk_cli *cli, const void *opaque, linkd_error *err)
 {
     const model_values *values = opaque;
+    const char *text = cli->args.operands[0];
+    const char *slash = strrchr(text, '/');
+    const char *last = slash != NULL ? slash + 1 : text;
     lk_buf repo = {0};
-    int rc = repo_make(cli->args.operands[0], &repo, err);
+    int rc = repo_make(text, &repo, err);
 
     if (rc == LINKD_OK)
         rc = revision_check(values->revision, err);
@@ -199,9 +202,7 @@ static int pull_run(lk_cli *cli, const void *opaque, linkd_error *err)
                               .repo = repo.data,
                               .revision = values->revision};
 
-        rc = model_pull(cli, &model,
-                        values->name != NULL ? values->name
-                                             : strrchr(repo.data, '/') + 1,
+        rc = model_pull(cli, &model, values->name != NULL ? values->name : last,
                         err);
     }
     lk_buf_clear(&repo);

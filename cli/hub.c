@@ -27,6 +27,7 @@
 #define STALL_SECONDS   60L /* without a byte in that time, give up */
 #define REDIRECTS_MAX   8L
 #define PATH_MAX_BYTES  4096
+#define URL_MAX_BYTES   2048
 
 typedef struct download {
     CURL *curl;
@@ -331,11 +332,12 @@ static const char *base_url_of(const lk_hub_model *model)
     return url != NULL && url[0] != '\0' ? url : LK_HUB_URL;
 }
 
-static int url_make(const lk_hub_model *model, const char *file, lk_buf *url,
-                    linkd_error *err)
+static int url_make(const lk_hub_model *model, const char *file,
+                    char ret_url[URL_MAX_BYTES], linkd_error *err)
 {
     const char *base = base_url_of(model);
     size_t len = strlen(base);
+    int n;
 
     if (strncasecmp(base, "http://", 7) != 0 &&
         strncasecmp(base, "https://", 8) != 0)
@@ -345,9 +347,11 @@ static int url_make(const lk_hub_model *model, const char *file, lk_buf *url,
                        base);
     while (len > 0 && base[len - 1] == '/')
         len--;
-    lk_buf_reset(url);
-    return lk_buf_printf(url, err, "%.*s/%s/resolve/%s/%s", (int)len, base,
-                         model->repo, model->revision, file);
+    n = snprintf(ret_url, URL_MAX_BYTES, "%.*s/%s/resolve/%s/%s", (int)len,
+                 base, model->repo, model->revision, file);
+    if (n < 0 || n >= URL_MAX_BYTES)
+        return lk_fail(err, LINKD_E_ARG, "the hub's address is too long");
+    return LINKD_OK;
 }
 
 static int model_file_fetch(CURL *curl, const lk_hub_model *model,
@@ -361,7 +365,7 @@ static int model_file_fetch(CURL *curl, const lk_hub_model *model,
                   .file = file,
                   .fd = -1,
                   .progress = is_large ? progress : NULL};
-    lk_buf url = {0};
+    char url[URL_MAX_BYTES];
     int rc;
 
     if (is_large && access(path, F_OK) == 0)
@@ -369,11 +373,8 @@ static int model_file_fetch(CURL *curl, const lk_hub_model *model,
     if (snprintf(d.part, sizeof(d.part), "%s.part", path) >=
         (int)sizeof(d.part))
         return lk_fail(err, LINKD_E_ARG, "the path of the store is too long");
-    rc = url_make(model, file->path, &url, err);
-    if (rc == LINKD_OK)
-        rc = file_fetch(&d, url.data, path, err);
-    lk_buf_clear(&url);
-    return rc;
+    rc = url_make(model, file->path, url, err);
+    return rc == LINKD_OK ? file_fetch(&d, url, path, err) : rc;
 }
 
 int lk_hub_fetch(const lk_hub_model *model, lk_stage *stage,

@@ -17,16 +17,20 @@
 static _Atomic(const char *) guarded[LK_INTERRUPT_MAX];
 static volatile sig_atomic_t stderr_is_terminal;
 
+static void say(const char *bytes, size_t len)
+{
+    if (write(STDERR_FILENO, bytes, len) < 0)
+        return; /* there is nowhere left to say so */
+}
+
 static void say_interrupted(void)
 {
     static const char clear_line[] = "\r\033[K";
     static const char message[] = "linkctl: interrupted\n";
-    ssize_t ignored;
 
     if (stderr_is_terminal)
-        ignored = write(STDERR_FILENO, clear_line, sizeof(clear_line) - 1);
-    ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
-    (void)ignored;
+        say(clear_line, sizeof(clear_line) - 1);
+    say(message, sizeof(message) - 1);
 }
 
 static void end_interrupted(int signal_number)

@@ -13,12 +13,13 @@
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
-static const lk_command *const commands[] = {
+enum { N_COMMANDS = 9 };
+
+static const lk_command *const commands[N_COMMANDS] = {
     &lk_cmd_link,       &lk_cmd_dedup,      &lk_cmd_embed,
     &lk_cmd_eval,       &lk_cmd_model_list, &lk_cmd_model_add,
     &lk_cmd_model_pull, &lk_cmd_model_info, &lk_cmd_model_verify,
 };
-#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 
 static void help_print(FILE *out)
 {

@@ -11,8 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "cli/number.h"
 #include "index/index.h"
 
 #define OUTPUTS_MAX 4
@@ -33,18 +33,6 @@ static json_t *text_json(linkd_str text)
 static json_t *rounded_json(double value)
 {
     return json_real(round(value * 1000) / 1000);
-}
-
-static json_t *date_json(void)
-{
-    char text[32];
-    struct tm parts;
-    time_t now = time(NULL);
-
-    if (gmtime_r(&now, &parts) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        return json_null();
-    return json_string(text);
 }
 
 static json_t *option_json(const lk_option *option, const void *slot)
@@ -91,7 +79,7 @@ void lk_manifest_init(lk_manifest *manifest, const lk_syntax *syntax,
                               .columns = json_array()};
     add(manifest, manifest->root, "linkctl", json_string(LINKD_VERSION));
     add(manifest, manifest->root, "index", json_string(linkd_index_library()));
-    add(manifest, manifest->root, "created", date_json());
+    add(manifest, manifest->root, "created", json_string(lk_utc_now().text));
     add(manifest, manifest->root, "command", json_string(syntax->name));
     add(manifest, manifest->root, "options",
         options_json(manifest, syntax, values));

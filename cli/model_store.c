@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/interrupt.h"
@@ -84,6 +83,7 @@ static int fail_io(const char *verb, const char *path, linkd_error *err)
 /* Makes the directory and those above it. */
 static int directories_make(char *path, linkd_error *err)
 {
+    LK_ASSERT(path != NULL && path[0] != '\0');
     for (char *at = path + 1; *at != '\0'; at++) {
         int rc;
 
@@ -222,18 +222,6 @@ const char *lk_stage_path(const lk_stage *stage, size_t file)
 
 /* ---- the record --------------------------------------------------------- */
 
-static json_t *date_json(void)
-{
-    char text[32];
-    struct tm parts;
-    time_t now = time(NULL);
-
-    if (gmtime_r(&now, &parts) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        return json_null();
-    return json_string(text);
-}
-
 static int file_record(json_t *files, const char *name, const char *path,
                        linkd_error *err)
 {
@@ -261,13 +249,10 @@ static int files_record(const lk_stage *stage, json_t *files, linkd_error *err)
     return rc;
 }
 
-static int record_write(const char *path, const json_t *record,
-                        linkd_error *err)
+static int text_write(const char *path, const char *text, linkd_error *err)
 {
     lk_output *output = NULL;
-    char *text = json_dumps(record, JSON_INDENT(2));
-    int rc = text != NULL ? lk_output_open(path, NULL, 0, &output, err)
-                          : lk_fail_nomem(err);
+    int rc = lk_output_open(path, NULL, 0, &output, err);
 
     if (rc == LINKD_OK)
         rc = lk_output_write(output, text, strlen(text), err);
@@ -276,6 +261,18 @@ static int record_write(const char *path, const json_t *record,
     if (rc == LINKD_OK)
         rc = lk_output_commit(&output, 1, err);
     lk_output_close(output);
+    return rc;
+}
+
+static int record_write(const char *path, const json_t *record,
+                        linkd_error *err)
+{
+    char *text = json_dumps(record, JSON_INDENT(2));
+    int rc;
+
+    if (text == NULL)
+        return lk_fail_nomem(err);
+    rc = text_write(path, text, err);
     free(text);
     return rc;
 }
@@ -285,8 +282,8 @@ static int record_make(const lk_stage *stage, const char *source,
 {
     json_t *files = json_object();
     json_t *record =
-        json_pack("{s:s,s:s,s:o,s:s,s:I,s:s,s:O}", "name", stage->name,
-                  "source", source, "added", date_json(), "architecture",
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:O}", "name", stage->name,
+                  "source", source, "added", lk_utc_now().text, "architecture",
                   info->architecture, "dim", (json_int_t)info->dim,
                   "fingerprint", info->fingerprint, "files", files);
     int rc = files != NULL && record != NULL ? files_record(stage, files, err)
@@ -385,20 +382,14 @@ static const char *member_text(const json_t *record, const char *name)
     return text != NULL ? text : "-";
 }
 
-static void list_line(const char *name, const json_t *record, FILE *out)
+static void list_line(const json_t *record, FILE *out)
 {
-    (void)fprintf(out, "%-32s %-12s %5lld %10s  %s\n", name,
+    (void)fprintf(out, "%-32s %-12s %5lld %10s  %s\n",
+                  member_text(record, "name"),
                   member_text(record, "architecture"),
                   (long long)json_integer_value(json_object_get(record, "dim")),
                   lk_bytes((double)record_bytes(record)).text,
                   member_text(record, "source"));
-}
-
-static json_t *list_json(const char *name, const json_t *record)
-{
-    if (record != NULL)
-        return json_deep_copy(record);
-    return json_pack("{s:s}", "name", name);
 }
 
 static int list_print(const json_t *array, FILE *out, linkd_error *err)
@@ -412,33 +403,66 @@ static int list_print(const json_t *array, FILE *out, linkd_error *err)
     return LINKD_OK;
 }
 
+/* The record of a model of the store; one without any has its name. */
+static int entry_read(const store_dir *store, size_t i, json_t **ret_record,
+                      linkd_error *err)
+{
+    const char *name = store->entries[i]->d_name;
+    lk_arena arena = {0};
+    char *dir = path_join(&arena, store->path.data, name);
+    json_t *record = dir != NULL ? record_read(dir) : NULL;
+
+    lk_arena_clear(&arena);
+    if (record == NULL)
+        record = json_object();
+    if (json_object_set_new(record, "name", json_string(name)) != 0) {
+        json_decref(record);
+        return lk_fail_nomem(err);
+    }
+    *ret_record = record;
+    return LINKD_OK;
+}
+
+static int store_records(const store_dir *store, json_t *array,
+                         linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < store->n && rc == LINKD_OK; i++) {
+        json_t *record = NULL;
+
+        rc = entry_read(store, i, &record, err);
+        if (rc == LINKD_OK && json_array_append_new(array, record) != 0)
+            rc = lk_fail_nomem(err);
+    }
+    return rc;
+}
+
+static void list_table(const json_t *array, FILE *out)
+{
+    size_t i;
+    json_t *record;
+
+    if (json_array_size(array) > 0)
+        (void)fprintf(out, "%-32s %-12s %5s %10s  %s\n", "name", "kind", "dim",
+                      "size", "source");
+    json_array_foreach(array, i, record)
+    {
+        list_line(record, out);
+    }
+}
+
 static int store_print(const store_dir *store, bool json, FILE *out,
                        linkd_error *err)
 {
-    lk_arena arena = {0};
     json_t *array = json_array();
-    int rc = LINKD_OK;
+    int rc = store_records(store, array, err);
 
-    if (!json && store->n > 0)
-        (void)fprintf(out, "%-32s %-12s %5s %10s  %s\n", "name", "kind", "dim",
-                      "size", "source");
-    for (size_t i = 0; i < store->n && rc == LINKD_OK; i++) {
-        const char *name = store->entries[i]->d_name;
-        char *dir = path_join(&arena, store->path.data, name);
-        json_t *record = dir != NULL ? record_read(dir) : NULL;
-
-        if (dir == NULL)
-            rc = lk_fail_nomem(err);
-        else if (!json)
-            list_line(name, record, out);
-        else if (json_array_append_new(array, list_json(name, record)) != 0)
-            rc = lk_fail_nomem(err);
-        json_decref(record);
-    }
     if (rc == LINKD_OK && json)
         rc = list_print(array, out, err);
+    else if (rc == LINKD_OK)
+        list_table(array, out);
     json_decref(array);
-    lk_arena_clear(&arena);
     return rc;
 }
 

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
+#include <time.h>
 
 lk_number lk_count(uint64_t n)
 {
@@ -61,5 +61,17 @@ lk_number lk_per_second(double rate)
     if (rate >= 10)
         return lk_count((uint64_t)llround(rate));
     (void)snprintf(number.text, sizeof(number.text), "%.1f", rate);
+    return number;
+}
+
+lk_number lk_utc_now(void)
+{
+    lk_number number = {""};
+    struct tm parts;
+    time_t now = time(NULL);
+
+    if (gmtime_r(&now, &parts) != NULL)
+        (void)strftime(number.text, sizeof(number.text), "%Y-%m-%dT%H:%M:%SZ",
+                       &parts);
     return number;
 }

@@ -13,5 +13,6 @@ lk_number lk_count(uint64_t n);        /* "50,797" */
 lk_number lk_bytes(double bytes);      /* "90.9 MB" */
 lk_number lk_duration(double seconds); /* "0:07", "1:02:03" */
 lk_number lk_per_second(double rate);  /* "1,399", "1.7" */
+lk_number lk_utc_now(void);            /* "2026-11-24T16:30:50Z" */
 
 #endif

@@ -60,7 +60,7 @@ int lk_sha256_file(const char *path, lk_sha256 *ret_sha256, linkd_error *err)
     rc = stream_digest(fd, path, context, &sha256.size, err);
     if (rc == LINKD_OK && EVP_DigestFinal_ex(context, digest, &len) != 1)
         rc = lk_fail_nomem(err);
-    if (rc == LINKD_OK && len * 2 < sizeof(sha256.hex)) {
+    if (rc == LINKD_OK && (size_t)len * 2 < sizeof(sha256.hex)) {
         hex_print(digest, len, sha256.hex);
         *ret_sha256 = sha256;
     }

@@ -70,19 +70,20 @@ static void tick(fixture *f, double seconds, const char *step, uint64_t done,
 static int left_drawn(const fixture *f)
 {
     const char *line = f->text;
-    const char *found;
-    int minutes = 0;
-    int seconds = 0;
+    char *at;
+    long seconds = 0;
 
-    for (const char *at = f->text; (at = strchr(at, '\r')) != NULL; at++)
-        line = at;
-    found = strstr(line, " left");
-    if (found == NULL)
+    for (const char *next = line; (next = strchr(next, '\r')) != NULL; next++)
+        line = next;
+    at = strstr(line, " left");
+    if (at == NULL)
         return -1;
-    while (found[-1] != ' ')
-        found--;
-    assert_int_equal(sscanf(found, "%d:%d", &minutes, &seconds), 2);
-    return minutes * 60 + seconds;
+    while (at[-1] != ' ')
+        at--;
+    do { /* 0:07, 1:02:03 */
+        seconds = seconds * 60 + strtol(at, &at, 10);
+    } while (*at++ == ':');
+    return (int)seconds;
 }
 
 static void each_step_leaves_one_line_when_it_ends(void **state)

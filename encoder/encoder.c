@@ -75,23 +75,37 @@ static void hash_file(XXH3_state_t *state, const lk_file *file)
     }
 }
 
-/* The file that the tokenizer was read from. */
-static int tokenizer_hash(XXH3_state_t *state, const char *dir,
-                          linkd_error *err)
+/* A file that need not be there. */
+static int optional_hash(XXH3_state_t *state, const char *dir, const char *name,
+                         int *ret_exists, linkd_error *err)
 {
-    static const char *const names[] = {"tokenizer.json", "vocab.txt"};
     lk_buf path = {0};
     lk_file file = {0};
-    int rc = LINKD_OK;
+    int rc = lk_file_path(dir, name, &path, err);
 
-    for (size_t i = 0; i < 2 && rc == LINKD_OK && file.bytes == NULL; i++) {
-        rc = lk_file_path(dir, names[i], &path, err);
-        if (rc == LINKD_OK && lk_file_exists(path.data))
+    if (rc == LINKD_OK) {
+        *ret_exists = lk_file_exists(path.data);
+        if (*ret_exists)
             rc = lk_file_map(path.data, &file, err);
     }
     hash_file(state, &file);
     lk_file_unmap(&file);
     lk_buf_clear(&path);
+    return rc;
+}
+
+/* The files that the tokenizer was read from. */
+static int tokenizer_hash(XXH3_state_t *state, const char *dir,
+                          linkd_error *err)
+{
+    int exists = 0;
+    int rc = optional_hash(state, dir, "tokenizer.json", &exists, err);
+
+    if (rc != LINKD_OK || exists)
+        return rc;
+    rc = optional_hash(state, dir, "vocab.txt", &exists, err);
+    if (rc == LINKD_OK)
+        rc = optional_hash(state, dir, "tokenizer_config.json", &exists, err);
     return rc;
 }
 
@@ -192,12 +206,20 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     return rc;
 }
 
+/* The tier to force, or NULL for the best. */
+static const char *isa_wanted(void)
+{
+    const char *isa = getenv("LINKD_ISA");
+
+    return isa != NULL && isa[0] != '\0' ? isa : NULL;
+}
+
 int linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
                        linkd_error *err)
 {
     const lk_kernels *kernels = NULL;
     linkd_encoder *encoder = NULL;
-    int rc = lk_kernels_choose(getenv("LINKD_ISA"), &kernels, err);
+    int rc = lk_kernels_choose(isa_wanted(), &kernels, err);
 
     if (rc != LINKD_OK)
         return rc;

@@ -87,7 +87,7 @@ static float *block_take(loader *l, size_t n)
     float *taken = l->next;
 
     n = lk_round_up(n, LINE_FLOATS);
-    LK_ASSERT(n <= (size_t)(l->end - taken));
+    LK_ASSERT(taken != NULL && n <= (size_t)(l->end - taken));
     l->next += n;
     memset(taken, 0, n * sizeof(*taken));
     return taken;

@@ -77,6 +77,7 @@ static int index_names(const json_t *index, const char ***ret_names,
 static int parts_open(const char *dir, const char *const *names, size_t n,
                       lk_weights *weights, linkd_error *err)
 {
+    LK_ASSERT(n > 0);
     weights->parts = calloc(n, sizeof(*weights->parts));
     if (weights->parts == NULL)
         return lk_fail_nomem(err);

@@ -317,6 +317,14 @@ static void the_same_bytes_come_out_of_every_tier(void **state)
     }
 }
 
+static void an_empty_linkd_isa_is_as_none(void **state)
+{
+    fixture *f = *state;
+
+    setenv("LINKD_ISA", "", 1);
+    check_model(f, f->model, 0);
+}
+
 /* ---- description -------------------------------------------------------- */
 
 static void an_encoder_describes_its_model(void **state)
@@ -373,7 +381,10 @@ static void a_fingerprint_changes_with_whatever_changes_vectors(void **state)
     fingerprint_copy(f->model, seen[3]);
     tiny_model_put(f->model, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nx\n");
     fingerprint_copy(f->model, seen[4]);
-    for (size_t i = 0; i < 5; i++)
+    tiny_model_put(f->model, "tokenizer_config.json",
+                   "{\"do_lower_case\":false}");
+    fingerprint_copy(f->model, seen[5]);
+    for (size_t i = 0; i < 6; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(seen[i], seen[j]);
 }
@@ -555,6 +566,7 @@ int main(void)
         TEST(the_same_bytes_come_out_in_any_order_and_alone),
         TEST(the_same_bytes_come_out_of_a_large_batch),
         TEST(the_same_bytes_come_out_of_every_tier),
+        TEST(an_empty_linkd_isa_is_as_none),
         TEST(an_encoder_describes_its_model),
         TEST(a_fingerprint_changes_with_whatever_changes_vectors),
         TEST(a_missing_file_is_named),

@@ -187,8 +187,8 @@ typedef enum linkd_cluster {
 
 /* Defaults as above, from four sets of people. A chain needs one wrong pair to
  * glue two entities together, so components ask for more. The best cut moves
- * with the share of duplicates: 0.60 to 0.82 where half of the rows or more are,
- * 0.94 where a tenth is. Chosen on all four, so without a held-out check. */
+ * with the share of duplicates: 0.60 to 0.82 where at least half of the rows
+ * are, 0.94 where a tenth is. Chosen on all four: not checked on others. */
 #define LINKD_DEDUP_THRESHOLD            0.74F
 #define LINKD_DEDUP_COMPONENTS_THRESHOLD 0.82F
 

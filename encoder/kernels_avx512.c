@@ -1,6 +1,6 @@
 /* encoder/kernels_avx512.c — the kernels for AVX-512 (F, DQ, BW, VL).
  * The tile of 14 x 32 takes 28 of the 32 registers. 6 x 64 is as fast at many
- * rows and 8 % slower at eight (measured 2026-11-24, research on Zen 4 and 5),
+ * rows and 6 % slower at eight (measured 2026-11-24, Zen 4),
  * so one shape serves long batches and a lone query. */
 #include <immintrin.h>
 

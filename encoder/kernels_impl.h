@@ -17,7 +17,7 @@
  *
  * `start` is the bias, or the bias plus the residual, so neither costs a pass.
  * The loop does not prefetch: panels are read straight through, which the
- * processor does by itself, and any prefetch took 3 to 8 % (measured 2026-11-24,
+ * processor does by itself, and any prefetch took 3 to 6 % (measured 2026-11-24,
  * Zen 4, distances of 1 to 4 KiB).
  *
  * What a tier must define before including this:

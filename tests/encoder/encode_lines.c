@@ -73,7 +73,8 @@ static int encode(linkd_encoder *encoder, lk_pool *pool, linkd_error *err)
     rc = linkd_encoder_encode(encoder, pool, lines, n, vectors, &stats, err);
     if (rc != LINKD_OK)
         goto done;
-    fprintf(stderr, "%zu texts, %zu tokens, %zu cut, %.3f s, tokenizer %.3f s\n",
+    fprintf(stderr,
+            "%zu texts, %zu tokens, %zu cut, %.3f s, tokenizer %.3f s\n",
             (size_t)stats.n_texts, (size_t)stats.n_tokens,
             (size_t)stats.n_truncated, lk_clock_seconds_since(start_ns),
             stats.tokenize_seconds);

@@ -43,8 +43,13 @@ typedef struct linkd_error {
 int lk_fail(linkd_error *err, int code, const char *format, ...)
     LK_PRINTF(3, 4);
 
-/* Fills `err` with LINKD_E_NOMEM and returns it. */
-int lk_fail_nomem(linkd_error *err);
+/* Fills `err` with LINKD_E_NOMEM and returns it. Inline, so that compilers and
+ * the analyzer see that what was not allocated is not used. */
+static inline int lk_fail_nomem(linkd_error *err)
+{
+    (void)lk_fail(err, LINKD_E_NOMEM, "out of memory");
+    return LINKD_E_NOMEM;
+}
 
 /* A bug, not an error: prints file and line and aborts, in release too. */
 #define LK_ASSERT(condition)                                                   \

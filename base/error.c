@@ -43,11 +43,6 @@ int lk_fail(linkd_error *err, int code, const char *format, ...)
     return code;
 }
 
-int lk_fail_nomem(linkd_error *err)
-{
-    return lk_fail(err, LINKD_E_NOMEM, "out of memory");
-}
-
 void lk_assert_failed(const char *condition, const char *file, int line)
 {
     fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);

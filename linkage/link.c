@@ -65,6 +65,7 @@ static int tables_encode(linking *l, lk_vectors_maker *maker,
     int rc = columns_split(l, options, err);
 
     for (size_t side = 0; side < 2 && rc == LINKD_OK; side++) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): linking_clear frees */
         rc = lk_vectors_make(maker, l->tables[side], l->columns[side],
                              l->n_columns[side], &l->vectors[side], err);
         if (rc == LINKD_OK)

@@ -31,6 +31,7 @@
  * The outcome depends on the input alone: ties are broken by lowest rows. */
 #include "linkage/cluster.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define ROW_NONE SIZE_MAX
@@ -255,18 +256,20 @@ static size_t neighbours_unite(const linkage *l, size_t a, size_t b,
         size_t row_a = i < ca->n ? ca->neighbours[i].row : ROW_NONE;
         size_t row_b = j < cb->n ? cb->neighbours[j].row : ROW_NONE;
         size_t row = row_a < row_b ? row_a : row_b;
-        const neighbour *of_a = row_a == row ? &ca->neighbours[i++] : NULL;
-        const neighbour *of_b = row_b == row ? &cb->neighbours[j++] : NULL;
-        float least;
 
-        if (row == a || row == b)
-            continue;
-        if (of_a != NULL && of_b != NULL)
-            least = of_a->least < of_b->least ? of_a->least : of_b->least;
-        else
-            least = of_a != NULL ? score_extend(l, of_a, b)
-                                 : score_extend(l, of_b, a);
-        ret_list[n++] = (neighbour){row, least};
+        if (row != a && row != b) {
+            float least;
+
+            if (row_a < row_b)
+                least = score_extend(l, &ca->neighbours[i], b);
+            else if (row_b < row_a)
+                least = score_extend(l, &cb->neighbours[j], a);
+            else
+                least = fminf(ca->neighbours[i].least, cb->neighbours[j].least);
+            ret_list[n++] = (neighbour){row, least};
+        }
+        i += row_a == row;
+        j += row_b == row;
     }
     return n;
 }

@@ -30,6 +30,14 @@ static const lk_kernels *tier(size_t i)
     return kernels;
 }
 
+static const lk_kernels *scalar_tier(void)
+{
+    const lk_kernels *kernels = tier(0);
+
+    LK_ASSERT(kernels != NULL);
+    return kernels;
+}
+
 /* ---- numbers ------------------------------------------------------------ */
 
 static uint32_t seed;
@@ -233,15 +241,16 @@ static void check_layers(kind what)
 
         for (size_t n_rows = 1; n_rows <= ROWS_MAX; n_rows++) {
             double *expected = layer_reference(&l, what, n_rows);
-            float *scalar = layer_run(tier(0), &l, what, n_rows);
+            float *scalar = layer_run(scalar_tier(), &l, what, n_rows);
 
             assert_rows_near(scalar, expected, n_rows, l.n_out);
             for (size_t i = 1; i < N_ISAS; i++) {
+                const lk_kernels *kernels = tier(i);
                 float *y;
 
-                if (tier(i) == NULL)
+                if (kernels == NULL)
                     continue;
-                y = layer_run(tier(i), &l, what, n_rows);
+                y = layer_run(kernels, &l, what, n_rows);
                 assert_rows_identical(y, scalar, n_rows, l.n_out);
                 free(y);
             }
@@ -276,12 +285,13 @@ static void a_row_does_not_depend_on_the_rows_beside_it(void **state)
 
     (void)state;
     for (size_t i = 0; i < N_ISAS; i++) {
+        const lk_kernels *kernels = tier(i);
         float *all, *one;
 
-        if (tier(i) == NULL)
+        if (kernels == NULL)
             continue;
-        all = layer_run(tier(i), &l, LINEAR_GELU, ROWS_MAX);
-        one = layer_run(tier(i), &l, LINEAR_GELU, 1);
+        all = layer_run(kernels, &l, LINEAR_GELU, ROWS_MAX);
+        one = layer_run(kernels, &l, LINEAR_GELU, 1);
         assert_rows_identical(one, all, 1, l.n_out);
         free(all);
         free(one);
@@ -304,9 +314,11 @@ static void gelu_is_exact_to_1e_7_everywhere(void **state)
     for (size_t i = 0; i < N_STEPS; i++)
         x[i * LK_STRIDE_UNIT] = ((float)i - 2000.0F) * 0.005F;
     for (size_t i = 0; i < N_ISAS; i++) {
-        if (tier(i) == NULL)
+        const lk_kernels *kernels = tier(i);
+
+        if (kernels == NULL)
             continue;
-        tier(i)->linear_gelu(&linear, x, N_STEPS, y);
+        kernels->linear_gelu(&linear, x, N_STEPS, y);
         for (size_t j = 0; j < N_STEPS; j++) {
             double input = (double)x[j * LK_STRIDE_UNIT];
             double off = fabs((double)y[j * LK_STRIDE_UNIT] - gelu(input));
@@ -333,9 +345,11 @@ static void gelu_of_huge_numbers_is_themselves_or_zero(void **state)
     x[0] = 1e6F;
     x[LK_STRIDE_UNIT] = -1e6F;
     for (size_t i = 0; i < N_ISAS; i++) {
-        if (tier(i) == NULL)
+        const lk_kernels *kernels = tier(i);
+
+        if (kernels == NULL)
             continue;
-        tier(i)->linear_gelu(&linear, x, 2, y);
+        kernels->linear_gelu(&linear, x, 2, y);
         assert_true(y[0] == 1e6F);
         assert_true(fabsf(y[LK_STRIDE_UNIT]) < 1e-8F);
     }
@@ -354,13 +368,14 @@ static void adding_and_normalising_matches_the_definition(void **state)
         const size_t stride = lk_stride(l.n_out);
 
         for (size_t i = 0; i < N_ISAS; i++) {
+            const lk_kernels *kernels = tier(i);
             float *y;
 
-            if (tier(i) == NULL)
+            if (kernels == NULL)
                 continue;
             y = floats_new(ROWS_MAX * stride);
             memcpy(y, l.residual, ROWS_MAX * stride * sizeof(*y));
-            tier(i)->add_norm(&l.norm, l.x, ROWS_MAX, y);
+            kernels->add_norm(&l.norm, l.x, ROWS_MAX, y);
             for (size_t row = 0; row < ROWS_MAX; row++) {
                 double expected[130];
 
@@ -440,14 +455,15 @@ static void attention_matches_the_definition_in_every_tier(void **state)
         assert_non_null(expected);
         for (size_t head = 0; head < heads.n_heads; head++)
             attention_reference(qkv, &heads, head, n, expected);
-        scalar = attention_run(tier(0), &heads, qkv, n);
+        scalar = attention_run(scalar_tier(), &heads, qkv, n);
         assert_rows_near(scalar, expected, n, width);
         for (size_t i = 1; i < N_ISAS; i++) {
+            const lk_kernels *kernels = tier(i);
             float *context;
 
-            if (tier(i) == NULL)
+            if (kernels == NULL)
                 continue;
-            context = attention_run(tier(i), &heads, qkv, n);
+            context = attention_run(kernels, &heads, qkv, n);
             assert_rows_identical(context, scalar, n, width);
             free(context);
         }
@@ -471,11 +487,12 @@ static void attention_survives_large_scores(void **state)
     qkv[2] = 3.0F; /* values */
     qkv[LK_STRIDE_UNIT + 2] = 7.0F;
     for (size_t i = 0; i < N_ISAS; i++) {
+        const lk_kernels *kernels = tier(i);
         float *context;
 
-        if (tier(i) == NULL)
+        if (kernels == NULL)
             continue;
-        context = attention_run(tier(i), &heads, qkv, 2);
+        context = attention_run(kernels, &heads, qkv, 2);
         assert_true(context[0] == 3.0F);
         assert_true(context[LK_STRIDE_UNIT] == 3.0F);
         free(context);
@@ -503,13 +520,15 @@ static void pooling_gives_the_direction_of_the_mean(void **state)
                 sums[k] += (double)x[i * lk_stride(width) + k];
             norm += sums[k] * sums[k];
         }
-        tier(0)->pool(x, ROWS_MAX, width, scalar);
+        scalar_tier()->pool(x, ROWS_MAX, width, scalar);
         for (size_t k = 0; k < width; k++)
             assert_near(scalar[k], sums[k] / sqrt(norm));
         for (size_t i = 1; i < N_ISAS; i++) {
-            if (tier(i) == NULL)
+            const lk_kernels *kernels = tier(i);
+
+            if (kernels == NULL)
                 continue;
-            tier(i)->pool(x, ROWS_MAX, width, other);
+            kernels->pool(x, ROWS_MAX, width, other);
             assert_rows_identical(other, scalar, 1, width);
         }
         free(x);
@@ -524,7 +543,7 @@ static void pooling_a_zero_vector_gives_zero(void **state)
     float *vector = floats_new(LK_STRIDE_UNIT);
 
     (void)state;
-    tier(0)->pool(x, 1, 5, vector);
+    scalar_tier()->pool(x, 1, 5, vector);
     for (size_t k = 0; k < 5; k++)
         assert_true(vector[k] == 0.0F);
     free(x);

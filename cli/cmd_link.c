@@ -29,8 +29,8 @@ typedef struct link_values {
 static const link_values defaults = {
     .model = LK_MODEL_DEFAULT,
     .output = "-",
-    .k = 10,
-    .threshold = 0.6,
+    .k = LINKD_LINK_K,
+    .threshold = LINKD_LINK_THRESHOLD,
     .assign = LINKD_ASSIGN_RECIPROCAL,
 };
 
@@ -62,7 +62,7 @@ static const lk_option options[] = {
      "many-to-one: every left row has its best right row;\n"
      "many-to-many: every pair over the threshold"},
     {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
-     "least score of a pair: a cosine from -1 to 1 (0.6)"},
+     "least score of a pair: a cosine from -1 to 1 (0.64)"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
      "neighbours looked at for each row (10)"},
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,

@@ -145,7 +145,7 @@ typedef struct linkd_pair {
  * reciprocal and one-to-one, each F1 relative to the set's own best); on three
  * others it keeps 95 % (reciprocal) and 97 % (one-to-one) of the best F1. From
  * k 10 to 20 recall rises by 0 to 4 points, F1 by none. */
-#define LINKD_LINK_THRESHOLD 0.64F
+#define LINKD_LINK_THRESHOLD 0.64
 #define LINKD_LINK_K         10
 
 typedef struct linkd_link_options {
@@ -189,8 +189,9 @@ typedef enum linkd_cluster {
  * glue two entities together, so components ask for more. The best cut moves
  * with the share of duplicates: 0.60 to 0.82 where at least half of the rows
  * are, 0.94 where a tenth is. Chosen on all four: not checked on others. */
-#define LINKD_DEDUP_THRESHOLD            0.74F
-#define LINKD_DEDUP_COMPONENTS_THRESHOLD 0.82F
+#define LINKD_DEDUP_THRESHOLD            0.74
+#define LINKD_DEDUP_COMPONENTS_THRESHOLD 0.82
+#define LINKD_DEDUP_K                    10 /* as for links: not measured */
 
 typedef struct linkd_dedup_options {
     const size_t *columns;

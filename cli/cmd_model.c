@@ -76,13 +76,15 @@ static const lk_syntax add_syntax = {
 static int stage_fill(lk_cli *cli, const char *path, const char *name,
                       linkd_error *err)
 {
+    const char *slash = strrchr(path, '/');
+    const char *source = slash != NULL && slash[1] != '\0' ? slash + 1 : path;
     lk_stage *stage = NULL;
     int rc = lk_stage_open(name, false, &stage, err);
 
     if (rc == LINKD_OK)
         rc = lk_model_import(path, stage, err);
     if (rc == LINKD_OK)
-        rc = lk_stage_commit(stage, path, err);
+        rc = lk_stage_commit(stage, source, err);
     lk_stage_close(stage);
     if (rc == LINKD_OK && !cli->args.quiet)
         (void)fprintf(stderr, "added model %s\n", name);

@@ -79,7 +79,6 @@ LINKD_MUST_CHECK int lk_grow(void **array, size_t *capacity, size_t n,
 /* Many small allocations that die together. {0} is an empty arena. */
 typedef struct lk_arena {
     struct lk_arena_block *blocks; /* newest first */
-    size_t used_bytes;             /* handed out in all */
 } lk_arena;
 
 /* `size` bytes aligned for any type, or NULL when memory is out. */
@@ -109,12 +108,10 @@ void lk_buf_clear(lk_buf *buf);
 typedef enum lk_log_level {
     LK_LOG_ERROR,
     LK_LOG_WARN,
-    LK_LOG_INFO,
-    LK_LOG_DEBUG,
 } lk_log_level;
 
-/* Lines go to standard error as "<program>: <message>". Only programs log
- * above debug; libraries return errors. Any thread; a line is never torn. */
+/* Lines go to standard error as "<program>: <message>". Only programs log;
+ * libraries return errors. Any thread; a line is never torn. */
 void lk_log_init(const char *program, lk_log_level level);
 void lk_log(lk_log_level level, const char *format, ...) LK_PRINTF(2, 3);
 

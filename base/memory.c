@@ -102,7 +102,6 @@ void *lk_arena_alloc(lk_arena *arena, size_t size)
         return NULL;
     result = block->bytes + block->used;
     block->used += aligned;
-    arena->used_bytes += aligned;
     return result;
 }
 
@@ -126,7 +125,6 @@ void lk_arena_clear(lk_arena *arena)
         free(arena->blocks);
         arena->blocks = next;
     }
-    arena->used_bytes = 0;
 }
 
 /* Makes room for `len` more bytes and the NUL behind them. */

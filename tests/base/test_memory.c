@@ -37,9 +37,8 @@ static void an_arena_serves_a_request_larger_than_its_blocks(void **state)
     (void)state;
     assert_non_null(large);
     large[((size_t)5 << 20) - 1] = 1;
-    assert_int_equal(arena.used_bytes, (size_t)5 << 20);
     lk_arena_clear(&arena);
-    assert_int_equal(arena.used_bytes, 0);
+    assert_null(arena.blocks);
 }
 
 static void an_arena_refuses_a_size_that_overflows(void **state)

@@ -181,6 +181,8 @@ static int columns_check(embed_run *run, linkd_error *err)
 {
     const char *id = run->values->id;
 
+    if (run->n_seen == 0)
+        return lk_fail_fieldless(linkd_reader_path(run->reader), err);
     for (size_t i = 0; i < run->on.n; i++) {
         if (lk_reader_find_column(run->reader, run->on.names[i]) ==
             LINKD_COLUMN_NONE)

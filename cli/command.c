@@ -66,6 +66,11 @@ void lk_engine_close(lk_engine *engine)
     *engine = (lk_engine){NULL, NULL};
 }
 
+int lk_fail_fieldless(const char *path, linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_DATA, "%s: no record has a field", path);
+}
+
 int lk_table_read(lk_cli *cli, const char *path, linkd_format format,
                   const char *id_column, linkd_table **ret_table,
                   linkd_error *err)
@@ -77,5 +82,10 @@ int lk_table_read(lk_cli *cli, const char *path, linkd_format format,
         lk_meter_finish(&cli->meter);
     if (rc == LINKD_E_ARG)
         lk_columns_hint_file(cli, path, format);
-    return rc;
+    if (rc != LINKD_OK || linkd_table_n_rows(*ret_table) == 0 ||
+        linkd_table_n_columns(*ret_table) > 0)
+        return rc;
+    linkd_table_free(*ret_table);
+    *ret_table = NULL;
+    return lk_fail_fieldless(path, err);
 }

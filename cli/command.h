@@ -56,8 +56,11 @@ LINKD_MUST_CHECK int lk_engine_open(lk_cli *cli, const char *model,
                                     linkd_error *err);
 void lk_engine_close(lk_engine *engine);
 
+/* Says that a table has rows but no column: JSON lines that are all {}. */
+int lk_fail_fieldless(const char *path, linkd_error *err);
+
 /* Reads a table and, when the id column is not there, hints at those that are.
- */
+ * LINKD_E_DATA also if no record has a field. */
 LINKD_MUST_CHECK int lk_table_read(lk_cli *cli, const char *path,
                                    linkd_format format, const char *id_column,
                                    linkd_table **ret_table, linkd_error *err);

@@ -62,6 +62,17 @@ bad() {
         "$LINKCTL" dedup bad.jsonl -m tiny -q -o out.csv
 }
 
+@test "JSON lines without a single field" {
+    printf '{}\n{}\n' >bad.jsonl
+    printf 'id,name\n1,a\n' >good.csv
+    for command in "link bad.jsonl good.csv" "link good.csv bad.jsonl" \
+        "dedup bad.jsonl" "embed bad.jsonl"; do
+        # shellcheck disable=SC2086
+        refused 1 'bad.jsonl: no record has a field' \
+            "$LINKCTL" $command -m tiny -q -o out.jsonl
+    done
+}
+
 @test "repeated and empty ids in a column that --id names" {
     printf 'id,name\n1,a\n2,b\n1,c\n' >bad.csv
     printf 'id,name\n1,a\n' >good.csv

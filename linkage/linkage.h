@@ -24,6 +24,8 @@ typedef enum linkd_format {
     LINKD_FORMAT_JSONL, /* one object a line */
 } linkd_format;
 
+#define LINKD_COLUMN_NONE SIZE_MAX
+
 /* Limits on what a file may make us keep. */
 #define LINKD_FIELD_MAX_BYTES ((size_t)16 << 20)
 #define LINKD_COLUMNS_MAX     ((size_t)1 << 21)
@@ -69,14 +71,14 @@ LINKD_MUST_CHECK int linkd_reader_next(linkd_reader *reader,
 const char *linkd_reader_path(const linkd_reader *reader);
 size_t linkd_reader_n_columns(const linkd_reader *reader);
 linkd_str linkd_reader_column(const linkd_reader *reader, size_t column);
+/* The column's position, or LINKD_COLUMN_NONE: not there, or not yet. */
+size_t linkd_reader_find_column(const linkd_reader *reader, linkd_str name);
 /* Bytes read so far, and the file's size (0 for a pipe). */
 uint64_t linkd_reader_bytes_done(const linkd_reader *reader);
 uint64_t linkd_reader_bytes_total(const linkd_reader *reader);
 
 /* A whole table in memory. */
 typedef struct linkd_table linkd_table;
-
-#define LINKD_COLUMN_NONE SIZE_MAX
 
 /* Reads all of `path`. `id_column` names the column of the ids; NULL takes the
  * first column when its values are unique and not empty, else row numbers

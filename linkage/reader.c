@@ -385,6 +385,12 @@ linkd_str linkd_reader_column(const linkd_reader *reader, size_t column)
     return reader->columns[column];
 }
 
+size_t linkd_reader_find_column(const linkd_reader *reader, linkd_str name)
+{
+    /* SIZE_MAX, the set's "none", is LINKD_COLUMN_NONE */
+    return lk_strset_find(&reader->column_set, name);
+}
+
 uint64_t linkd_reader_bytes_done(const linkd_reader *reader)
 {
     return reader->bytes_read - (reader->end - reader->begin);

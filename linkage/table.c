@@ -124,24 +124,19 @@ static linkd_str id_key(const void *ctx, size_t index)
 static int id_column_find(id_check *check, const linkd_reader *reader,
                           linkd_error *err)
 {
-    size_t n_columns = linkd_reader_n_columns(reader), name_len;
+    size_t n_columns = linkd_reader_n_columns(reader);
+    linkd_str name;
 
     check->table->id_column = n_columns > 0 ? 0 : LINKD_COLUMN_NONE;
     if (check->name == NULL)
         return LINKD_OK;
-    name_len = strlen(check->name);
-    for (size_t i = 0; i < n_columns; i++) {
-        linkd_str column = linkd_reader_column(reader, i);
-
-        if (column.len == name_len &&
-            memcmp(column.bytes, check->name, name_len) == 0) {
-            check->table->id_column = i;
-            return LINKD_OK;
-        }
-    }
+    name = (linkd_str){check->name, strlen(check->name)};
+    check->table->id_column = linkd_reader_find_column(reader, name);
+    if (check->table->id_column != LINKD_COLUMN_NONE)
+        return LINKD_OK;
     return lk_fail(err, LINKD_E_ARG, "%s: no column \"%s\"",
                    lk_label_of_path(linkd_reader_path(reader)).text,
-                   lk_label_of((linkd_str){check->name, name_len}).text);
+                   lk_label_of(name).text);
 }
 
 static int id_fail(const id_check *check, const linkd_record *record,

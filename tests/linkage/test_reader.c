@@ -696,6 +696,44 @@ static void assert_every_failed_allocation_is_reported(const char *path)
     }
 }
 
+static linkd_reader *reader_of(const char *path, const char *bytes)
+{
+    linkd_reader *reader = NULL;
+
+    scratch_write_text(path, bytes);
+    assert_int_equal(linkd_reader_open(path, LINKD_FORMAT_AUTO, &reader, NULL),
+                     LINKD_OK);
+    return reader;
+}
+
+static size_t column_of(const linkd_reader *reader, const char *name)
+{
+    return linkd_reader_find_column(reader, (linkd_str){name, strlen(name)});
+}
+
+static void a_column_is_found_once_it_was_seen(void **state)
+{
+    linkd_reader *csv = reader_of("t.csv", "id,,name\n1,2,3\n");
+    linkd_reader *jsonl = reader_of("t.jsonl", "{\"id\": 1}\n{\"k\": 2}\n");
+    linkd_record record;
+    bool more;
+
+    (void)state;
+    assert_int_equal(column_of(csv, "name"), 2);
+    assert_int_equal(column_of(csv, ""), 1);
+    assert_int_equal(column_of(csv, "nam"), LINKD_COLUMN_NONE);
+    assert_int_equal(column_of(csv, "Name"), LINKD_COLUMN_NONE);
+    assert_int_equal(column_of(jsonl, "id"), LINKD_COLUMN_NONE);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(column_of(jsonl, "k"), LINKD_COLUMN_NONE);
+        assert_int_equal(linkd_reader_next(jsonl, &record, &more, NULL),
+                         LINKD_OK);
+    }
+    assert_int_equal(column_of(jsonl, "k"), 1);
+    linkd_reader_close(jsonl);
+    linkd_reader_close(csv);
+}
+
 static void running_out_of_memory_is_an_error_at_every_point(void **state)
 {
     char *bytes = padded("{\"a\":\"", 300000, "\",\"b\": [1, 2]}\n");
@@ -758,6 +796,7 @@ int main(void)
         cmocka_unit_test(json_that_is_nested_without_end_is_refused),
         cmocka_unit_test(a_json_line_or_field_over_the_limit_is_refused),
         cmocka_unit_test(jsonl_columns_have_a_limit),
+        cmocka_unit_test(a_column_is_found_once_it_was_seen),
         cmocka_unit_test(running_out_of_memory_is_an_error_at_every_point),
     };
 

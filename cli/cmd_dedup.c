@@ -165,6 +165,9 @@ static int outputs_open(dedup_run *run, linkd_error *err)
     rc = lk_output_open(v->output, inputs, 1, &run->outputs[0], err);
     if (rc == LINKD_OK && v->pairs != NULL)
         rc = lk_output_open(v->pairs, inputs, 1, &run->outputs[1], err);
+    if (rc == LINKD_OK)
+        rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
+                              inputs, 1, err);
     return rc;
 }
 
@@ -356,8 +359,7 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = results_write(&run, err);
     if (rc == LINKD_OK) {
         manifest_fill(&run);
-        rc = lk_manifest_commit(&run.manifest, run.values->output, run.outputs,
-                                2, err);
+        rc = lk_manifest_commit(&run.manifest, run.outputs, 2, err);
     }
     if (rc == LINKD_OK)
         rc = summary(&run, err);

@@ -317,6 +317,9 @@ static int output_open(embed_run *run, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_output_open(run->values->output, run->cli->args.operands, 1,
                             &run->output, err);
+    if (rc == LINKD_OK)
+        rc = lk_manifest_open(&run->manifest, run->output, run->values->output,
+                              run->cli->args.operands, 1, err);
     run->vectors.output = run->output;
     if (rc == LINKD_OK)
         rc = lk_vector_file_begin(&run->vectors, err);
@@ -486,8 +489,7 @@ static int embed_run_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = rows_embed(run, err);
     if (rc == LINKD_OK) {
         manifest_fill(run);
-        rc = lk_manifest_commit(&run->manifest, run->values->output,
-                                &run->output, 1, err);
+        rc = lk_manifest_commit(&run->manifest, &run->output, 1, err);
     }
     if (rc == LINKD_OK)
         rc = summary(run, err);

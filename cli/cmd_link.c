@@ -280,12 +280,14 @@ static int columns_resolve(link_run *run, linkd_error *err)
 static int outputs_open(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    int rc = lk_output_open(v->output, run->cli->args.operands, 2,
-                            &run->outputs[0], err);
+    const char *const *inputs = run->cli->args.operands;
+    int rc = lk_output_open(v->output, inputs, 2, &run->outputs[0], err);
 
     if (rc == LINKD_OK && v->unmatched != NULL)
-        rc = lk_output_open(v->unmatched, run->cli->args.operands, 2,
-                            &run->outputs[1], err);
+        rc = lk_output_open(v->unmatched, inputs, 2, &run->outputs[1], err);
+    if (rc == LINKD_OK)
+        rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
+                              inputs, 2, err);
     return rc;
 }
 
@@ -445,8 +447,7 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = results_write(&run, err);
     if (rc == LINKD_OK) {
         manifest_fill(&run);
-        rc = lk_manifest_commit(&run.manifest, run.values->output, run.outputs,
-                                2, err);
+        rc = lk_manifest_commit(&run.manifest, run.outputs, 2, err);
     }
     if (rc == LINKD_OK)
         rc = summary(&run, err);

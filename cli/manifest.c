@@ -1,12 +1,14 @@
 /* cli/manifest.c — what a run did, for people and machines.
  *
  * Half a year later somebody asks with which model and which options a result
- * was made. `<output>.manifest.json` beside it answers; it appears together
- * with the result. The options are read from the table that also parsed them,
+ * was made. `<output>.manifest.json` beside it answers; it is opened with the
+ * other outputs, so that it takes no input's place, and appears together with
+ * the result. The options are read from the table that also parsed them,
  * so none can be forgotten. The same object, on one line, is what --json
  * prints. */
 #include "cli/manifest.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -96,6 +98,7 @@ void lk_manifest_clear(lk_manifest *manifest)
     json_decref(manifest->seconds);
     json_decref(manifest->inputs);
     json_decref(manifest->columns);
+    lk_output_close(manifest->output);
     *manifest = (lk_manifest){0};
 }
 
@@ -180,29 +183,39 @@ static char *manifest_text(const lk_manifest *manifest, size_t flags,
     return text;
 }
 
-static int file_write(const lk_manifest *manifest, const char *path,
-                      lk_output **ret_output, linkd_error *err)
+int lk_manifest_open(lk_manifest *manifest, const lk_output *result,
+                     const char *path, const char *const *inputs,
+                     size_t n_inputs, linkd_error *err)
 {
     lk_buf name = {0};
-    char *text = manifest_text(manifest, JSON_INDENT(2), err);
-    int rc = text != NULL ? LINKD_OK : LINKD_E_NOMEM;
+    int rc;
 
+    if (!lk_output_is_file(result))
+        return LINKD_OK;
+    rc = lk_buf_printf(&name, err, "%s.manifest.json", path);
     if (rc == LINKD_OK)
-        rc = lk_buf_printf(&name, err, "%s.manifest.json", path);
-    if (rc == LINKD_OK)
-        rc = lk_output_open(name.data, NULL, 0, ret_output, err);
-    if (rc == LINKD_OK)
-        rc = lk_output_write(*ret_output, text, strlen(text), err);
-    if (rc == LINKD_OK)
-        rc = lk_output_write(*ret_output, "\n", 1, err);
-    free(text);
+        rc =
+            lk_output_open(name.data, inputs, n_inputs, &manifest->output, err);
     lk_buf_clear(&name);
     return rc;
 }
 
-int lk_manifest_commit(lk_manifest *manifest, const char *path,
-                       lk_output *const *outputs, size_t n_outputs,
-                       linkd_error *err)
+static int file_write(const lk_manifest *manifest, linkd_error *err)
+{
+    char *text = manifest_text(manifest, JSON_INDENT(2), err);
+    int rc;
+
+    if (text == NULL)
+        return LINKD_E_NOMEM;
+    rc = lk_output_write(manifest->output, text, strlen(text), err);
+    if (rc == LINKD_OK)
+        rc = lk_output_write(manifest->output, "\n", 1, err);
+    free(text);
+    return rc;
+}
+
+int lk_manifest_commit(lk_manifest *manifest, lk_output *const *outputs,
+                       size_t n_outputs, linkd_error *err)
 {
     lk_output *all[OUTPUTS_MAX + 1] = {NULL};
     int rc = LINKD_OK;
@@ -210,11 +223,11 @@ int lk_manifest_commit(lk_manifest *manifest, const char *path,
     LK_ASSERT(n_outputs > 0 && n_outputs <= OUTPUTS_MAX);
     for (size_t i = 0; i < n_outputs; i++)
         all[i] = outputs[i];
-    if (lk_output_is_file(all[0]))
-        rc = file_write(manifest, path, &all[n_outputs], err);
+    all[n_outputs] = manifest->output;
+    if (manifest->output != NULL)
+        rc = file_write(manifest, err);
     if (rc == LINKD_OK)
         rc = lk_output_commit(all, n_outputs + 1, err);
-    lk_output_close(all[n_outputs]);
     return rc;
 }
 
@@ -228,6 +241,7 @@ int lk_manifest_print(const lk_manifest *manifest, FILE *out, linkd_error *err)
     n = fprintf(out, "%s\n", text);
     free(text);
     if (n < 0 || fflush(out) != 0)
-        return lk_fail(err, LINKD_E_IO, "could not write the summary");
+        return lk_fail(err, LINKD_E_IO, "could not write the summary: %s",
+                       strerror(errno));
     return LINKD_OK;
 }

@@ -15,6 +15,7 @@ typedef struct lk_manifest {
     json_t *seconds;
     json_t *inputs;
     json_t *columns;
+    lk_output *output; /* NULL: the result is no file */
     bool failed;
 } lk_manifest;
 
@@ -36,9 +37,15 @@ void lk_manifest_column(lk_manifest *manifest, linkd_str name);
 void lk_manifest_count(lk_manifest *manifest, const char *name, uint64_t n);
 void lk_manifest_seconds(lk_manifest *manifest, const char *step, double s);
 
-/* Commits `outputs` together with `<path>.manifest.json` if outputs[0], at
- * `path`, is a file. */
-LINKD_MUST_CHECK int lk_manifest_commit(lk_manifest *manifest, const char *path,
+/* Starts `<path>.manifest.json` if `result`, at `path`, is a file. Like all
+ * outputs it must not be one of the `inputs`: see lk_output_open. */
+LINKD_MUST_CHECK int lk_manifest_open(lk_manifest *manifest,
+                                      const lk_output *result, const char *path,
+                                      const char *const *inputs,
+                                      size_t n_inputs, linkd_error *err);
+
+/* Writes the manifest and commits it together with `outputs`. */
+LINKD_MUST_CHECK int lk_manifest_commit(lk_manifest *manifest,
                                         lk_output *const *outputs,
                                         size_t n_outputs, linkd_error *err);
 

@@ -2,11 +2,13 @@
  *
  * A run may sit in a read from a pipe, in FAISS or in a matrix product when the
  * signal comes, and none of these polls a flag. So the handler itself removes
- * the unfinished files and ends the process: unlink, rmdir, write and _exit are
- * all that it calls, and all four are async-signal-safe. The paths are borrowed
- * pointers in atomic slots; a slot is filled before its file is created and
- * emptied after it was renamed or removed, and removing a path that is not
- * there does no harm. */
+ * the unfinished files and ends the process: all that it calls is
+ * async-signal-safe. The paths are borrowed pointers in atomic slots; a slot is
+ * filled before its file is created and emptied after it was renamed or
+ * removed, and removing a path that is not there does no harm.
+ *
+ * SIGQUIT asks for a core dump, so it is raised anew with its default action
+ * once the files are gone. */
 #include "cli/interrupt.h"
 
 #include <signal.h>
@@ -41,6 +43,11 @@ static void end_interrupted(int signal_number)
         if (path != NULL && unlink(path) != 0)
             (void)rmdir(path);
     }
+    if (signal_number == SIGQUIT) {
+        (void)signal(SIGQUIT, SIG_DFL);
+        (void)raise(SIGQUIT); /* arrives when this returns: it is blocked */
+        return;
+    }
     if (signal_number != SIGPIPE)
         say_interrupted();
     _exit(1);
@@ -63,6 +70,7 @@ void lk_interrupt_init(void)
     handle(SIGINT);
     handle(SIGTERM);
     handle(SIGHUP);
+    handle(SIGQUIT);
     handle(SIGPIPE);
 }
 

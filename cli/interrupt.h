@@ -8,7 +8,8 @@
 #define LK_INTERRUPT_MAX 48
 
 /* From now on SIGINT, SIGTERM and SIGHUP remove the guarded paths, say
- * "interrupted" and end the process with 1; SIGPIPE does the same in silence.
+ * "interrupted" and end the process with 1; SIGPIPE does the same in silence;
+ * SIGQUIT still dumps core.
  * A signal that the parent made us ignore stays ignored. */
 void lk_interrupt_init(void);
 

@@ -3,6 +3,7 @@
  * Exit codes: 0 done, 1 failed, 2 wrong usage. A failure is one line on
  * standard error, "linkctl: …", and at most one more with a hint. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -145,12 +146,29 @@ static int stdout_flush(linkd_error *err)
     return LINKD_OK;
 }
 
+/* A file must not become a standard descriptor because it was closed: what is
+ * said there would end up in it. /dev/null takes its place, opened the wrong
+ * way round, so that using it fails as before. */
+static bool std_descriptors_fill(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        /* the lowest free one, which is this */
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     lk_cli cli = {0};
     linkd_error err = {0};
     int rc;
 
+    if (!std_descriptors_fill())
+        return EXIT_FAILED;
     lk_log_init("linkctl", LK_LOG_WARN);
     lk_interrupt_init();
     rc = dispatch(&cli, argc > 0 ? argc - 1 : 0, argv + 1, &err);

@@ -2,14 +2,14 @@
  *
  * A reader of pairs.csv must never find half of it: not after Ctrl-C, not on a
  * full disk, not while the run is still going. So the bytes go to
- * `pairs.csv.tmp.<pid>` in the same directory (rename is atomic only inside one
- * file system), which is flushed, synced, closed and then renamed. Every one of
+ * a file in the same directory (rename is atomic only inside one file system),
+ * `.linkctl.<pid>.<hash of the name>`, which is flushed, synced, closed and then renamed. Every one of
  * these steps can report a full disk, so each is checked. Several outputs of
  * one run are all synced before the first is renamed.
  *
  * What is no regular file (standard output, a pipe, /dev/null) cannot be
  * replaced by rename and is written directly. A symbolic link is followed: the
- * file that it names is replaced, not the link. */
+ * file that it names is replaced or made, not the link. */
 #include "cli/output.h"
 
 #include <errno.h>
@@ -21,16 +21,20 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "cli/interrupt.h"
+#include "linkage/linkage.h"
 
 #define BUFFER_BYTES ((size_t)64 << 10)
+#define LINKS_MAX    40 /* as many as Linux follows: path_resolution(7) */
 
 struct lk_output {
-    char *name;     /* as messages call it */
+    lk_label label; /* as messages call it */
     char *path;     /* where it ends up, links resolved */
     char *tmp_path; /* NULL: written directly */
     int fd;
+    bool is_owned; /* opened here, so to be closed here */
     bool is_committed;
     size_t n_buffered;
     char buffer[BUFFER_BYTES];
@@ -38,8 +42,8 @@ struct lk_output {
 
 static int fail_write(const lk_output *output, linkd_error *err)
 {
-    return lk_fail(err, LINKD_E_IO, "could not write %s: %s", output->name,
-                   strerror(errno));
+    return lk_fail(err, LINKD_E_IO, "could not write %s: %s",
+                   output->label.text, strerror(errno));
 }
 
 static int write_all(const lk_output *output, const char *bytes, size_t len,
@@ -66,7 +70,7 @@ static int flush(lk_output *output, linkd_error *err)
     return write_all(output, output->buffer, n, err);
 }
 
-static int inputs_check(const char *path, const struct stat *target,
+static int inputs_check(const lk_output *output, const struct stat *target,
                         const char *const *inputs, size_t n_inputs,
                         linkd_error *err)
 {
@@ -77,19 +81,40 @@ static int inputs_check(const char *path, const struct stat *target,
             continue;
         if (input.st_dev == target->st_dev && input.st_ino == target->st_ino)
             return lk_fail(err, LINKD_E_ARG, "cannot write %s: it is also read",
-                           path);
+                           output->label.text);
     }
     return LINKD_OK;
 }
 
-/* Opens `<path>.tmp.<pid>`; `mode` is the one of the file that it replaces. */
+/* Length of the directory in front of the name, with its slash. */
+static size_t dir_len(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? (size_t)(slash + 1 - path) : 0;
+}
+
+/* The hash keeps the name short, since one of 255 bytes leaves no room for an
+ * ending, and the same for one file, so that O_EXCL finds two outputs that are
+ * one. */
+static char *tmp_path_make(const char *path)
+{
+    size_t dir = dir_len(path);
+    const char *name = path + dir;
+    char *tmp_path;
+
+    if (asprintf(&tmp_path, "%.*s.linkctl.%ld.%016" PRIx64, (int)dir, path,
+                 (long)getpid(), (uint64_t)XXH3_64bits(name, strlen(name))) < 0)
+        return NULL;
+    return tmp_path;
+}
+
+/* `mode` is the one of the file that is replaced. */
 static int tmp_open(lk_output *output, const mode_t *mode, linkd_error *err)
 {
-    if (asprintf(&output->tmp_path, "%s.tmp.%ld", output->path,
-                 (long)getpid()) < 0) {
-        output->tmp_path = NULL;
+    output->tmp_path = tmp_path_make(output->path);
+    if (output->tmp_path == NULL)
         return lk_fail_nomem(err);
-    }
     lk_interrupt_guard(output->tmp_path);
     output->fd =
         open(output->tmp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -97,14 +122,15 @@ static int tmp_open(lk_output *output, const mode_t *mode, linkd_error *err)
         int rc = fail_write(output, err);
 
         if (errno == EEXIST) /* not ours to remove */
-            rc = lk_fail(err, LINKD_E_ARG,
-                         "cannot write %s twice at once: %s exists",
-                         output->name, output->tmp_path);
+            rc = lk_fail(
+                err, LINKD_E_ARG, "cannot write %s twice at once: %s exists",
+                output->label.text, lk_label_of_path(output->tmp_path).text);
         lk_interrupt_release(output->tmp_path);
         free(output->tmp_path);
         output->tmp_path = NULL;
         return rc;
     }
+    output->is_owned = true;
     if (mode != NULL)
         (void)fchmod(output->fd, *mode & 07777);
     return LINKD_OK;
@@ -113,7 +139,8 @@ static int tmp_open(lk_output *output, const mode_t *mode, linkd_error *err)
 static int direct_open(lk_output *output, linkd_error *err)
 {
     output->fd = open(output->path, O_WRONLY | O_CLOEXEC);
-    return output->fd < 0 ? fail_write(output, err) : LINKD_OK;
+    output->is_owned = output->fd >= 0;
+    return output->is_owned ? LINKD_OK : fail_write(output, err);
 }
 
 static int existing_open(lk_output *output, const struct stat *target,
@@ -135,6 +162,42 @@ static int existing_open(lk_output *output, const struct stat *target,
     return tmp_open(output, &target->st_mode, err);
 }
 
+/* One step along a symbolic link. */
+static int link_follow(lk_output *output, linkd_error *err)
+{
+    char target[PATH_MAX];
+    ssize_t len = readlink(output->path, target, sizeof(target));
+    char *path;
+
+    if (len < 0)
+        return fail_write(output, err);
+    if (asprintf(&path, "%.*s%.*s",
+                 target[0] == '/' ? 0 : (int)dir_len(output->path),
+                 output->path, (int)len, target) < 0)
+        return lk_fail_nomem(err);
+    free(output->path);
+    output->path = path;
+    return LINKD_OK;
+}
+
+/* Nothing is there yet, unless a link to what is to be made. */
+static int new_open(lk_output *output, linkd_error *err)
+{
+    struct stat st;
+
+    for (int i = 0; i < LINKS_MAX; i++) {
+        int rc;
+
+        if (lstat(output->path, &st) != 0 || !S_ISLNK(st.st_mode))
+            return tmp_open(output, NULL, err);
+        rc = link_follow(output, err);
+        if (rc != LINKD_OK)
+            return rc;
+    }
+    errno = ELOOP;
+    return fail_write(output, err);
+}
+
 static int path_open(lk_output *output, const char *const *inputs,
                      size_t n_inputs, linkd_error *err)
 {
@@ -146,8 +209,9 @@ static int path_open(lk_output *output, const char *const *inputs,
         return LINKD_OK;
     }
     if (stat(output->path, &target) != 0)
-        return tmp_open(output, NULL, err);
-    rc = inputs_check(output->name, &target, inputs, n_inputs, err);
+        return errno == ENOENT ? new_open(output, err)
+                               : fail_write(output, err);
+    rc = inputs_check(output, &target, inputs, n_inputs, err);
     if (rc != LINKD_OK)
         return rc;
     return existing_open(output, &target, err);
@@ -162,9 +226,12 @@ int lk_output_open(const char *path, const char *const *inputs, size_t n_inputs,
     if (output == NULL)
         return lk_fail_nomem(err);
     output->fd = -1;
-    output->name = strdup(strcmp(path, "-") == 0 ? "to standard output" : path);
+    if (strcmp(path, "-") == 0)
+        output->label = lk_label_of((linkd_str){"to standard output", 18});
+    else
+        output->label = lk_label_of_path(path);
     output->path = strdup(path);
-    if (output->name == NULL || output->path == NULL)
+    if (output->path == NULL)
         rc = lk_fail_nomem(err);
     else
         rc = path_open(output, inputs, n_inputs, err);
@@ -180,7 +247,7 @@ void lk_output_close(lk_output *output)
 {
     if (output == NULL)
         return;
-    if (output->fd >= 0 && output->fd != STDOUT_FILENO)
+    if (output->is_owned)
         (void)close(output->fd);
     if (output->tmp_path != NULL) {
         if (!output->is_committed)
@@ -189,7 +256,6 @@ void lk_output_close(lk_output *output)
     }
     free(output->tmp_path);
     free(output->path);
-    free(output->name);
     free(output);
 }
 
@@ -231,14 +297,13 @@ bool lk_output_is_file(const lk_output *output)
 static int sync_and_close(lk_output *output, linkd_error *err)
 {
     int rc = flush(output, err);
-    int fd = output->fd;
 
-    if (rc != LINKD_OK || fd == STDOUT_FILENO)
+    if (rc != LINKD_OK || !output->is_owned)
         return rc;
-    if (output->tmp_path != NULL && fsync(fd) != 0)
+    if (output->tmp_path != NULL && fsync(output->fd) != 0)
         return fail_write(output, err);
-    output->fd = -1;
-    return close(fd) == 0 ? LINKD_OK : fail_write(output, err);
+    output->is_owned = false;
+    return close(output->fd) == 0 ? LINKD_OK : fail_write(output, err);
 }
 
 int lk_output_commit(lk_output *const *outputs, size_t n_outputs,

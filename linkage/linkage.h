@@ -14,6 +14,19 @@
 extern "C" {
 #endif
 
+/* ---- messages ----------------------------------------------------------- */
+
+/* Foreign text as a message shows it: on one line, and short enough to leave
+ * room for the rest of the 248 bytes. */
+typedef struct lk_label {
+    char text[64];
+} lk_label;
+
+/* Keeps the beginning. */
+lk_label lk_label_of(linkd_str text);
+/* Keeps the end, since that is where a path differs from others. */
+lk_label lk_label_of_path(const char *path);
+
 /* ---- reading tables ----------------------------------------------------- */
 
 typedef enum linkd_format {

@@ -10,15 +10,4 @@ size_t lk_utf8_check(const char *bytes, size_t len);
 /* Without ASCII white space at both ends. */
 linkd_str lk_str_trim(linkd_str text);
 
-/* Foreign text as a message shows it: on one line, and short enough to leave
- * room for the rest of the 248 bytes. */
-typedef struct lk_label {
-    char text[64];
-} lk_label;
-
-/* Keeps the beginning. */
-lk_label lk_label_of(linkd_str text);
-/* Keeps the end, since that is where a path differs from others. */
-lk_label lk_label_of_path(const char *path);
-
 #endif

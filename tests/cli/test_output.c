@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +101,57 @@ static void the_replaced_file_keeps_its_mode_and_its_links(void **state)
     assert_true(S_ISLNK(st.st_mode));
     assert_int_equal(stat("target", &st), 0);
     assert_int_equal(st.st_mode & 07777, 0640);
+}
+
+static void a_link_to_nothing_stays_and_what_it_names_is_made(void **state)
+{
+    struct stat st;
+    lk_output *output;
+    linkd_error err;
+
+    (void)state;
+    assert_int_equal(mkdir("dir", 0755), 0);
+    assert_int_equal(symlink("dir/inner", "link"), 0);
+    assert_int_equal(symlink("target", "dir/inner"), 0);
+    output = open_output("link");
+    assert_int_equal(lk_output_write(output, "new", 3, &err), LINKD_OK);
+    assert_int_equal(lk_output_commit(&output, 1, &err), LINKD_OK);
+    lk_output_close(output);
+    assert_file("dir/target", "new");
+    assert_int_equal(lstat("link", &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(unlink("dir/inner"), 0);
+    assert_int_equal(unlink("dir/target"), 0);
+    assert_int_equal(rmdir("dir"), 0);
+}
+
+static void the_longest_name_that_is_legal_can_be_written(void **state)
+{
+    char name[NAME_MAX + 2];
+    lk_output *output;
+    linkd_error err;
+
+    (void)state;
+    memset(name, 'n', sizeof(name));
+    name[NAME_MAX] = '\0';
+    output = open_output(name);
+    assert_int_equal(lk_output_commit(&output, 1, &err), LINKD_OK);
+    lk_output_close(output);
+    assert_file(name, "");
+}
+
+static void
+a_name_that_is_too_long_is_told_at_once_with_the_reason(void **state)
+{
+    char name[NAME_MAX + 2];
+    lk_output *output = NULL;
+    linkd_error err;
+
+    (void)state;
+    memset(name, 'n', sizeof(name));
+    name[NAME_MAX + 1] = '\0';
+    assert_int_equal(lk_output_open(name, NULL, 0, &output, &err), LINKD_E_IO);
+    assert_non_null(strstr(err.message, "nn: File name too long"));
 }
 
 static void an_input_is_never_written(void **state)
@@ -201,6 +253,9 @@ int main(void)
         TEST(without_a_commit_the_old_file_stays_and_nothing_else),
         TEST(more_than_the_buffer_arrives_in_order),
         TEST(the_replaced_file_keeps_its_mode_and_its_links),
+        TEST(a_link_to_nothing_stays_and_what_it_names_is_made),
+        TEST(the_longest_name_that_is_legal_can_be_written),
+        TEST(a_name_that_is_too_long_is_told_at_once_with_the_reason),
         TEST(an_input_is_never_written),
         TEST(the_same_file_cannot_be_written_twice_at_once),
         TEST(a_place_that_does_not_exist_is_named_at_once),

@@ -105,6 +105,26 @@ bad() {
         "$LINKCTL" link t.csv alias.csv -m tiny -q -o o.csv --unmatched alias.csv
 }
 
+@test "a manifest that would take an input's place" {
+    printf 'id,name\n1,a\n' >t.csv
+    cp t.csv o.csv.manifest.json
+    for command in "link o.csv.manifest.json t.csv --format csv" \
+        "dedup o.csv.manifest.json --format csv"; do
+        # shellcheck disable=SC2086
+        refused 2 'cannot write o.csv.manifest.json: it is also read' \
+            "$LINKCTL" $command -m tiny -q -o o.csv
+    done
+    cmp t.csv o.csv.manifest.json
+    mv o.csv.manifest.json v.npy.manifest.json
+    refused 2 'cannot write v.npy.manifest.json: it is also read' \
+        "$LINKCTL" embed v.npy.manifest.json --format csv -m tiny -q -o v.npy
+}
+
+@test "a manifest that is also another output, before anything is read" {
+    refused 2 'cannot write o.csv.manifest.json twice at once' \
+        "$LINKCTL" link no.csv no.csv -m tiny -q -o o.csv -u o.csv.manifest.json
+}
+
 @test "wrong usage of every kind" {
     refused 2 'a command is needed' "$LINKCTL"
     refused 2 'there is no command "lnik"' "$LINKCTL" lnik
@@ -145,7 +165,7 @@ interrupted() {
     run --separate-stderr timeout --signal="$1" 2 "$LINKCTL" embed t.csv -m tiny -o v.npy
     [ "$status" -eq 124 ] # timeout's own
     [[ "$stderr" == *"linkctl: interrupted" ]]
-    [ "$(ls)" = t.csv ]
+    [ "$(ls -A)" = t.csv ]
 }
 
 @test "Ctrl-C leaves nothing behind" {
@@ -156,6 +176,24 @@ interrupted() {
     interrupted TERM
 }
 
+@test "a request to dump core leaves nothing else behind" {
+    python3 -c 'print("id,name"); [print("%d,%s" % (i, "ab " * 60)) for i in range(400000)]' >t.csv
+    # the limit keeps the dump itself away
+    run bash -c 'ulimit -c 0; env --default-signal=QUIT "$LINKCTL" embed t.csv -m tiny -q -o v.npy & \
+        until compgen -G ".linkctl.*" >/dev/null; do sleep 0.1; done; \
+        kill -QUIT $!; wait $!'
+    [ "$status" -eq 131 ]
+    [ "$(ls -A)" = t.csv ]
+}
+
+@test "a closed descriptor is not taken for an output" {
+    printf 'id,name\n1,a\n' >t.csv
+    "$LINKCTL" dedup t.csv -m tiny -o o.csv 2>&-
+    [ "$(cat o.csv)" = "$(printf 'id,name,entity_id\n1,a,1')" ]
+    refused 1 'could not write to standard output: Bad file descriptor' \
+        bash -c '"$LINKCTL" dedup t.csv -m tiny -q >&-'
+}
+
 @test "an interrupted run ends with 1 within a second" {
     mkfifo pipe
     # nobody writes, so linkctl sits in a read
@@ -164,7 +202,7 @@ interrupted() {
     env --default-signal=INT "$LINKCTL" dedup pipe -m tiny -o out.csv 2>err &
     linkctl=$!
     for _ in $(seq 100); do
-        compgen -G 'out.csv.tmp.*' >/dev/null && break
+        compgen -G '.linkctl.*' >/dev/null && break
         sleep 0.1
     done
     start=$(date +%s)
@@ -175,7 +213,7 @@ interrupted() {
     [ "$status" -eq 1 ]
     [ $(($(date +%s) - start)) -le 2 ]
     [ "$(cat err)" = "linkctl: interrupted" ]
-    [ "$(ls)" = "$(printf 'err\npipe')" ]
+    [ "$(ls -A)" = "$(printf 'err\npipe')" ]
 }
 
 @test "a reader that goes away ends the run in silence" {

@@ -17,9 +17,11 @@
  * the block's rows are scattered, until they are indexed). Never both sides.
  *
  * The outcome does not depend on the number of workers: scores and hits are
- * linkd_index_search's, which are the same on any thread. */
+ * linkd_index_search's, which are the same on any thread. Scores are rounded
+ * before anything is decided by them, see lk_score_round(). */
 #include "linkage/candidates.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +67,20 @@ typedef struct search {
     size_t first_tile; /* of this round */
 } search;
 
+/* ---- scores --------------------------------------------------------------- */
+
+#define SCORE_STEPS 1e6 /* six decimals: f32 has seven digits below 1 */
+
+/* The inner product of a unit vector with itself is 0.9999998 to 1.0000002 in
+ * f32. Unrounded, equal rows would miss a threshold of 1, and a pair printed
+ * with the very score that was asked for could be missing. */
+float lk_score_round(float cosine)
+{
+    double score = round((double)cosine * SCORE_STEPS) / SCORE_STEPS;
+
+    return (float)fmax(-1.0, fmin(score, 1.0));
+}
+
 /* ---- the answers of some queries ----------------------------------------- */
 
 static size_t *block_members(const finder *f, const lk_block *block,
@@ -87,6 +103,7 @@ static linkd_pair pair_make(const search *s, size_t asker, size_t other,
 {
     bool swap = s->finder->is_self ? other < asker : s->from == 1;
 
+    score = lk_score_round(score);
     return swap ? (linkd_pair){other, asker, score}
                 : (linkd_pair){asker, other, score};
 }

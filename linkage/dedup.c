@@ -65,8 +65,9 @@ static float rows_score(const void *ctx, size_t a, size_t b)
 {
     const lk_vectors *vectors = ctx;
 
-    return linkd_index_score(vectors->data + a * vectors->dim,
-                             vectors->data + b * vectors->dim, vectors->dim);
+    return lk_score_round(linkd_index_score(vectors->data + a * vectors->dim,
+                                            vectors->data + b * vectors->dim,
+                                            vectors->dim));
 }
 
 static int clusters_find(dedup *d, const linkd_dedup_options *options,

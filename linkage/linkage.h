@@ -152,7 +152,7 @@ typedef enum linkd_assign {
 typedef struct linkd_pair {
     size_t left;  /* row of the left table; in dedup the lower row */
     size_t right; /* row of the right table; in dedup the higher row */
-    float score;  /* cosine */
+    float score;  /* cosine, rounded to six decimals before it is compared */
 } linkd_pair;
 
 /* Defaults for cosines of all-MiniLM-L6-v2, measured 2026-11-24 on public sets

@@ -157,10 +157,11 @@ static void assert_candidates(const fixture *f, const lk_side *right,
             assert_true(at < candidates->n);
             assert_int_equal(pair->left, i);
             assert_int_equal(pair->right, j);
-            assert_float_equal(pair->score,
-                               linkd_index_score(f->left + i * DIM,
-                                                 right->vectors + j * DIM, DIM),
-                               0.0F);
+            assert_float_equal(
+                pair->score,
+                lk_score_round(linkd_index_score(
+                    f->left + i * DIM, right->vectors + j * DIM, DIM)),
+                0.0F);
             at++;
         }
     assert_int_equal(at, candidates->n);
@@ -307,6 +308,18 @@ static void a_search_stops_when_told(void **state)
     assert_null(candidates.pairs);
 }
 
+static void scores_have_six_decimals_between_minus_one_and_one(void **state)
+{
+    (void)state;
+    assert_true(lk_score_round(0.99999976F) == 1.0F);
+    assert_true(lk_score_round(1.00000024F) == 1.0F);
+    assert_true(lk_score_round(-1.0000002F) == -1.0F);
+    assert_true(lk_score_round(1.5F) == 1.0F);
+    assert_true(lk_score_round(0.63999963F) == 0.64F);
+    assert_true(lk_score_round(0.63999945F) == 0.639999F);
+    assert_true(lk_score_round(-0.1234564F) == -0.123456F);
+}
+
 static void memory_that_runs_out_is_reported(void **state)
 {
     fixture *f = *state;
@@ -343,6 +356,7 @@ int main(void)
         TEST(progress_counts_every_vector_that_asked),
         TEST(a_search_stops_when_told),
         TEST(memory_that_runs_out_is_reported),
+        cmocka_unit_test(scores_have_six_decimals_between_minus_one_and_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,30 @@ static void only_rows_of_one_block_are_compared(void **state)
     assert_int_equal(f->result.n_candidates, 2);
 }
 
+/* Threads of equal rows hold together at threshold 1, by candidates and by the
+ * scores that complete linkage asks for beyond the k nearest. */
+static void equal_rows_are_one_entity_at_threshold_one(void **state)
+{
+    enum { N_TEXTS = 40, N_EQUAL = 12 };
+    fixture *f = *state;
+    lk_buf text = {0};
+
+    assert_int_equal(lk_buf_printf(&text, NULL, "id,name\n"), LINKD_OK);
+    for (size_t i = 0; i < (size_t)N_TEXTS * N_EQUAL; i++)
+        assert_int_equal(lk_buf_printf(&text, NULL, "%zu,%zx item %zu\n", i,
+                                       i % N_TEXTS * 7919, i % N_TEXTS),
+                         LINKD_OK);
+    linkd_table_free(f->table);
+    f->table = table_write(text.data);
+    lk_buf_clear(&text);
+    f->options.threshold = 1.0F;
+
+    assert_int_equal(dedup_run(f, NULL), LINKD_OK);
+    assert_int_equal(f->result.n_entities, N_TEXTS);
+    for (size_t i = 0; i < (size_t)N_TEXTS * N_EQUAL; i++)
+        assert_int_equal(f->result.entities[i], i % N_TEXTS);
+}
+
 static void a_table_without_any_text_is_all_single_rows(void **state)
 {
     fixture *f = *state;
@@ -246,6 +270,7 @@ int main(void)
         TEST(every_row_gets_an_entity),
         TEST(accepted_pairs_are_rows_of_one_entity),
         TEST(only_rows_of_one_block_are_compared),
+        TEST(equal_rows_are_one_entity_at_threshold_one),
         TEST(a_table_without_any_text_is_all_single_rows),
         TEST(two_workers_find_what_one_finds),
         TEST(options_that_make_no_sense_are_refused),

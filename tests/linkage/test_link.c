@@ -177,6 +177,34 @@ static void only_rows_of_one_block_are_compared(void **state)
     assert_int_equal(f->result.n_candidates, 2 * 2 + 1);
 }
 
+/* Unrounded, the product of a unit vector with itself is often below 1. */
+static void
+a_table_linked_to_itself_at_threshold_one_gives_every_row(void **state)
+{
+    enum { N_ROWS = 300 };
+    fixture *f = *state;
+    lk_buf text = {0};
+
+    assert_int_equal(lk_buf_printf(&text, NULL, "id,town,name\n"), LINKD_OK);
+    for (size_t i = 0; i < N_ROWS; i++)
+        assert_int_equal(lk_buf_printf(&text, NULL, "%zu,,%zx item %zu\n", i,
+                                       i * 7919, i * i),
+                         LINKD_OK);
+    linkd_table_free(f->left);
+    linkd_table_free(f->right);
+    f->left = table_write("left.csv", text.data);
+    f->right = table_write("right.csv", text.data);
+    lk_buf_clear(&text);
+    f->columns[0] = (linkd_column_pair){.left = 2, .right = 2};
+    f->options.threshold = 1.0F;
+    f->options.assign = LINKD_ASSIGN_ONE_TO_ONE;
+
+    assert_int_equal(link_run(f, NULL), LINKD_OK);
+    assert_int_equal(f->result.n_pairs, N_ROWS);
+    for (size_t i = 0; i < N_ROWS; i++)
+        assert_int_equal(f->result.pairs[i].right, i);
+}
+
 static void tables_without_any_text_have_no_pairs(void **state)
 {
     fixture *f = *state;
@@ -287,6 +315,7 @@ int main(void)
         TEST(rows_without_text_are_counted_and_not_compared),
         TEST(pairs_of_a_left_row_come_best_first),
         TEST(only_rows_of_one_block_are_compared),
+        TEST(a_table_linked_to_itself_at_threshold_one_gives_every_row),
         TEST(tables_without_any_text_have_no_pairs),
         TEST(options_that_make_no_sense_are_refused),
         TEST(every_step_is_reported),

@@ -18,8 +18,9 @@
  *     B-cubed         each of its n rows has precision n / c, recall n / t
  *
  * (Bagga and Baldwin, Entity-Based Cross-Document Coreferencing Using the
- * Vector Space Model, 1998.) A row that the truth does not mention is an
- * entity of its own there. Ids are compared byte by byte. */
+ * Vector Space Model, 1998.) A row that the truth does not mention, or whose
+ * entity_id is empty, is an entity of its own. Ids are compared byte by byte.
+ */
 #include <stdlib.h>
 
 #include "linkage/disjoint.h"
@@ -59,6 +60,27 @@ static linkd_str str_of(const char *text)
     return str;
 }
 
+static linkd_str judgement_get(const judgement *j, size_t row, size_t column)
+{
+    linkd_cell cell = linkd_table_cell(j->table, row, column);
+
+    return (linkd_str){cell.bytes, cell.len};
+}
+
+/* A pair names both of its rows. */
+static int pairs_check(const judgement *j, linkd_error *err)
+{
+    for (size_t row = 0; row < linkd_table_n_rows(j->table); row++) {
+        bool has_left = judgement_get(j, row, j->first).len > 0;
+
+        if (!has_left || judgement_get(j, row, j->second).len == 0)
+            return lk_fail(err, LINKD_E_DATA, "%s: row %zu: the %s is empty",
+                           lk_label_of_path(linkd_table_path(j->table)).text,
+                           row + 1, has_left ? "right_id" : "left_id");
+    }
+    return LINKD_OK;
+}
+
 static int judgement_init(judgement *j, const linkd_table *table,
                           linkd_error *err)
 {
@@ -69,7 +91,7 @@ static int judgement_init(judgement *j, const linkd_table *table,
                      .second =
                          linkd_table_find_column(table, str_of("right_id"))};
     if (j->first != LINKD_COLUMN_NONE && j->second != LINKD_COLUMN_NONE)
-        return LINKD_OK;
+        return pairs_check(j, err);
     if (entity == LINKD_COLUMN_NONE || linkd_table_n_columns(table) < 2)
         return lk_fail(err, LINKD_E_DATA,
                        "%s: neither pairs (left_id, right_id) nor entities "
@@ -79,13 +101,6 @@ static int judgement_init(judgement *j, const linkd_table *table,
     j->first = entity == 0 ? 1 : 0;
     j->second = entity;
     return LINKD_OK;
-}
-
-static linkd_str judgement_get(const judgement *j, size_t row, size_t column)
-{
-    linkd_cell cell = linkd_table_cell(j->table, row, column);
-
-    return (linkd_str){cell.bytes, cell.len};
 }
 
 static int row_fail(const judgement *j, size_t row, const char *what,
@@ -114,7 +129,8 @@ static int ids_number(const judgement *j, lk_names *ids, linkd_error *err)
     return LINKD_OK;
 }
 
-/* Unites the ids that the file says are one entity. Ids must be known. */
+/* Unites the ids that the file says are one entity. Ids must be known. Rows
+ * without an entity_id have nothing in common. */
 static int entities_unite(const judgement *j, const lk_names *ids,
                           lk_disjoint *sets, linkd_error *err)
 {
@@ -125,6 +141,7 @@ static int entities_unite(const judgement *j, const lk_names *ids,
 
     for (size_t row = 0; row < n_rows && rc == LINKD_OK; row++) {
         size_t id = lk_names_find(ids, judgement_get(j, row, j->first));
+        linkd_str name = judgement_get(j, row, j->second);
         size_t n_before = entities.n;
         size_t entity;
 
@@ -132,8 +149,9 @@ static int entities_unite(const judgement *j, const lk_names *ids,
             rc = row_fail(j, row, "is missing from the result", err);
             break;
         }
-        rc = lk_names_add(&entities, judgement_get(j, row, j->second), &entity,
-                          err);
+        if (name.len == 0)
+            continue;
+        rc = lk_names_add(&entities, name, &entity, err);
         if (rc != LINKD_OK)
             break;
         if (entity == n_before)

@@ -254,8 +254,9 @@ typedef struct linkd_evaluation {
 /* `result` is pairs (columns left_id, right_id) or entities (the id column and
  * entity_id); `truth` likewise. Pairs are compared as pairs; entities are
  * compared as pairs and as clusters over the rows of the result, a truth of
- * pairs being closed transitively first. LINKD_E_DATA: a file has neither
- * form, or a row of the truth is missing from a result of entities. */
+ * pairs being closed transitively first. A row without an entity_id is an
+ * entity of its own. LINKD_E_DATA: a file has neither form, a pair lacks an
+ * id, or a row of the truth is missing from a result of entities. */
 LINKD_MUST_CHECK int linkd_evaluate(const linkd_table *result,
                                     const linkd_table *truth,
                                     linkd_evaluation *ret_evaluation,

@@ -185,6 +185,31 @@ static void a_file_of_neither_form_is_refused(void **state)
                    "(an id and entity_id)");
 }
 
+/* Result {a} {b} {c d}, truth {a} {b} {c} {d}: an empty cell is not the name
+ * of an entity that a and b share. */
+static void a_row_without_an_entity_is_an_entity_of_its_own(void **state)
+{
+    linkd_evaluation e = evaluate_ok("id,entity_id\na,\nb,\nc,1\nd,1\n",
+                                     "id,entity_id\na,\nb,\nc,\nd,\n");
+
+    (void)state;
+    assert_pairs(&e, 1, 0, 0);
+    assert_int_equal(e.n_entities_result, 3);
+    assert_int_equal(e.n_entities_truth, 4);
+    assert_near(e.b3_precision, 0.75);
+    e = evaluate_ok("left_id,right_id\na,b\n", "id,entity_id\na,\nb,\n");
+    assert_pairs(&e, 1, 0, 0);
+}
+
+static void a_pair_that_lacks_an_id_is_refused(void **state)
+{
+    (void)state;
+    assert_refused("left_id,right_id\na,b\n,c\n", "left_id,right_id\na,b\n",
+                   "result.csv: row 2: the left_id is empty");
+    assert_refused("id,entity_id\na,1\n", "left_id,right_id\na,\n",
+                   "truth.csv: row 1: the right_id is empty");
+}
+
 static void a_row_missing_from_the_result_is_refused(void **state)
 {
     (void)state;
@@ -246,6 +271,8 @@ int main(void)
         cmocka_unit_test(the_id_column_goes_by_the_truths_name),
         cmocka_unit_test(rows_of_the_result_may_be_unknown_to_the_truth),
         cmocka_unit_test(a_file_of_neither_form_is_refused),
+        cmocka_unit_test(a_row_without_an_entity_is_an_entity_of_its_own),
+        cmocka_unit_test(a_pair_that_lacks_an_id_is_refused),
         cmocka_unit_test(a_row_missing_from_the_result_is_refused),
         cmocka_unit_test(a_row_that_comes_twice_is_refused),
         cmocka_unit_test(memory_that_runs_out_is_reported),

@@ -195,21 +195,24 @@ int lk_reader_column_add(linkd_reader *reader, linkd_str name,
 
 /* ---- opening ------------------------------------------------------------ */
 
-/* What a file is that is no text, by its first bytes. */
+/* What a file is that is no text, by its first bytes; '?' is any byte. A CSV
+ * may begin with a column named "PAR1" or "BZh": so of bzip2 the level and the
+ * first block's mark are asked for too, of Parquet the byte behind, which is
+ * Thrift's for "field 1, an integer" with or without rows. */
 static const struct magic {
     const char *bytes;
     size_t len;
     const char *what;
 } magics[] = {
     {"\x1F\x8B", 2, "is gzip-compressed, unpack it first"},
-    {"BZh", 3, "is bzip2-compressed, unpack it first"},
+    {"BZh?1AY&SY", 10, "is bzip2-compressed, unpack it first"},
     {"\xFD"
      "7zXZ",
      5, "is xz-compressed, unpack it first"},
     {"\x28\xB5\x2F\xFD", 4, "is zstd-compressed, unpack it first"},
     {"PK\x03\x04", 4, "is a zip or Excel file, export it as CSV first"},
     {"\xD0\xCF\x11\xE0", 4, "is an old Excel file, export it as CSV first"},
-    {"PAR1", 4, "is a Parquet file, export it as CSV first"},
+    {"PAR1\x15", 5, "is a Parquet file, export it as CSV first"},
     {"\xFF\xFE", 2, "is UTF-16, convert it to UTF-8 first"},
     {"\xFE\xFF", 2, "is UTF-16, convert it to UTF-8 first"},
 };
@@ -219,14 +222,19 @@ static const char BOM[] = "\xEF\xBB\xBF";
 static bool window_begins_with(const linkd_reader *reader, const char *bytes,
                                size_t len)
 {
-    return reader->end - reader->begin >= len &&
-           memcmp(reader->window + reader->begin, bytes, len) == 0;
+    if (reader->end - reader->begin < len)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != '?' && bytes[i] != reader->window[reader->begin + i])
+            return false;
+    }
+    return true;
 }
 
 /* Looks at the beginning of the file before any of it is handed out. */
 static int beginning_check(linkd_reader *reader, linkd_error *err)
 {
-    size_t longest = 5; /* of the magics; a pipe may bring less at once */
+    size_t longest = 10; /* of the magics; a pipe may bring less at once */
 
     while (reader->end < longest && !reader->is_at_end) {
         int rc = window_read(reader, err);

@@ -531,9 +531,20 @@ static void other_kinds_of_file_are_told_by_their_first_bytes(void **state)
                                    "it as CSV first");
     assert_csv_fails("PAR1\x15",
                      "t.csv: file is a Parquet file, export it as CSV first");
+    assert_csv_fails("BZh91AY&SY\x8A",
+                     "t.csv: file is bzip2-compressed, unpack it first");
     assert_csv_fails("\xFF\xFE"
                      "a",
                      "t.csv: file is UTF-16, convert it to UTF-8 first");
+}
+
+static void letters_that_other_kinds_begin_with_may_be_a_name(void **state)
+{
+    (void)state;
+    assert_csv_reads("PAR1,x\n1,2\n", "1:2 1|2\n");
+    assert_csv_reads("PAR1\n1\n", "1:2 1\n");
+    assert_csv_reads("BZhID\n1\n", "1:2 1\n");
+    assert_csv_reads("BZh9,1AY&SY\n1,2\n", "1:2 1|2\n");
 }
 
 /* ---- jsonl -------------------------------------------------------------- */
@@ -785,6 +796,7 @@ int main(void)
         cmocka_unit_test(a_field_at_the_limit_is_read),
         cmocka_unit_test(a_row_over_the_limit_is_refused),
         cmocka_unit_test(other_kinds_of_file_are_told_by_their_first_bytes),
+        cmocka_unit_test(letters_that_other_kinds_begin_with_may_be_a_name),
         cmocka_unit_test(a_json_line_gives_a_record_with_columns_as_they_come),
         cmocka_unit_test(json_literals_keep_their_spelling),
         cmocka_unit_test(json_strings_are_unescaped),

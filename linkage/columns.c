@@ -102,10 +102,17 @@ static void side_clear(side *of)
     lk_arena_clear(&of->arena);
 }
 
+/* Ids say nothing about a row, unless they are all that it has: a list of
+ * names is the first thing that people link. */
+static bool takes_part(const side *of, size_t column)
+{
+    return column != linkd_table_id_column(of->table) ||
+           linkd_table_n_columns(of->table) == 1;
+}
+
 static bool is_free(const side *of, size_t column)
 {
-    return column != linkd_table_id_column(of->table) &&
-           of->partners[column] == LINKD_COLUMN_NONE;
+    return takes_part(of, column) && of->partners[column] == LINKD_COLUMN_NONE;
 }
 
 static void join(side *left, size_t left_column, side *right,
@@ -280,7 +287,7 @@ static int pairs_list(const side *left, const side *right,
     if (pairs == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < n_left; i++) {
-        if (i != linkd_table_id_column(left->table))
+        if (takes_part(left, i))
             pairs[n++] = (linkd_column_pair){i, left->partners[i],
                                              left->similarities[i]};
     }

@@ -126,7 +126,8 @@ typedef struct linkd_column_pair {
     float similarity; /* of their contents, 1 for equal names */
 } linkd_column_pair;
 
-/* Pairs every column but the ids: equal names first (ASCII case ignored), then
+/* Pairs every column but the ids (which are compared where a table has nothing
+ * else): equal names first (ASCII case ignored), then
  * by the likeness of their contents. `ret_pairs` is freed with free(). */
 LINKD_MUST_CHECK int linkd_columns_pair(const linkd_table *left,
                                         const linkd_table *right,

@@ -102,6 +102,14 @@ static void id_columns_take_no_part(void **state)
 }
 
 /* "lead" is most like "maker", but then "crew" would be left alone. */
+static void ids_that_are_all_a_table_has_take_part(void **state)
+{
+    (void)state;
+    assert_pairs("name\nada\nalan\n", "name\nalan\nada\n", "name=name");
+    assert_pairs("name\nada\nalan\n", "id,who\n1,alan\n2,ada\n", "name=who");
+    assert_pairs("id,who\n1,alan\n2,ada\n", "name\nada\nalan\n", "who=name");
+}
+
 static void pairs_are_chosen_by_the_greatest_sum(void **state)
 {
     (void)state;
@@ -208,6 +216,7 @@ int main(void)
         cmocka_unit_test(other_columns_pair_by_what_they_hold),
         cmocka_unit_test(columns_without_a_counterpart_stand_alone),
         cmocka_unit_test(id_columns_take_no_part),
+        cmocka_unit_test(ids_that_are_all_a_table_has_take_part),
         cmocka_unit_test(pairs_are_chosen_by_the_greatest_sum),
         cmocka_unit_test(empty_columns_look_like_nothing),
         cmocka_unit_test(a_pair_tells_how_alike_it_is),

@@ -96,7 +96,8 @@ typedef struct linkd_table linkd_table;
 /* Reads all of `path`. `id_column` names the column of the ids; NULL takes the
  * first column when its values are unique and not empty, else row numbers
  * (then linkd_table_id_column is LINKD_COLUMN_NONE). LINKD_E_ARG: there is no
- * such column. LINKD_E_DATA: a named id is empty or repeated, and all that
+ * such column. LINKD_E_DATA: an id of a named column is missing, empty or
+ * repeated, and all that
  * linkd_reader_next says. Reports the step "read" in bytes. */
 LINKD_MUST_CHECK int linkd_table_read(const char *path, linkd_format format,
                                       const char *id_column,

@@ -9,8 +9,10 @@
  * rows are short. Bytes and cells are all that grows with the file.
  *
  * Ids are checked as the rows come: a repeated id is reported with its line,
- * and before the rest of a long file is read. Without a named id column the
- * first column is tried, and given up at its first empty or repeated value. */
+ * and before the rest of a long file is read. Only whether a JSONL file lacks
+ * the named column, or just its first row does, is told by all of it. Without
+ * a named id column the first column is tried, and given up at its first empty
+ * or repeated value. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +43,8 @@ struct linkd_table {
 /* Ids seen so far. */
 typedef struct id_check {
     linkd_table *table;
-    const char *name; /* of the column, or NULL: try the first */
+    const char *name;    /* of the column, or NULL: try the first */
+    uint64_t first_line; /* of row 1 */
     lk_strset seen;
 } id_check;
 
@@ -119,42 +122,55 @@ static linkd_str id_key(const void *ctx, size_t index)
     return linkd_table_id(ctx, index);
 }
 
-/* Sets id_column when the first row has come: a JSONL file has no columns
- * before. */
-static int id_column_find(id_check *check, const linkd_reader *reader,
-                          linkd_error *err)
+static int name_fail(const id_check *check, linkd_error *err)
 {
-    size_t n_columns = linkd_reader_n_columns(reader);
-    linkd_str name;
+    linkd_str name = {check->name, strlen(check->name)};
 
-    check->table->id_column = n_columns > 0 ? 0 : LINKD_COLUMN_NONE;
-    if (check->name == NULL)
-        return LINKD_OK;
-    name = (linkd_str){check->name, strlen(check->name)};
-    check->table->id_column = linkd_reader_find_column(reader, name);
-    if (check->table->id_column != LINKD_COLUMN_NONE)
-        return LINKD_OK;
     return lk_fail(err, LINKD_E_ARG, "%s: no column \"%s\"",
-                   lk_label_of_path(linkd_reader_path(reader)).text,
+                   lk_label_of_path(check->table->path).text,
                    lk_label_of(name).text);
 }
 
-static int id_fail(const id_check *check, const linkd_record *record,
-                   linkd_str id, size_t equal_row, linkd_error *err)
+static int id_fail(const id_check *check, uint64_t row, uint64_t line,
+                   const char *what, linkd_error *err)
 {
-    lk_label path = lk_label_of_path(check->table->path);
-    lk_label name = lk_label_of((linkd_str){check->name, strlen(check->name)});
+    linkd_str name = {check->name, strlen(check->name)};
 
-    if (id.len == 0)
-        return lk_fail(err, LINKD_E_DATA,
-                       "%s: row %" PRIu64 " (line %" PRIu64
-                       "), column \"%s\": the id is empty",
-                       path.text, record->row, record->line, name.text);
     return lk_fail(err, LINKD_E_DATA,
-                   "%s: row %" PRIu64 " (line %" PRIu64
-                   "), column \"%s\": row %zu has the id \"%s\" too",
-                   path.text, record->row, record->line, name.text,
+                   "%s: row %" PRIu64 " (line %" PRIu64 "), column \"%s\": %s",
+                   lk_label_of_path(check->table->path).text, row, line,
+                   lk_label_of(name).text, what);
+}
+
+static int id_fail_repeated(const id_check *check, const linkd_record *record,
+                            size_t equal_row, linkd_str id, linkd_error *err)
+{
+    char what[128];
+
+    (void)snprintf(what, sizeof(what), "row %zu has the id \"%s\" too",
                    equal_row + 1, lk_label_of(id).text);
+    return id_fail(check, record->row, record->line, what, err);
+}
+
+/* Looks for the column of the ids in what is known of the columns: those of a
+ * JSONL file come with its rows. */
+static int id_column_find(id_check *check, const linkd_reader *reader,
+                          const linkd_record *record, linkd_error *err)
+{
+    linkd_table *table = check->table;
+
+    if (record->row == 1)
+        check->first_line = record->line;
+    if (check->name == NULL) {
+        if (record->row == 1 && linkd_reader_n_columns(reader) > 0)
+            table->id_column = 0;
+        return LINKD_OK;
+    }
+    table->id_column = linkd_reader_find_column(
+        reader, (linkd_str){check->name, strlen(check->name)});
+    if (record->row > 1 && table->id_column != LINKD_COLUMN_NONE)
+        return id_fail(check, 1, check->first_line, "the id is missing", err);
+    return LINKD_OK;
 }
 
 /* Looks at the id of the row that was added last. */
@@ -163,21 +179,27 @@ static int id_add(id_check *check, const linkd_reader *reader,
 {
     linkd_table *table = check->table;
     size_t row = table->n_rows - 1, equal_row = row;
-    linkd_str id;
+    linkd_cell id;
     int rc = LINKD_OK;
 
-    if (row == 0)
-        rc = id_column_find(check, reader, err);
+    if (table->id_column == LINKD_COLUMN_NONE)
+        rc = id_column_find(check, reader, record, err);
     if (rc != LINKD_OK || table->id_column == LINKD_COLUMN_NONE)
         return rc;
     table->n_columns = linkd_reader_n_columns(reader);
-    id = linkd_table_id(table, row);
+    id = linkd_table_cell(table, row, table->id_column);
     if (id.len > 0)
         rc = lk_strset_add(&check->seen, row, &equal_row, err);
     if (rc != LINKD_OK || (id.len > 0 && equal_row == row))
         return rc;
+    if (check->name != NULL && id.len > 0)
+        return id_fail_repeated(check, record, equal_row,
+                                (linkd_str){id.bytes, id.len}, err);
     if (check->name != NULL)
-        return id_fail(check, record, id, equal_row, err);
+        return id_fail(check, record->row, record->line,
+                       id.kind == LINKD_CELL_MISSING ? "the id is missing"
+                                                     : "the id is empty",
+                       err);
     table->id_column = LINKD_COLUMN_NONE;
     lk_strset_clear(&check->seen);
     return LINKD_OK;
@@ -265,6 +287,33 @@ static int columns_copy(linkd_table *table, const linkd_reader *reader,
     return LINKD_OK;
 }
 
+static bool id_column_is_lacking(const id_check *check,
+                                 const linkd_reader *reader)
+{
+    return check->name != NULL &&
+           linkd_reader_find_column(
+               reader, (linkd_str){check->name, strlen(check->name)}) ==
+               LINKD_COLUMN_NONE;
+}
+
+static int table_fill(linkd_table *table, linkd_reader *reader, id_check *check,
+                      const linkd_progress *progress, linkd_error *err)
+{
+    bool has_header = linkd_reader_n_columns(reader) > 0;
+    int rc;
+
+    if (has_header && id_column_is_lacking(check, reader))
+        return name_fail(check, err);
+    rc = rows_read(reader, check, progress, err);
+    if (rc == LINKD_OK && id_column_is_lacking(check, reader))
+        rc = name_fail(check, err);
+    if (rc == LINKD_OK)
+        rc = columns_copy(table, reader, err);
+    if (rc == LINKD_OK && table->id_column == LINKD_COLUMN_NONE)
+        rc = row_numbers_make(table, err);
+    return rc;
+}
+
 int linkd_table_read(const char *path, linkd_format format,
                      const char *id_column, const linkd_progress *progress,
                      linkd_table **ret_table, linkd_error *err)
@@ -278,16 +327,13 @@ int linkd_table_read(const char *path, linkd_format format,
 
     if (table == NULL)
         return lk_fail_nomem(err);
+    table->id_column = LINKD_COLUMN_NONE;
     table->path = lk_arena_copy(&table->arena, path, strlen(path));
     rc = table->path != NULL ? LINKD_OK : lk_fail_nomem(err);
     if (rc == LINKD_OK)
         rc = linkd_reader_open(path, format, &reader, err);
     if (rc == LINKD_OK)
-        rc = rows_read(reader, &check, progress, err);
-    if (rc == LINKD_OK)
-        rc = columns_copy(table, reader, err);
-    if (rc == LINKD_OK && table->id_column == LINKD_COLUMN_NONE)
-        rc = row_numbers_make(table, err);
+        rc = table_fill(table, reader, &check, progress, err);
     lk_strset_clear(&check.seen);
     linkd_reader_close(reader);
     if (rc != LINKD_OK)

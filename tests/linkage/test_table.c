@@ -159,8 +159,11 @@ static void a_named_id_column_must_exist(void **state)
     (void)state;
     assert_fails("t.csv", "k,v\na,1\n", "id", LINKD_E_ARG,
                  "t.csv: no column \"id\"");
-    assert_fails("t.jsonl", "{\"k\": 1}\n", "id", LINKD_E_ARG,
+    assert_fails("t.jsonl", "{\"k\": 1}\n{\"k\": 2}\n", "id", LINKD_E_ARG,
                  "t.jsonl: no column \"id\"");
+    /* known before the second row, which is bad */
+    assert_fails("t.csv", "k,v\na,1\nb\n", "id", LINKD_E_ARG,
+                 "t.csv: no column \"id\"");
 }
 
 static void a_repeated_id_is_named_with_both_rows(void **state)
@@ -177,7 +180,10 @@ static void an_empty_or_missing_id_is_an_error(void **state)
     assert_fails("t.csv", "v,id\n1,x\n2,\n", "id", LINKD_E_DATA,
                  "t.csv: row 2 (line 3), column \"id\": the id is empty");
     assert_fails("t.jsonl", "{\"id\": 1}\n{\"k\": 1}\n", "id", LINKD_E_DATA,
-                 "t.jsonl: row 2 (line 2), column \"id\": the id is empty");
+                 "t.jsonl: row 2 (line 2), column \"id\": the id is missing");
+    assert_fails("t.jsonl", "\n{\"k\": 1}\n{\"k\": 1}\n{\"id\": 1}\n", "id",
+                 LINKD_E_DATA,
+                 "t.jsonl: row 1 (line 2), column \"id\": the id is missing");
 }
 
 static void ids_are_compared_as_they_are_written(void **state)

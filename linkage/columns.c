@@ -1,5 +1,6 @@
-/* Finds out which columns of two tables mean the same, so that nobody has to
- * write --left-on and --right-on for tables that are already well named.
+/* linkage/columns.c — finds out which columns of two tables mean the same, so
+ * that nobody has to write --left-on and --right-on for tables that are already
+ * well named.
  *
  * Equal names are believed. What is left is compared by content: a column's
  * profile is how often each character 3-gram occurs in a sample of its cells,

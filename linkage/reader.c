@@ -1,5 +1,6 @@
-/* Reads a table record by record: opens the file, refuses what is no text,
- * hands its lines to the format and says where something went wrong.
+/* linkage/reader.c — reads a table record by record: opens the file, refuses
+ * what is no text, hands its lines to the format and says where something went
+ * wrong.
  *
  * Memory stays the same however long the file is: one window that slides over
  * it, and one record.

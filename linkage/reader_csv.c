@@ -1,4 +1,5 @@
-/* CSV and TSV by libcsv: which bytes belong to which field of which record.
+/* linkage/reader_csv.c — CSV and TSV by libcsv: which bytes belong to which
+ * field of which record.
  *
  * libcsv pushes fields at callbacks and cannot be stopped, while our reader is
  * pulled. So it is fed one line at a time: a line completes one record at most.

@@ -1,5 +1,6 @@
-/* JSON Lines by jansson: one object a line, its keys are the columns, and a key
- * that was not seen before is a new column from here on.
+/* linkage/reader_jsonl.c — JSON Lines by jansson: one object a line, its keys
+ * are the columns, and a key that was not seen before is a new column from here
+ * on.
  *
  * jansson says whether a line is valid and unescapes keys and strings. It does
  * not keep how a number was written, and 1.10 or an id of twenty digits must

@@ -1,6 +1,6 @@
-/* Tells whether a string has been seen, for column names (up to millions in one
- * header) and record ids (one a row): both must be checked for repeats without
- * comparing each with each.
+/* linkage/strset.c — tells whether a string has been seen, for column names (up
+ * to millions in one header) and record ids (one a row): both must be checked
+ * for repeats without comparing each with each.
  *
  * Open addressing with linear probing, at most 2/3 full. A slot is eight bytes,
  * the number of the string and half of its hash; the strings stay where they

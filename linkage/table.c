@@ -1,4 +1,4 @@
-/* A whole table in memory, and the ids of its rows.
+/* linkage/table.c — a whole table in memory, and the ids of its rows.
  *
  *   arena       the bytes of row 0, of row 1, …, then the columns' names
  *   cells       row 0's | row 1's | …            16 bytes each

@@ -1,4 +1,4 @@
-/* Finds what is wrong in text that should be UTF-8.
+/* linkage/utf8.c — finds what is wrong in text that should be UTF-8.
  *
  * Every field of every file passes here, and nearly all of them are ASCII: so
  * eight bytes at a time are looked at for a high bit or a NUL, and only what

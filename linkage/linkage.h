@@ -136,7 +136,8 @@ LINKD_MUST_CHECK int linkd_columns_pair(const linkd_table *left,
                                         size_t *ret_n_pairs, linkd_error *err);
 
 /* The text that the encoder sees: the cells of `columns` in that order, without
- * the empty ones. Appends to `ret_text`; an empty record appends nothing. */
+ * those that are empty or hold only white space and invisible characters.
+ * Appends to `ret_text`; an empty record appends nothing. */
 LINKD_MUST_CHECK int linkd_record_text(const linkd_cell *cells, size_t n_cells,
                                        const size_t *columns, size_t n_columns,
                                        lk_buf *ret_text, linkd_error *err);

@@ -1,5 +1,5 @@
-/* How a record becomes the one text that the encoder sees, and how foreign text
- * is shown in a message.
+/* linkage/text.c — how a record becomes the one text that the encoder sees, and
+ * how foreign text is shown in a message.
  *
  * The fields' names are left out on purpose: a model trained on sentences reads
  * "Sony, PSLX350H, 149.00" as well as a labelled form, the labels would be the
@@ -11,6 +11,10 @@
 
 #include "linkage/linkage.h"
 
+enum {
+    UTF8_MAX = 4, /* bytes of a character */
+};
+
 /* A comma is what people write between parts of one thing, and what the texts
  * that sentence encoders were trained on have there. */
 static const char FIELD_SEPARATOR[] = ", ";
@@ -18,25 +22,74 @@ static const char FIELD_SEPARATOR[] = ", ";
 static const char ELLIPSIS[] = "...";
 static const char STDIN_LABEL[] = "standard input";
 
-static bool is_white(char c)
+static bool is_continuation(char c)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    return ((unsigned char)c & 0xC0U) == 0x80;
+}
+
+/* Unicode's White_Space, and of its Cf those that print nothing: spreadsheets
+ * and web pages fill empty cells with them (Unicode 15, PropList.txt and
+ * DerivedGeneralCategory.txt). */
+static const struct {
+    uint32_t first, last;
+} blanks[] = {
+    {0x09, 0x0D},     {0x20, 0x20},     {0x85, 0x85},     {0xA0, 0xA0},
+    {0xAD, 0xAD},     {0x061C, 0x061C}, {0x1680, 0x1680}, {0x180E, 0x180E},
+    {0x2000, 0x200F}, {0x2028, 0x202F}, {0x205F, 0x206F}, {0x3000, 0x3000},
+    {0xFEFF, 0xFEFF},
+};
+
+static bool is_blank(const char *character, size_t len)
+{
+    static const uint8_t lead_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    uint32_t c = (uint8_t)character[0] & lead_bits[len];
+
+    for (size_t i = 1; i < len; i++)
+        c = c << 6 | ((uint8_t)character[i] & 0x3FU);
+    for (size_t i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++)
+        if (c >= blanks[i].first && c <= blanks[i].last)
+            return true;
+    return false;
+}
+
+/* Bytes of the first character, and of the last one. */
+static size_t first_len(linkd_str text)
+{
+    size_t len = 1;
+
+    while (len < text.len && len < UTF8_MAX && is_continuation(text.bytes[len]))
+        len++;
+    return len;
+}
+
+static size_t last_len(linkd_str text)
+{
+    size_t len = 1;
+
+    while (len < text.len && len < UTF8_MAX &&
+           is_continuation(text.bytes[text.len - len]))
+        len++;
+    return len;
 }
 
 linkd_str lk_str_trim(linkd_str text)
 {
-    while (text.len > 0 && is_white(text.bytes[text.len - 1]))
-        text.len--;
-    while (text.len > 0 && is_white(text.bytes[0])) {
-        text.bytes++;
-        text.len--;
+    while (text.len > 0) {
+        size_t len = last_len(text);
+
+        if (!is_blank(text.bytes + text.len - len, len))
+            break;
+        text.len -= len;
+    }
+    while (text.len > 0) {
+        size_t len = first_len(text);
+
+        if (!is_blank(text.bytes, len))
+            break;
+        text.bytes += len;
+        text.len -= len;
     }
     return text;
-}
-
-static bool is_continuation(char c)
-{
-    return ((unsigned char)c & 0xC0U) == 0x80;
 }
 
 /* Copies text that is known to fit; what would break the line becomes "?". */

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -44,6 +45,52 @@ static void cells_without_text_leave_no_trace(void **state)
                      LINKD_OK);
     assert_string_equal(text.data, "x y");
     lk_buf_clear(&text);
+}
+
+static void assert_trims(const char *text, const char *expected)
+{
+    linkd_str trimmed = lk_str_trim((linkd_str){text, strlen(text)});
+
+    assert_int_equal(trimmed.len, strlen(expected));
+    assert_memory_equal(trimmed.bytes, expected, trimmed.len);
+}
+
+/* No-break space, ideographic space, zero-width space, joiners, BOM: cells of
+ * these alone looked alike to the encoder. */
+static void blanks_of_any_script_are_trimmed(void **state)
+{
+    static const char *const blanks[] = {" ",
+                                         "\t",
+                                         "\r\n",
+                                         "\xC2\xA0",
+                                         "\xC2\x85",
+                                         "\xC2\xAD",
+                                         "\xE1\x9A\x80",
+                                         "\xE2\x80\x80",
+                                         "\xE2\x80\x8A",
+                                         "\xE2\x80\x8B",
+                                         "\xE2\x80\x8D",
+                                         "\xE2\x80\xA8",
+                                         "\xE2\x80\xAF",
+                                         "\xE2\x81\xA0",
+                                         "\xE3\x80\x80",
+                                         "\xEF\xBB\xBF"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+        char text[32];
+
+        assert_trims(blanks[i], "");
+        (void)snprintf(text, sizeof(text), "%s\xC3\xA9%sx%s%s", blanks[i],
+                       blanks[i], blanks[i], blanks[i]);
+        text[strlen(text) - 2 * strlen(blanks[i])] = '\0';
+        assert_trims(text, text + strlen(blanks[i]));
+        (void)snprintf(text, sizeof(text), "\xF0\x9D\x84\x9E%s%s", blanks[i],
+                       blanks[i]);
+        assert_trims(text, "\xF0\x9D\x84\x9E");
+    }
+    assert_trims("\xE2\x80\x90", "\xE2\x80\x90"); /* a hyphen */
+    assert_trims("\xE3\x80\x81", "\xE3\x80\x81"); /* a comma */
 }
 
 static void an_empty_record_appends_nothing(void **state)
@@ -155,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filled_cells_are_joined_in_the_columns_order),
         cmocka_unit_test(cells_without_text_leave_no_trace),
+        cmocka_unit_test(blanks_of_any_script_are_trimmed),
         cmocka_unit_test(an_empty_record_appends_nothing),
         cmocka_unit_test(columns_behind_the_records_end_are_missing),
         cmocka_unit_test(a_text_that_finds_no_memory_is_an_error),

@@ -260,6 +260,12 @@ const linkd_encoder_info *linkd_encoder_describe(const linkd_encoder *encoder)
     return &encoder->info;
 }
 
+bool linkd_encoder_knows(const linkd_encoder *encoder, linkd_str text)
+{
+    return lk_tokenizer_knows(encoder->tokenizer, text,
+                              encoder->config.max_tokens);
+}
+
 /* ---- encode ------------------------------------------------------------- */
 
 /* One window on its way; tasks write to disjoint parts of it. */

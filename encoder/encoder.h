@@ -4,6 +4,8 @@
 #ifndef LINKD_ENCODER_H
 #define LINKD_ENCODER_H
 
+#include <stdbool.h>
+
 #include "base/base.h"
 
 #ifdef __cplusplus
@@ -61,6 +63,11 @@ LINKD_MUST_CHECK int linkd_encoder_open(const char *dir,
 void linkd_encoder_close(linkd_encoder *encoder);
 
 const linkd_encoder_info *linkd_encoder_describe(const linkd_encoder *encoder);
+
+/* Tells whether the vector of `text` can say anything about it: whether, as far
+ * as it is read, a word of it is in the vocabulary. The vectors of all others
+ * are made of "unknown" and look alike. Any thread. */
+bool linkd_encoder_knows(const linkd_encoder *encoder, linkd_str text);
 
 /* Encodes `n` UTF-8 texts.
  *   ret_vectors [n, dim] row-major, every row of length 1

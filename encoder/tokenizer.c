@@ -298,6 +298,35 @@ int lk_tokenizer_encode(const lk_tokenizer *tokenizer, linkd_str text,
     return rc;
 }
 
+/* True if the word that was read last has pieces. */
+static bool word_is_known(const lk_tokenizer *tokenizer,
+                          const lk_word_reader *reader)
+{
+    linkd_str word = {(const char *)reader->bytes, reader->len};
+    uint32_t ids[LK_WORD_CHARS_MAX * LK_UTF8_MAX];
+
+    return reader->n_chars <= tokenizer->rules.max_word_chars &&
+           (lk_wordpiece_split(&tokenizer->vocabulary, word,
+                               tokenizer->unknown_id, ids) > 1 ||
+            ids[0] != tokenizer->unknown_id);
+}
+
+bool lk_tokenizer_knows(const lk_tokenizer *tokenizer, linkd_str text,
+                        size_t max_tokens)
+{
+    lk_word_reader reader;
+    lk_word_kind kind;
+
+    lk_word_reader_init(&reader, &tokenizer->rules, text);
+    /* up to the first known word every word is one id */
+    for (size_t n = tokenizer->before.n + tokenizer->after.n;
+         n < max_tokens && (kind = lk_word_read(&reader)) != LK_WORD_END; n++) {
+        if (kind == LK_WORD_PLAIN && word_is_known(tokenizer, &reader))
+            return true;
+    }
+    return false;
+}
+
 void lk_tokens_clear(lk_tokens *tokens)
 {
     free(tokens->ids);

@@ -55,6 +55,11 @@ LINKD_MUST_CHECK int lk_tokenizer_encode(const lk_tokenizer *tokenizer,
                                          linkd_str text, size_t max_tokens,
                                          lk_tokens *tokens, linkd_error *err);
 
+/* True if one of the ids that lk_tokenizer_encode() gives is a piece of a word:
+ * neither unknown nor that of an added token. Stops at the first. */
+bool lk_tokenizer_knows(const lk_tokenizer *tokenizer, linkd_str text,
+                        size_t max_tokens);
+
 void lk_tokens_clear(lk_tokens *tokens);
 
 #endif

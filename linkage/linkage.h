@@ -180,7 +180,8 @@ typedef struct linkd_link_result {
     linkd_pair *pairs; /* by left row, then score descending, then right row */
     size_t n_pairs;
     size_t n_candidates; /* distinct pairs that were scored */
-    size_t n_left_empty; /* rows without any text: never compared */
+    size_t n_left_empty; /* rows without any text, or without a word that the
+                            model knows: never compared */
     size_t n_right_empty;
     linkd_encode_stats encode;
     double encode_seconds;
@@ -226,7 +227,7 @@ typedef struct linkd_dedup_result {
     linkd_pair *pairs; /* accepted pairs inside entities, by left, then right */
     size_t n_pairs;
     size_t n_candidates;
-    size_t n_empty;
+    size_t n_empty; /* as n_left_empty: entities of their own */
     linkd_encode_stats encode;
     double encode_seconds;
     double search_seconds;

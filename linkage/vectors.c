@@ -4,8 +4,8 @@
  * after each chunk the caller hears how far the work is. What stays is 4 * dim
  * + 8 bytes per row (1,544 for 384 dimensions). A row whose cells are all
  * empty would be encoded to the vector of the empty text, which is near to all
- * other empty rows and says nothing; it gets no vector, so it is never
- * compared.
+ * other empty rows and says nothing; so would one in a script that the model
+ * does not know. Such a row gets no vector, so it is never compared.
  *
  *   table ─► cells of the chosen columns ─► text ─┐ x ROWS_PER_CHUNK
  *                              data[n..], rows[n..] ◄─ encoder */
@@ -21,6 +21,7 @@
 
 /* The texts of one chunk and what they are built from. */
 typedef struct chunk {
+    const linkd_encoder *encoder;
     const linkd_table *table;
     const size_t *columns; /* [n_columns], of the table */
     size_t n_columns;
@@ -32,10 +33,14 @@ typedef struct chunk {
     size_t n;
 } chunk;
 
-static int chunk_init(chunk *c, const linkd_table *table, const size_t *columns,
+static int chunk_init(chunk *c, const linkd_encoder *encoder,
+                      const linkd_table *table, const size_t *columns,
                       size_t n_columns, linkd_error *err)
 {
-    *c = (chunk){.table = table, .columns = columns, .n_columns = n_columns};
+    *c = (chunk){.encoder = encoder,
+                 .table = table,
+                 .columns = columns,
+                 .n_columns = n_columns};
     c->cells = calloc(n_columns + 1, sizeof(*c->cells));
     c->positions = calloc(n_columns + 1, sizeof(*c->positions));
     c->ends = calloc(ROWS_PER_CHUNK, sizeof(*c->ends));
@@ -57,7 +62,8 @@ static void chunk_clear(chunk *c)
     free(c->cells);
 }
 
-/* Appends the row's text to the chunk, unless it has none. */
+/* Appends the row's text to the chunk, unless it has none that the encoder
+ * knows a word of. */
 static int chunk_add(chunk *c, size_t row, bool *ret_added, linkd_error *err)
 {
     size_t begin = c->text.len;
@@ -69,9 +75,14 @@ static int chunk_add(chunk *c, size_t row, bool *ret_added, linkd_error *err)
                            &c->text, err);
     if (rc != LINKD_OK)
         return rc;
-    *ret_added = c->text.len > begin;
+    *ret_added =
+        c->text.len > begin &&
+        linkd_encoder_knows(
+            c->encoder, (linkd_str){c->text.data + begin, c->text.len - begin});
     if (*ret_added)
         c->ends[c->n++] = c->text.len;
+    else
+        c->text.len = begin;
     return LINKD_OK;
 }
 
@@ -123,7 +134,7 @@ int lk_vectors_make(lk_vectors_maker *maker, const linkd_table *table,
     size_t n_rows = linkd_table_n_rows(table);
     lk_vectors vectors = {.dim = linkd_encoder_describe(maker->encoder)->dim};
     chunk c;
-    int rc = chunk_init(&c, table, columns, n_columns, err);
+    int rc = chunk_init(&c, maker->encoder, table, columns, n_columns, err);
 
     if (rc != LINKD_OK)
         goto done;

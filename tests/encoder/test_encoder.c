@@ -523,6 +523,31 @@ static void opening_survives_memory_that_runs_out(void **state)
     }
 }
 
+static bool knows(const linkd_encoder *encoder, const char *text)
+{
+    return linkd_encoder_knows(encoder, (linkd_str){text, strlen(text)});
+}
+
+static void a_text_is_known_by_one_word_of_the_vocabulary(void **state)
+{
+    fixture *f = *state;
+    linkd_encoder *encoder = encoder_open(f->model);
+    char late[2 * TINY_MAX_TOKENS + 8] = "";
+
+    assert_true(knows(encoder, "w3"));
+    assert_true(knows(encoder, "zz [MASK] w3"));
+    assert_false(knows(encoder, ""));
+    assert_false(knows(encoder, "zz \xE1\x8A\xA0 yy"));
+    assert_false(knows(encoder, "[CLS] [SEP] zz"));
+    for (size_t i = 0; i < TINY_MAX_TOKENS - 3; i++)
+        memcpy(late + 2 * i, "z ", 3);
+    memcpy(late + strlen(late), "w3", 3);
+    assert_true(knows(encoder, late));
+    memcpy(late + strlen(late) - 2, "z w3", 5); /* behind the limit */
+    assert_false(knows(encoder, late));
+    linkd_encoder_close(encoder);
+}
+
 static void encoding_survives_memory_that_runs_out(void **state)
 {
     fixture *f = *state;
@@ -579,6 +604,7 @@ int main(void)
         TEST(an_unknown_instruction_set_is_refused),
         TEST(opening_survives_memory_that_runs_out),
         TEST(encoding_survives_memory_that_runs_out),
+        TEST(a_text_is_known_by_one_word_of_the_vocabulary),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,15 @@ static void text_encode(linkd_str text, float *ret_vector)
         ret_vector[i] /= (float)sqrt(sum);
 }
 
+bool linkd_encoder_knows(const linkd_encoder *encoder, linkd_str text)
+{
+    (void)encoder;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.bytes[i] != '?')
+            return true;
+    return false;
+}
+
 static int text_note(linkd_encoder *encoder, linkd_str text, linkd_error *err)
 {
     char *texts = realloc(encoder->texts, encoder->len + text.len + 2);

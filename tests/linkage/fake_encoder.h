@@ -1,6 +1,7 @@
 /* tests/linkage/fake_encoder.h — stands in for lk_encoder, whose symbols it
  * defines: tests of what is done with vectors need no model. A text's vector
- * counts its letter pairs, so texts that look alike are near each other. */
+ * counts its letter pairs, so texts that look alike are near each other. Only
+ * question marks are unknown to it. */
 #ifndef LINKD_TESTS_FAKE_ENCODER_H
 #define LINKD_TESTS_FAKE_ENCODER_H
 

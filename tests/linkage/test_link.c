@@ -148,6 +148,26 @@ static void rows_without_text_are_counted_and_not_compared(void **state)
     }
 }
 
+static void
+rows_that_the_model_does_not_know_are_as_those_without_text(void **state)
+{
+    fixture *f = *state;
+
+    linkd_table_free(f->left);
+    linkd_table_free(f->right);
+    f->left = table_write("left.csv", "id,name\n0,ab\n1,???\n2,c?\n");
+    f->right = table_write("right.csv", "id,k,name\n0,,???\n1,,ab\n2,,c?\n");
+    f->options.threshold = -1.0F;
+
+    assert_int_equal(link_run(f, NULL), LINKD_OK);
+    assert_string_equal(f->encoder.texts, "ab\nc?\nab\nc?\n");
+    assert_int_equal(f->result.n_left_empty, 1);
+    assert_int_equal(f->result.n_right_empty, 1);
+    assert_int_equal(f->result.n_pairs, 2);
+    assert_int_equal(f->result.pairs[0].right, 1);
+    assert_int_equal(f->result.pairs[1].left, 2);
+}
+
 static void pairs_of_a_left_row_come_best_first(void **state)
 {
     fixture *f = *state;
@@ -313,6 +333,7 @@ int main(void)
         TEST(the_encoder_sees_the_paired_columns_in_order),
         TEST(a_column_of_one_side_alone_takes_part_there),
         TEST(rows_without_text_are_counted_and_not_compared),
+        TEST(rows_that_the_model_does_not_know_are_as_those_without_text),
         TEST(pairs_of_a_left_row_come_best_first),
         TEST(only_rows_of_one_block_are_compared),
         TEST(a_table_linked_to_itself_at_threshold_one_gives_every_row),

@@ -57,10 +57,12 @@ static const lk_option options[] = {
      "column of the ids of RIGHT"},
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "reciprocal: each is the other's best (default);\n"
-     "one-to-one: best sum of scores, each row once;\n"
+     "one-to-one: best sum of scores, each row once, among\n"
+     "the k nearest of each row;\n"
      "one-to-many: every right row has its best left row;\n"
      "many-to-one: every left row has its best right row;\n"
-     "many-to-many: every pair over the threshold"},
+     "many-to-many: every pair over the threshold among the\n"
+     "k nearest of each row"},
     {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
      "least score of a pair: a cosine from -1 to 1 (0.64)"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
@@ -380,20 +382,18 @@ static void summary_print(const link_run *run)
     const linkd_link_result *result = &run->result;
     size_t n_left = linkd_table_n_rows(run->left);
     size_t n_right = linkd_table_n_rows(run->right);
-    double encode = result->encode_seconds;
 
-    (void)fprintf(stderr, "%s left rows, %s right rows: %s pairs, ",
-                  lk_count(n_left).text, lk_count(n_right).text,
-                  lk_count(result->n_pairs).text);
+    (void)fprintf(stderr, "%s, %s: %s, ",
+                  lk_counted(n_left, "left row", "left rows").text,
+                  lk_counted(n_right, "right row", "right rows").text,
+                  lk_counted(result->n_pairs, "pair", "pairs").text);
     (void)fprintf(stderr, "%s left and %s right rows without a partner\n",
                   lk_count(run->n_left_unmatched).text,
                   lk_count(run->n_right_unmatched).text);
-    (void)fprintf(stderr, "read %.1f s, encode %.1f s", run->read_seconds,
-                  encode);
-    if (encode > 0)
-        (void)fprintf(
-            stderr, " (%s rows/s)",
-            lk_per_second((double)result->encode.n_texts / encode).text);
+    lk_texts_note(result->n_left_empty + result->n_right_empty,
+                  result->encode.n_truncated);
+    (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    lk_encode_note(result->encode_seconds, result->encode.n_texts);
     (void)fprintf(stderr, ", search %.1f s, assign %.1f s\n",
                   result->search_seconds, result->assign_seconds);
 }
@@ -434,6 +434,8 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
         return rc;
     lk_manifest_init(&run.manifest, &syntax, values);
     rc = outputs_open(&run, err);
+    if (rc == LINKD_OK)
+        rc = lk_model_check(cli, run.values->model, err);
     if (rc == LINKD_OK)
         rc = tables_read(&run, err);
     if (rc == LINKD_OK)

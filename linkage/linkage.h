@@ -144,12 +144,16 @@ LINKD_MUST_CHECK int linkd_record_text(const linkd_cell *cells, size_t n_cells,
 
 /* ---- linking two tables ------------------------------------------------- */
 
+/* Chosen among the candidates: pairs of which one row is among the k nearest
+ * of the other. So of more than k rows that are equal some pairs are never
+ * seen, whatever the threshold. */
 typedef enum linkd_assign {
     LINKD_ASSIGN_RECIPROCAL,   /* each is the other's best */
-    LINKD_ASSIGN_ONE_TO_ONE,   /* exact: greatest sum of score - threshold */
+    LINKD_ASSIGN_ONE_TO_ONE,   /* exact over the candidates: greatest sum of
+                                  score - threshold */
     LINKD_ASSIGN_ONE_TO_MANY,  /* every right row to its best left row */
     LINKD_ASSIGN_MANY_TO_ONE,  /* every left row to its best right row */
-    LINKD_ASSIGN_MANY_TO_MANY, /* every candidate pair */
+    LINKD_ASSIGN_MANY_TO_MANY, /* every candidate */
 } linkd_assign;
 
 typedef struct linkd_pair {

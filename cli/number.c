@@ -23,6 +23,15 @@ lk_number lk_count(uint64_t n)
     return number;
 }
 
+lk_number lk_counted(uint64_t n, const char *one, const char *many)
+{
+    lk_number number;
+
+    (void)snprintf(number.text, sizeof(number.text), "%.26s %.20s",
+                   lk_count(n).text, n == 1 ? one : many);
+    return number;
+}
+
 lk_number lk_bytes(double bytes)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};

@@ -6,10 +6,12 @@
 
 /* Returned by value, so that it can stand in a call: lk_count(n).text */
 typedef struct lk_number {
-    char text[32];
+    char text[48];
 } lk_number;
 
-lk_number lk_count(uint64_t n);        /* "50,797" */
+lk_number lk_count(uint64_t n); /* "50,797" */
+/* "1 row", "2,500 rows" */
+lk_number lk_counted(uint64_t n, const char *one, const char *many);
 lk_number lk_bytes(double bytes);      /* "90.9 MB" */
 lk_number lk_duration(double seconds); /* "0:07", "1:02:03" */
 lk_number lk_per_second(double rate);  /* "1,399", "1.7" */

@@ -40,18 +40,27 @@ static const char *step_unit(const char *step)
     return "";
 }
 
-static lk_number amount_text(const char *step, double amount)
+static lk_number rate_text(const char *step, double rate)
 {
     const char *unit = step_unit(step);
     lk_number count;
     lk_number number;
 
     if (strcmp(unit, "B") == 0)
-        return lk_bytes(amount);
-    count = lk_per_second(amount);
-    (void)snprintf(number.text, sizeof(number.text), "%.24s%s", count.text,
+        return lk_bytes(rate);
+    count = lk_per_second(rate);
+    (void)snprintf(number.text, sizeof(number.text), "%.26s%.8s", count.text,
                    unit);
     return number;
+}
+
+static lk_number done_text(const char *step, uint64_t done)
+{
+    const char *unit = step_unit(step);
+
+    if (strcmp(unit, "B") == 0)
+        return lk_bytes((double)done);
+    return *unit != '\0' ? lk_counted(done, "row", "rows") : lk_count(done);
 }
 
 static double seconds_between(uint64_t from_ns, uint64_t to_ns)
@@ -97,10 +106,10 @@ static void draw(lk_meter *meter, uint64_t now_ns)
                       floor((double)meter->done * 100 / (double)meter->total));
     else
         (void)fprintf(meter->out, "  %s",
-                      amount_text(meter->step, (double)meter->done).text);
+                      done_text(meter->step, meter->done).text);
     if (meter->rate > 0)
         (void)fprintf(meter->out, "  %s/s",
-                      amount_text(meter->step, meter->rate).text);
+                      rate_text(meter->step, meter->rate).text);
     if (has_total && meter->left_seconds >= 0 &&
         meter->left_seconds < LEFT_LIMIT_S)
         (void)fprintf(
@@ -130,7 +139,8 @@ static int report(void *ctx, const char *step, uint64_t done, uint64_t total)
 
     if (strncmp(meter->step, step, sizeof(meter->step) - 1) != 0 ||
         done < meter->done) {
-        lk_meter_finish(meter);
+        if (meter->step[0] != '\0')
+            lk_meter_finish(meter);
         /* work that is reported as done already began before */
         step_begin(meter, step, done > 0 ? meter->idle_ns : now_ns);
     }
@@ -170,16 +180,16 @@ void lk_meter_finish(lk_meter *meter)
 {
     double seconds;
 
+    meter->idle_ns = meter->now_ns();
     if (meter->step[0] == '\0')
         return;
-    meter->idle_ns = meter->now_ns();
     seconds = seconds_between(meter->start_ns, meter->idle_ns);
     lk_meter_erase(meter);
     if (seconds >= TOLD_FROM_S)
         (void)fprintf(
             meter->out, "%s: %s in %.1f s (%s/s)\n", meter->step,
-            amount_text(meter->step, (double)meter->done).text, seconds,
-            amount_text(meter->step, (double)meter->done / seconds).text);
+            done_text(meter->step, meter->done).text, seconds,
+            rate_text(meter->step, (double)meter->done / seconds).text);
     (void)fflush(meter->out);
     meter->step[0] = '\0';
 }

@@ -22,7 +22,7 @@ typedef struct lk_meter {
     uint64_t done;
     uint64_t total;
     uint64_t start_ns;
-    uint64_t idle_ns; /* when the step before ended */
+    uint64_t idle_ns; /* before this no step begins */
     uint64_t drawn_ns;
     uint64_t sample_ns;   /* when, and at which count, the rate was */
     uint64_t sample_done; /* last looked at */
@@ -38,7 +38,7 @@ void lk_meter_init(lk_meter *meter, FILE *out, lk_meter_style style,
 /* What libraries are given; it never asks them to stop. */
 linkd_progress lk_meter_progress(lk_meter *meter);
 
-/* Ends the current step, if there is one. */
+/* Ends the current step, if there is one. The next begins no earlier. */
 void lk_meter_finish(lk_meter *meter);
 
 /* Takes the drawn line away, for an error message to stand alone. */

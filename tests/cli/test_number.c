@@ -19,6 +19,14 @@ static void counts_have_their_digits_in_groups_of_three(void **state)
                         "18,446,744,073,709,551,615");
 }
 
+static void what_is_counted_is_one_or_many(void **state)
+{
+    (void)state;
+    assert_string_equal(lk_counted(1, "entity", "entities").text, "1 entity");
+    assert_string_equal(lk_counted(2500, "row", "rows").text, "2,500 rows");
+    assert_string_equal(lk_counted(0, "row", "rows").text, "0 rows");
+}
+
 static void bytes_have_the_unit_that_keeps_them_below_a_thousand(void **state)
 {
     (void)state;
@@ -47,6 +55,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_have_their_digits_in_groups_of_three),
+        cmocka_unit_test(what_is_counted_is_one_or_many),
         cmocka_unit_test(bytes_have_the_unit_that_keeps_them_below_a_thousand),
         cmocka_unit_test(durations_look_like_clocks),
         cmocka_unit_test(slow_rates_keep_a_decimal),

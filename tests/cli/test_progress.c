@@ -262,12 +262,27 @@ static void an_unknown_total_counts_up(void **state)
     assert_string_equal(f->text, "\r\033[Kembed  2,048 rows  2,048 rows/s");
 }
 
+/* A model is loaded between reading and the first report of encoding, which
+ * tells of work that is done. */
+static void what_came_before_the_last_finish_is_no_part_of_a_step(void **state)
+{
+    fixture *f = *state;
+
+    clock_ns += 3 * SECOND;
+    lk_meter_finish(&f->meter);
+    tick(f, 2, "encode", 6, 6);
+    lk_meter_finish(&f->meter);
+    (void)fflush(f->out);
+    assert_string_equal(f->text, "encode: 6 rows in 2.0 s (3.0 rows/s)\n");
+}
+
 int main(void)
 {
 #define LINES(name) cmocka_unit_test_setup_teardown(name, begin_lines, end)
 #define TERMINAL(name)                                                         \
  cmocka_unit_test_setup_teardown(name, begin_terminal, end)
     const struct CMUnitTest tests[] = {
+        LINES(what_came_before_the_last_finish_is_no_part_of_a_step),
         LINES(each_step_leaves_one_line_when_it_ends),
         LINES(the_same_step_from_the_beginning_is_a_new_one),
         LINES(a_step_too_short_to_time_is_not_told),

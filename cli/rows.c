@@ -13,6 +13,14 @@
 #include <string.h>
 #include <strings.h>
 
+bool lk_path_ends_in(const char *path, const char *ending)
+{
+    size_t len = strlen(path);
+    size_t n = strlen(ending);
+
+    return len >= n && strcasecmp(path + len - n, ending) == 0;
+}
+
 linkd_format lk_rows_format(const char *path)
 {
     static const struct {
@@ -23,12 +31,9 @@ linkd_format lk_rows_format(const char *path)
         {".jsonl", LINKD_FORMAT_JSONL},
         {".ndjson", LINKD_FORMAT_JSONL},
     };
-    size_t len = strlen(path);
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
-        size_t n = strlen(endings[i].ending);
-
-        if (len >= n && strcasecmp(path + len - n, endings[i].ending) == 0)
+        if (lk_path_ends_in(path, endings[i].ending))
             return endings[i].format;
     }
     return LINKD_FORMAT_CSV;

@@ -15,6 +15,9 @@ typedef struct lk_rows {
     int failed; /* first failure since the last lk_rows_end */
 } lk_rows;
 
+/* Upper and lower case are the same. */
+bool lk_path_ends_in(const char *path, const char *ending);
+
 /* The format that a name's ending asks for; CSV without one. */
 linkd_format lk_rows_format(const char *path);
 

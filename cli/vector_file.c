@@ -11,25 +11,18 @@
 
 #define FLOAT_MAX_CHARS 24
 
-static bool ends_in(const char *path, const char *ending)
-{
-    size_t len = strlen(path);
-    size_t n = strlen(ending);
-
-    return len > n && strcmp(path + len - n, ending) == 0;
-}
-
 int lk_vector_format_find(const char *path, lk_vector_format *ret_format,
                           linkd_error *err)
 {
-    if (ends_in(path, ".npy"))
+    if (lk_path_ends_in(path, ".npy"))
         *ret_format = LK_VECTOR_NPY;
-    else if (strcmp(path, "-") == 0 || ends_in(path, ".jsonl") ||
-             ends_in(path, ".ndjson"))
+    else if (strcmp(path, "-") == 0 || lk_path_ends_in(path, ".jsonl") ||
+             lk_path_ends_in(path, ".ndjson"))
         *ret_format = LK_VECTOR_JSONL;
     else
         return lk_fail(err, LINKD_E_ARG,
-                       "--output: %s ends in neither .npy nor .jsonl", path);
+                       "--output: %s ends in neither .npy nor .jsonl",
+                       lk_label_of_path(path).text);
     return LINKD_OK;
 }
 

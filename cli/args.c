@@ -259,6 +259,16 @@ static int long_take(parser *p, const char *arg, linkd_error *err)
     return option_take(p, i, equals != NULL ? equals + 1 : NULL, err);
 }
 
+/* Bytes of the UTF-8 character that `text` begins with. */
+static size_t character_len(const char *text)
+{
+    size_t len = 1;
+
+    while (((unsigned char)text[len] & 0xC0) == 0x80)
+        len++;
+    return len;
+}
+
 static int letters_take(parser *p, const char *arg, linkd_error *err)
 {
     for (; *arg != '\0'; arg++) {
@@ -266,8 +276,8 @@ static int letters_take(parser *p, const char *arg, linkd_error *err)
         int rc;
 
         if (i == n_all_options(p->syntax))
-            return lk_fail(err, LINKD_E_ARG, "%s has no option -%c",
-                           p->syntax->name, *arg);
+            return lk_fail(err, LINKD_E_ARG, "%s has no option -%.*s",
+                           p->syntax->name, (int)character_len(arg), arg);
         if (option_at(p->syntax, i)->kind != LK_OPTION_FLAG)
             return option_take(p, i, arg[1] != '\0' ? arg + 1 : NULL, err);
         rc = option_take(p, i, NULL, err);
@@ -282,6 +292,9 @@ static int operand_take(parser *p, const char *arg, linkd_error *err)
     if (p->args.n_operands == p->syntax->n_operands_max)
         return lk_fail(err, LINKD_E_ARG, "%s does not know what to do with %s",
                        p->syntax->name, arg);
+    if (arg[0] == '\0')
+        return lk_fail(err, LINKD_E_ARG, "%s: %s is empty", p->syntax->name,
+                       p->syntax->operands[p->args.n_operands]);
     p->args.operands[p->args.n_operands++] = arg;
     return LINKD_OK;
 }

@@ -111,8 +111,53 @@ static int command_run(lk_cli *cli, const lk_command *command, int argc,
     return rc;
 }
 
+static int fail_superfluous(const char *option, const char *arg,
+                            linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_ARG, "%s does not know what to do with %s",
+                   option, arg);
+}
+
+static const lk_command *command_find(int argc, char *const *argv,
+                                      int *ret_n_words)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (command_matches(commands[i], argc, argv, ret_n_words))
+            return commands[i];
+    }
+    return NULL;
+}
+
+/* `argv` [argc] is the command that help is wanted for, if any. */
+static int help_run(lk_cli *cli, int argc, char *const *argv, linkd_error *err)
+{
+    const lk_command *command;
+    int n_words = 0;
+
+    if (argc == 0) {
+        help_print(stdout);
+        return LINKD_OK;
+    }
+    command = command_find(argc, argv, &n_words);
+    if (command == NULL)
+        return fail_unknown(cli, argc, argv, err);
+    if (argc > n_words)
+        return fail_superfluous("help", argv[n_words], err);
+    lk_args_help(command->syntax, stdout);
+    return LINKD_OK;
+}
+
+static int version_run(int argc, char *const *argv, linkd_error *err)
+{
+    if (argc > 0)
+        return fail_superfluous("--version", argv[0], err);
+    (void)printf("linkctl %s (%s)\n", LINKD_VERSION, linkd_index_library());
+    return LINKD_OK;
+}
+
 static int dispatch(lk_cli *cli, int argc, char *const *argv, linkd_error *err)
 {
+    const lk_command *command;
     int n_words = 0;
 
     if (argc == 0) {
@@ -120,20 +165,14 @@ static int dispatch(lk_cli *cli, int argc, char *const *argv, linkd_error *err)
         return lk_fail(err, LINKD_E_ARG, "a command is needed");
     }
     if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
-        strcmp(argv[0], "help") == 0) {
-        help_print(stdout);
-        return LINKD_OK;
-    }
-    if (strcmp(argv[0], "--version") == 0) {
-        (void)printf("linkctl %s (%s)\n", LINKD_VERSION, linkd_index_library());
-        return LINKD_OK;
-    }
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (command_matches(commands[i], argc, argv, &n_words))
-            return command_run(cli, commands[i], argc - n_words, argv + n_words,
-                               err);
-    }
-    return fail_unknown(cli, argc, argv, err);
+        strcmp(argv[0], "help") == 0)
+        return help_run(cli, argc - 1, argv + 1, err);
+    if (strcmp(argv[0], "--version") == 0)
+        return version_run(argc - 1, argv + 1, err);
+    command = command_find(argc, argv, &n_words);
+    if (command == NULL)
+        return fail_unknown(cli, argc, argv, err);
+    return command_run(cli, command, argc - n_words, argv + n_words, err);
 }
 
 /* What printf put aside must reach the disk, too. */

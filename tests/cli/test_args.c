@@ -133,6 +133,7 @@ static void an_unknown_option_brings_the_nearest_to_mind(void **state)
     assert_refused(f, "a --zzzzzz", "link has no option --zzzzzz");
     assert_string_equal(f->hint.data, "see linkctl link --help");
     assert_refused(f, "a -wx", "link has no option -x");
+    assert_refused(f, "a -w\xC3\xA9z", "link has no option -\xC3\xA9");
 }
 
 static void an_option_given_twice_is_refused(void **state)

@@ -443,9 +443,8 @@ static void list_table(const json_t *array, FILE *out)
     size_t i;
     json_t *record;
 
-    if (json_array_size(array) > 0)
-        (void)fprintf(out, "%-32s %-12s %5s %10s  %s\n", "name", "kind", "dim",
-                      "size", "source");
+    (void)fprintf(out, "%-32s %-12s %5s %10s  %s\n", "name", "kind", "dim",
+                  "size", "source");
     json_array_foreach(array, i, record)
     {
         list_line(record, out);
@@ -460,6 +459,8 @@ static int store_print(const store_dir *store, bool json, FILE *out,
 
     if (rc == LINKD_OK && json)
         rc = list_print(array, out, err);
+    else if (rc == LINKD_OK && store->n == 0)
+        (void)fprintf(out, "there is no model in %s\n", store->path.data);
     else if (rc == LINKD_OK)
         list_table(array, out);
     json_decref(array);

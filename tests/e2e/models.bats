@@ -41,6 +41,8 @@ wheel_make() {
 @test "a directory is added, listed, described and verified" {
     "$LINKCTL" model add model --name tiny
     [[ "$("$LINKCTL" model list)" == *"tiny"*"bert"*"32"* ]]
+    [ "$(LINKD_MODELS=/nonexistent "$LINKCTL" model list)" = \
+        "there is no model in /nonexistent" ]
     "$LINKCTL" model list --json | python3 -c '
 import json, sys
 models = json.load(sys.stdin)

@@ -288,18 +288,15 @@ static void manifest_fill(dedup_run *run)
 static void summary_print(const dedup_run *run)
 {
     const linkd_dedup_result *result = &run->result;
-    double encode = result->encode_seconds;
+    size_t n_rows = linkd_table_n_rows(run->table);
 
-    (void)fprintf(stderr, "%s rows: %s entities, %s pairs\n",
-                  lk_count(linkd_table_n_rows(run->table)).text,
-                  lk_count(result->n_entities).text,
-                  lk_count(result->n_pairs).text);
-    (void)fprintf(stderr, "read %.1f s, encode %.1f s", run->read_seconds,
-                  encode);
-    if (encode > 0)
-        (void)fprintf(
-            stderr, " (%s rows/s)",
-            lk_per_second((double)result->encode.n_texts / encode).text);
+    (void)fprintf(stderr, "%s: %s, %s\n",
+                  lk_counted(n_rows, "row", "rows").text,
+                  lk_counted(result->n_entities, "entity", "entities").text,
+                  lk_counted(result->n_pairs, "pair", "pairs").text);
+    lk_texts_note(result->n_empty, result->encode.n_truncated);
+    (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    lk_encode_note(result->encode_seconds, result->encode.n_texts);
     (void)fprintf(stderr, ", search %.1f s, cluster %.1f s\n",
                   result->search_seconds, result->cluster_seconds);
 }
@@ -346,6 +343,8 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
         resolved.threshold = default_threshold(resolved.cluster);
     lk_manifest_init(&run.manifest, &syntax, &resolved);
     rc = outputs_open(&run, err);
+    if (rc == LINKD_OK)
+        rc = lk_model_check(cli, run.values->model, err);
     if (rc == LINKD_OK)
         rc = table_read(&run, err);
     if (rc == LINKD_OK)

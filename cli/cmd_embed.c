@@ -131,7 +131,7 @@ static int columns_named(embed_run *run, linkd_error *err)
     int rc = LINKD_OK;
 
     for (size_t i = 0; i < run->on.n && rc == LINKD_OK; i++) {
-        size_t column = lk_reader_find_column(run->reader, run->on.names[i]);
+        size_t column = linkd_reader_find_column(run->reader, run->on.names[i]);
 
         if (column != LINKD_COLUMN_NONE)
             rc = column_add(run, column, err);
@@ -165,15 +165,14 @@ static int columns_update(embed_run *run, linkd_error *err)
     run->n_columns = 0;
     if (id != NULL)
         run->id_column =
-            lk_reader_find_column(run->reader, (linkd_str){id, strlen(id)});
+            linkd_reader_find_column(run->reader, (linkd_str){id, strlen(id)});
     return run->on.n > 0 ? columns_named(run, err) : columns_all(run, err);
 }
 
 static int fail_column(embed_run *run, linkd_str name, linkd_error *err)
 {
     lk_columns_hint(run->cli, run->reader);
-    return lk_fail(err, LINKD_E_ARG, "%s has no column \"%.*s\"",
-                   linkd_reader_path(run->reader), (int)name.len, name.bytes);
+    return lk_fail_column(linkd_reader_path(run->reader), name, err);
 }
 
 /* Once everything that is going to be seen was seen. */
@@ -184,7 +183,7 @@ static int columns_check(embed_run *run, linkd_error *err)
     if (run->n_seen == 0)
         return lk_fail_fieldless(linkd_reader_path(run->reader), err);
     for (size_t i = 0; i < run->on.n; i++) {
-        if (lk_reader_find_column(run->reader, run->on.names[i]) ==
+        if (linkd_reader_find_column(run->reader, run->on.names[i]) ==
             LINKD_COLUMN_NONE)
             return fail_column(run, run->on.names[i], err);
     }
@@ -199,17 +198,22 @@ static int id_append(embed_run *run, const linkd_record *record,
                      linkd_error *err)
 {
     lk_buf *ids = &run->chunk.ids;
-    const linkd_cell *cell;
+    linkd_cell cell = {.kind = LINKD_CELL_MISSING};
+    int rc;
 
-    if (run->id_column == LINKD_COLUMN_NONE ||
-        run->id_column >= record->n_cells)
+    if (run->values->id == NULL && run->id_column == LINKD_COLUMN_NONE)
         return lk_buf_printf(ids, err, "%" PRIu64, record->row);
-    cell = &record->cells[run->id_column];
-    if (cell->kind == LINKD_CELL_MISSING)
-        return lk_buf_append(ids, "null", 4, err);
-    if (cell->kind == LINKD_CELL_LITERAL)
-        return lk_buf_append(ids, cell->bytes, cell->len, err);
-    return lk_json_append(ids, (linkd_str){cell->bytes, cell->len}, err);
+    if (run->id_column < record->n_cells)
+        cell = record->cells[run->id_column];
+    if (run->values->id != NULL) {
+        rc = lk_id_check(linkd_reader_path(run->reader), record,
+                         run->values->id, cell, err);
+        if (rc != LINKD_OK)
+            return rc;
+    }
+    if (cell.kind == LINKD_CELL_LITERAL)
+        return lk_buf_append(ids, cell.bytes, cell.len, err);
+    return lk_json_append(ids, (linkd_str){cell.bytes, cell.len}, err);
 }
 
 static int record_add(embed_run *run, const linkd_record *record,
@@ -424,20 +428,11 @@ static void manifest_fill(embed_run *run)
 
 static void summary_print(const embed_run *run)
 {
-    (void)fprintf(stderr, "%s rows: vectors of %zu numbers",
-                  lk_count(run->vectors.n_rows).text, run->vectors.dim);
-    if (run->n_empty > 0)
-        (void)fprintf(stderr, ", %s rows without text",
-                      lk_count(run->n_empty).text);
-    if (run->stats.n_truncated > 0)
-        (void)fprintf(stderr, ", %s texts cut at the model's limit",
-                      lk_count(run->stats.n_truncated).text);
-    (void)fprintf(stderr, "\nencode %.1f s", run->encode_seconds);
-    if (run->encode_seconds > 0)
-        (void)fprintf(
-            stderr, " (%s rows/s)",
-            lk_per_second((double)run->vectors.n_rows / run->encode_seconds)
-                .text);
+    (void)fprintf(stderr, "%s: vectors of %zu numbers\n",
+                  lk_counted(run->vectors.n_rows, "row", "rows").text,
+                  run->vectors.dim);
+    lk_texts_note(run->n_empty, run->stats.n_truncated);
+    lk_encode_note(run->encode_seconds, run->vectors.n_rows);
     (void)fputc('\n', stderr);
 }
 
@@ -479,6 +474,8 @@ static int embed_run_all(lk_cli *cli, const void *values, linkd_error *err)
     run->values = values;
     lk_manifest_init(&run->manifest, &syntax, values);
     rc = output_open(run, err);
+    if (rc == LINKD_OK)
+        rc = lk_model_check(cli, run->values->model, err);
     if (rc == LINKD_OK)
         rc = input_survey(run, err);
     if (rc == LINKD_OK)

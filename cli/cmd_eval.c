@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "cli/columns.h"
 #include "cli/command.h"
 #include "cli/number.h"
 
@@ -103,6 +104,18 @@ static int json_print(const linkd_evaluation *e, linkd_error *err)
     return rc;
 }
 
+/* A result without a pair is a result, and so is a truth. */
+static int judgement_read(lk_cli *cli, const char *path, const char *id_column,
+                          linkd_table **ret_table, linkd_error *err)
+{
+    int rc = linkd_table_read_result(path, LINKD_FORMAT_AUTO, id_column,
+                                     &cli->progress, ret_table, err);
+
+    if (rc == LINKD_E_ARG)
+        lk_columns_hint_file(cli, path, LINKD_FORMAT_AUTO);
+    return rc;
+}
+
 static int eval_run(lk_cli *cli, const void *opaque, linkd_error *err)
 {
     const eval_values *values = opaque;
@@ -113,11 +126,13 @@ static int eval_run(lk_cli *cli, const void *opaque, linkd_error *err)
 
     /* reading is the quick part here, so nobody wants to hear of it */
     cli->progress = (linkd_progress){NULL, NULL};
-    rc = lk_table_read(cli, cli->args.operands[0], LINKD_FORMAT_AUTO,
-                       values->id, &result, err);
+    rc = lk_inputs_check(cli, err);
     if (rc == LINKD_OK)
-        rc = lk_table_read(cli, cli->args.operands[1], LINKD_FORMAT_AUTO,
-                           values->truth_id, &truth, err);
+        rc = judgement_read(cli, cli->args.operands[0], values->id, &result,
+                            err);
+    if (rc == LINKD_OK)
+        rc = judgement_read(cli, cli->args.operands[1], values->truth_id,
+                            &truth, err);
     if (rc == LINKD_OK)
         rc = linkd_evaluate(result, truth, &evaluation, err);
     if (rc == LINKD_OK && values->json)

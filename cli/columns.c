@@ -120,8 +120,8 @@ static bool hint_add(lk_cli *cli, size_t i, linkd_str name)
         (void)!lk_buf_printf(&cli->hint, NULL, ", ...");
         return false;
     }
-    (void)!lk_buf_printf(&cli->hint, NULL, "%s%.*s", i == 0 ? "" : ", ",
-                         (int)name.len, name.bytes);
+    (void)!lk_buf_printf(&cli->hint, NULL, "%s%s", i == 0 ? "" : ", ",
+                         lk_label_of(name).text);
     return true;
 }
 
@@ -160,6 +160,12 @@ void lk_columns_hint_file(lk_cli *cli, const char *path, linkd_format format)
 
 /* ---- finding ------------------------------------------------------------ */
 
+int lk_fail_column(const char *path, linkd_str name, linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_ARG, "%s has no column \"%s\"",
+                   lk_label_of_path(path).text, lk_label_of(name).text);
+}
+
 static int column_find(lk_cli *cli, const linkd_table *table, linkd_str name,
                        size_t *ret_column, linkd_error *err)
 {
@@ -167,8 +173,7 @@ static int column_find(lk_cli *cli, const linkd_table *table, linkd_str name,
 
     if (column == LINKD_COLUMN_NONE) {
         hint_table(cli, table);
-        return lk_fail(err, LINKD_E_ARG, "%s has no column \"%.*s\"",
-                       linkd_table_path(table), (int)name.len, name.bytes);
+        return lk_fail_column(linkd_table_path(table), name, err);
     }
     *ret_column = column;
     return LINKD_OK;

@@ -18,6 +18,9 @@ LINKD_MUST_CHECK int lk_name_list_split(const char *option, const char *text,
                                         linkd_error *err);
 void lk_name_list_clear(lk_name_list *names);
 
+/* Says "<file> has no column "<name>"" as LINKD_E_ARG. */
+int lk_fail_column(const char *path, linkd_str name, linkd_error *err);
+
 /* The columns of these names; `ret_columns` [names->n]. LINKD_E_ARG: there is
  * no such column; the hint lists those that exist. */
 LINKD_MUST_CHECK int lk_columns_find(lk_cli *cli, const linkd_table *table,

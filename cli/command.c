@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/columns.h"
+#include "cli/number.h"
 
 const char *const lk_format_words[] = {"auto", "csv", "tsv", "jsonl", NULL};
 const char *const lk_assign_words[] = {"reciprocal",   "one-to-one",
@@ -25,18 +26,35 @@ void lk_cli_hint(lk_cli *cli, const char *format, ...)
     (void)!lk_buf_append(&cli->hint, line, strlen(line), NULL);
 }
 
+static int model_find(lk_cli *cli, const char *model, lk_buf *ret_path,
+                      linkd_error *err)
+{
+    int rc = linkd_encoder_find(model, ret_path, err);
+
+    if (rc == LINKD_E_ARG)
+        lk_cli_hint(cli,
+                    "linkctl model pull downloads a model, linkctl model add "
+                    "imports one");
+    return rc;
+}
+
+int lk_model_check(lk_cli *cli, const char *model, linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = model_find(cli, model, &path, err);
+
+    lk_buf_clear(&path);
+    return rc;
+}
+
 static int encoder_open(lk_cli *cli, const char *model,
                         linkd_encoder **ret_encoder, linkd_error *err)
 {
     lk_buf path = {0};
-    int rc = linkd_encoder_find(model, &path, err);
+    int rc = model_find(cli, model, &path, err);
 
     if (rc == LINKD_OK)
         rc = linkd_encoder_open(path.data, ret_encoder, err);
-    else if (rc == LINKD_E_ARG)
-        lk_cli_hint(cli,
-                    "linkctl model pull downloads a model, linkctl model add "
-                    "imports one");
     if (rc == LINKD_E_DATA)
         rc = lk_fail(err, rc, "model %s: %s", model, err->message);
     lk_buf_clear(&path);
@@ -56,6 +74,7 @@ int lk_engine_open(lk_cli *cli, const char *model, size_t n_threads,
         return rc;
     }
     *ret_engine = engine;
+    lk_meter_finish(&cli->meter); /* loading is no part of the next step */
     return LINKD_OK;
 }
 
@@ -66,9 +85,43 @@ void lk_engine_close(lk_engine *engine)
     *engine = (lk_engine){NULL, NULL};
 }
 
+void lk_texts_note(uint64_t n_empty, uint64_t n_truncated)
+{
+    if (n_empty > 0)
+        (void)fprintf(stderr, "%s without text",
+                      lk_counted(n_empty, "row", "rows").text);
+    if (n_truncated > 0)
+        (void)fprintf(stderr, "%s%s cut at the model's limit",
+                      n_empty > 0 ? ", " : "",
+                      lk_counted(n_truncated, "text", "texts").text);
+    if (n_empty > 0 || n_truncated > 0)
+        (void)fputc('\n', stderr);
+}
+
+void lk_encode_note(double seconds, uint64_t n_texts)
+{
+    (void)fprintf(stderr, "encode %.1f s", seconds);
+    if (seconds > 0)
+        (void)fprintf(stderr, " (%s rows/s)",
+                      lk_per_second((double)n_texts / seconds).text);
+}
+
+int lk_inputs_check(const lk_cli *cli, linkd_error *err)
+{
+    size_t n_stdin = 0;
+
+    for (size_t i = 0; i < cli->args.n_operands; i++)
+        n_stdin += strcmp(cli->args.operands[i], "-") == 0;
+    if (n_stdin > 1)
+        return lk_fail(err, LINKD_E_ARG,
+                       "only one table can be standard input");
+    return LINKD_OK;
+}
+
 int lk_fail_fieldless(const char *path, linkd_error *err)
 {
-    return lk_fail(err, LINKD_E_DATA, "%s: no record has a field", path);
+    return lk_fail(err, LINKD_E_DATA, "%s: no record has a field",
+                   lk_label_of_path(path).text);
 }
 
 int lk_table_read(lk_cli *cli, const char *path, linkd_format format,

@@ -49,6 +49,11 @@ typedef struct lk_engine {
     lk_pool *pool;
 } lk_engine;
 
+/* Is there a model of that name or path? Asked early, since it is opened late:
+ * reading wrong tables should not wait for it. */
+LINKD_MUST_CHECK int lk_model_check(lk_cli *cli, const char *model,
+                                    linkd_error *err);
+
 /* Opens the model of that name or path; hints at how to get one if it is not
  * there. 0 threads: as many as there are processors. */
 LINKD_MUST_CHECK int lk_engine_open(lk_cli *cli, const char *model,
@@ -64,5 +69,13 @@ int lk_fail_fieldless(const char *path, linkd_error *err);
 LINKD_MUST_CHECK int lk_table_read(lk_cli *cli, const char *path,
                                    linkd_format format, const char *id_column,
                                    linkd_table **ret_table, linkd_error *err);
+
+/* LINKD_E_ARG: more than one operand is standard input. */
+LINKD_MUST_CHECK int lk_inputs_check(const lk_cli *cli, linkd_error *err);
+
+/* Parts of a summary: a line of what the texts lacked, if anything, and the
+ * beginning of a line, "encode 1.2 s (840 rows/s)". */
+void lk_texts_note(uint64_t n_empty, uint64_t n_truncated);
+void lk_encode_note(double seconds, uint64_t n_texts);
 
 #endif

@@ -14,9 +14,12 @@
  * that happens once in 370,000 files. */
 #include "cli/survey.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+
+#include "cli/columns.h"
 
 typedef struct window {
     uint64_t *slots; /* 0: empty */
@@ -35,6 +38,8 @@ typedef struct survey {
     window window;
     uint64_t n_rows;
     size_t column;
+    uint64_t lacking_row; /* the first without the named field, or 0 */
+    uint64_t lacking_line;
     bool is_unique; /* all ids so far are there and differ */
 } survey;
 
@@ -87,47 +92,86 @@ static int window_add(window *w, linkd_cell id, bool *ret_is_new,
     return rc;
 }
 
-size_t lk_reader_find_column(const linkd_reader *reader, linkd_str name)
+static int fail_id(const char *path, uint64_t row, uint64_t line,
+                   const char *column, const char *what, linkd_error *err)
 {
-    for (size_t i = 0; i < linkd_reader_n_columns(reader); i++) {
-        linkd_str column = linkd_reader_column(reader, i);
+    return lk_fail(err, LINKD_E_DATA,
+                   "%s: row %" PRIu64 " (line %" PRIu64
+                   "), column \"%s\": the id is %s",
+                   lk_label_of_path(path).text, row, line,
+                   lk_label_of((linkd_str){column, strlen(column)}).text, what);
+}
 
-        if (column.len == name.len &&
-            memcmp(column.bytes, name.bytes, name.len) == 0)
-            return i;
+int lk_id_check(const char *path, const linkd_record *record,
+                const char *column, linkd_cell cell, linkd_error *err)
+{
+    if (cell.kind != LINKD_CELL_MISSING && cell.len > 0)
+        return LINKD_OK;
+    return fail_id(path, record->row, record->line, column,
+                   cell.kind == LINKD_CELL_MISSING ? "missing" : "empty", err);
+}
+
+static linkd_cell id_cell(const survey *s, const linkd_record *record)
+{
+    if (s->column < record->n_cells)
+        return record->cells[s->column];
+    return (linkd_cell){.bytes = "", .kind = LINKD_CELL_MISSING};
+}
+
+/* False where a later record may still bring the column. */
+static bool id_column_find(survey *s, const linkd_record *record)
+{
+    if (s->id_name == NULL || s->column != LINKD_COLUMN_NONE)
+        return true;
+    s->column = linkd_reader_find_column(
+        s->reader, (linkd_str){s->id_name, strlen(s->id_name)});
+    if (s->column == LINKD_COLUMN_NONE && s->lacking_row == 0) {
+        s->lacking_row = record->row;
+        s->lacking_line = record->line;
     }
-    return LINKD_COLUMN_NONE;
+    return s->lacking_row == 0;
 }
 
-static int fail_id(const survey *s, const linkd_record *record,
-                   const char *what, linkd_error *err)
+static int id_add(survey *s, const linkd_record *record, linkd_error *err)
 {
-    return lk_fail(err, LINKD_E_DATA, "%s: row %llu, column \"%.64s\": %s",
-                   s->path, (unsigned long long)record->row, s->id_name, what);
-}
-
-static int id_check(survey *s, const linkd_record *record, linkd_error *err)
-{
-    bool is_there;
+    linkd_cell id = id_cell(s, record);
+    bool is_there = id.kind != LINKD_CELL_MISSING && id.len > 0;
     bool is_new = true;
     int rc = LINKD_OK;
 
-    if (s->id_name != NULL && s->column == LINKD_COLUMN_NONE)
-        s->column = lk_reader_find_column(
-            s->reader, (linkd_str){s->id_name, strlen(s->id_name)});
-    is_there = s->column < record->n_cells &&
-               record->cells[s->column].kind != LINKD_CELL_MISSING &&
-               record->cells[s->column].len > 0;
     if (is_there)
-        rc = window_add(&s->window, record->cells[s->column], &is_new, err);
+        rc = window_add(&s->window, id, &is_new, err);
     s->is_unique = is_there && is_new;
     if (rc != LINKD_OK || s->is_unique || s->id_name == NULL)
         return rc;
+    rc = lk_id_check(s->path, record, s->id_name, id, err);
+    if (rc != LINKD_OK)
+        return rc;
+    return fail_id(s->path, record->row, record->line, s->id_name, "repeated",
+                   err);
+}
+
+/* A record had no such field; whether any has tells typing from data. */
+static int id_column_check(const survey *s, linkd_error *err)
+{
+    if (s->lacking_row == 0)
+        return LINKD_OK;
     if (s->column == LINKD_COLUMN_NONE)
-        return lk_fail(err, LINKD_E_ARG, "%s has no column \"%s\"", s->path,
-                       s->id_name);
-    return fail_id(s, record,
-                   is_there ? "the id is repeated" : "the id is empty", err);
+        return lk_fail_column(s->path,
+                              (linkd_str){s->id_name, strlen(s->id_name)}, err);
+    return fail_id(s->path, s->lacking_row, s->lacking_line, s->id_name,
+                   "missing", err);
+}
+
+/* A header tells the columns before the first record; JSON lines do not. */
+static int header_check(const survey *s, linkd_error *err)
+{
+    linkd_str name = {s->id_name, s->id_name != NULL ? strlen(s->id_name) : 0};
+
+    if (s->id_name == NULL || linkd_reader_n_columns(s->reader) == 0 ||
+        linkd_reader_find_column(s->reader, name) != LINKD_COLUMN_NONE)
+        return LINKD_OK;
+    return lk_fail_column(s->path, name, err);
 }
 
 static int pass_read(survey *s, linkd_error *err)
@@ -142,13 +186,15 @@ static int pass_read(survey *s, linkd_error *err)
         if (rc != LINKD_OK || !more)
             break;
         s->n_rows++;
-        if (s->is_unique)
-            rc = id_check(s, &record, err);
+        if (s->is_unique && id_column_find(s, &record))
+            rc = id_add(s, &record, err);
         if (rc == LINKD_OK && s->n_rows % 1024 == 0)
             rc = lk_progress_report(s->progress, "read",
                                     linkd_reader_bytes_done(s->reader),
                                     linkd_reader_bytes_total(s->reader), err);
     }
+    if (rc == LINKD_OK)
+        rc = id_column_check(s, err);
     return rc;
 }
 
@@ -156,6 +202,8 @@ static int pass_run(survey *s, linkd_error *err)
 {
     int rc = linkd_reader_open(s->path, s->format, &s->reader, err);
 
+    if (rc == LINKD_OK)
+        rc = header_check(s, err);
     if (rc == LINKD_OK)
         rc = pass_read(s, err);
     if (rc == LINKD_OK)

@@ -24,7 +24,10 @@ LINKD_MUST_CHECK int lk_survey_file(const char *path, linkd_format format,
                                     const linkd_progress *progress,
                                     lk_survey *ret_survey, linkd_error *err);
 
-/* The column of that name in what the reader has seen, or LINKD_COLUMN_NONE. */
-size_t lk_reader_find_column(const linkd_reader *reader, linkd_str name);
+/* Is the cell, in the column that was named for ids, an id? LINKD_E_DATA: it is
+ * empty or missing. */
+LINKD_MUST_CHECK int lk_id_check(const char *path, const linkd_record *record,
+                                 const char *column, linkd_cell cell,
+                                 linkd_error *err);
 
 #endif

@@ -71,12 +71,12 @@ static void a_named_column_must_be_unique_and_full(void **state)
     (void)state;
     file_write("t.csv", "name,key\na,1\na,2\nb,1\n");
     assert_int_equal(survey("t.csv", "key", &s, &err), LINKD_E_DATA);
-    assert_string_equal(err.message,
-                        "t.csv: row 3, column \"key\": the id is repeated");
+    assert_string_equal(err.message, "t.csv: row 3 (line 4), column \"key\": "
+                                     "the id is repeated");
     file_write("t.csv", "name,key\na,1\na,\n");
     assert_int_equal(survey("t.csv", "key", &s, &err), LINKD_E_DATA);
-    assert_string_equal(err.message,
-                        "t.csv: row 2, column \"key\": the id is empty");
+    assert_string_equal(err.message, "t.csv: row 2 (line 3), column \"key\": "
+                                     "the id is empty");
     file_write("t.csv", "name,key\na,1\na,2\n");
     assert_int_equal(survey("t.csv", "key", &s, &err), LINKD_OK);
     assert_int_equal(s.id_column, 1);
@@ -93,6 +93,31 @@ static void an_unknown_id_column_is_wrong_usage(void **state)
     assert_string_equal(err.message, "t.csv has no column \"kee\"");
 }
 
+static void a_field_that_comes_late_is_missing_and_not_unknown(void **state)
+{
+    lk_survey s;
+    linkd_error err;
+
+    (void)state;
+    file_write("t.jsonl", "{\"a\": 1}\n{\"a\": 2, \"key\": 7}\n");
+    assert_int_equal(survey("t.jsonl", "key", &s, &err), LINKD_E_DATA);
+    assert_string_equal(err.message, "t.jsonl: row 1 (line 1), column \"key\": "
+                                     "the id is missing");
+    assert_int_equal(survey("t.jsonl", "kee", &s, &err), LINKD_E_ARG);
+    assert_string_equal(err.message, "t.jsonl has no column \"kee\"");
+}
+
+static void a_name_with_a_line_feed_keeps_the_message_on_one_line(void **state)
+{
+    lk_survey s;
+    linkd_error err;
+
+    (void)state;
+    file_write("t.csv", "a,\"k\ny\"\n1,\n");
+    assert_int_equal(survey("t.csv", "k\ny", &s, &err), LINKD_E_DATA);
+    assert_null(strchr(err.message, '\n'));
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -102,6 +127,8 @@ int main(void)
         TEST(no_repeated_id_escapes),
         TEST(a_named_column_must_be_unique_and_full),
         TEST(an_unknown_id_column_is_wrong_usage),
+        TEST(a_field_that_comes_late_is_missing_and_not_unknown),
+        TEST(a_name_with_a_line_feed_keeps_the_message_on_one_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

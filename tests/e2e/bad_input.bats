@@ -135,6 +135,19 @@ bad() {
     refused 2 '--on excludes' "$LINKCTL" link a b --on x --left-on y
     refused 2 '--left-on needs --right-on' "$LINKCTL" link a b --left-on y
     refused 2 'only one table can be standard input' "$LINKCTL" link - -
+    refused 2 'only one table can be standard input' "$LINKCTL" eval - -
+    refused 2 'link: LEFT is empty' "$LINKCTL" link "" b.csv
+    refused 2 '--version does not know what to do with x' "$LINKCTL" --version x
+    refused 2 'there is no command "lnik"' "$LINKCTL" --help lnik
+    refused 2 'help does not know what to do with x' "$LINKCTL" help link x
+    [ "$("$LINKCTL" help model list)" = "$("$LINKCTL" model list --help)" ]
+}
+
+@test "a model that is not there is noticed before anything is read" {
+    for command in "link no.csv no.csv" "dedup no.csv" "embed no.csv"; do
+        # shellcheck disable=SC2086
+        refused 2 'nomodel' "$LINKCTL" $command -m nomodel -q -o out.jsonl
+    done
 }
 
 @test "a full disk" {

@@ -33,6 +33,18 @@ END
     [ -f entities.csv.manifest.json ]
 }
 
+@test "the summary tells of rows without text and of texts that were cut" {
+    { echo id,name; echo 1,; printf '2,%s\n' "$(yes word | head -n 2000 | tr '\n' ' ')"; } >t.csv
+    for command in "dedup t.csv" "link t.csv t.csv" "embed t.csv"; do
+        # shellcheck disable=SC2086
+        run --separate-stderr "$LINKCTL" $command -m tiny -o out.jsonl
+        [ "$status" -eq 0 ]
+        [[ "$stderr" =~ [12]\ rows?\ without\ text,\ [12]\ texts?\ cut ]]
+    done
+    run --separate-stderr "$LINKCTL" dedup t.csv -m tiny -o out.csv
+    [[ "$stderr" == *"2 rows: 2 entities, 0 pairs"* ]]
+}
+
 @test "--pairs writes the pairs inside entities" {
     people_make
     "$LINKCTL" dedup people.csv --on name -m tiny -t 0.95 -o e.csv -q --pairs p.csv

@@ -57,6 +57,15 @@ END
     [[ "$output" == '{"id": "a", '* ]]
 }
 
+@test "an id that a pipe lacks is an error and not a row number" {
+    printf '{"id": "a", "x": 1}\n{"x": 2}\n' >t.jsonl
+    refused 1 'standard input: row 2 (line 2), column "id": the id is missing' \
+        bash -c '"$LINKCTL" embed - --format jsonl --id id -m tiny -q -o v.jsonl <t.jsonl'
+    printf 'id,x\na,1\n,2\n' >t.csv
+    refused 1 'standard input: row 2 (line 3), column "id": the id is empty' \
+        bash -c '"$LINKCTL" embed - --id id -m tiny -q -o v.jsonl <t.csv'
+}
+
 @test "a row without text keeps its place" {
     printf 'id,name\n1,alpha\n2,\n3,alpha\n' >t.csv
     run --separate-stderr "$LINKCTL" embed t.csv -m tiny --json -o v.jsonl -q
@@ -70,6 +79,12 @@ END
     "$LINKCTL" embed t.jsonl --on b -m tiny -q -o v.npy
     refused 2 't.jsonl has no column "c"' \
         "$LINKCTL" embed t.jsonl --on c -m tiny -q -o w.npy
+}
+
+@test "an ending in capitals is the same ending" {
+    printf 'id,name\n1,a\n' >t.csv
+    "$LINKCTL" embed t.csv -m tiny -q -o V.NPY
+    [ "$(head -c 6 V.NPY | tail -c 5)" = NUMPY ]
 }
 
 @test "an output of no known kind is wrong usage" {

@@ -26,6 +26,15 @@ setup_file() {
     [ "$output" = "$(cat pairs.csv)" ]
 }
 
+@test "--format tells what standard input is and leaves the other table alone" {
+    tables_make
+    "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q -o pairs.csv
+    run --separate-stderr bash -c \
+        'tr , "\t" <right.csv | "$LINKCTL" link left.csv - --format tsv -m tiny -t 0.9 -q'
+    [ "$status" -eq 0 ]
+    [ "$output" = "$(cat pairs.csv)" ]
+}
+
 @test "the pairing of the columns and the summary go to standard error" {
     tables_make
     run --separate-stderr "$LINKCTL" link left.csv right.csv -m tiny -t 0.9
@@ -129,6 +138,17 @@ END
 import json, sys
 e = json.load(sys.stdin)["pairs"]
 assert e["common"] == 2 and abs(e["f1"] - 2 / 3) < 1e-6, e'
+}
+
+@test "eval takes a result without pairs, in every form that link writes" {
+    tables_make
+    for form in csv tsv jsonl; do
+        "$LINKCTL" link left.csv truth.csv --left-on name --right-on right_id \
+            -m tiny -t 1 -q -o none.$form
+        run --separate-stderr "$LINKCTL" eval none.$form truth.csv
+        [ "$status" -eq 0 ]
+        [[ "${lines[1]}" =~ ^pairs\ +0.0000\ +0.0000\ +0.0000\ +0\ +3\ +0$ ]]
+    done
 }
 
 @test "a BOM, CRLF line ends and a million empty cells just work" {

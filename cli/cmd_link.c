@@ -76,7 +76,9 @@ static const lk_option options[] = {
     {"wide", 'w', LK_OPTION_FLAG, AT(wide), NULL, NULL, 0, 0,
      "add the columns of both rows, named with _x and _y"},
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
-     "csv, tsv or jsonl for both inputs, whatever their\nnames end in"},
+     "csv, tsv or jsonl, whatever the names end in: of\n"
+     "standard input if one table comes from there, else of\n"
+     "both"},
     {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
      LK_THREADS_MAX, "threads to use (as many as there are processors)"},
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
@@ -152,10 +154,9 @@ static int values_check(const lk_cli *cli, const link_values *v,
     if (v->id != NULL && (v->left_id != NULL || v->right_id != NULL))
         return lk_fail(err, LINKD_E_ARG,
                        "--id excludes --left-id and --right-id");
-    if (strcmp(cli->args.operands[0], "-") == 0 &&
-        strcmp(cli->args.operands[1], "-") == 0)
-        return lk_fail(err, LINKD_E_ARG,
-                       "only one table can be standard input");
+    rc = lk_inputs_check(cli, err);
+    if (rc != LINKD_OK)
+        return rc;
     if (v->unmatched != NULL && strcmp(v->unmatched, v->output) == 0)
         return lk_fail(err, LINKD_E_ARG,
                        "--output and --unmatched are the same file");
@@ -293,17 +294,28 @@ static int outputs_open(link_run *run, linkd_error *err)
     return rc;
 }
 
+/* --format tells what standard input is, so it leaves the other table alone. */
+static linkd_format format_of(const link_run *run, size_t side)
+{
+    const char *const *paths = run->cli->args.operands;
+
+    if (strcmp(paths[side], "-") != 0 && strcmp(paths[1 - side], "-") == 0)
+        return LINKD_FORMAT_AUTO;
+    return (linkd_format)run->values->format;
+}
+
 static int tables_read(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    linkd_format format = (linkd_format)v->format;
     uint64_t start = lk_clock_ns();
-    int rc = lk_table_read(run->cli, run->cli->args.operands[0], format,
-                           either(v->left_id, v->id), &run->left, err);
+    int rc =
+        lk_table_read(run->cli, run->cli->args.operands[0], format_of(run, 0),
+                      either(v->left_id, v->id), &run->left, err);
 
     if (rc == LINKD_OK)
-        rc = lk_table_read(run->cli, run->cli->args.operands[1], format,
-                           either(v->right_id, v->id), &run->right, err);
+        rc = lk_table_read(run->cli, run->cli->args.operands[1],
+                           format_of(run, 1), either(v->right_id, v->id),
+                           &run->right, err);
     if (rc != LINKD_OK)
         return rc;
     run->read_seconds = lk_clock_seconds_since(start);
@@ -382,20 +394,18 @@ static void summary_print(const link_run *run)
     const linkd_link_result *result = &run->result;
     size_t n_left = linkd_table_n_rows(run->left);
     size_t n_right = linkd_table_n_rows(run->right);
-    double encode = result->encode_seconds;
 
-    (void)fprintf(stderr, "%s left rows, %s right rows: %s pairs, ",
-                  lk_count(n_left).text, lk_count(n_right).text,
-                  lk_count(result->n_pairs).text);
+    (void)fprintf(stderr, "%s, %s: %s, ",
+                  lk_counted(n_left, "left row", "left rows").text,
+                  lk_counted(n_right, "right row", "right rows").text,
+                  lk_counted(result->n_pairs, "pair", "pairs").text);
     (void)fprintf(stderr, "%s left and %s right rows without a partner\n",
                   lk_count(run->n_left_unmatched).text,
                   lk_count(run->n_right_unmatched).text);
-    (void)fprintf(stderr, "read %.1f s, encode %.1f s", run->read_seconds,
-                  encode);
-    if (encode > 0)
-        (void)fprintf(
-            stderr, " (%s rows/s)",
-            lk_per_second((double)result->encode.n_texts / encode).text);
+    lk_texts_note(result->n_left_empty + result->n_right_empty,
+                  result->encode.n_truncated);
+    (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    lk_encode_note(result->encode_seconds, result->encode.n_texts);
     (void)fprintf(stderr, ", search %.1f s, assign %.1f s\n",
                   result->search_seconds, result->assign_seconds);
 }
@@ -436,6 +446,8 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
         return rc;
     lk_manifest_init(&run.manifest, &syntax, values);
     rc = outputs_open(&run, err);
+    if (rc == LINKD_OK)
+        rc = lk_model_check(cli, run.values->model, err);
     if (rc == LINKD_OK)
         rc = tables_read(&run, err);
     if (rc == LINKD_OK)

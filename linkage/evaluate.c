@@ -90,6 +90,9 @@ static int judgement_init(judgement *j, const linkd_table *table,
                      .first = linkd_table_find_column(table, str_of("left_id")),
                      .second =
                          linkd_table_find_column(table, str_of("right_id"))};
+    /* JSON lines without a line: there is no pair */
+    if (linkd_table_n_columns(table) == 0 && linkd_table_n_rows(table) == 0)
+        return LINKD_OK;
     if (j->first != LINKD_COLUMN_NONE && j->second != LINKD_COLUMN_NONE)
         return pairs_check(j, err);
     if (entity == LINKD_COLUMN_NONE || linkd_table_n_columns(table) < 2)

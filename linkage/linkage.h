@@ -104,6 +104,13 @@ LINKD_MUST_CHECK int linkd_table_read(const char *path, linkd_format format,
                                       const linkd_progress *progress,
                                       linkd_table **ret_table,
                                       linkd_error *err);
+/* The same for what an earlier step wrote: no rows are no error, since a result
+ * without pairs is a result. As JSON lines it has not a single byte, so the
+ * table has no columns. */
+LINKD_MUST_CHECK int
+linkd_table_read_result(const char *path, linkd_format format,
+                        const char *id_column, const linkd_progress *progress,
+                        linkd_table **ret_table, linkd_error *err);
 void linkd_table_free(linkd_table *table);
 
 const char *linkd_table_path(const linkd_table *table);

@@ -243,7 +243,7 @@ static int beginning_check(linkd_reader *reader, linkd_error *err)
         if (rc != LINKD_OK)
             return rc;
     }
-    if (reader->end == 0)
+    if (reader->end == 0 && !reader->may_be_empty)
         return lk_fail(err, LINKD_E_DATA, "%s: file is empty",
                        reader->label.text);
     for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
@@ -306,6 +306,12 @@ static int file_open(linkd_reader *reader, linkd_error *err)
 int linkd_reader_open(const char *path, linkd_format format,
                       linkd_reader **ret_reader, linkd_error *err)
 {
+    return lk_reader_open(path, format, false, ret_reader, err);
+}
+
+int lk_reader_open(const char *path, linkd_format format, bool may_be_empty,
+                   linkd_reader **ret_reader, linkd_error *err)
+{
     linkd_reader *reader = calloc(1, sizeof(*reader));
     int rc;
 
@@ -313,6 +319,7 @@ int linkd_reader_open(const char *path, linkd_format format,
         return lk_fail_nomem(err);
     reader->fd = -1;
     reader->line = 1;
+    reader->may_be_empty = may_be_empty;
     reader->format = format_choose(path, format);
     reader->column_set = (lk_strset){.key = column_key, .ctx = reader};
     reader->path = lk_arena_copy(&reader->arena, path, strlen(path));
@@ -365,7 +372,7 @@ int linkd_reader_next(linkd_reader *reader, linkd_record *ret_record,
         return rc;
     if (!more) {
         reader->row--;
-        if (reader->row == 0)
+        if (reader->row == 0 && !reader->may_be_empty)
             return lk_fail(err, LINKD_E_DATA, "%s: %s", reader->label.text,
                            reader->format->no_records);
     } else {

@@ -11,6 +11,13 @@
  * room for a row of LINKD_COLUMNS_MAX short ones. */
 #define LK_RECORD_MAX_BYTES ((size_t)64 << 20)
 
+/* As linkd_reader_open(), with the choice that a file without a record is no
+ * error: it may have a header alone and, as JSON lines, no bytes at all. */
+LINKD_MUST_CHECK int lk_reader_open(const char *path, linkd_format format,
+                                    bool may_be_empty,
+                                    linkd_reader **ret_reader,
+                                    linkd_error *err);
+
 /* What one format does. `state` is the reader's format_state. */
 typedef struct lk_reader_format {
     int (*open)(linkd_reader *reader, linkd_error *err);
@@ -35,6 +42,7 @@ struct linkd_reader {
     char *window; /* window[begin .. end) is read and not yet handed out */
     size_t begin, end;
     bool is_at_end; /* of the file */
+    bool may_be_empty;
     char last_byte; /* handed out: whether a new line begins after it */
     uint64_t line;  /* of the last piece */
     uint64_t bytes_read, bytes_total;

@@ -18,9 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linkage/linkage.h"
-#include "linkage/strset.h"
-#include "linkage/text.h"
+#include "linkage/reader.h"
 
 enum {
     /* Some hundred reports a second at the speed of reading. */
@@ -44,6 +42,7 @@ struct linkd_table {
 typedef struct id_check {
     linkd_table *table;
     const char *name;    /* of the column, or NULL: try the first */
+    bool may_be_empty;   /* no row at all is no error */
     uint64_t first_line; /* of row 1 */
     lk_strset seen;
 } id_check;
@@ -207,7 +206,7 @@ static int id_add(id_check *check, const linkd_reader *reader,
 
 static int row_numbers_make(linkd_table *table, linkd_error *err)
 {
-    table->row_numbers = calloc(table->n_rows, sizeof(*table->row_numbers));
+    table->row_numbers = calloc(table->n_rows + 1, sizeof(*table->row_numbers));
     if (table->row_numbers == NULL)
         return lk_fail_nomem(err);
     for (size_t row = 0; row < table->n_rows; row++) {
@@ -305,7 +304,8 @@ static int table_fill(linkd_table *table, linkd_reader *reader, id_check *check,
     if (has_header && id_column_is_lacking(check, reader))
         return name_fail(check, err);
     rc = rows_read(reader, check, progress, err);
-    if (rc == LINKD_OK && id_column_is_lacking(check, reader))
+    if (rc == LINKD_OK && table->n_rows > 0 &&
+        id_column_is_lacking(check, reader))
         rc = name_fail(check, err);
     if (rc == LINKD_OK)
         rc = columns_copy(table, reader, err);
@@ -314,24 +314,23 @@ static int table_fill(linkd_table *table, linkd_reader *reader, id_check *check,
     return rc;
 }
 
-int linkd_table_read(const char *path, linkd_format format,
-                     const char *id_column, const linkd_progress *progress,
-                     linkd_table **ret_table, linkd_error *err)
+static int table_read(const char *path, linkd_format format, id_check check,
+                      const linkd_progress *progress, linkd_table **ret_table,
+                      linkd_error *err)
 {
     linkd_table *table = calloc(1, sizeof(*table));
     linkd_reader *reader = NULL;
-    id_check check = {.table = table,
-                      .name = id_column,
-                      .seen = {.key = id_key, .ctx = table}};
     int rc;
 
     if (table == NULL)
         return lk_fail_nomem(err);
     table->id_column = LINKD_COLUMN_NONE;
+    check.table = table;
+    check.seen = (lk_strset){.key = id_key, .ctx = table};
     table->path = lk_arena_copy(&table->arena, path, strlen(path));
     rc = table->path != NULL ? LINKD_OK : lk_fail_nomem(err);
     if (rc == LINKD_OK)
-        rc = linkd_reader_open(path, format, &reader, err);
+        rc = lk_reader_open(path, format, check.may_be_empty, &reader, err);
     if (rc == LINKD_OK)
         rc = table_fill(table, reader, &check, progress, err);
     lk_strset_clear(&check.seen);
@@ -341,6 +340,24 @@ int linkd_table_read(const char *path, linkd_format format,
     else
         *ret_table = table;
     return rc;
+}
+
+int linkd_table_read(const char *path, linkd_format format,
+                     const char *id_column, const linkd_progress *progress,
+                     linkd_table **ret_table, linkd_error *err)
+{
+    return table_read(path, format, (id_check){.name = id_column}, progress,
+                      ret_table, err);
+}
+
+int linkd_table_read_result(const char *path, linkd_format format,
+                            const char *id_column,
+                            const linkd_progress *progress,
+                            linkd_table **ret_table, linkd_error *err)
+{
+    return table_read(path, format,
+                      (id_check){.name = id_column, .may_be_empty = true},
+                      progress, ret_table, err);
 }
 
 void linkd_table_free(linkd_table *table)

@@ -219,6 +219,31 @@ static void ten_thousand_ids_are_told_apart(void **state)
     lk_buf_clear(&text);
 }
 
+static size_t rows_of_result(const char *path, const char *text)
+{
+    linkd_table *table = NULL;
+    size_t n_rows;
+
+    scratch_write_text(path, text);
+    assert_int_equal(linkd_table_read_result(path, LINKD_FORMAT_AUTO, NULL,
+                                             NULL, &table, NULL),
+                     LINKD_OK);
+    n_rows = linkd_table_n_rows(table);
+    linkd_table_free(table);
+    return n_rows;
+}
+
+static void only_a_result_may_have_no_rows(void **state)
+{
+    (void)state;
+    assert_int_equal(rows_of_result("t.csv", "left_id,right_id\n"), 0);
+    assert_int_equal(rows_of_result("t.jsonl", ""), 0);
+    assert_int_equal(rows_of_result("t.csv", "a\n1\n"), 1);
+    assert_fails("t.csv", "left_id,right_id\n", NULL, LINKD_E_DATA,
+                 "t.csv: file has a header but no rows");
+    assert_fails("t.jsonl", "", NULL, LINKD_E_DATA, "t.jsonl: file is empty");
+}
+
 static void a_bad_file_makes_no_table(void **state)
 {
     (void)state;
@@ -327,6 +352,7 @@ int main(void)
         cmocka_unit_test(an_empty_or_missing_id_is_an_error),
         cmocka_unit_test(ids_are_compared_as_they_are_written),
         cmocka_unit_test(ten_thousand_ids_are_told_apart),
+        cmocka_unit_test(only_a_result_may_have_no_rows),
         cmocka_unit_test(a_bad_file_makes_no_table),
         cmocka_unit_test(reading_reports_bytes_up_to_the_end),
         cmocka_unit_test(reading_stops_when_its_caller_says_so),

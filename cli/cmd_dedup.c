@@ -30,7 +30,7 @@ static const dedup_values defaults = {
     .model = LK_MODEL_DEFAULT,
     .output = "-",
     .k = LINKD_DEDUP_K,
-    .threshold = NAN, /* depends on the clusters */
+    .threshold = (double)NAN, /* depends on the clusters */
     .cluster = LINKD_CLUSTER_COMPLETE,
 };
 

@@ -296,6 +296,24 @@ static int header_use(csv_state *state, linkd_error *err)
     return LINKD_OK;
 }
 
+/* Spreadsheets of many countries write semicolons. Read as CSV, such a file is
+ * one column of whole lines, and would be linked by them without a word. */
+static int separator_check(csv_state *state, linkd_error *err)
+{
+    const linkd_reader *reader = state->reader;
+    linkd_str name = reader->columns[0];
+
+    if (reader->n_columns != 1 || csv_get_delim(&state->parser) != ',')
+        return LINKD_OK;
+    if (memchr(name.bytes, ';', name.len) != NULL)
+        return lk_reader_fail(reader, LINKD_COLUMN_NONE, err,
+                              "fields are separated by \";\", not by \",\"");
+    if (memchr(name.bytes, '\t', name.len) != NULL)
+        return lk_reader_fail(reader, LINKD_COLUMN_NONE, err,
+                              "fields are separated by tabs: it is TSV");
+    return LINKD_OK;
+}
+
 static int header_read(csv_state *state, linkd_error *err)
 {
     linkd_reader *reader = state->reader;
@@ -314,6 +332,8 @@ static int header_read(csv_state *state, linkd_error *err)
                               state->n_fields, LINKD_COLUMNS_MAX);
     cells_place(state);
     rc = header_use(state, err);
+    if (rc == LINKD_OK)
+        rc = separator_check(state, err);
     state->max_fields = reader->n_columns;
     return rc;
 }

@@ -469,6 +469,15 @@ static void repeated_and_empty_names_are_errors(void **state)
                      "t.csv: header (line 1): fields 2 and 3 have no name");
 }
 
+static void another_separator_is_not_taken_for_one_column(void **state)
+{
+    (void)state;
+    assert_csv_fails("id;name\n1;a\n", "t.csv: header (line 1): fields are "
+                                       "separated by \";\", not by \",\"");
+    assert_csv_fails("id\tname\n1\ta\n", "t.csv: header (line 1): fields are "
+                                         "separated by tabs: it is TSV");
+}
+
 static void a_name_that_would_break_the_message_is_made_harmless(void **state)
 {
     (void)state;
@@ -791,6 +800,7 @@ int main(void)
         cmocka_unit_test(invalid_utf8_is_named_by_its_byte),
         cmocka_unit_test(a_nul_byte_is_named_by_its_byte),
         cmocka_unit_test(repeated_and_empty_names_are_errors),
+        cmocka_unit_test(another_separator_is_not_taken_for_one_column),
         cmocka_unit_test(a_name_that_would_break_the_message_is_made_harmless),
         cmocka_unit_test(a_field_over_the_limit_is_refused_while_it_grows),
         cmocka_unit_test(a_field_at_the_limit_is_read),

@@ -81,6 +81,22 @@ static int pairs_check(const judgement *j, linkd_error *err)
     return LINKD_OK;
 }
 
+/* A table's id column is its first, by default and where it can be; any other
+ * was named by the user. */
+static bool id_column_is_named(const linkd_table *table)
+{
+    size_t column = linkd_table_id_column(table);
+
+    return column != LINKD_COLUMN_NONE && column != 0;
+}
+
+static size_t id_column_of_entities(const linkd_table *table, size_t entity)
+{
+    if (id_column_is_named(table))
+        return linkd_table_id_column(table);
+    return entity == 0 ? 1 : 0;
+}
+
 static int judgement_init(judgement *j, const linkd_table *table,
                           linkd_error *err)
 {
@@ -101,7 +117,7 @@ static int judgement_init(judgement *j, const linkd_table *table,
                        "(an id and entity_id)",
                        lk_label_of_path(linkd_table_path(table)).text);
     j->is_entities = true;
-    j->first = entity == 0 ? 1 : 0;
+    j->first = id_column_of_entities(table, entity);
     j->second = entity;
     return LINKD_OK;
 }
@@ -427,12 +443,14 @@ static int pairs_evaluate(const judgement *result, const judgement *truth,
     return rc;
 }
 
-/* The result's id column goes by the truth's name for it, if it has that. */
+/* Unless the user named one, the result's id column goes by the truth's name
+ * for it, if it has that. */
 static void id_column_match(judgement *result, const judgement *truth)
 {
     size_t column = LINKD_COLUMN_NONE;
 
-    if (result->is_entities && truth->is_entities)
+    if (result->is_entities && truth->is_entities &&
+        !id_column_is_named(result->table))
         column = linkd_table_find_column(
             result->table, linkd_table_column(truth->table, truth->first));
     if (column != LINKD_COLUMN_NONE)

@@ -97,6 +97,17 @@ END
     [ "${lines[3]}" = "4 rows in 3 entities; the truth has 2" ]
 }
 
+@test "eval takes the ids from the columns that --id and --truth-id name" {
+    printf 'row,person,entity_id\n1,a,1\n2,b,1\n3,c,2\n' >e.csv
+    printf 'n,who,entity_id\n7,c,8\n8,b,9\n9,a,9\n' >truth.csv
+    run --separate-stderr "$LINKCTL" eval e.csv truth.csv --id person \
+        --truth-id who --json
+    [ "$status" -eq 0 ]
+    python3 -c 'import json, sys; assert json.loads(sys.argv[1])["pairs"]["f1"] == 1' "$output"
+    run --separate-stderr "$LINKCTL" eval e.csv truth.csv
+    [ "$status" -eq 1 ]
+}
+
 @test "the bytes are the same for one and two threads" {
     people_make
     "$LINKCTL" dedup people.csv -m tiny -t 0.5 -q --threads 1 -o one.csv

@@ -2,10 +2,10 @@
  *
  * A reader of pairs.csv must never find half of it: not after Ctrl-C, not on a
  * full disk, not while the run is still going. So the bytes go to
- * a file in the same directory (rename is atomic only inside one file system),
- * `.linkctl.<pid>.<hash of the name>`, which is flushed, synced, closed and then renamed. Every one of
- * these steps can report a full disk, so each is checked. Several outputs of
- * one run are all synced before the first is renamed.
+ * `.linkctl.<pid>.<hash of the name>` in the same directory (rename is atomic
+ * only inside one file system), which is flushed, synced, closed and then
+ * renamed. Every one of these steps can report a full disk, so each is checked.
+ * Several outputs of one run are all synced before the first is renamed.
  *
  * What is no regular file (standard output, a pipe, /dev/null) cannot be
  * replaced by rename and is written directly. A symbolic link is followed: the

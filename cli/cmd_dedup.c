@@ -195,6 +195,8 @@ static int table_read(dedup_run *run, linkd_error *err)
 static int table_dedup(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
+    linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
+    linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
     linkd_dedup_options dedup_options = {
         .columns = run->columns,
         .n_columns = run->n_columns,
@@ -204,8 +206,8 @@ static int table_dedup(dedup_run *run, linkd_error *err)
         .cluster = (linkd_cluster)v->cluster,
     };
     int rc =
-        linkd_dedup(run->table, run->engine.encoder, run->engine.pool,
-                    &dedup_options, &run->cli->progress, &run->result, err);
+        linkd_dedup(run->table, &embedder, run->engine.pool, &dedup_options,
+                    &run->cli->progress, &run->result, err);
 
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);

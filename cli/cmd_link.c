@@ -327,6 +327,8 @@ static int tables_read(link_run *run, linkd_error *err)
 static int tables_link(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
+    linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
+    linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
     linkd_link_options link_options = {
         .columns = run->columns,
         .n_columns = run->n_columns,
@@ -336,9 +338,8 @@ static int tables_link(link_run *run, linkd_error *err)
         .threshold = (float)v->threshold,
         .assign = (linkd_assign)v->assign,
     };
-    int rc =
-        linkd_link(run->left, run->right, run->engine.encoder, run->engine.pool,
-                   &link_options, &run->cli->progress, &run->result, err);
+    int rc = linkd_link(run->left, run->right, &embedder, run->engine.pool,
+                        &link_options, &run->cli->progress, &run->result, err);
 
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);

@@ -17,6 +17,7 @@
 /* What lives while a table is deduplicated. */
 typedef struct dedup {
     const linkd_table *table;
+    lk_pool *pool;
     lk_vectors vectors;
     linkd_str *keys;
     lk_candidates candidates;
@@ -49,14 +50,12 @@ static int table_encode(dedup *d, lk_vectors_maker *maker,
     return rc;
 }
 
-static int candidates_find(dedup *d, const lk_vectors_maker *maker, size_t k,
+static int candidates_find(dedup *d, const linkd_progress *progress, size_t k,
                            linkd_error *err)
 {
     lk_side side = {d->vectors.data, d->keys, d->vectors.n};
-    lk_search_options search = {.dim = d->vectors.dim,
-                                .k = k,
-                                .pool = maker->pool,
-                                .progress = maker->progress};
+    lk_search_options search = {
+        .dim = d->vectors.dim, .k = k, .pool = d->pool, .progress = progress};
 
     return lk_candidates_search(&side, NULL, &search, &d->candidates, err);
 }
@@ -163,7 +162,7 @@ static int steps_run(dedup *d, lk_vectors_maker *maker,
     result->encode_seconds = lk_clock_seconds_since(start);
     start = lk_clock_ns();
     if (rc == LINKD_OK)
-        rc = candidates_find(d, maker, options->k, err);
+        rc = candidates_find(d, maker->progress, options->k, err);
     result->search_seconds = lk_clock_seconds_since(start);
     start = lk_clock_ns();
     if (rc == LINKD_OK)
@@ -180,14 +179,13 @@ static void dedup_clear(dedup *d)
     lk_vectors_clear(&d->vectors);
 }
 
-int linkd_dedup(const linkd_table *table, linkd_encoder *encoder, lk_pool *pool,
-                const linkd_dedup_options *options,
+int linkd_dedup(const linkd_table *table, const linkd_embedder *embedder,
+                lk_pool *pool, const linkd_dedup_options *options,
                 const linkd_progress *progress, linkd_dedup_result *ret_result,
                 linkd_error *err)
 {
-    dedup d = {.table = table};
-    lk_vectors_maker maker = {.encoder = encoder,
-                              .pool = pool,
+    dedup d = {.table = table, .pool = pool};
+    lk_vectors_maker maker = {.embedder = embedder,
                               .progress = progress,
                               .n_total = linkd_table_n_rows(table)};
     linkd_dedup_result result = {0};

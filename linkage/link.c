@@ -17,6 +17,7 @@
 /* What lives while two tables are linked; [0] left, [1] right. */
 typedef struct linking {
     const linkd_table *tables[2];
+    lk_pool *pool;
     size_t *columns[2];
     size_t n_columns[2];
     lk_vectors vectors[2];
@@ -75,13 +76,13 @@ static int tables_encode(linking *l, lk_vectors_maker *maker,
     return rc;
 }
 
-static int candidates_find(linking *l, const lk_vectors_maker *maker, size_t k,
+static int candidates_find(linking *l, const linkd_progress *progress, size_t k,
                            linkd_error *err)
 {
     lk_search_options search = {.dim = l->vectors[0].dim,
                                 .k = k,
-                                .pool = maker->pool,
-                                .progress = maker->progress};
+                                .pool = l->pool,
+                                .progress = progress};
     lk_side sides[2];
 
     for (size_t side = 0; side < 2; side++)
@@ -154,7 +155,7 @@ static int steps_run(linking *l, lk_vectors_maker *maker,
     result->encode_seconds = lk_clock_seconds_since(start);
     start = lk_clock_ns();
     if (rc == LINKD_OK)
-        rc = candidates_find(l, maker, options->k, err);
+        rc = candidates_find(l, maker->progress, options->k, err);
     result->search_seconds = lk_clock_seconds_since(start);
     start = lk_clock_ns();
     if (rc == LINKD_OK)
@@ -174,14 +175,13 @@ static void linking_clear(linking *l)
 }
 
 int linkd_link(const linkd_table *left, const linkd_table *right,
-               linkd_encoder *encoder, lk_pool *pool,
+               const linkd_embedder *embedder, lk_pool *pool,
                const linkd_link_options *options,
                const linkd_progress *progress, linkd_link_result *ret_result,
                linkd_error *err)
 {
-    linking l = {.tables = {left, right}};
-    lk_vectors_maker maker = {.encoder = encoder,
-                              .pool = pool,
+    linking l = {.tables = {left, right}, .pool = pool};
+    lk_vectors_maker maker = {.embedder = embedder,
                               .progress = progress,
                               .n_total = linkd_table_n_rows(left) +
                                          linkd_table_n_rows(right)};

@@ -149,6 +149,36 @@ LINKD_MUST_CHECK int linkd_record_text(const linkd_cell *cells, size_t n_cells,
                                        const size_t *columns, size_t n_columns,
                                        lk_buf *ret_text, linkd_error *err);
 
+/* ---- texts to vectors --------------------------------------------------- */
+
+/* What turns texts into vectors. An encoder is one, see below; so is whatever
+ * shares an encoder among many callers, or knows some vectors already. Plain
+ * data that is copied freely: `ctx` and `fingerprint` are borrowed. */
+typedef struct linkd_embedder {
+    /* [n] texts of valid UTF-8 -> ret_vectors [n, dim], rows of length 1, each
+     * depending on its text alone. `stats` may be NULL, else is added to.
+     * Called on the thread that called linkd_link() or linkd_dedup(), one call
+     * at a time; a failure ends the work and is passed on as it is. */
+    int (*embed)(void *ctx, const linkd_str *texts, size_t n,
+                 float *ret_vectors, linkd_encode_stats *stats,
+                 linkd_error *err);
+    /* Tells whether the vector would say anything about the text, see
+     * linkd_encoder_knows(). A row of which it would not is never embedded. */
+    bool (*knows)(void *ctx, linkd_str text);
+    void *ctx;
+    size_t dim;
+    const char *fingerprint; /* vectors are comparable when it is equal */
+} linkd_embedder;
+
+/* An encoder and the workers it runs on, both borrowed. */
+typedef struct linkd_encoder_embedder {
+    linkd_encoder *encoder;
+    lk_pool *pool;
+} linkd_encoder_embedder;
+
+/* The encoder as an embedder, which borrows `storage`. */
+linkd_embedder linkd_embedder_of_encoder(linkd_encoder_embedder *storage);
+
 /* ---- linking two tables ------------------------------------------------- */
 
 /* Chosen among the candidates: pairs of which one row is among the k nearest
@@ -200,10 +230,11 @@ typedef struct linkd_link_result {
     double assign_seconds;
 } linkd_link_result;
 
-/* Reports the steps "encode" (rows of both sides), "search" and "assign". */
+/* Reports the steps "encode" (rows of both sides), "search" and "assign". The
+ * workers of `pool` search. */
 LINKD_MUST_CHECK int
 linkd_link(const linkd_table *left, const linkd_table *right,
-           linkd_encoder *encoder, lk_pool *pool,
+           const linkd_embedder *embedder, lk_pool *pool,
            const linkd_link_options *options, const linkd_progress *progress,
            linkd_link_result *ret_result, linkd_error *err);
 void linkd_link_result_clear(linkd_link_result *result);
@@ -245,10 +276,13 @@ typedef struct linkd_dedup_result {
     double cluster_seconds;
 } linkd_dedup_result;
 
-LINKD_MUST_CHECK int
-linkd_dedup(const linkd_table *table, linkd_encoder *encoder, lk_pool *pool,
-            const linkd_dedup_options *options, const linkd_progress *progress,
-            linkd_dedup_result *ret_result, linkd_error *err);
+/* Reports the steps "encode", "search" and "cluster". */
+LINKD_MUST_CHECK int linkd_dedup(const linkd_table *table,
+                                 const linkd_embedder *embedder, lk_pool *pool,
+                                 const linkd_dedup_options *options,
+                                 const linkd_progress *progress,
+                                 linkd_dedup_result *ret_result,
+                                 linkd_error *err);
 void linkd_dedup_result_clear(linkd_dedup_result *result);
 
 /* ---- measuring against a truth ------------------------------------------ */

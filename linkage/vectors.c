@@ -1,6 +1,6 @@
 /* linkage/vectors.c — the rows of a table as vectors.
  *
- * Rows go to the encoder in chunks: texts of one chunk lie in one buffer, and
+ * Rows go to the embedder in chunks: texts of one chunk lie in one buffer, and
  * after each chunk the caller hears how far the work is. What stays is 4 * dim
  * + 8 bytes per row (1,544 for 384 dimensions). A row whose cells are all
  * empty would be encoded to the vector of the empty text, which is near to all
@@ -8,7 +8,7 @@
  * does not know. Such a row gets no vector, so it is never compared.
  *
  *   table ─► cells of the chosen columns ─► text ─┐ x ROWS_PER_CHUNK
- *                              data[n..], rows[n..] ◄─ encoder */
+ *                              data[n..], rows[n..] ◄─ embedder */
 #include "linkage/vectors.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@
 
 /* The texts of one chunk and what they are built from. */
 typedef struct chunk {
-    const linkd_encoder *encoder;
+    const linkd_embedder *embedder;
     const linkd_table *table;
     const size_t *columns; /* [n_columns], of the table */
     size_t n_columns;
@@ -33,11 +33,11 @@ typedef struct chunk {
     size_t n;
 } chunk;
 
-static int chunk_init(chunk *c, const linkd_encoder *encoder,
+static int chunk_init(chunk *c, const linkd_embedder *embedder,
                       const linkd_table *table, const size_t *columns,
                       size_t n_columns, linkd_error *err)
 {
-    *c = (chunk){.encoder = encoder,
+    *c = (chunk){.embedder = embedder,
                  .table = table,
                  .columns = columns,
                  .n_columns = n_columns};
@@ -62,7 +62,7 @@ static void chunk_clear(chunk *c)
     free(c->cells);
 }
 
-/* Appends the row's text to the chunk, unless it has none that the encoder
+/* Appends the row's text to the chunk, unless it has none that the embedder
  * knows a word of. */
 static int chunk_add(chunk *c, size_t row, bool *ret_added, linkd_error *err)
 {
@@ -77,8 +77,8 @@ static int chunk_add(chunk *c, size_t row, bool *ret_added, linkd_error *err)
         return rc;
     *ret_added =
         c->text.len > begin &&
-        linkd_encoder_knows(
-            c->encoder, (linkd_str){c->text.data + begin, c->text.len - begin});
+        c->embedder->knows(c->embedder->ctx, (linkd_str){c->text.data + begin,
+                                                         c->text.len - begin});
     if (*ret_added)
         c->ends[c->n++] = c->text.len;
     else
@@ -116,9 +116,9 @@ static int rows_encode(lk_vectors_maker *maker, chunk *c, size_t begin,
         return rc;
     chunk_cut(c);
     if (c->n > 0)
-        rc = linkd_encoder_encode(maker->encoder, maker->pool, c->strings, c->n,
-                                  vectors->data + vectors->n * vectors->dim,
-                                  &maker->stats, err);
+        rc = c->embedder->embed(c->embedder->ctx, c->strings, c->n,
+                                vectors->data + vectors->n * vectors->dim,
+                                &maker->stats, err);
     if (rc != LINKD_OK)
         return rc;
     vectors->n += c->n;
@@ -132,9 +132,9 @@ int lk_vectors_make(lk_vectors_maker *maker, const linkd_table *table,
                     lk_vectors *ret_vectors, linkd_error *err)
 {
     size_t n_rows = linkd_table_n_rows(table);
-    lk_vectors vectors = {.dim = linkd_encoder_describe(maker->encoder)->dim};
+    lk_vectors vectors = {.dim = maker->embedder->dim};
     chunk c;
-    int rc = chunk_init(&c, maker->encoder, table, columns, n_columns, err);
+    int rc = chunk_init(&c, maker->embedder, table, columns, n_columns, err);
 
     if (rc != LINKD_OK)
         goto done;

@@ -16,8 +16,7 @@ typedef struct lk_vectors {
 /* What turns rows into vectors, and where the caller is told about it:
  * n_done of n_total rows are encoded when a table's turn comes. */
 typedef struct lk_vectors_maker {
-    linkd_encoder *encoder;
-    lk_pool *pool;
+    const linkd_embedder *embedder;
     const linkd_progress *progress;
     uint64_t n_done;
     uint64_t n_total;

@@ -7,6 +7,7 @@
 const linkd_encoder_info *linkd_encoder_describe(const linkd_encoder *encoder)
 {
     static const linkd_encoder_info info = {.architecture = "fake",
+                                            .fingerprint = FAKE_FINGERPRINT,
                                             .dim = FAKE_DIM};
 
     (void)encoder;
@@ -59,7 +60,7 @@ int linkd_encoder_encode(linkd_encoder *encoder, lk_pool *pool,
 {
     int rc = LINKD_OK;
 
-    (void)pool;
+    encoder->pool = pool;
     for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
         text_encode(texts[i], ret_vectors + i * FAKE_DIM);
         rc = text_note(encoder, texts[i], err);

@@ -7,11 +7,13 @@
 
 #include "encoder/encoder.h"
 
-#define FAKE_DIM ((size_t)64)
+#define FAKE_DIM         ((size_t)64)
+#define FAKE_FINGERPRINT "0123456789abcdef0123456789abcdef"
 
 struct linkd_encoder {
     char *texts; /* every text that came, one a line; freed with free() */
     size_t len;
+    const lk_pool *pool; /* of the last call */
 };
 
 #endif

@@ -79,7 +79,10 @@ static int teardown(void **state)
 
 static int dedup_run(fixture *f, const linkd_progress *progress)
 {
-    return linkd_dedup(f->table, &f->encoder, f->pool, &f->options, progress,
+    linkd_encoder_embedder storage = {&f->encoder, f->pool};
+    linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
+
+    return linkd_dedup(f->table, &embedder, f->pool, &f->options, progress,
                        &f->result, &f->err);
 }
 

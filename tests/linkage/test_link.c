@@ -86,7 +86,10 @@ static int teardown(void **state)
 
 static int link_run(fixture *f, const linkd_progress *progress)
 {
-    return linkd_link(f->left, f->right, &f->encoder, f->pool, &f->options,
+    linkd_encoder_embedder storage = {&f->encoder, f->pool};
+    linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
+
+    return linkd_link(f->left, f->right, &embedder, f->pool, &f->options,
                       progress, &f->result, &f->err);
 }
 

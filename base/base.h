@@ -28,6 +28,10 @@ enum {
     LINKD_E_IO = -3,        /* the system refused: disk, network, permission */
     LINKD_E_NOMEM = -4,     /* out of memory */
     LINKD_E_CANCELLED = -5, /* the caller's progress callback said stop */
+    LINKD_E_ABSENT = -6,    /* what was named does not exist */
+    LINKD_E_CONFLICT = -7,  /* it exists already, or is in another state */
+    LINKD_E_FULL = -8,      /* the disk or a limit on space is full */
+    LINKD_E_BUSY = -9,      /* a queue is full or the part is stopping: later */
 };
 
 /* What went wrong, as a value: it travels with its job between threads and

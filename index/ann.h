@@ -1,0 +1,42 @@
+/* index/ann.h — private: one approximate index in memory, by FAISS (faiss.c).
+ * Vectors are numbered in order of adding. Built once, then only searched. */
+#ifndef LK_INDEX_ANN_H
+#define LK_INDEX_ANN_H
+
+#include <stdio.h>
+
+#include "index/index.h"
+
+typedef struct lk_ann lk_ann;
+
+/* `factory` as FAISS spells it, e.g. "HNSW32,SQ8" or "IVF1024,SQ8". Scores are
+ * inner products. LINKD_E_ARG: FAISS does not know it. */
+LINKD_MUST_CHECK int lk_ann_new(const char *factory, size_t dim,
+                                lk_ann **ret_ann, linkd_error *err);
+void lk_ann_free(lk_ann *ann);
+
+/* How many threads FAISS uses on the calling thread from now on. */
+void lk_ann_set_threads(size_t n);
+
+/* Learns the quantiser's ranges (and lists) from a sample, once. */
+LINKD_MUST_CHECK int lk_ann_train(lk_ann *ann, const float *vectors, size_t n,
+                                  linkd_error *err);
+LINKD_MUST_CHECK int lk_ann_add(lk_ann *ann, const float *vectors, size_t n,
+                                linkd_error *err);
+size_t lk_ann_count(const lk_ann *ann);
+
+/* The `n_asked` candidates that look nearest: positions, -1 where there are
+ * none. For HNSW the search is as wide as n_asked; for IVF it looks into
+ * `n_lists` lists. Any thread, several at once. */
+LINKD_MUST_CHECK int lk_ann_search(const lk_ann *ann, const float *query,
+                                   size_t n_asked, float *ret_scores,
+                                   int64_t *ret_positions, linkd_error *err);
+
+/* From and to an open file, at its position. Only ever read what a recorded
+ * hash vouches for: FAISS's reader trusts its input. */
+LINKD_MUST_CHECK int lk_ann_write(const lk_ann *ann, FILE *file,
+                                  linkd_error *err);
+LINKD_MUST_CHECK int lk_ann_read(FILE *file, size_t dim, lk_ann **ret_ann,
+                                 linkd_error *err);
+
+#endif

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "encoder/encoder.h"
+#include "index/index.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -284,6 +285,67 @@ LINKD_MUST_CHECK int linkd_dedup(const linkd_table *table,
                                  linkd_dedup_result *ret_result,
                                  linkd_error *err);
 void linkd_dedup_result_clear(linkd_dedup_result *result);
+
+/* ---- collections of a store --------------------------------------------- */
+
+/* What a collection's records mean: kept as JSON in the store's settings. */
+typedef struct linkd_settings {
+    const linkd_str *text; /* fields whose values are encoded, in this order */
+    size_t n_text;         /* 0 without a template: every text field by name */
+    linkd_str pattern;     /* "{name}, {city}" in their place; empty: none */
+    linkd_str image;       /* the field that names the image; empty: none */
+    float threshold;       /* from which cosine on records are one entity */
+} linkd_settings;
+
+/* LINKD_E_ARG: not such an object; the message names the member. Arrays and
+ * strings live in the arena. */
+LINKD_MUST_CHECK int linkd_settings_parse(linkd_str json, lk_arena *arena,
+                                          linkd_settings *ret_settings,
+                                          linkd_error *err);
+/* Appends the JSON that linkd_settings_parse() reads. */
+LINKD_MUST_CHECK int linkd_settings_print(const linkd_settings *settings,
+                                          lk_buf *ret_json, linkd_error *err);
+
+/* Appends the text of a record that is encoded; nothing for a record without
+ * text. Literals that are numbers, true or false count as their JSON text. */
+LINKD_MUST_CHECK int linkd_settings_text(const linkd_settings *settings,
+                                         const linkd_field *fields,
+                                         size_t n_fields, lk_buf *ret_text,
+                                         linkd_error *err);
+
+/* Encodes the records' texts and stores them: linkd_store_put() for puts
+ * without vectors (they are filled in for the call; those of records without a
+ * known word stay NULL). */
+LINKD_MUST_CHECK int linkd_collection_put(
+    linkd_store *store, linkd_str collection, const linkd_settings *settings,
+    const linkd_embedder *embedder, const linkd_put *puts, size_t n,
+    const linkd_once *once, linkd_write_result *ret_result, linkd_error *err);
+
+typedef struct linkd_attach_options {
+    float threshold;
+    const linkd_filter *filter; /* may be NULL */
+    linkd_once once;
+} linkd_attach_options;
+
+typedef struct linkd_attached {
+    uint64_t entity;
+    bool is_new;  /* no record scored threshold */
+    lk_buf match; /* id of the record that it was joined to; empty if new */
+    float score;  /* of the match */
+    uint64_t seq;
+    bool replayed;
+} linkd_attached;
+
+/* Decides which entity one record belongs to and stores it, in one step: of
+ * two equal records attached at once the second finds the first. `embedder` is
+ * NULL when put->vector is given. A record that has its entity already keeps
+ * it. `ret_attached->match` is cleared by the caller. */
+LINKD_MUST_CHECK int
+linkd_collection_attach(linkd_store *store, linkd_str collection,
+                        const linkd_settings *settings,
+                        const linkd_embedder *embedder, const linkd_put *put,
+                        const linkd_attach_options *options,
+                        linkd_attached *ret_attached, linkd_error *err);
 
 /* ---- measuring against a truth ------------------------------------------ */
 

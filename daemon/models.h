@@ -1,0 +1,47 @@
+/* daemon/models.h — private: encoders that many requests share.
+ *
+ * One thread per model that is in use takes all texts that wait, encodes them
+ * together and wakes their owners: under load batches form by themselves, and
+ * a lone query never waits for company. Queries go before bulk texts, which
+ * come in slices so that a query waits for one slice at most. */
+#ifndef LK_DAEMON_MODELS_H
+#define LK_DAEMON_MODELS_H
+
+#include "linkage/linkage.h"
+
+typedef struct lk_models lk_models;
+typedef struct lk_model lk_model;
+
+typedef enum lk_urgency {
+    LK_URGENT, /* somebody waits for a query */
+    LK_BULK,
+} lk_urgency;
+
+LINKD_MUST_CHECK int lk_models_new(size_t n_threads, lk_models **ret_models,
+                                   linkd_error *err);
+/* Waits for what is being encoded; the rest gets LINKD_E_BUSY. */
+void lk_models_free(lk_models *models);
+
+/* Opens the model on first use; it stays open. LINKD_E_ABSENT: there is none
+ * of that name in the model store (paths are refused). */
+LINKD_MUST_CHECK int lk_models_get(lk_models *models, linkd_str name,
+                                   lk_model **ret_model, linkd_error *err);
+const linkd_encoder_info *lk_model_describe(const lk_model *model);
+
+/* Encodes and returns; the calling worker waits. LINKD_E_BUSY: more than 4096
+ * texts wait already. LINKD_E_CANCELLED: stop_cb said so while it waited. */
+LINKD_MUST_CHECK int
+lk_model_embed(lk_model *model, lk_urgency urgency, const linkd_str *texts,
+               size_t n, bool (*stop_cb)(void *ctx), void *stop_ctx,
+               float *ret_vectors, linkd_encode_stats *stats, linkd_error *err);
+
+/* The same as a linkd_embedder, which borrows `storage`. */
+typedef struct lk_model_embedder {
+    lk_model *model;
+    lk_urgency urgency;
+    bool (*stop_cb)(void *ctx);
+    void *stop_ctx;
+} lk_model_embedder;
+linkd_embedder lk_model_embedder_of(lk_model_embedder *storage);
+
+#endif

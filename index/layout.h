@@ -8,7 +8,7 @@
  *                "next_job" "seq" "uuid"
  *   COLLECTIONS  collection u32               lk_collection_row: name, options,
  *                                             counters, state (live, dropped)
- *   NAMES        name                         collection u32
+ *   NAMES        name                         collection u64
  *   GENERATIONS  collection u32, gen u32      fingerprint, model, dim, n_slots
  *   RECORDS      collection u32, number u64   seq, id, fields
  *   IDS          collection u32, id           number u64

@@ -56,7 +56,87 @@ LINKD_MUST_CHECK int lk_writer_run(lk_writer *writer, lk_apply_fn *apply,
                                    uint64_t *ret_seq, linkd_error *err);
 void lk_writer_read_stats(lk_writer *writer, linkd_store_stats *stats);
 
+/* ---- rows.c: rows that have no struct in layout.h ------------------------- */
+
+/* Rows whose value is one number: META (u64 under a name), NAMES, IDS, SLOTS
+ * and ENTITIES. LINKD_E_DATA: the checksum or the length is wrong. */
+LINKD_MUST_CHECK int lk_number_find(lk_txn *txn, lk_table table, linkd_str key,
+                                    uint64_t *ret_number, bool *ret_found,
+                                    linkd_error *err);
+LINKD_MUST_CHECK int lk_number_put(lk_txn *txn, lk_table table, linkd_str key,
+                                   uint64_t number, linkd_error *err);
+/* One of META: "seq", "format", "uuid", "next_job", "next_collection". */
+LINKD_MUST_CHECK int lk_meta_find(lk_txn *txn, const char *name,
+                                  uint64_t *ret_number, bool *ret_found,
+                                  linkd_error *err);
+LINKD_MUST_CHECK int lk_meta_put(lk_txn *txn, const char *name, uint64_t number,
+                                 linkd_error *err);
+
+/* Keys of tables of (collection, number) and (collection, generation, number).
+ */
+void lk_key_record(lk_key *key, uint32_t collection, uint64_t number);
+void lk_key_slot(lk_key *key, uint32_t collection, uint32_t generation,
+                 uint64_t number);
+void lk_key_id(lk_key *key, uint32_t collection, linkd_str id);
+
+/* LOG: body collection u32, op u8, number u64 under the change's seq. */
+typedef struct lk_log_row {
+    uint32_t collection;
+    linkd_change_op op;
+    uint64_t number;
+} lk_log_row;
+LINKD_MUST_CHECK int lk_log_put(lk_txn *txn, uint64_t seq,
+                                const lk_log_row *row, linkd_error *err);
+LINKD_MUST_CHECK int lk_log_row_decode(linkd_str body, lk_log_row *ret_row,
+                                       linkd_error *err);
+
+/* EVENTS: every event has a seq of its own, so that a reader goes on at seq + 1;
+ * the counter in its key is 0. Body: merged u8, entity u64, other u64. */
+void lk_key_event(lk_key *key, uint32_t collection, uint64_t seq);
+LINKD_MUST_CHECK int lk_event_put(lk_txn *txn, uint32_t collection,
+                                  const linkd_entity_event *event,
+                                  linkd_error *err);
+/* `seq` is the key's. */
+LINKD_MUST_CHECK int lk_event_decode(linkd_str body, uint64_t seq,
+                                     linkd_entity_event *ret_event,
+                                     linkd_error *err);
+
+/* REVIEWS: body answer u8, length u32 and bytes of the lower id, then of the
+ * higher one. A pair has one answer, in whichever order its ids are given. */
+void lk_key_review(lk_key *key, uint32_t collection, linkd_str left,
+                   linkd_str right);
+LINKD_MUST_CHECK int lk_review_put(lk_txn *txn, uint32_t collection,
+                                   linkd_str left, linkd_str right,
+                                   linkd_review_answer answer,
+                                   linkd_error *err);
+LINKD_MUST_CHECK int lk_review_decode(linkd_str body, linkd_str *ret_lower,
+                                      linkd_str *ret_higher,
+                                      linkd_review_answer *ret_answer,
+                                      linkd_error *err);
+
+/* ---- open.c --------------------------------------------------------------- */
+
+uint64_t lk_unix_ms(void);
+
 /* ---- collections.c: rows of COLLECTIONS and GENERATIONS ----------------- */
+
+/* LINKD_E_ARG: the name is not one that a collection may have. */
+LINKD_MUST_CHECK int lk_collection_name_check(linkd_str name, linkd_error *err);
+/* The first row with a number >= `from`, dropped ones too; strings live in the
+ * arena. */
+LINKD_MUST_CHECK int lk_collection_next(lk_txn *txn, uint32_t from,
+                                        lk_arena *arena, uint32_t *ret_number,
+                                        lk_collection_row *ret_row,
+                                        bool *ret_found, linkd_error *err);
+/* An lk_apply_fn: frees some of a dropped collection's rows, in the end the
+ * collection's own. Run it again while `ret_more`. One that is not dropped, or
+ * gone, is left alone. */
+typedef struct lk_purge {
+    uint32_t collection;
+    bool ret_more;
+} lk_purge;
+LINKD_MUST_CHECK int lk_collection_purge_step(void *ctx, lk_txn *txn,
+                                              uint64_t *seq, linkd_error *err);
 
 LINKD_MUST_CHECK int lk_collection_find(lk_txn *txn, linkd_str name,
                                         uint32_t *ret_number, bool *ret_found,
@@ -75,6 +155,38 @@ LINKD_MUST_CHECK int lk_generation_get(lk_txn *txn, uint32_t collection,
 LINKD_MUST_CHECK int lk_generation_put(lk_txn *txn, uint32_t collection,
                                        uint32_t generation,
                                        const lk_generation_row *row,
+                                       linkd_error *err);
+
+/* ---- slots.c: what the builder changes in the tables ---------------------- */
+
+/* An lk_apply_fn: moves the alive rows of some chunks into new slots and removes
+ * the chunks with their entries in DEAD. The last chunk, which may still be
+ * filled, and chunks that are gone are skipped. LINKD_E_ABSENT: the collection
+ * was dropped. */
+typedef struct lk_vacuum {
+    uint32_t collection;
+    uint32_t generation;
+    const uint64_t *chunks;
+    size_t n_chunks;
+    size_t ret_n_moved;
+} lk_vacuum;
+LINKD_MUST_CHECK int lk_vacuum_apply(void *ctx, lk_txn *txn, uint64_t *seq,
+                                     linkd_error *err);
+/* What a vacuum of n chunks costs, for lk_writer_run(). */
+size_t lk_vacuum_cost(size_t n_chunks, size_t dim);
+
+/* An lk_apply_fn: puts one row into SEGMENTS and removes others, in one step.
+ * Take `number` from lk_collection_row.next_segment, which this raises.
+ * LINKD_E_ABSENT: the collection was dropped. */
+typedef struct lk_segments_change {
+    uint32_t collection;
+    uint32_t generation;
+    uint64_t number;
+    const lk_segment_row *added; /* NULL: only removes */
+    const uint64_t *removed;
+    size_t n_removed;
+} lk_segments_change;
+LINKD_MUST_CHECK int lk_segments_apply(void *ctx, lk_txn *txn, uint64_t *seq,
                                        linkd_error *err);
 
 /* ---- sets.c: which segments are current --------------------------------- */

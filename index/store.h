@@ -28,21 +28,28 @@ typedef enum lk_table {
     LK_N_TABLES
 } lk_table;
 
+/* "records", for messages. */
+const char *lk_table_name(lk_table table);
+
 typedef struct lk_env lk_env;
 typedef struct lk_txn lk_txn;
 typedef struct lk_cursor lk_cursor;
 
-/* Opens <dir>/data.mdb, made if absent, and all tables. Takes a smaller map
- * where the system refuses `map_bytes`. Every failure below is LINKD_E_FULL
- * (disk or map full), LINKD_E_NOMEM, LINKD_E_BUSY (readers' table full) or
- * LINKD_E_IO, with LMDB's reason in the message. */
+/* Opens <dir>/data.mdb, made if absent, and all tables; once in a process.
+ * Takes a smaller map where the system refuses `map_bytes`. Every failure below
+ * is LINKD_E_FULL (disk or map full, or too much in one transaction),
+ * LINKD_E_NOMEM, LINKD_E_BUSY (readers' table full), LINKD_E_DATA (LMDB's own
+ * pages are damaged) or LINKD_E_IO, with the reason in the message. */
 LINKD_MUST_CHECK int lk_env_open(const char *dir, uint64_t map_bytes,
                                  lk_env **ret_env, linkd_error *err);
+/* No transaction may be open. NULL is fine. */
 void lk_env_close(lk_env *env);
-/* Limit and used bytes of the map. */
+/* Limit and used bytes of the map; free pages within count as used. */
 void lk_env_read_size(lk_env *env, uint64_t *ret_map_bytes,
                       uint64_t *ret_used_bytes);
-/* Writes a compacted copy of the database, as of one moment, to `path`. */
+/* Writes a compacted copy of the database, as of one moment, to the new file
+ * `path`, and syncs it (not its directory). A failed copy is removed.
+ * LINKD_E_CONFLICT: the file exists. */
 LINKD_MUST_CHECK int lk_env_copy(lk_env *env, const char *path,
                                  linkd_error *err);
 
@@ -73,7 +80,8 @@ LINKD_MUST_CHECK int lk_txn_count(lk_txn *txn, lk_table table, uint64_t *ret_n,
                                   linkd_error *err);
 
 /* Cursors end before their transaction. seek: the first entry with key >= `key`;
- * next: the one after. *ret_found false: there is none. */
+ * next: the one after. *ret_found false: there is none, nor after it. Seek again
+ * after a write to the table. */
 LINKD_MUST_CHECK int lk_cursor_open(lk_txn *txn, lk_table table,
                                     lk_cursor **ret_cursor, linkd_error *err);
 void lk_cursor_close(lk_cursor *cursor);

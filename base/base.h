@@ -69,6 +69,9 @@ typedef struct linkd_str {
     size_t len;
 } linkd_str;
 
+/* The first byte that is NUL or no part of valid UTF-8, or `len`. */
+size_t lk_utf8_check(const char *bytes, size_t len);
+
 /* ---- memory ------------------------------------------------------------- */
 
 /* n * size bytes, 64-byte aligned and uninitialised, or NULL on overflow or

@@ -4,9 +4,6 @@
 
 #include "base/base.h"
 
-/* The first byte that is NUL or no part of valid UTF-8, or `len`. */
-size_t lk_utf8_check(const char *bytes, size_t len);
-
 /* Without characters at both ends that leave no mark on paper: white space of
  * any script and what only steers the layout. `text` is valid UTF-8. */
 linkd_str lk_str_trim(linkd_str text);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "linkage/linkage.h"
-#include "linkage/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,4 +1,4 @@
-/* linkage/utf8.c — finds what is wrong in text that should be UTF-8.
+/* base/utf8.c — finds what is wrong in text that should be UTF-8.
  *
  * Every field of every file passes here, and nearly all of them are ASCII: so
  * eight bytes at a time are looked at for a high bit or a NUL, and only what
@@ -7,7 +7,7 @@
  *
  * The ranges are those of the Unicode Standard, table 3-7: no overlong forms,
  * no surrogates, nothing above U+10FFFF. */
-#include "linkage/text.h"
+#include "base/base.h"
 
 #include <string.h>
 

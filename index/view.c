@@ -1,0 +1,564 @@
+/* index/view.c — one consistent picture of a collection.
+ *
+ * LMDB keeps the pages that an open read transaction sees, so a view is such a
+ * transaction, and nothing of the store is copied into memory for it. What the
+ * transaction cannot hold are the segments, which live in files: the view has a
+ * reference to the set that was current.
+ *
+ *   time ──► set taken ──► transaction begins ──► reads
+ *
+ * Invariant: the set is taken before the transaction begins. Its segments then
+ * hold no vector that the transaction does not know, and every vector that is
+ * alive in the transaction lies in a segment or outside of all their ranges.
+ * The set's name (collection, generation) is only known from a transaction, so
+ * an earlier one is asked for it, and asked again if it has changed meanwhile.
+ *
+ * Checksums are verified for every value that is read here but for the chunks
+ * of vectors: hashing those would double what a scan costs. linkd_store_check()
+ * and the builder verify them. */
+#include "index/parts.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Guess: generations change about once in a model's life. */
+#define OPEN_ATTEMPTS_MAX 100
+
+/* The first entry of a table at or after `from` whose key begins with the first
+ * `n_prefix` bytes of `from`. */
+static int entry_find(lk_txn *txn, lk_table table, const lk_key *from,
+                      size_t n_prefix, linkd_str *ret_key, linkd_str *ret_value,
+                      bool *ret_found, linkd_error *err)
+{
+    linkd_str prefix = {(const char *)from->bytes, n_prefix};
+    lk_cursor *cursor = NULL;
+    int rc = lk_cursor_open(txn, table, &cursor, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    rc = lk_cursor_seek(cursor, lk_key_str(from), ret_key, ret_value, ret_found,
+                        err);
+    if (rc == LINKD_OK && *ret_found)
+        *ret_found = lk_str_starts_with(*ret_key, prefix);
+    lk_cursor_close(cursor);
+    return rc;
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+/* The number of a collection that is there, and its row. */
+static int row_find(lk_txn *txn, linkd_str name, lk_arena *arena,
+                    uint32_t *ret_number, lk_collection_row *ret_row,
+                    linkd_error *err)
+{
+    bool found = false;
+    int rc = lk_collection_find(txn, name, ret_number, &found, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (found)
+        rc = lk_collection_get(txn, *ret_number, arena, ret_row, err);
+    if (rc == LINKD_OK && (!found || ret_row->dropped))
+        rc = lk_fail(err, LINKD_E_ABSENT, "there is no collection \"%.*s\"",
+                     (int)(name.len < LINKD_NAME_MAX_BYTES
+                               ? name.len
+                               : LINKD_NAME_MAX_BYTES),
+                     name.bytes);
+    return rc;
+}
+
+/* What the set of segments is found by. */
+static int set_name_read(linkd_store *store, linkd_str name,
+                         uint32_t *ret_collection, uint32_t *ret_generation,
+                         linkd_error *err)
+{
+    lk_txn *txn = NULL;
+    lk_arena arena = {0};
+    lk_collection_row row;
+    int rc = lk_txn_begin_read(store->env, &txn, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    rc = row_find(txn, name, &arena, ret_collection, &row, err);
+    if (rc == LINKD_OK)
+        *ret_generation = row.generation;
+    lk_arena_clear(&arena);
+    lk_txn_abort(txn);
+    return rc;
+}
+
+/* Forgets what an attempt to open has found. */
+static void view_reset(linkd_view *view)
+{
+    lk_txn_abort(view->txn);
+    if (view->set != NULL)
+        lk_segment_set_unref(view->set);
+    lk_arena_clear(&view->arena);
+    *view = (linkd_view){.store = view->store};
+}
+
+/* Takes the set, then the transaction. *ret_same is false when they do not
+ * belong together. */
+static int view_fill(linkd_view *view, linkd_str name, bool *ret_same,
+                     linkd_error *err)
+{
+    uint32_t generation = 0;
+    uint32_t collection = 0;
+    bool found = false; /* not before the first change */
+    int rc = set_name_read(view->store, name, &collection, &generation, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    view->set = lk_sets_get(view->store->sets, collection, generation);
+    rc = lk_txn_begin_read(view->store->env, &view->txn, err);
+    if (rc == LINKD_OK)
+        rc = row_find(view->txn, name, &view->arena, &view->collection,
+                      &view->row, err);
+    if (rc != LINKD_OK)
+        return rc;
+    *ret_same =
+        view->collection == collection && view->row.generation == generation;
+    rc = lk_generation_get(view->txn, view->collection, view->row.generation,
+                           &view->generation, err);
+    if (rc == LINKD_OK)
+        rc = lk_meta_find(view->txn, "seq", &view->seq, &found, err);
+    return rc;
+}
+
+int linkd_view_open(linkd_store *store, linkd_str collection,
+                    linkd_view **ret_view, linkd_error *err)
+{
+    linkd_view *view = calloc(1, sizeof(*view));
+    bool same = false;
+    int rc = LINKD_OK;
+
+    if (view == NULL)
+        return lk_fail_nomem(err);
+    view->store = store;
+    for (int i = 0; i < OPEN_ATTEMPTS_MAX && rc == LINKD_OK && !same; i++) {
+        view_reset(view);
+        rc = view_fill(view, collection, &same, err);
+    }
+    if (rc == LINKD_OK && !same)
+        rc = lk_fail(err, LINKD_E_BUSY, "the collection keeps changing");
+    if (rc != LINKD_OK) {
+        linkd_view_close(view);
+        return rc;
+    }
+    *ret_view = view;
+    return LINKD_OK;
+}
+
+void linkd_view_close(linkd_view *view)
+{
+    if (view == NULL)
+        return;
+    view_reset(view);
+    free(view);
+}
+
+uint64_t linkd_view_seq(const linkd_view *view)
+{
+    return view->seq;
+}
+
+size_t linkd_view_dim(const linkd_view *view)
+{
+    return (size_t)view->generation.dim;
+}
+
+uint64_t linkd_view_n_records(const linkd_view *view)
+{
+    return view->row.n_records;
+}
+
+/* ---- records ------------------------------------------------------------- */
+
+int linkd_view_find(linkd_view *view, linkd_str id, uint64_t *ret_number,
+                    bool *ret_found, linkd_error *err)
+{
+    lk_key key;
+
+    *ret_found = false;
+    if (id.len == 0 || id.len > LINKD_ID_MAX_BYTES)
+        return LINKD_OK;
+    lk_key_id(&key, view->collection, id);
+    return lk_number_find(view->txn, LK_TABLE_IDS, lk_key_str(&key), ret_number,
+                          ret_found, err);
+}
+
+static int row_read(linkd_view *view, uint64_t number, lk_arena *arena,
+                    lk_record_row *ret_row, linkd_error *err)
+{
+    lk_key key;
+    linkd_str value;
+    linkd_str body;
+    bool found = false;
+    int rc;
+
+    lk_key_record(&key, view->collection, number);
+    rc = lk_txn_find(view->txn, LK_TABLE_RECORDS, lk_key_str(&key), &value,
+                     &found, err);
+    if (rc == LINKD_OK && !found)
+        return lk_fail(err, LINKD_E_ABSENT,
+                       "there is no record number %" PRIu64, number);
+    if (rc == LINKD_OK)
+        rc = lk_value_open(LK_TABLE_RECORDS, lk_key_str(&key), value, &body,
+                           err);
+    if (rc == LINKD_OK)
+        rc = lk_record_row_decode(body, arena, ret_row, err);
+    return rc;
+}
+
+int linkd_view_read(linkd_view *view, uint64_t number, lk_arena *arena,
+                    linkd_stored *ret_record, linkd_error *err)
+{
+    lk_record_row row;
+    lk_key key;
+    uint64_t entity = LINKD_ID_NONE;
+    bool found = false;
+    int rc = row_read(view, number, arena, &row, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    lk_key_record(&key, view->collection, number);
+    rc = lk_number_find(view->txn, LK_TABLE_ENTITIES, lk_key_str(&key), &entity,
+                        &found, err);
+    if (rc != LINKD_OK)
+        return rc;
+    *ret_record = (linkd_stored){.number = number,
+                                 .id = row.id,
+                                 .seq = row.seq,
+                                 .entity = entity,
+                                 .fields = row.fields,
+                                 .n_fields = row.n_fields};
+    return LINKD_OK;
+}
+
+int linkd_view_vector(linkd_view *view, uint64_t number,
+                      const float **ret_vector, linkd_error *err)
+{
+    size_t dim = linkd_view_dim(view);
+    uint64_t slot = 0;
+    lk_key key;
+    linkd_str value;
+    lk_chunk chunk;
+    bool found = false;
+    int rc;
+
+    lk_key_slot(&key, view->collection, view->row.generation, number);
+    rc = lk_number_find(view->txn, LK_TABLE_SLOTS, lk_key_str(&key), &slot,
+                        &found, err);
+    if (rc != LINKD_OK || !found) {
+        *ret_vector = NULL;
+        return rc;
+    }
+    lk_key_slot(&key, view->collection, view->row.generation,
+                slot / LK_ROWS_PER_CHUNK);
+    rc = lk_txn_find(view->txn, LK_TABLE_VECTORS, lk_key_str(&key), &value,
+                     &found, err);
+    if (rc == LINKD_OK && !found)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "the vector of record number %" PRIu64 " is gone", number);
+    if (rc == LINKD_OK)
+        rc = lk_chunk_open(lk_key_str(&key), value, dim, false, &chunk, err);
+    if (rc == LINKD_OK)
+        *ret_vector = chunk.vectors + slot % LK_ROWS_PER_CHUNK * dim;
+    return rc;
+}
+
+int linkd_view_next(linkd_view *view, uint64_t from, uint64_t *ret_number,
+                    bool *ret_found, linkd_error *err)
+{
+    lk_key key;
+    linkd_str found_key;
+    linkd_str value;
+    int rc;
+
+    lk_key_record(&key, view->collection, from);
+    rc = entry_find(view->txn, LK_TABLE_RECORDS, &key, sizeof(uint32_t),
+                    &found_key, &value, ret_found, err);
+    if (rc == LINKD_OK && *ret_found)
+        *ret_number = lk_key_tail_u64(found_key);
+    return rc;
+}
+
+/* ---- entities, events, reviews, changes ---------------------------------- */
+
+int linkd_view_next_member(linkd_view *view, uint64_t entity, uint64_t from,
+                           uint64_t *ret_number, bool *ret_found,
+                           linkd_error *err)
+{
+    lk_key key;
+    linkd_str found_key;
+    linkd_str value;
+    size_t n_prefix;
+    int rc;
+
+    lk_key_record(&key, view->collection, entity);
+    n_prefix = key.len;
+    lk_key_add_u64(&key, from);
+    rc = entry_find(view->txn, LK_TABLE_MEMBERS, &key, n_prefix, &found_key,
+                    &value, ret_found, err);
+    if (rc == LINKD_OK && *ret_found)
+        *ret_number = lk_key_tail_u64(found_key);
+    return rc;
+}
+
+/* The seq in the key of an event: collection u32, seq u64, u32. */
+static uint64_t event_seq(linkd_str key)
+{
+    return lk_key_tail_u64((linkd_str){key.bytes, key.len - sizeof(uint32_t)});
+}
+
+int linkd_view_next_event(linkd_view *view, uint64_t from,
+                          linkd_entity_event *ret_event, bool *ret_found,
+                          linkd_error *err)
+{
+    lk_key key;
+    linkd_str found_key;
+    linkd_str value;
+    linkd_str body;
+    int rc;
+
+    lk_key_event(&key, view->collection, from);
+    rc = entry_find(view->txn, LK_TABLE_EVENTS, &key, sizeof(uint32_t),
+                    &found_key, &value, ret_found, err);
+    if (rc != LINKD_OK || !*ret_found)
+        return rc;
+    rc = lk_value_open(LK_TABLE_EVENTS, found_key, value, &body, err);
+    if (rc == LINKD_OK)
+        rc = lk_event_decode(body, event_seq(found_key), ret_event, err);
+    return rc;
+}
+
+int linkd_view_review(linkd_view *view, linkd_str left_id, linkd_str right_id,
+                      linkd_review_answer *ret_answer, linkd_error *err)
+{
+    lk_key key;
+    linkd_str value;
+    linkd_str body;
+    linkd_str lower;
+    linkd_str higher;
+    bool found = false;
+    int rc;
+
+    if (left_id.len > LINKD_ID_MAX_BYTES || right_id.len > LINKD_ID_MAX_BYTES) {
+        *ret_answer = LINKD_REVIEW_NONE;
+        return LINKD_OK;
+    }
+    lk_key_review(&key, view->collection, left_id, right_id);
+    rc = lk_txn_find(view->txn, LK_TABLE_REVIEWS, lk_key_str(&key), &value,
+                     &found, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (!found) {
+        *ret_answer = LINKD_REVIEW_NONE;
+        return LINKD_OK;
+    }
+    rc = lk_value_open(LK_TABLE_REVIEWS, lk_key_str(&key), value, &body, err);
+    if (rc == LINKD_OK)
+        rc = lk_review_decode(body, &lower, &higher, ret_answer, err);
+    return rc;
+}
+
+/* The log is shared by all collections: others' changes are passed over. */
+static int change_find(linkd_view *view, lk_cursor *cursor, uint64_t from,
+                       linkd_change *ret_change, bool *ret_found,
+                       linkd_error *err)
+{
+    lk_log_row row;
+    lk_key first;
+    linkd_str key;
+    linkd_str value;
+    linkd_str body;
+    int rc;
+
+    lk_key_begin(&first);
+    lk_key_add_u64(&first, from);
+    rc = lk_cursor_seek(cursor, lk_key_str(&first), &key, &value, ret_found,
+                        err);
+    while (rc == LINKD_OK && *ret_found) {
+        rc = lk_value_open(LK_TABLE_LOG, key, value, &body, err);
+        if (rc == LINKD_OK)
+            rc = lk_log_row_decode(body, &row, err);
+        if (rc != LINKD_OK)
+            break;
+        if (row.collection == view->collection) {
+            *ret_change = (linkd_change){.seq = lk_key_tail_u64(key),
+                                         .number = row.number,
+                                         .op = row.op};
+            break;
+        }
+        rc = lk_cursor_next(cursor, &key, &value, ret_found, err);
+    }
+    return rc;
+}
+
+int linkd_view_next_change(linkd_view *view, uint64_t from,
+                           linkd_change *ret_change, bool *ret_found,
+                           linkd_error *err)
+{
+    lk_cursor *cursor = NULL;
+    int rc = lk_cursor_open(view->txn, LK_TABLE_LOG, &cursor, err);
+
+    if (rc == LINKD_OK)
+        rc = change_find(view, cursor, from, ret_change, ret_found, err);
+    lk_cursor_close(cursor);
+    return rc;
+}
+
+/* ---- describing ---------------------------------------------------------- */
+
+static int str_copy(linkd_str *str, lk_arena *arena, linkd_error *err)
+{
+    char *copy = lk_arena_copy(arena, str->bytes, str->len);
+
+    if (copy == NULL)
+        return lk_fail_nomem(err);
+    str->bytes = copy;
+    return LINKD_OK;
+}
+
+/* Copies what lies in the mapping, which is gone when the view is closed. */
+static int options_copy(linkd_collection_options *options, lk_arena *arena,
+                        linkd_error *err)
+{
+    linkd_str *strs[] = {&options->model, &options->fingerprint,
+                         &options->settings};
+    linkd_str *fields = NULL;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < 3 && rc == LINKD_OK; i++)
+        rc = str_copy(strs[i], arena, err);
+    if (rc != LINKD_OK || options->filter_fields == NULL)
+        return rc;
+    fields = lk_arena_alloc(arena, options->n_filter_fields * sizeof(*fields));
+    if (fields == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < options->n_filter_fields && rc == LINKD_OK; i++) {
+        fields[i] = options->filter_fields[i];
+        rc = str_copy(&fields[i], arena, err);
+    }
+    options->filter_fields = fields;
+    return rc;
+}
+
+/* Segments may cover slots that the transaction does not have yet. */
+static uint64_t covered_count(const lk_segment_set *set)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; set != NULL && i < set->n; i++)
+        n += set->segments[i]->slot_end - set->segments[i]->slot_begin;
+    return n;
+}
+
+static int info_fill(linkd_view *view, lk_arena *arena,
+                     linkd_collection_info *ret_info, linkd_error *err)
+{
+    uint64_t n_covered = covered_count(view->set);
+    const lk_generation_row *generation = &view->generation;
+    linkd_collection_info info = {
+        .name = view->row.name,
+        .number = view->collection,
+        .generation = view->row.generation,
+        .options = view->row.options,
+        .created_unix_ms = view->row.created_unix_ms,
+        .n_records = view->row.n_records,
+        .n_vectors = generation->n_vectors,
+        .n_slots = generation->n_slots,
+        .n_unindexed = generation->n_slots - n_covered,
+        .n_segments = view->set == NULL ? 0 : view->set->n,
+        .n_entities = view->row.n_entities,
+    };
+    int rc = str_copy(&info.name, arena, err);
+
+    if (rc == LINKD_OK)
+        rc = options_copy(&info.options, arena, err);
+    if (rc == LINKD_OK)
+        *ret_info = info;
+    return rc;
+}
+
+int linkd_store_describe(linkd_store *store, linkd_str name, lk_arena *arena,
+                         linkd_collection_info *ret_info, linkd_error *err)
+{
+    linkd_view *view = NULL;
+    int rc = linkd_view_open(store, name, &view, err);
+
+    if (rc == LINKD_OK)
+        rc = info_fill(view, arena, ret_info, err);
+    linkd_view_close(view);
+    return rc;
+}
+
+/* The names of all collections, in order. */
+static int names_read(linkd_store *store, lk_arena *arena,
+                      linkd_str **ret_names, size_t *ret_n, linkd_error *err)
+{
+    static const linkd_str first = {"", 0};
+    lk_txn *txn = NULL;
+    lk_cursor *cursor = NULL;
+    linkd_str *names = NULL;
+    linkd_str key;
+    linkd_str value;
+    uint64_t n = 0;
+    size_t i = 0;
+    bool found = false;
+    int rc = lk_txn_begin_read(store->env, &txn, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_txn_count(txn, LK_TABLE_NAMES, &n, err);
+    if (rc == LINKD_OK)
+        rc = lk_cursor_open(txn, LK_TABLE_NAMES, &cursor, err);
+    if (rc != LINKD_OK)
+        goto done;
+    names = lk_arena_alloc(arena, (size_t)(n + 1) * sizeof(*names));
+    if (names == NULL) {
+        rc = lk_fail_nomem(err);
+        goto done;
+    }
+    rc = lk_cursor_seek(cursor, first, &key, &value, &found, err);
+    while (rc == LINKD_OK && found && i < n) {
+        names[i] = key;
+        rc = str_copy(&names[i++], arena, err);
+        if (rc == LINKD_OK)
+            rc = lk_cursor_next(cursor, &key, &value, &found, err);
+    }
+    *ret_names = names;
+    *ret_n = i;
+done:
+    lk_cursor_close(cursor);
+    lk_txn_abort(txn);
+    return rc;
+}
+
+int linkd_store_list(linkd_store *store, lk_arena *arena,
+                     linkd_collection_info **ret_infos, size_t *ret_n,
+                     linkd_error *err)
+{
+    linkd_str *names = NULL;
+    linkd_collection_info *infos = NULL;
+    size_t n_names = 0;
+    size_t n = 0;
+    int rc = names_read(store, arena, &names, &n_names, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    infos = lk_arena_alloc(arena, (n_names + 1) * sizeof(*infos));
+    if (infos == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n_names && rc == LINKD_OK; i++) {
+        rc = linkd_store_describe(store, names[i], arena, &infos[n], err);
+        if (rc == LINKD_OK)
+            n++;
+        else if (rc == LINKD_E_ABSENT) /* dropped meanwhile */
+            rc = LINKD_OK;
+    }
+    if (rc != LINKD_OK)
+        return rc;
+    *ret_infos = infos;
+    *ret_n = n;
+    return LINKD_OK;
+}

@@ -1,5 +1,7 @@
-/* index/faiss.c — nearest neighbours by inner product, exactly.
+/* index/faiss.c — the door to FAISS: nearest neighbours by inner product,
+ * exactly (linkd_index) and approximately (lk_ann).
  *
+ * Exactly.
  * FAISS compares a block of queries with all vectors by one matrix product,
  * which is as fast as the machine goes, but the low bits of its scores depend
  * on how many queries were asked at once and on the BLAS kernel that the
@@ -21,14 +23,27 @@
  * If that is below the k-th score, it cannot belong to the hits. If it is not,
  * as among many equal vectors, the query is scanned.
  *
+ * Approximately. lk_ann is any index that FAISS's factory makes; its scores are
+ * only good for choosing candidates. How wide an HNSW search is, is a field of
+ * the index (efSearch): k alone does not widen it, because FAISS stops after
+ * efSearch candidates however many answers are wanted (HNSW.cpp,
+ * search_from_candidates), and its C functions have parameters per search only
+ * in newer versions than Debian's. So searches pass a gate: those of one width
+ * run together, one of another width waits until they have left. Widths are
+ * powers of two, so that they seldom differ.
+ *
  * This is the one file that sees FAISS: its C header puts a bare `OK` and
  * `idx_t` into the global name space. It does not store, remove or filter. */
-#include "index/index.h"
+#include "index/ann.h"
 
 #include <cblas.h>
+#include <faiss/c_api/AutoTune_c.h>
 #include <faiss/c_api/IndexFlat_c.h>
+#include <faiss/c_api/IndexIVF_c.h>
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/error_c.h>
+#include <faiss/c_api/index_factory_c.h>
+#include <faiss/c_api/index_io_c.h>
 #include <float.h>
 #include <math.h>
 #include <pthread.h>
@@ -47,6 +62,12 @@ extern void omp_set_num_threads(int n);
 #define QUERIES_PER_CALL ((size_t)256)
 /* Bounds the answers of one call, 12 bytes each, when k is huge. */
 #define ANSWERS_PER_CALL ((size_t)1 << 20)
+/* How wide a search of a graph is at least, and at most: FAISS looks through an
+ * array of that length at every step. */
+#define WIDTH_MIN       ((size_t)16)
+#define WIDTH_MAX       ((size_t)1 << 16)
+#define WIDTH_OF_BUILD  100
+#define LISTS_PER_PROBE ((size_t)32)
 /* Partial sums of a score: one AVX-512 or four SSE registers. */
 #define LANES ((size_t)16)
 
@@ -113,16 +134,22 @@ static int faiss_fail(linkd_error *err, const char *what)
                    faiss_get_last_error());
 }
 
-/* Parallelism is ours, over blocks of queries. OpenBLAS keeps its setting for
- * the process, OpenMP keeps one per thread. */
-static void blas_make_serial(void)
+static void blas_serialise(void)
 {
     openblas_set_num_threads(1);
 }
 
-int linkd_index_new(size_t dim, linkd_index **ret_index, linkd_error *err)
+/* Parallelism is ours, over blocks of queries. OpenBLAS keeps its setting for
+ * the process, OpenMP keeps one per thread. */
+static void blas_make_serial(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, blas_serialise);
+}
+
+int linkd_index_new(size_t dim, linkd_index **ret_index, linkd_error *err)
+{
     linkd_index *index = NULL;
 
     if (dim == 0 || dim > INT32_MAX)
@@ -130,7 +157,7 @@ int linkd_index_new(size_t dim, linkd_index **ret_index, linkd_error *err)
                        "vectors of length %zu cannot be "
                        "searched",
                        dim);
-    (void)pthread_once(&once, blas_make_serial);
+    blas_make_serial();
     index = calloc(1, sizeof(*index));
     if (index == NULL)
         return lk_fail_nomem(err);
@@ -318,4 +345,267 @@ int linkd_index_search(const linkd_index *index, const float *queries,
 const char *linkd_index_library(void)
 {
     return "faiss " LK_FAISS_VERSION;
+}
+
+/* ---- approximate --------------------------------------------------------- */
+
+/* Lets searches of one width in together, in the order in which they came. */
+typedef struct gate {
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t moved;
+    uint64_t next_ticket;
+    uint64_t serving; /* the ticket that may enter next */
+    size_t n_inside;
+    size_t width; /* of those inside */
+} gate;
+
+struct lk_ann {
+    FaissIndex *index;
+    FaissParameterSpace *space; /* sets parameters by name */
+    gate *gate;                 /* NULL: the width of a search is fixed */
+    size_t dim;
+};
+
+static gate *gate_new(void)
+{
+    gate *g = calloc(1, sizeof(*g));
+
+    if (g == NULL)
+        return NULL;
+    if (pthread_mutex_init(&g->lock, NULL) != 0) {
+        free(g);
+        return NULL;
+    }
+    if (pthread_cond_init(&g->moved, NULL) != 0) {
+        (void)pthread_mutex_destroy(&g->lock);
+        free(g);
+        return NULL;
+    }
+    return g;
+}
+
+static void gate_free(gate *g)
+{
+    if (g == NULL)
+        return;
+    (void)pthread_cond_destroy(&g->moved);
+    (void)pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+static bool width_set(const lk_ann *ann, size_t width)
+{
+    return faiss_ParameterSpace_set_index_parameter(
+               ann->space, ann->index, "efSearch", (double)width) == OK;
+}
+
+static int gate_enter(const lk_ann *ann, size_t width, linkd_error *err)
+{
+    gate *g = ann->gate;
+    bool is_set = true;
+    uint64_t ticket;
+
+    (void)pthread_mutex_lock(&g->lock);
+    ticket = g->next_ticket++;
+    while (ticket != g->serving || (g->n_inside > 0 && g->width != width))
+        (void)pthread_cond_wait(&g->moved, &g->lock);
+    if (g->width != width)
+        is_set = width_set(ann, width);
+    if (is_set) {
+        g->width = width;
+        g->n_inside++;
+    }
+    g->serving++;
+    (void)pthread_cond_broadcast(&g->moved);
+    (void)pthread_mutex_unlock(&g->lock);
+    return is_set ? LINKD_OK : faiss_fail(err, "set the width of a search");
+}
+
+static void gate_leave(gate *g)
+{
+    (void)pthread_mutex_lock(&g->lock);
+    g->n_inside--;
+    if (g->n_inside == 0)
+        (void)pthread_cond_broadcast(&g->moved);
+    (void)pthread_mutex_unlock(&g->lock);
+}
+
+void lk_ann_set_threads(size_t n)
+{
+    omp_set_num_threads((int)n);
+}
+
+/* Makes ready for searching what ann->index is: of an IVF, how many lists are
+ * looked into; of a graph, that each search may set its width. */
+static int ann_prepare(lk_ann *ann, linkd_error *err)
+{
+    FaissIndexIVF *ivf = faiss_IndexIVF_cast(ann->index);
+
+    if (faiss_ParameterSpace_new(&ann->space) != OK)
+        return faiss_fail(err, "prepare an index");
+    if (ivf != NULL) {
+        size_t n_lists = faiss_IndexIVF_nlist(ivf);
+
+        faiss_IndexIVF_set_nprobe(ivf, n_lists / LISTS_PER_PROBE + 1);
+        return LINKD_OK;
+    }
+    if (!width_set(ann, WIDTH_MIN) ||
+        faiss_ParameterSpace_set_index_parameter(
+            ann->space, ann->index, "efConstruction", WIDTH_OF_BUILD) != OK)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the index is neither a graph nor one of lists");
+    ann->gate = gate_new();
+    return ann->gate == NULL ? lk_fail_nomem(err) : LINKD_OK;
+}
+
+int lk_ann_new(const char *factory, size_t dim, lk_ann **ret_ann,
+               linkd_error *err)
+{
+    lk_ann *ann;
+    int rc;
+
+    if (dim == 0 || dim > LINKD_DIM_MAX)
+        return lk_fail(err, LINKD_E_ARG,
+                       "vectors of length %zu cannot be searched", dim);
+    blas_make_serial();
+    ann = calloc(1, sizeof(*ann));
+    if (ann == NULL)
+        return lk_fail_nomem(err);
+    ann->dim = dim;
+    if (faiss_index_factory(&ann->index, (int)dim, factory,
+                            METRIC_INNER_PRODUCT) != OK) {
+        rc = lk_fail(err, LINKD_E_ARG, "cannot create index \"%s\": %s",
+                     factory, faiss_get_last_error());
+        ann->index = NULL;
+    } else {
+        rc = ann_prepare(ann, err);
+    }
+    if (rc != LINKD_OK) {
+        lk_ann_free(ann);
+        return rc;
+    }
+    *ret_ann = ann;
+    return LINKD_OK;
+}
+
+void lk_ann_free(lk_ann *ann)
+{
+    if (ann == NULL)
+        return;
+    faiss_Index_free(ann->index);
+    faiss_ParameterSpace_free(ann->space);
+    gate_free(ann->gate);
+    free(ann);
+}
+
+int lk_ann_train(lk_ann *ann, const float *vectors, size_t n, linkd_error *err)
+{
+    if (n == 0 || n > INT32_MAX)
+        return lk_fail(err, LINKD_E_ARG, "cannot learn from %zu vectors", n);
+    if (faiss_Index_train(ann->index, (idx_t)n, vectors) != OK)
+        return faiss_fail(err, "train an index");
+    return LINKD_OK;
+}
+
+/* FAISS numbers the nodes of a graph by int. What it allocates within its
+ * parallel sections cannot be caught when it fails: bytes marking the vectors
+ * seen, per thread. That they were there a moment before is the best there is
+ * to know. */
+static int visits_reserve(const lk_ann *ann, size_t n, linkd_error *err)
+{
+    void *visited;
+
+    if (n > INT32_MAX)
+        return lk_fail(err, LINKD_E_ARG, "an index cannot hold %zu vectors", n);
+    if (ann->gate == NULL)
+        return LINKD_OK;
+    visited = lk_alloc_aligned(n + 1, 1);
+    free(visited);
+    return visited == NULL ? lk_fail_nomem(err) : LINKD_OK;
+}
+
+int lk_ann_add(lk_ann *ann, const float *vectors, size_t n, linkd_error *err)
+{
+    int rc;
+
+    if (n == 0)
+        return LINKD_OK;
+    if (!faiss_Index_is_trained(ann->index))
+        return lk_fail(err, LINKD_E_ARG, "the index has not been trained");
+    rc = visits_reserve(ann, lk_ann_count(ann) + n, err);
+    if (rc == LINKD_OK && faiss_Index_add(ann->index, (idx_t)n, vectors) != OK)
+        rc = faiss_fail(err, "add vectors to the index");
+    return rc;
+}
+
+size_t lk_ann_count(const lk_ann *ann)
+{
+    return (size_t)faiss_Index_ntotal(ann->index);
+}
+
+static size_t width_of(size_t n_asked)
+{
+    size_t width = WIDTH_MIN;
+
+    while (width < n_asked)
+        width *= 2;
+    return width;
+}
+
+int lk_ann_search(const lk_ann *ann, const float *query, size_t n_asked,
+                  float *ret_scores, int64_t *ret_positions, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    if (n_asked == 0 || n_asked > WIDTH_MAX)
+        return lk_fail(err, LINKD_E_ARG, "cannot ask for %zu candidates",
+                       n_asked);
+    rc = visits_reserve(ann, lk_ann_count(ann), err);
+    if (rc == LINKD_OK && ann->gate != NULL)
+        rc = gate_enter(ann, width_of(n_asked), err);
+    if (rc != LINKD_OK)
+        return rc;
+    lk_ann_set_threads(1);
+    if (faiss_Index_search(ann->index, 1, query, (idx_t)n_asked, ret_scores,
+                           ret_positions) != OK)
+        rc = faiss_fail(err, "search the index");
+    if (ann->gate != NULL)
+        gate_leave(ann->gate);
+    return rc;
+}
+
+int lk_ann_write(const lk_ann *ann, FILE *file, linkd_error *err)
+{
+    if (faiss_write_index(ann->index, file) != OK)
+        return lk_fail(err, LINKD_E_IO, "could not write an index: %s",
+                       faiss_get_last_error());
+    return LINKD_OK;
+}
+
+int lk_ann_read(FILE *file, size_t dim, lk_ann **ret_ann, linkd_error *err)
+{
+    lk_ann *ann = calloc(1, sizeof(*ann));
+    int rc = LINKD_OK;
+
+    if (ann == NULL)
+        return lk_fail_nomem(err);
+    blas_make_serial();
+    ann->dim = dim;
+    if (faiss_read_index(file, 0, &ann->index) != OK) {
+        rc = lk_fail(err, LINKD_E_DATA, "cannot read an index: %s",
+                     faiss_get_last_error());
+        ann->index = NULL;
+    } else if ((size_t)faiss_Index_d(ann->index) != dim) {
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "the index holds vectors of length %d, not %zu",
+                     faiss_Index_d(ann->index), dim);
+    } else {
+        rc = ann_prepare(ann, err);
+    }
+    if (rc != LINKD_OK) {
+        lk_ann_free(ann);
+        return rc;
+    }
+    *ret_ann = ann;
+    return LINKD_OK;
 }

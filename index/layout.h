@@ -59,14 +59,13 @@ void lk_key_add_u64(lk_key *key, uint64_t value);
 /* The caller has checked that it fits. */
 void lk_key_add_bytes(lk_key *key, linkd_str bytes);
 linkd_str lk_key_str(const lk_key *key);
-/* The last 8 bytes of a key, as a number. */
+/* The last 8 bytes of a key, as a number; LINKD_ID_NONE if it has fewer. */
 uint64_t lk_key_tail_u64(linkd_str key);
 bool lk_str_starts_with(linkd_str bytes, linkd_str prefix);
 
 /* ---- values ------------------------------------------------------------- */
 
-/* Appends numbers to a value under construction (index/layout.c: every encode
- * starts with room for the checksum, lk_value_seal fills it in). */
+/* The checksum of a value: XXH3-64 of the key followed by the rest of it. */
 uint64_t lk_value_hash(linkd_str key, const void *bytes, size_t len);
 
 /* Checks length and checksum of `value` and returns what follows the latter.
@@ -74,7 +73,8 @@ uint64_t lk_value_hash(linkd_str key, const void *bytes, size_t len);
 LINKD_MUST_CHECK int lk_value_open(lk_table table, linkd_str key,
                                    linkd_str value, linkd_str *ret_body,
                                    linkd_error *err);
-/* Puts checksum and body under the key. */
+/* Puts checksum and body under the key. The body must not be borrowed from the
+ * transaction. */
 LINKD_MUST_CHECK int lk_value_put(lk_txn *txn, lk_table table, linkd_str key,
                                   linkd_str body, linkd_error *err);
 
@@ -120,7 +120,8 @@ typedef struct lk_segment_row {
 
 /* encode appends the body to `ret_body`; decode checks every length (foreign
  * bytes: it is fuzzed) and borrows strings from the body; arrays live in the
- * arena. LINKD_E_DATA: the body does not have this form. */
+ * arena. LINKD_E_DATA: the body does not have this form. encode refuses with
+ * LINKD_E_ARG what decode would refuse; part of it may be in `ret_body` then. */
 LINKD_MUST_CHECK int lk_collection_row_encode(const lk_collection_row *row,
                                               lk_buf *ret_body,
                                               linkd_error *err);
@@ -147,14 +148,16 @@ LINKD_MUST_CHECK int lk_segment_row_decode(linkd_str body,
 /* ---- chunks ------------------------------------------------------------- */
 
 /* VECTORS values: checksum, first slot, numbers u64 [64], vectors f32 [64, dim].
- * LMDB puts them 16 bytes into a page, so that vectors lie at a multiple of 16
- * and are read in place. */
+ * LMDB puts large values 16 bytes into a page, so that vectors lie at a multiple
+ * of 16 and are read in place. Zeros lengthen what would be too short for that,
+ * up to a page size of 32 KB. The checksum covers all that follows it. */
+#define LK_CHUNK_MIN_BYTES ((size_t)16384 - 16)
 size_t lk_chunk_bytes(size_t dim);
 typedef struct lk_chunk {
     const uint64_t *numbers; /* [64] of records */
     const float *vectors;    /* [64, dim] */
 } lk_chunk;
-/* LINKD_E_DATA: wrong length, or (when `verify`) wrong checksum. */
+/* LINKD_E_DATA: wrong length or first slot, or (when `verify`) wrong checksum. */
 LINKD_MUST_CHECK int lk_chunk_open(linkd_str key, linkd_str value, size_t dim,
                                    bool verify, lk_chunk *ret_chunk,
                                    linkd_error *err);

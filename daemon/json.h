@@ -39,11 +39,19 @@ LINKD_MUST_CHECK int lk_json_get_vector(const json_t *value, size_t dim,
                                         const float **ret_vector,
                                         linkd_error *err);
 
+/* Scales to length 1. LINKD_E_ARG: not finite, or all zero. */
+LINKD_MUST_CHECK int lk_vector_normalize(float *vector, size_t dim,
+                                         const char *where, linkd_error *err);
+
 /* A filter as docs/http-api.md has it; the tree lives in the arena and borrows
  * strings from `value`. */
 LINKD_MUST_CHECK int lk_json_get_filter(const json_t *value, lk_arena *arena,
                                         const linkd_filter **ret_filter,
                                         linkd_error *err);
+
+/* The value that an array or object has as compact JSON, appended. */
+LINKD_MUST_CHECK int lk_json_put_value(lk_buf *buf, const json_t *value,
+                                       linkd_error *err);
 
 /* Appends text as a JSON string with its quotes. */
 LINKD_MUST_CHECK int lk_json_put_string(lk_buf *buf, linkd_str text,

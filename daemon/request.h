@@ -48,6 +48,9 @@ typedef struct lk_request {
     atomic_bool stopped;  /* the client is gone, or the daemon is stopping */
 } lk_request;
 
+/* Whether `a` is `b`, ASCII case ignored. */
+bool lk_str_is(linkd_str a, const char *b);
+
 /* The value of a header, by lower-case name; empty if absent. */
 linkd_str lk_request_header(const lk_request *request, const char *name);
 /* "application/json" of the content type: without parameters, lower case. */

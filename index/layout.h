@@ -167,9 +167,11 @@ LINKD_MUST_CHECK int lk_chunk_open(linkd_str key, linkd_str value, size_t dim,
 /* collection, XXH3-64 of the field's name u64, kind u8, value, number u64:
  *   kind  0 exists (value empty: one for every field of a record), 1 number
  *         (8 bytes that sort as the number does), 2 boolean (1 byte), 3 text
- * A text longer than 200 bytes is cut there and followed by 0xff and the
- * XXH3-64 of all of it: equal texts have equal keys, and order holds up to the
- * cut. Literals that are arrays or objects only exist. */
+ * A text is followed by 00, and has its bytes 00 and 01 spelled 01 01 and 01 02:
+ * no value's key begins another's. A text longer than 200 bytes is cut there and
+ * followed by 0xff and the XXH3-64 of all of it: equal texts have equal keys,
+ * and order holds up to the cut. Literals that are arrays or objects only exist.
+ */
 #define LK_FIELD_TEXT_MAX ((size_t)200)
 typedef enum lk_field_key_kind {
     LK_FIELD_KEY_EXISTS = 0,
@@ -181,11 +183,12 @@ typedef enum lk_field_key_kind {
 /* The key up to and without value and number. */
 void lk_field_key_begin(lk_key *key, uint32_t collection, linkd_str field,
                         lk_field_key_kind kind);
-void lk_field_key_add_text(lk_key *key, linkd_str text); /* 0-terminated */
-void lk_field_key_add_number(lk_key *key, double number);
+void lk_field_key_add_text(lk_key *key, linkd_str text);
+void lk_field_key_add_number(lk_key *key, double number); /* not NaN */
 void lk_field_key_add_bool(lk_key *key, bool boolean);
-/* What a stored field's value is to filters: its kind and key. EXISTS for what
- * has no value to compare with. */
+/* What a stored field's value is to filters: its kind, and its key up to and
+ * without the number. EXISTS for what has no value to compare with: arrays,
+ * objects, and numbers that no finite double is near. */
 lk_field_key_kind lk_field_key_of(lk_key *key, uint32_t collection,
                                   const linkd_field *field);
 

@@ -8,7 +8,8 @@
 /* How to search. */
 typedef struct lk_search_options {
     size_t dim;
-    size_t k; /* neighbours per vector and direction, at least 1 */
+    size_t k;              /* neighbours per vector and direction, at least 1 */
+    size_t rows_per_shard; /* indexed at once; 0: what keeps reports coming */
     lk_pool *pool;
     const linkd_progress *progress; /* step "search", in vectors */
 } lk_search_options;

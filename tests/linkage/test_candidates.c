@@ -207,6 +207,21 @@ static void large_blocks_are_searched_apart(void **state)
     search_and_assert(f, NULL);
 }
 
+/* Also where equal rows lie in different shards and the tie is the lower's. */
+static void shards_give_what_one_index_gives(void **state)
+{
+    fixture *f = *state;
+
+    for (size_t i = 60; i < N_LEFT; i += 60)
+        memcpy(f->left + i * DIM, f->left, DIM * sizeof(float));
+    f->options.rows_per_shard = 50;
+    search_and_assert(f, &f->sides[1]);
+    search_and_assert(f, NULL);
+    blocks_set(f, 2);
+    search_and_assert(f, &f->sides[1]);
+    search_and_assert(f, NULL);
+}
+
 static void small_blocks_are_searched_apart(void **state)
 {
     fixture *f = *state;
@@ -349,6 +364,7 @@ int main(void)
         TEST(both_sides_ask_for_their_nearest),
         TEST(a_side_asks_itself_and_skips_the_row_that_asks),
         TEST(large_blocks_are_searched_apart),
+        TEST(shards_give_what_one_index_gives),
         TEST(small_blocks_are_searched_apart),
         TEST(a_block_gives_no_more_than_it_has),
         TEST(an_empty_side_has_no_candidates),

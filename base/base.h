@@ -7,6 +7,7 @@
 #define LINKD_BASE_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -115,12 +116,28 @@ void lk_buf_clear(lk_buf *buf);
 typedef enum lk_log_level {
     LK_LOG_ERROR,
     LK_LOG_WARN,
+    LK_LOG_INFO,
+    LK_LOG_DEBUG,
 } lk_log_level;
 
 /* Lines go to standard error as "<program>: <message>". Only programs log;
- * libraries return errors. Any thread; a line is never torn. */
+ * libraries return errors. Any thread; a line is never torn, and one that
+ * cannot be written at once (full disk, full pipe) is dropped. */
 void lk_log_init(const char *program, lk_log_level level);
 void lk_log(lk_log_level level, const char *format, ...) LK_PRINTF(2, 3);
+
+/* For services: from now on lines are appended to the file `path` (NULL:
+ * standard error) with the time of day, as
+ *   2026-11-24T19:00:00.123Z info <message>
+ * or, if `json`, as {"time":"…","level":"info","message":"…"}. `path` is
+ * borrowed. Before other threads log. LINKD_E_IO: the file cannot be opened;
+ * nothing has changed. */
+LINKD_MUST_CHECK int lk_log_open(const char *path, bool json, linkd_error *err);
+/* Opens the file anew, after it was moved away; one that cannot be opened
+ * leaves the old one in use and is logged there. Any thread. */
+void lk_log_reopen(void);
+/* Back to standard error and the form of lk_log_init(). */
+void lk_log_close(void);
 
 /* ---- clock -------------------------------------------------------------- */
 

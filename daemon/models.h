@@ -7,6 +7,7 @@
 #ifndef LK_DAEMON_MODELS_H
 #define LK_DAEMON_MODELS_H
 
+#include "daemon/metrics.h"
 #include "linkage/linkage.h"
 
 typedef struct lk_models lk_models;
@@ -17,8 +18,8 @@ typedef enum lk_urgency {
     LK_BULK,
 } lk_urgency;
 
-LINKD_MUST_CHECK int lk_models_new(size_t n_threads, lk_models **ret_models,
-                                   linkd_error *err);
+LINKD_MUST_CHECK int lk_models_new(size_t n_threads, lk_metrics *metrics,
+                                   lk_models **ret_models, linkd_error *err);
 /* Waits for what is being encoded; the rest gets LINKD_E_BUSY. */
 void lk_models_free(lk_models *models);
 

@@ -1,0 +1,467 @@
+/* daemon/models.c — encoders that many requests share.
+ *
+ *   worker ─► ticket {texts, vectors} ─► urgent or bulk ─► encoding thread
+ *      ◄────────────── its condition, when the last text is encoded ◄──┘
+ *
+ * The encoding thread takes what waits when it is free, so batches are as large
+ * as the load makes them and nobody waits for a batch to fill. Urgent texts are
+ * taken first, all of them up to BATCH_MAX; bulk texts only when no urgent ones
+ * wait, SLICE_MAX at a time, tickets in turn: a query waits for one slice. A
+ * vector depends on its text alone, so none of this shows in results.
+ *
+ * A ticket lives on its worker's stack. While none of its texts is with the
+ * encoder (n_taken == n_done), whoever holds `lock` may unlink it: that is how
+ * a waiting worker gives up. */
+#include "daemon/models.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* About 0.1 s of short texts on two cores. */
+#define BATCH_MAX ((size_t)64)
+/* What a query may have to wait for: 30 ms of short texts on two cores. */
+#define SLICE_MAX   ((size_t)16)
+#define WAITING_MAX ((size_t)4096)
+/* How often a waiting worker looks at its stop_cb. */
+#define STOP_CHECK_NS 20000000L
+
+typedef struct ticket {
+    struct ticket *next;
+    const linkd_str *texts;
+    float *vectors; /* [n, dim] */
+    size_t n;
+    size_t n_taken; /* texts given to the encoder so far */
+    size_t n_done;
+    bool failed;
+    linkd_error error;
+    pthread_cond_t done;
+} ticket;
+
+typedef struct queue {
+    ticket *first;
+    ticket *last;
+} queue;
+
+struct lk_model {
+    lk_model *next;
+    char *name;
+    linkd_encoder *encoder;
+    lk_pool *pool;
+    size_t dim;
+    float *vectors; /* [BATCH_MAX, dim], the thread's */
+    lk_models *models;
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t lock; /* guards: all below, and every ticket */
+    pthread_cond_t work;
+    queue queues[2];  /* by lk_urgency */
+    size_t n_waiting; /* texts */
+    bool stopping;
+};
+
+struct lk_models {
+    size_t n_threads;
+    lk_metrics *metrics;
+    pthread_mutex_t lock; /* guards: first */
+    lk_model *first;
+};
+
+/* ---- the encoding thread ------------------------------------------------- */
+
+/* A run of one ticket's texts within a batch. */
+typedef struct part {
+    ticket *owner;
+    size_t begin;
+    size_t n;
+} part;
+
+typedef struct batch {
+    part parts[BATCH_MAX];
+    size_t n_parts;
+    linkd_str texts[BATCH_MAX];
+    size_t n;
+} batch;
+
+/* Adds texts of the queue's tickets until the batch has `limit`; tickets whose
+ * last text was taken leave the queue. */
+static void queue_take(queue *q, size_t limit, batch *b)
+{
+    while (q->first != NULL && b->n < limit) {
+        ticket *t = q->first;
+        size_t n = t->n - t->n_taken;
+
+        if (n > limit - b->n)
+            n = limit - b->n;
+        memcpy(b->texts + b->n, t->texts + t->n_taken, n * sizeof(*t->texts));
+        b->parts[b->n_parts++] = (part){t, t->n_taken, n};
+        b->n += n;
+        t->n_taken += n;
+        if (t->n_taken < t->n)
+            return;
+        q->first = t->next;
+    }
+}
+
+/* Bulk tickets take turns: one that had its slice goes to the end. */
+static void queue_rotate(queue *q)
+{
+    ticket *t = q->first;
+
+    if (t == NULL || t->next == NULL || t->n_taken == 0)
+        return;
+    q->first = t->next;
+    t->next = NULL;
+    q->last->next = t;
+    q->last = t;
+}
+
+static void batch_finish(lk_model *model, batch *b, int rc,
+                         const linkd_error *err)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < b->n_parts; i++) {
+        part *p = &b->parts[i];
+        ticket *t = p->owner;
+
+        if (rc != LINKD_OK) {
+            t->failed = true;
+            t->error = *err;
+        } else {
+            memcpy(t->vectors + p->begin * model->dim,
+                   model->vectors + at * model->dim,
+                   p->n * model->dim * sizeof(float));
+        }
+        at += p->n;
+        t->n_done += p->n;
+        if (t->n_done == t->n)
+            (void)pthread_cond_signal(&t->done);
+    }
+    model->n_waiting -= b->n;
+}
+
+/* Encodes one batch; called and returns with the lock. */
+static void model_encode(lk_model *model, batch *b)
+{
+    linkd_encode_stats stats = {0};
+    linkd_error err = {0};
+    int rc;
+
+    b->n = 0;
+    b->n_parts = 0;
+    queue_take(&model->queues[LK_URGENT], BATCH_MAX, b);
+    if (b->n == 0) {
+        queue_take(&model->queues[LK_BULK], SLICE_MAX, b);
+        queue_rotate(&model->queues[LK_BULK]);
+    }
+    (void)pthread_mutex_unlock(&model->lock);
+    rc = linkd_encoder_encode(model->encoder, model->pool, b->texts, b->n,
+                              model->vectors, &stats, &err);
+    lk_metrics_count_encoded(model->models->metrics, stats.n_texts,
+                             stats.n_tokens, 1);
+    (void)pthread_mutex_lock(&model->lock);
+    batch_finish(model, b, rc, &err);
+}
+
+static bool model_has_work(const lk_model *model)
+{
+    return model->queues[LK_URGENT].first != NULL ||
+           model->queues[LK_BULK].first != NULL;
+}
+
+static void *model_main(void *arg)
+{
+    lk_model *model = arg;
+    batch b;
+
+    (void)pthread_mutex_lock(&model->lock);
+    for (;;) {
+        while (!model->stopping && !model_has_work(model))
+            (void)pthread_cond_wait(&model->work, &model->lock);
+        if (!model_has_work(model))
+            break;
+        model_encode(model, &b);
+    }
+    (void)pthread_mutex_unlock(&model->lock);
+    return NULL;
+}
+
+/* ---- waiting for vectors ------------------------------------------------- */
+
+static void queue_append(queue *q, ticket *t)
+{
+    t->next = NULL;
+    if (q->first == NULL)
+        q->first = t;
+    else
+        q->last->next = t;
+    q->last = t;
+}
+
+static void queue_unlink(queue *q, ticket *t)
+{
+    ticket *before = NULL;
+
+    for (ticket *at = q->first; at != t; at = at->next)
+        before = at;
+    if (before == NULL)
+        q->first = t->next;
+    else
+        before->next = t->next;
+    if (q->last == t)
+        q->last = before;
+}
+
+/* Waits for the ticket's texts, or until `stop_cb` says so; then what was not
+ * taken yet is taken back. Called with the lock. */
+static int ticket_wait(lk_model *model, queue *q, ticket *t,
+                       bool (*stop_cb)(void *ctx), void *stop_ctx,
+                       linkd_error *err)
+{
+    while (t->n_done < t->n) {
+        struct timespec until;
+
+        if (stop_cb != NULL && t->n_taken == t->n_done && stop_cb(stop_ctx)) {
+            queue_unlink(q, t);
+            model->n_waiting -= t->n - t->n_done;
+            return lk_fail(err, LINKD_E_CANCELLED,
+                           "the time for the request ran out");
+        }
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += STOP_CHECK_NS;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_nsec -= 1000000000L;
+            until.tv_sec++;
+        }
+        (void)pthread_cond_timedwait(&t->done, &model->lock, &until);
+    }
+    if (t->failed) {
+        if (err != NULL)
+            *err = t->error;
+        return t->error.code;
+    }
+    return LINKD_OK;
+}
+
+static int cond_init(pthread_cond_t *cond, linkd_error *err)
+{
+    pthread_condattr_t attr;
+
+    if (pthread_condattr_init(&attr) != 0)
+        return lk_fail_nomem(err);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (pthread_cond_init(cond, &attr) != 0) {
+        (void)pthread_condattr_destroy(&attr);
+        return lk_fail_nomem(err);
+    }
+    (void)pthread_condattr_destroy(&attr);
+    return LINKD_OK;
+}
+
+int lk_model_embed(lk_model *model, lk_urgency urgency, const linkd_str *texts,
+                   size_t n, bool (*stop_cb)(void *ctx), void *stop_ctx,
+                   float *ret_vectors, linkd_encode_stats *stats,
+                   linkd_error *err)
+{
+    queue *q = &model->queues[urgency];
+    ticket t = {.texts = texts, .vectors = ret_vectors, .n = n};
+    int rc;
+
+    if (n == 0)
+        return LINKD_OK;
+    rc = cond_init(&t.done, err);
+    if (rc != LINKD_OK)
+        return rc;
+    (void)pthread_mutex_lock(&model->lock);
+    if (model->stopping)
+        rc = lk_fail(err, LINKD_E_BUSY, "the daemon is stopping");
+    else if (model->n_waiting > 0 && model->n_waiting + n > WAITING_MAX)
+        rc = lk_fail(err, LINKD_E_BUSY, "%zu texts wait to be encoded already",
+                     model->n_waiting);
+    if (rc == LINKD_OK) {
+        model->n_waiting += n;
+        queue_append(q, &t);
+        (void)pthread_cond_signal(&model->work);
+        rc = ticket_wait(model, q, &t, stop_cb, stop_ctx, err);
+    }
+    (void)pthread_mutex_unlock(&model->lock);
+    (void)pthread_cond_destroy(&t.done);
+    if (rc == LINKD_OK && stats != NULL)
+        stats->n_texts += n;
+    return rc;
+}
+
+const linkd_encoder_info *lk_model_describe(const lk_model *model)
+{
+    return linkd_encoder_describe(model->encoder);
+}
+
+static int embedder_embed(void *ctx, const linkd_str *texts, size_t n,
+                          float *ret_vectors, linkd_encode_stats *stats,
+                          linkd_error *err)
+{
+    const lk_model_embedder *e = ctx;
+
+    return lk_model_embed(e->model, e->urgency, texts, n, e->stop_cb,
+                          e->stop_ctx, ret_vectors, stats, err);
+}
+
+static bool embedder_knows(void *ctx, linkd_str text)
+{
+    const lk_model_embedder *e = ctx;
+
+    return linkd_encoder_knows(e->model->encoder, text);
+}
+
+linkd_embedder lk_model_embedder_of(lk_model_embedder *storage)
+{
+    const linkd_encoder_info *info = lk_model_describe(storage->model);
+
+    return (linkd_embedder){.embed = embedder_embed,
+                            .knows = embedder_knows,
+                            .ctx = storage,
+                            .dim = info->dim,
+                            .fingerprint = info->fingerprint};
+}
+
+/* ---- opening and closing ------------------------------------------------- */
+
+static void model_free(lk_model *model)
+{
+    if (model == NULL)
+        return;
+    if (model->has_thread) {
+        (void)pthread_mutex_lock(&model->lock);
+        model->stopping = true;
+        (void)pthread_cond_signal(&model->work);
+        (void)pthread_mutex_unlock(&model->lock);
+        (void)pthread_join(model->thread, NULL);
+    }
+    (void)pthread_cond_destroy(&model->work);
+    (void)pthread_mutex_destroy(&model->lock);
+    lk_pool_free(model->pool);
+    linkd_encoder_close(model->encoder);
+    free(model->vectors);
+    free(model->name);
+    free(model);
+}
+
+/* The model directory of a bare name. Clients may not name paths: what they
+ * can open is what somebody put into the model store. */
+static int model_path(linkd_str name, lk_buf *ret_path, linkd_error *err)
+{
+    lk_buf store = {0};
+    struct stat status;
+    int rc;
+
+    if (name.len == 0 || name.bytes[0] == '.' ||
+        memchr(name.bytes, '/', name.len) != NULL)
+        return lk_fail(err, LINKD_E_ABSENT, "there is no model \"%s\"",
+                       lk_label_of(name).text);
+    rc = linkd_encoder_store_path(&store, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(ret_path, err, "%s/%.*s", store.data, (int)name.len,
+                           name.bytes);
+    if (rc == LINKD_OK &&
+        (stat(ret_path->data, &status) != 0 || !S_ISDIR(status.st_mode)))
+        rc = lk_fail(err, LINKD_E_ABSENT,
+                     "there is no model \"%s\" in the model store",
+                     lk_label_of(name).text);
+    lk_buf_clear(&store);
+    return rc;
+}
+
+static int model_start(lk_model *model, linkd_error *err)
+{
+    model->dim = lk_model_describe(model)->dim;
+    model->vectors = lk_alloc_aligned(BATCH_MAX, model->dim * sizeof(float));
+    if (model->vectors == NULL ||
+        pthread_create(&model->thread, NULL, model_main, model) != 0)
+        return lk_fail_nomem(err);
+    model->has_thread = true;
+    return LINKD_OK;
+}
+
+static int model_open(lk_models *models, linkd_str name, lk_model **ret_model,
+                      linkd_error *err)
+{
+    lk_buf path = {0};
+    lk_model *model = calloc(1, sizeof(*model));
+    int rc;
+
+    if (model == NULL)
+        return lk_fail_nomem(err);
+    model->models = models;
+    (void)pthread_mutex_init(&model->lock, NULL);
+    (void)pthread_cond_init(&model->work, NULL);
+    model->name = strndup(name.bytes, name.len);
+    rc =
+        model->name == NULL ? lk_fail_nomem(err) : model_path(name, &path, err);
+    if (rc == LINKD_OK)
+        rc = linkd_encoder_open(path.data, &model->encoder, err);
+    if (rc == LINKD_OK)
+        rc = lk_pool_new(models->n_threads, &model->pool, err);
+    if (rc == LINKD_OK)
+        rc = model_start(model, err);
+    lk_buf_clear(&path);
+    if (rc == LINKD_OK)
+        *ret_model = model;
+    else
+        model_free(model);
+    return rc;
+}
+
+int lk_models_new(size_t n_threads, lk_metrics *metrics, lk_models **ret_models,
+                  linkd_error *err)
+{
+    lk_models *models = calloc(1, sizeof(*models));
+
+    if (models == NULL)
+        return lk_fail_nomem(err);
+    models->n_threads = n_threads;
+    models->metrics = metrics;
+    (void)pthread_mutex_init(&models->lock, NULL);
+    *ret_models = models;
+    return LINKD_OK;
+}
+
+void lk_models_free(lk_models *models)
+{
+    if (models == NULL)
+        return;
+    while (models->first != NULL) {
+        lk_model *model = models->first;
+
+        models->first = model->next;
+        model_free(model);
+    }
+    (void)pthread_mutex_destroy(&models->lock);
+    free(models);
+}
+
+int lk_models_get(lk_models *models, linkd_str name, lk_model **ret_model,
+                  linkd_error *err)
+{
+    lk_model *model;
+    int rc = LINKD_OK;
+
+    (void)pthread_mutex_lock(&models->lock);
+    model = models->first;
+    while (model != NULL && (strlen(model->name) != name.len ||
+                             memcmp(model->name, name.bytes, name.len) != 0))
+        model = model->next;
+    if (model == NULL) {
+        rc = model_open(models, name, &model, err);
+        if (rc == LINKD_OK) {
+            model->next = models->first;
+            models->first = model;
+        }
+    }
+    (void)pthread_mutex_unlock(&models->lock);
+    if (rc == LINKD_OK)
+        *ret_model = model;
+    return rc;
+}

@@ -107,7 +107,8 @@ typedef struct linkd_store_options {
 
 /* Opens the data directory, made if absent, and locks it.
  * LINKD_E_BUSY: another process has it. LINKD_E_DATA: it is not a data
- * directory of ours, or of a newer format. LINKD_E_IO, LINKD_E_FULL. Damaged
+ * directory of ours, or of a newer format. LINKD_E_ABSENT: its parent is not
+ * there, or with read_only_check itself. LINKD_E_IO, LINKD_E_FULL. Damaged
  * segments are no error. */
 LINKD_MUST_CHECK int linkd_store_open(const char *dir,
                                       const linkd_store_options *options,

@@ -138,6 +138,11 @@ typedef struct lk_purge {
 LINKD_MUST_CHECK int lk_collection_purge_step(void *ctx, lk_txn *txn,
                                               uint64_t *seq, linkd_error *err);
 
+/* The number of a collection that is there, in a transaction of its own.
+ * LINKD_E_ABSENT. */
+LINKD_MUST_CHECK int lk_collection_number(linkd_store *store, linkd_str name,
+                                          uint32_t *ret_number,
+                                          linkd_error *err);
 LINKD_MUST_CHECK int lk_collection_find(lk_txn *txn, linkd_str name,
                                         uint32_t *ret_number, bool *ret_found,
                                         linkd_error *err);

@@ -1,0 +1,177 @@
+/* index/once.c — a write with a key is done once. Its answer is stored in the
+ * transaction of the write itself: either both are on disk or neither is.
+ *
+ *   ONCE: key -> request hash u64, unix ms u64, answers u64 [n]
+ *
+ * Keys are forgotten after a day. There is no second table by time: a hand
+ * walks round the keys a few at each commit, which visits every key as often as
+ * the table's size of writes goes by, and a key that the hand has not reached
+ * counts as gone all the same. */
+#include "index/once.h"
+
+#include <string.h>
+
+#include "index/parts.h"
+
+#define KEEP_MS      ((uint64_t)24 * 60 * 60 * 1000)
+#define HEAD_NUMBERS ((size_t)2)
+#define BODY_MAX     ((HEAD_NUMBERS + LK_ONCE_ANSWERS_MAX) * sizeof(uint64_t))
+
+typedef struct once_row {
+    uint64_t request_hash;
+    uint64_t unix_ms;
+    size_t n_answers;
+    uint64_t answers[LK_ONCE_ANSWERS_MAX];
+} once_row;
+
+static bool has_key(const linkd_once *once)
+{
+    return once != NULL && once->key.len > 0;
+}
+
+int lk_once_check(const linkd_once *once, linkd_error *err)
+{
+    if (has_key(once) && once->key.len > LINKD_KEY_MAX_BYTES)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the idempotency key has %zu bytes, most is %zu",
+                       once->key.len, LINKD_KEY_MAX_BYTES);
+    return LINKD_OK;
+}
+
+static uint64_t number_read(const char *bytes)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < sizeof(value); i++)
+        value |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
+    return value;
+}
+
+static void number_write(char *bytes, uint64_t value)
+{
+    for (size_t i = 0; i < sizeof(value); i++)
+        bytes[i] = (char)(unsigned char)(value >> (8 * i));
+}
+
+static int row_open(linkd_str key, linkd_str value, once_row *ret_row,
+                    linkd_error *err)
+{
+    linkd_str body;
+    size_t n;
+    int rc = lk_value_open(LK_TABLE_ONCE, key, value, &body, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    n = body.len / sizeof(uint64_t);
+    if (body.len % sizeof(uint64_t) != 0 || n < HEAD_NUMBERS ||
+        n > HEAD_NUMBERS + LK_ONCE_ANSWERS_MAX)
+        return lk_fail(err, LINKD_E_DATA,
+                       "what an idempotency key answered has %zu bytes",
+                       body.len);
+    ret_row->request_hash = number_read(body.bytes);
+    ret_row->unix_ms = number_read(body.bytes + sizeof(uint64_t));
+    ret_row->n_answers = n - HEAD_NUMBERS;
+    for (size_t i = 0; i < ret_row->n_answers; i++)
+        ret_row->answers[i] =
+            number_read(body.bytes + (HEAD_NUMBERS + i) * sizeof(uint64_t));
+    return LINKD_OK;
+}
+
+/* A clock that was set back makes nothing expire. */
+static bool is_expired(const once_row *row, uint64_t now_ms)
+{
+    return now_ms > row->unix_ms && now_ms - row->unix_ms > KEEP_MS;
+}
+
+int lk_once_find(lk_txn *txn, const linkd_once *once, uint64_t *ret_answers,
+                 size_t n, bool *ret_found, linkd_error *err)
+{
+    linkd_str value;
+    once_row row;
+    bool found = false;
+    int rc;
+
+    *ret_found = false;
+    if (!has_key(once))
+        return LINKD_OK;
+    rc = lk_txn_find(txn, LK_TABLE_ONCE, once->key, &value, &found, err);
+    if (rc != LINKD_OK || !found)
+        return rc;
+    rc = row_open(once->key, value, &row, err);
+    if (rc != LINKD_OK || is_expired(&row, lk_unix_ms()))
+        return rc;
+    if (row.request_hash != once->request_hash || row.n_answers != n)
+        return lk_fail(err, LINKD_E_CONFLICT,
+                       "the idempotency key was used for another request");
+    memcpy(ret_answers, row.answers, n * sizeof(*ret_answers));
+    *ret_found = true;
+    return LINKD_OK;
+}
+
+int lk_once_put(lk_txn *txn, const linkd_once *once, const uint64_t *answers,
+                size_t n, linkd_error *err)
+{
+    char bytes[BODY_MAX];
+
+    LK_ASSERT(n <= LK_ONCE_ANSWERS_MAX);
+    if (!has_key(once))
+        return LINKD_OK;
+    number_write(bytes, once->request_hash);
+    number_write(bytes + sizeof(uint64_t), lk_unix_ms());
+    for (size_t i = 0; i < n; i++)
+        number_write(bytes + (HEAD_NUMBERS + i) * sizeof(uint64_t), answers[i]);
+    return lk_value_put(
+        txn, LK_TABLE_ONCE, once->key,
+        (linkd_str){bytes, (HEAD_NUMBERS + n) * sizeof(uint64_t)}, err);
+}
+
+/* LMDB has no empty keys: the least one is a zero byte. */
+static void hand_reset(lk_key *hand)
+{
+    lk_key_begin(hand);
+    lk_key_add_u8(hand, 0);
+}
+
+/* Looks at the first key from the hand on. A row that cannot be read stays: it
+ * is fsck's to report, and no reason to refuse writes. */
+static int hand_step(lk_txn *txn, lk_cursor *cursor, lk_key *hand,
+                     uint64_t now_ms, bool *ret_more, linkd_error *err)
+{
+    linkd_str key;
+    linkd_str value;
+    once_row row;
+    bool is_old;
+    bool found;
+    int rc =
+        lk_cursor_seek(cursor, lk_key_str(hand), &key, &value, &found, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    hand_reset(hand);
+    *ret_more = found;
+    if (!found)
+        return LINKD_OK;
+    is_old = row_open(key, value, &row, NULL) == LINKD_OK &&
+             is_expired(&row, now_ms);
+    lk_key_begin(hand);
+    lk_key_add_bytes(hand, key);
+    if (is_old)
+        rc = lk_txn_remove(txn, LK_TABLE_ONCE, lk_key_str(hand), &found, err);
+    lk_key_add_u8(hand, 0); /* the least key that comes after it */
+    return rc;
+}
+
+int lk_once_sweep(lk_txn *txn, lk_key *hand, size_t n, linkd_error *err)
+{
+    uint64_t now_ms = lk_unix_ms();
+    lk_cursor *cursor = NULL;
+    bool more = true;
+    int rc = lk_cursor_open(txn, LK_TABLE_ONCE, &cursor, err);
+
+    if (hand->len == 0)
+        hand_reset(hand);
+    for (size_t i = 0; rc == LINKD_OK && more && i < n; i++)
+        rc = hand_step(txn, cursor, hand, now_ms, &more, err);
+    lk_cursor_close(cursor);
+    return rc;
+}

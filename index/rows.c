@@ -1,0 +1,246 @@
+/* index/rows.c — rows of one number, log, events and reviews: what is too small
+ * for a struct in layout.h. Every body is read back with its length checked;
+ * the checksum is lk_value_open()'s. */
+#include "index/parts.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+/* ---- little-endian numbers ---------------------------------------------- */
+
+static void u32_write(unsigned char *bytes, uint32_t value)
+{
+    for (size_t i = 0; i < sizeof(value); i++)
+        bytes[i] = (unsigned char)(value >> (8 * i));
+}
+
+static void u64_write(unsigned char *bytes, uint64_t value)
+{
+    for (size_t i = 0; i < sizeof(value); i++)
+        bytes[i] = (unsigned char)(value >> (8 * i));
+}
+
+static uint64_t number_read(const char *bytes, size_t len)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < len; i++)
+        value |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
+    return value;
+}
+
+static linkd_str body_of(const unsigned char *bytes, size_t len)
+{
+    return (linkd_str){(const char *)bytes, len};
+}
+
+/* ---- rows of one number -------------------------------------------------- */
+
+int lk_number_find(lk_txn *txn, lk_table table, linkd_str key,
+                   uint64_t *ret_number, bool *ret_found, linkd_error *err)
+{
+    linkd_str value;
+    linkd_str body;
+    bool found;
+    int rc = lk_txn_find(txn, table, key, &value, &found, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (found) {
+        rc = lk_value_open(table, key, value, &body, err);
+        if (rc != LINKD_OK)
+            return rc;
+        if (body.len != sizeof(uint64_t))
+            return lk_fail(err, LINKD_E_DATA,
+                           "a number in the database has %zu bytes", body.len);
+        *ret_number = number_read(body.bytes, body.len);
+    }
+    *ret_found = found;
+    return LINKD_OK;
+}
+
+int lk_number_put(lk_txn *txn, lk_table table, linkd_str key, uint64_t number,
+                  linkd_error *err)
+{
+    unsigned char bytes[sizeof(number)];
+
+    u64_write(bytes, number);
+    return lk_value_put(txn, table, key, body_of(bytes, sizeof(bytes)), err);
+}
+
+int lk_meta_find(lk_txn *txn, const char *name, uint64_t *ret_number,
+                 bool *ret_found, linkd_error *err)
+{
+    linkd_str key = {name, strlen(name)};
+
+    return lk_number_find(txn, LK_TABLE_META, key, ret_number, ret_found, err);
+}
+
+int lk_meta_put(lk_txn *txn, const char *name, uint64_t number,
+                linkd_error *err)
+{
+    linkd_str key = {name, strlen(name)};
+
+    return lk_number_put(txn, LK_TABLE_META, key, number, err);
+}
+
+/* ---- keys ---------------------------------------------------------------- */
+
+void lk_key_record(lk_key *key, uint32_t collection, uint64_t number)
+{
+    lk_key_begin(key);
+    lk_key_add_u32(key, collection);
+    lk_key_add_u64(key, number);
+}
+
+void lk_key_slot(lk_key *key, uint32_t collection, uint32_t generation,
+                 uint64_t number)
+{
+    lk_key_begin(key);
+    lk_key_add_u32(key, collection);
+    lk_key_add_u32(key, generation);
+    lk_key_add_u64(key, number);
+}
+
+void lk_key_id(lk_key *key, uint32_t collection, linkd_str id)
+{
+    lk_key_begin(key);
+    lk_key_add_u32(key, collection);
+    lk_key_add_bytes(key, id);
+}
+
+void lk_key_event(lk_key *key, uint32_t collection, uint64_t seq)
+{
+    lk_key_record(key, collection, seq);
+    lk_key_add_u32(key, 0);
+}
+
+/* ---- the log ------------------------------------------------------------- */
+
+enum { LOG_BYTES = 4 + 1 + 8 };
+
+int lk_log_put(lk_txn *txn, uint64_t seq, const lk_log_row *row,
+               linkd_error *err)
+{
+    unsigned char bytes[LOG_BYTES];
+    lk_key key;
+
+    lk_key_begin(&key);
+    lk_key_add_u64(&key, seq);
+    u32_write(bytes, row->collection);
+    bytes[4] = (unsigned char)row->op;
+    u64_write(bytes + 5, row->number);
+    return lk_value_put(txn, LK_TABLE_LOG, lk_key_str(&key),
+                        body_of(bytes, sizeof(bytes)), err);
+}
+
+int lk_log_row_decode(linkd_str body, lk_log_row *ret_row, linkd_error *err)
+{
+    if (body.len != LOG_BYTES || (body.bytes[4] != LINKD_CHANGE_PUT &&
+                                  body.bytes[4] != LINKD_CHANGE_DELETE))
+        return lk_fail(err, LINKD_E_DATA,
+                       "an entry of the log does not have its form");
+    *ret_row = (lk_log_row){
+        .collection = (uint32_t)number_read(body.bytes, 4),
+        .op = (linkd_change_op)body.bytes[4],
+        .number = number_read(body.bytes + 5, 8),
+    };
+    return LINKD_OK;
+}
+
+/* ---- events -------------------------------------------------------------- */
+
+enum { EVENT_BYTES = 1 + 8 + 8 };
+
+int lk_event_put(lk_txn *txn, uint32_t collection,
+                 const linkd_entity_event *event, linkd_error *err)
+{
+    unsigned char bytes[EVENT_BYTES];
+    lk_key key;
+
+    lk_key_event(&key, collection, event->seq);
+    bytes[0] = event->merged ? 1 : 0;
+    u64_write(bytes + 1, event->entity);
+    u64_write(bytes + 9, event->other);
+    return lk_value_put(txn, LK_TABLE_EVENTS, lk_key_str(&key),
+                        body_of(bytes, sizeof(bytes)), err);
+}
+
+int lk_event_decode(linkd_str body, uint64_t seq, linkd_entity_event *ret_event,
+                    linkd_error *err)
+{
+    if (body.len != EVENT_BYTES || (unsigned char)body.bytes[0] > 1)
+        return lk_fail(err, LINKD_E_DATA,
+                       "an event of entities does not have its form");
+    *ret_event = (linkd_entity_event){
+        .seq = seq,
+        .merged = body.bytes[0] == 1,
+        .entity = number_read(body.bytes + 1, 8),
+        .other = number_read(body.bytes + 9, 8),
+    };
+    return LINKD_OK;
+}
+
+/* ---- reviews ------------------------------------------------------------- */
+
+static bool is_lower(linkd_str left, linkd_str right)
+{
+    size_t len = left.len < right.len ? left.len : right.len;
+    int order = memcmp(left.bytes, right.bytes, len);
+
+    return order < 0 || (order == 0 && left.len < right.len);
+}
+
+static size_t pair_write(unsigned char *bytes, linkd_str left, linkd_str right)
+{
+    bool in_order = is_lower(left, right);
+    linkd_str lower = in_order ? left : right;
+    linkd_str higher = in_order ? right : left;
+
+    u32_write(bytes, (uint32_t)lower.len);
+    memcpy(bytes + 4, lower.bytes, lower.len);
+    memcpy(bytes + 4 + lower.len, higher.bytes, higher.len);
+    return 4 + lower.len + higher.len;
+}
+
+void lk_key_review(lk_key *key, uint32_t collection, linkd_str left,
+                   linkd_str right)
+{
+    unsigned char bytes[4 + 2 * LINKD_ID_MAX_BYTES];
+    XXH128_hash_t hash = XXH3_128bits(bytes, pair_write(bytes, left, right));
+
+    lk_key_record(key, collection, hash.high64);
+    lk_key_add_u64(key, hash.low64);
+}
+
+int lk_review_put(lk_txn *txn, uint32_t collection, linkd_str left,
+                  linkd_str right, linkd_review_answer answer, linkd_error *err)
+{
+    unsigned char bytes[1 + 4 + 2 * LINKD_ID_MAX_BYTES];
+    lk_key key;
+
+    lk_key_review(&key, collection, left, right);
+    bytes[0] = (unsigned char)answer;
+    return lk_value_put(txn, LK_TABLE_REVIEWS, lk_key_str(&key),
+                        body_of(bytes, 1 + pair_write(bytes + 1, left, right)),
+                        err);
+}
+
+int lk_review_decode(linkd_str body, linkd_str *ret_lower,
+                     linkd_str *ret_higher, linkd_review_answer *ret_answer,
+                     linkd_error *err)
+{
+    uint64_t lower_len;
+
+    if (body.len < 5 || (body.bytes[0] != LINKD_REVIEW_MATCH &&
+                         body.bytes[0] != LINKD_REVIEW_DIFFERENT))
+        return lk_fail(err, LINKD_E_DATA, "a review does not have its form");
+    lower_len = number_read(body.bytes + 1, 4);
+    if (lower_len > body.len - 5)
+        return lk_fail(err, LINKD_E_DATA, "a review does not have its form");
+    *ret_answer = (linkd_review_answer)body.bytes[0];
+    *ret_lower = (linkd_str){body.bytes + 5, (size_t)lower_len};
+    *ret_higher = (linkd_str){body.bytes + 5 + lower_len,
+                              body.len - 5 - (size_t)lower_len};
+    return LINKD_OK;
+}

@@ -73,6 +73,12 @@ typedef struct linkd_reader linkd_reader;
 LINKD_MUST_CHECK int linkd_reader_open(const char *path, linkd_format format,
                                        linkd_reader **ret_reader,
                                        linkd_error *err);
+/* The same for a table in memory, which is borrowed until the reader is closed;
+ * messages call it `name`. */
+LINKD_MUST_CHECK int linkd_reader_open_bytes(const char *name, linkd_str bytes,
+                                             linkd_format format,
+                                             linkd_reader **ret_reader,
+                                             linkd_error *err);
 void linkd_reader_close(linkd_reader *reader);
 
 /* Reads the next record. At the end *ret_more is false. LINKD_E_DATA: ragged

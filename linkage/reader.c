@@ -83,6 +83,20 @@ static int system_fail(const linkd_reader *reader, const char *verb,
 
 /* ---- the window --------------------------------------------------------- */
 
+/* What read() does, from the bytes of linkd_reader_open_bytes(). */
+static ssize_t memory_read(linkd_reader *reader)
+{
+    size_t n = reader->rest.len;
+
+    if (n > WINDOW_BYTES - reader->end)
+        n = WINDOW_BYTES - reader->end;
+    if (n > 0)
+        memcpy(reader->window + reader->end, reader->rest.bytes, n);
+    reader->rest.bytes += n;
+    reader->rest.len -= n;
+    return (ssize_t)n;
+}
+
 /* Reads once, behind what is in the window. */
 static int window_read(linkd_reader *reader, linkd_error *err)
 {
@@ -94,8 +108,11 @@ static int window_read(linkd_reader *reader, linkd_error *err)
         reader->end -= reader->begin;
         reader->begin = 0;
     }
-    n = read(reader->fd, reader->window + reader->end,
-             WINDOW_BYTES - reader->end);
+    if (reader->fd < 0)
+        n = memory_read(reader);
+    else
+        n = read(reader->fd, reader->window + reader->end,
+                 WINDOW_BYTES - reader->end);
     /* A handler without SA_RESTART is somebody who wants to be let out of a
      * read that may wait for a terminal forever. */
     if (n < 0 && errno == EINTR)
@@ -303,14 +320,10 @@ static int file_open(linkd_reader *reader, linkd_error *err)
     return LINKD_OK;
 }
 
-int linkd_reader_open(const char *path, linkd_format format,
-                      linkd_reader **ret_reader, linkd_error *err)
-{
-    return lk_reader_open(path, format, false, ret_reader, err);
-}
-
-int lk_reader_open(const char *path, linkd_format format, bool may_be_empty,
-                   linkd_reader **ret_reader, linkd_error *err)
+/* Of a file, or of `memory` where it is not NULL. */
+static int reader_open(const char *path, const linkd_str *memory,
+                       linkd_format format, bool may_be_empty,
+                       linkd_reader **ret_reader, linkd_error *err)
 {
     linkd_reader *reader = calloc(1, sizeof(*reader));
     int rc;
@@ -328,7 +341,14 @@ int lk_reader_open(const char *path, linkd_format format, bool may_be_empty,
         rc = lk_fail_nomem(err);
         goto done;
     }
-    rc = file_open(reader, err);
+    if (memory != NULL) {
+        reader->label = lk_label_of_path(reader->path);
+        reader->rest = *memory;
+        reader->bytes_total = memory->len;
+        rc = LINKD_OK;
+    } else {
+        rc = file_open(reader, err);
+    }
     if (rc != LINKD_OK)
         goto done;
     rc = beginning_check(reader, err);
@@ -341,6 +361,25 @@ done:
     else
         *ret_reader = reader;
     return rc;
+}
+
+int linkd_reader_open(const char *path, linkd_format format,
+                      linkd_reader **ret_reader, linkd_error *err)
+{
+    return reader_open(path, NULL, format, false, ret_reader, err);
+}
+
+int linkd_reader_open_bytes(const char *name, linkd_str bytes,
+                            linkd_format format, linkd_reader **ret_reader,
+                            linkd_error *err)
+{
+    return reader_open(name, &bytes, format, false, ret_reader, err);
+}
+
+int lk_reader_open(const char *path, linkd_format format, bool may_be_empty,
+                   linkd_reader **ret_reader, linkd_error *err)
+{
+    return reader_open(path, NULL, format, may_be_empty, ret_reader, err);
 }
 
 void linkd_reader_close(linkd_reader *reader)

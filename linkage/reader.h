@@ -38,7 +38,8 @@ struct linkd_reader {
     const lk_reader_format *format;
     void *format_state;
 
-    int fd;
+    int fd; /* -1: what is read is `rest`, of memory */
+    linkd_str rest;
     char *window; /* window[begin .. end) is read and not yet handed out */
     size_t begin, end;
     bool is_at_end; /* of the file */

@@ -122,6 +122,33 @@ static void a_csv_file_gives_its_records_with_row_and_line(void **state)
     assert_csv_reads("id,name\n1,a\n2,b\n", "1:2 1|a\n2:3 2|b\n");
 }
 
+static void bytes_in_memory_read_like_a_file(void **state)
+{
+    static const char bytes[] = "id,name\n1,Acme\n2,\"B, Inc\"\n3\n";
+    linkd_str memory = {bytes, sizeof(bytes) - 1};
+    linkd_reader *reader = NULL;
+    lk_buf text = {0};
+    linkd_record record;
+    linkd_error err;
+    bool more = true;
+
+    (void)state;
+    assert_int_equal(linkd_reader_open_bytes("the body", memory,
+                                             LINKD_FORMAT_CSV, &reader, &err),
+                     LINKD_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(linkd_reader_next(reader, &record, &more, &err),
+                         LINKD_OK);
+        record_show(&record, &text);
+    }
+    assert_string_equal(text.data, "1:2 1|Acme\n2:3 2|B, Inc\n");
+    assert_int_equal(linkd_reader_next(reader, &record, &more, &err),
+                     LINKD_E_DATA);
+    assert_memory_equal(err.message, "the body: row 3 (line 4)", 24);
+    linkd_reader_close(reader);
+    lk_buf_clear(&text);
+}
+
 static void the_last_line_needs_no_line_end(void **state)
 {
     (void)state;
@@ -770,6 +797,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_csv_file_gives_its_records_with_row_and_line),
+        cmocka_unit_test(bytes_in_memory_read_like_a_file),
         cmocka_unit_test(the_last_line_needs_no_line_end),
         cmocka_unit_test(any_kind_of_line_end_ends_a_line),
         cmocka_unit_test(a_byte_order_mark_is_not_part_of_the_first_name),

@@ -41,4 +41,11 @@ LINKD_MUST_CHECK int lk_config_read(int argc, char **argv,
                                     linkd_error *err);
 void lk_config_clear(lk_config *config);
 
+/* The parts of it, for tests. Defaults, to be cleared: */
+LINKD_MUST_CHECK int lk_config_init(lk_config *ret_config, linkd_error *err);
+/* The text of a config file over what `config` has; `path` is for messages.
+ * LINKD_E_ARG: unknown, repeated or wrong, with file and line. */
+LINKD_MUST_CHECK int lk_config_parse(linkd_str text, const char *path,
+                                     lk_config *config, linkd_error *err);
+
 #endif

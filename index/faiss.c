@@ -64,10 +64,15 @@ extern void omp_set_num_threads(int n);
 #define ANSWERS_PER_CALL ((size_t)1 << 20)
 /* How wide a search of a graph is at least, and at most: FAISS looks through an
  * array of that length at every step. */
-#define WIDTH_MIN       ((size_t)16)
-#define WIDTH_MAX       ((size_t)1 << 16)
-#define WIDTH_OF_BUILD  100
-#define LISTS_PER_PROBE ((size_t)32)
+#define WIDTH_MIN ((size_t)16)
+#define WIDTH_MAX ((size_t)1 << 16)
+/* How wide FAISS searches for the neighbours of a vector that it adds. Of
+ * 99,000 x 384 encoded texts, HNSW32,SQ8, 2026-11-24: 40 takes 34 s of one core
+ * and gives recall@10 .959 at 64 candidates, 200 takes 85 s and gives .978. */
+#define WIDTH_OF_BUILD 40
+/* Of the lists of an IVF one in so many is searched: 1 in 32 gave recall@10 .933
+ * there. */
+#define LISTS_PER_PROBE ((size_t)16)
 /* Partial sums of a score: one AVX-512 or four SSE registers. */
 #define LANES ((size_t)16)
 

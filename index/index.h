@@ -74,7 +74,7 @@ typedef struct linkd_store linkd_store;
 #define LINKD_RECORD_MAX_BYTES ((size_t)16 << 20) /* all fields together */
 #define LINKD_FIELDS_MAX       ((size_t)4096)     /* of one record */
 #define LINKD_DIM_MAX          ((size_t)8192)
-#define LINKD_PUT_MAX          ((size_t)10000) /* records of one write */
+#define LINKD_PUT_MAX          ((size_t)65536) /* records of one write */
 #define LINKD_K_MAX            ((size_t)10000)
 #define LINKD_KEY_MAX_BYTES    ((size_t)200)    /* idempotency key */
 #define LINKD_RANGE_MAX        ((size_t)100000) /* hits of one range search */

@@ -1,0 +1,47 @@
+/* daemon/target.c — the collection that a request is about. */
+#include "daemon/target.h"
+
+#include <string.h>
+
+static int model_open(lk_service *service, lk_request *request,
+                      lk_urgency urgency, lk_target *target, linkd_error *err)
+{
+    linkd_str fingerprint = target->info.options.fingerprint;
+    const char *found;
+    int rc = lk_models_get(service->models, target->info.options.model,
+                           &target->model, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    found = lk_model_describe(target->model)->fingerprint;
+    if (strlen(found) != fingerprint.len ||
+        memcmp(found, fingerprint.bytes, fingerprint.len) != 0)
+        return lk_fail(err, LINKD_E_CONFLICT,
+                       "model \"%s\" is not the one that collection \"%s\" was "
+                       "made with: its fingerprint is %s",
+                       lk_label_of(target->info.options.model).text,
+                       lk_label_of(target->name).text, found);
+    target->storage = (lk_model_embedder){.model = target->model,
+                                          .urgency = urgency,
+                                          .stop_cb = lk_request_is_over,
+                                          .stop_ctx = request};
+    target->embedder = lk_model_embedder_of(&target->storage);
+    return LINKD_OK;
+}
+
+int lk_target_open(lk_service *service, lk_request *request, lk_urgency urgency,
+                   lk_target *ret_target, linkd_error *err)
+{
+    lk_target *target = ret_target;
+    int rc;
+
+    *target = (lk_target){.name = request->params[0]};
+    rc = linkd_store_describe(service->store, target->name, &request->arena,
+                              &target->info, err);
+    if (rc == LINKD_OK)
+        rc = linkd_settings_parse(target->info.options.settings,
+                                  &request->arena, &target->settings, err);
+    if (rc == LINKD_OK && target->info.options.model.len > 0)
+        rc = model_open(service, request, urgency, target, err);
+    return rc;
+}

@@ -18,6 +18,7 @@
  * keys leave FIELDS in the transaction that deletes or replaces it. */
 #include "index/filter.h"
 
+#include "index/names.h"
 #include "index/parts.h"
 
 #include <math.h>
@@ -64,12 +65,6 @@ uint64_t lk_selection_next(const linkd_selection *selection, uint64_t from)
 
 /* ---- checks -------------------------------------------------------------- */
 
-static bool str_equals(linkd_str a, linkd_str b)
-{
-    return a.len == b.len &&
-           (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
-}
-
 static int field_fail(const linkd_collection_options *options, linkd_str field,
                       linkd_error *err)
 {
@@ -96,7 +91,7 @@ static int field_check(const linkd_view *view, linkd_str field,
     if (options->filter_fields == NULL)
         return LINKD_OK;
     for (size_t i = 0; i < options->n_filter_fields; i++)
-        if (str_equals(options->filter_fields[i], field))
+        if (lk_str_equal(options->filter_fields[i], field))
             return LINKD_OK;
     return field_fail(options, field, err);
 }

@@ -77,6 +77,7 @@ typedef struct linkd_store linkd_store;
 #define LINKD_PUT_MAX          ((size_t)65536) /* records of one write */
 #define LINKD_K_MAX            ((size_t)10000)
 #define LINKD_KEY_MAX_BYTES    ((size_t)200)    /* idempotency key */
+#define LINKD_NOTE_MAX_BYTES   ((size_t)512)    /* kept with such a key */
 #define LINKD_RANGE_MAX        ((size_t)100000) /* hits of one range search */
 #define LINKD_FILTER_DEPTH_MAX ((size_t)32)
 #define LINKD_FILTER_NODES_MAX ((size_t)1024)
@@ -225,6 +226,7 @@ typedef struct linkd_put {
 typedef struct linkd_once {
     linkd_str key;         /* empty: none */
     uint64_t request_hash; /* of what was asked */
+    linkd_str note;        /* kept with the key, at most LINKD_NOTE_MAX_BYTES */
 } linkd_once;
 
 typedef struct linkd_write_result {
@@ -254,6 +256,15 @@ LINKD_MUST_CHECK int
 linkd_store_delete(linkd_store *store, linkd_str collection,
                    const linkd_str *ids, size_t n, const linkd_once *once,
                    linkd_write_result *ret_result, linkd_error *err);
+
+/* Looks up what a write with this key and request has answered, and appends the
+ * note that came with it: for a caller whose next write would depend on more
+ * than the request. LINKD_E_CONFLICT: the key was used for another request. */
+LINKD_MUST_CHECK int linkd_store_find_once(linkd_store *store,
+                                           const linkd_once *once,
+                                           linkd_write_result *ret_result,
+                                           lk_buf *ret_note, bool *ret_found,
+                                           linkd_error *err);
 
 /* ---- entities ----------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* index/once.c — a write with a key is done once. Its answer is stored in the
  * transaction of the write itself: either both are on disk or neither is.
  *
- *   ONCE: key -> request hash u64, unix ms u64, answers u64 [n]
+ *   ONCE: key -> request hash u64, unix ms u64, n u64, answers u64 [n], note
  *
  * Keys are forgotten after a day. There is no second table by time: a hand
  * walks round the keys a few at each commit, which visits every key as often as
@@ -14,14 +14,16 @@
 #include "index/parts.h"
 
 #define KEEP_MS      ((uint64_t)24 * 60 * 60 * 1000)
-#define HEAD_NUMBERS ((size_t)2)
-#define BODY_MAX     ((HEAD_NUMBERS + LK_ONCE_ANSWERS_MAX) * sizeof(uint64_t))
+#define HEAD_NUMBERS ((size_t)3)
+#define NUMBERS_MAX  (HEAD_NUMBERS + LK_ONCE_ANSWERS_MAX)
+#define BODY_MAX     (NUMBERS_MAX * sizeof(uint64_t) + LINKD_NOTE_MAX_BYTES)
 
 typedef struct once_row {
     uint64_t request_hash;
     uint64_t unix_ms;
     size_t n_answers;
     uint64_t answers[LK_ONCE_ANSWERS_MAX];
+    linkd_str note;
 } once_row;
 
 static bool has_key(const linkd_once *once)
@@ -35,6 +37,10 @@ int lk_once_check(const linkd_once *once, linkd_error *err)
         return lk_fail(err, LINKD_E_ARG,
                        "the idempotency key has %zu bytes, most is %zu",
                        once->key.len, LINKD_KEY_MAX_BYTES);
+    if (has_key(once) && once->note.len > LINKD_NOTE_MAX_BYTES)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the note of a write has %zu bytes, most is %zu",
+                       once->note.len, LINKD_NOTE_MAX_BYTES);
     return LINKD_OK;
 }
 
@@ -53,27 +59,35 @@ static void number_write(char *bytes, uint64_t value)
         bytes[i] = (char)(unsigned char)(value >> (8 * i));
 }
 
+/* The number in the given place of a row's body. */
+static uint64_t body_number(linkd_str body, size_t place)
+{
+    return number_read(body.bytes + place * sizeof(uint64_t));
+}
+
 static int row_open(linkd_str key, linkd_str value, once_row *ret_row,
                     linkd_error *err)
 {
     linkd_str body;
-    size_t n;
+    uint64_t n = 0;
+    size_t end;
     int rc = lk_value_open(LK_TABLE_ONCE, key, value, &body, err);
 
     if (rc != LINKD_OK)
         return rc;
-    n = body.len / sizeof(uint64_t);
-    if (body.len % sizeof(uint64_t) != 0 || n < HEAD_NUMBERS ||
-        n > HEAD_NUMBERS + LK_ONCE_ANSWERS_MAX)
+    if (body.len >= HEAD_NUMBERS * sizeof(uint64_t))
+        n = body_number(body, 2);
+    end = (HEAD_NUMBERS + (size_t)n) * sizeof(uint64_t);
+    if (n > LK_ONCE_ANSWERS_MAX || body.len < end || body.len > BODY_MAX)
         return lk_fail(err, LINKD_E_DATA,
                        "what an idempotency key answered has %zu bytes",
                        body.len);
-    ret_row->request_hash = number_read(body.bytes);
-    ret_row->unix_ms = number_read(body.bytes + sizeof(uint64_t));
-    ret_row->n_answers = n - HEAD_NUMBERS;
+    ret_row->request_hash = body_number(body, 0);
+    ret_row->unix_ms = body_number(body, 1);
+    ret_row->n_answers = (size_t)n;
     for (size_t i = 0; i < ret_row->n_answers; i++)
-        ret_row->answers[i] =
-            number_read(body.bytes + (HEAD_NUMBERS + i) * sizeof(uint64_t));
+        ret_row->answers[i] = body_number(body, HEAD_NUMBERS + i);
+    ret_row->note = (linkd_str){body.bytes + end, body.len - end};
     return LINKD_OK;
 }
 
@@ -83,8 +97,9 @@ static bool is_expired(const once_row *row, uint64_t now_ms)
     return now_ms > row->unix_ms && now_ms - row->unix_ms > KEEP_MS;
 }
 
-int lk_once_find(lk_txn *txn, const linkd_once *once, uint64_t *ret_answers,
-                 size_t n, bool *ret_found, linkd_error *err)
+int lk_once_find_note(lk_txn *txn, const linkd_once *once,
+                      uint64_t *ret_answers, size_t n, linkd_str *ret_note,
+                      bool *ret_found, linkd_error *err)
 {
     linkd_str value;
     once_row row;
@@ -104,25 +119,38 @@ int lk_once_find(lk_txn *txn, const linkd_once *once, uint64_t *ret_answers,
         return lk_fail(err, LINKD_E_CONFLICT,
                        "the idempotency key was used for another request");
     memcpy(ret_answers, row.answers, n * sizeof(*ret_answers));
+    *ret_note = row.note;
     *ret_found = true;
     return LINKD_OK;
+}
+
+int lk_once_find(lk_txn *txn, const linkd_once *once, uint64_t *ret_answers,
+                 size_t n, bool *ret_found, linkd_error *err)
+{
+    linkd_str note;
+
+    return lk_once_find_note(txn, once, ret_answers, n, &note, ret_found, err);
 }
 
 int lk_once_put(lk_txn *txn, const linkd_once *once, const uint64_t *answers,
                 size_t n, linkd_error *err)
 {
     char bytes[BODY_MAX];
+    size_t len = (HEAD_NUMBERS + n) * sizeof(uint64_t);
 
     LK_ASSERT(n <= LK_ONCE_ANSWERS_MAX);
     if (!has_key(once))
         return LINKD_OK;
     number_write(bytes, once->request_hash);
     number_write(bytes + sizeof(uint64_t), lk_unix_ms());
+    number_write(bytes + 2 * sizeof(uint64_t), n);
     for (size_t i = 0; i < n; i++)
         number_write(bytes + (HEAD_NUMBERS + i) * sizeof(uint64_t), answers[i]);
-    return lk_value_put(
-        txn, LK_TABLE_ONCE, once->key,
-        (linkd_str){bytes, (HEAD_NUMBERS + n) * sizeof(uint64_t)}, err);
+    LK_ASSERT(once->note.len <= LINKD_NOTE_MAX_BYTES);
+    if (once->note.len > 0)
+        memcpy(bytes + len, once->note.bytes, once->note.len);
+    return lk_value_put(txn, LK_TABLE_ONCE, once->key,
+                        (linkd_str){bytes, len + once->note.len}, err);
 }
 
 /* LMDB has no empty keys: the least one is a zero byte. */

@@ -7,7 +7,7 @@
 /* What a write answered, as numbers of the caller's choice. */
 #define LK_ONCE_ANSWERS_MAX ((size_t)5)
 
-/* LINKD_E_ARG: the key is too long. `once` may be NULL. */
+/* LINKD_E_ARG: key or note is too long. `once` may be NULL. */
 LINKD_MUST_CHECK int lk_once_check(const linkd_once *once, linkd_error *err);
 /* Looks the key up; fills ret_answers [n] when it was used for this request
  * within a day. Nothing is found without a key. LINKD_E_CONFLICT: it was used
@@ -15,7 +15,12 @@ LINKD_MUST_CHECK int lk_once_check(const linkd_once *once, linkd_error *err);
 LINKD_MUST_CHECK int lk_once_find(lk_txn *txn, const linkd_once *once,
                                   uint64_t *ret_answers, size_t n,
                                   bool *ret_found, linkd_error *err);
-/* Remembers the answers, in the transaction that does the write. */
+/* The same with the note, which is borrowed from the transaction. */
+LINKD_MUST_CHECK int lk_once_find_note(lk_txn *txn, const linkd_once *once,
+                                       uint64_t *ret_answers, size_t n,
+                                       linkd_str *ret_note, bool *ret_found,
+                                       linkd_error *err);
+/* Remembers answers and note, in the transaction that does the write. */
 LINKD_MUST_CHECK int lk_once_put(lk_txn *txn, const linkd_once *once,
                                  const uint64_t *answers, size_t n,
                                  linkd_error *err);

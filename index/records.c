@@ -283,14 +283,16 @@ typedef struct request {
     linkd_write_result result; /* set anew by each run */
 } request;
 
-static int replay_find(request *r, lk_txn *txn, bool *ret_found,
-                       linkd_error *err)
+/* The note is borrowed from the transaction. */
+static int replay_find(lk_txn *txn, const linkd_once *once,
+                       linkd_write_result *ret_result, linkd_str *ret_note,
+                       bool *ret_found, linkd_error *err)
 {
     uint64_t answers[LK_ONCE_ANSWERS_MAX] = {0};
-    int rc = lk_once_find(txn, r->once, answers, LK_ONCE_ANSWERS_MAX, ret_found,
-                          err);
+    int rc = lk_once_find_note(txn, once, answers, LK_ONCE_ANSWERS_MAX,
+                               ret_note, ret_found, err);
 
-    r->result = (linkd_write_result){
+    *ret_result = (linkd_write_result){
         .seq = answers[0],
         .n_created = answers[1],
         .n_updated = answers[2],
@@ -298,6 +300,24 @@ static int replay_find(request *r, lk_txn *txn, bool *ret_found,
         .entity = answers[4],
         .replayed = true,
     };
+    return rc;
+}
+
+int linkd_store_find_once(linkd_store *store, const linkd_once *once,
+                          linkd_write_result *ret_result, lk_buf *ret_note,
+                          bool *ret_found, linkd_error *err)
+{
+    linkd_str note = {"", 0};
+    lk_txn *txn = NULL;
+    int rc = lk_once_check(once, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_txn_begin_read(store->env, &txn, err);
+    if (rc == LINKD_OK)
+        rc = replay_find(txn, once, ret_result, &note, ret_found, err);
+    if (rc == LINKD_OK && *ret_found)
+        rc = lk_buf_append(ret_note, note.bytes, note.len, err);
+    lk_txn_abort(txn);
     return rc;
 }
 
@@ -318,7 +338,8 @@ static int request_apply(request *r, lk_txn *txn, uint64_t *seq,
 {
     lk_edit edit = {0};
     bool replayed = false;
-    int rc = replay_find(r, txn, &replayed, err);
+    linkd_str note;
+    int rc = replay_find(txn, r->once, &r->result, &note, &replayed, err);
 
     if (rc != LINKD_OK || replayed)
         return rc;

@@ -7,7 +7,6 @@
 
 #include "index/parts.h"
 
-LINKD_MUST_CHECK int lk_segments_make_dir(linkd_store *store, linkd_error *err);
 /* Removes the files that SEGMENTS does not list. On the thread that makes them.
  * A failure does no harm: the next sweep comes. */
 void lk_segments_sweep(linkd_store *store);

@@ -489,21 +489,16 @@ static int builder_start(lk_builder *builder, linkd_error *err)
 {
     lk_pool *pool = NULL;
     uint64_t n_damaged = 0;
-    int rc = lk_segments_make_dir(builder->store, err);
+    int rc = lk_pool_new(builder->store->options.n_build_threads, &pool, err);
 
-    if (rc == LINKD_OK)
-        rc = lk_pool_new(builder->store->options.n_build_threads, &pool, err);
     if (rc != LINKD_OK)
-        goto done;
+        return rc;
     builder->n_threads = lk_pool_n_workers(pool);
     lk_segments_sweep(builder->store);
     rc = lk_segments_load(builder->store, pool, &n_damaged, err);
-    atomic_store(&builder->n_damaged, n_damaged);
-    if (rc == LINKD_OK)
-        rc = thread_start(builder, err);
-done:
     lk_pool_free(pool);
-    return rc;
+    atomic_store(&builder->n_damaged, n_damaged);
+    return rc == LINKD_OK ? thread_start(builder, err) : rc;
 }
 
 int lk_builder_new(linkd_store *store, lk_builder **ret_builder,

@@ -6,12 +6,10 @@
  * error either: its segment stays out of the set, its row stays, and by that
  * the builder knows what to build again. */
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "index/build.h"
@@ -22,18 +20,6 @@ static int segments_dir(const linkd_store *store, lk_buf *ret_path,
                         linkd_error *err)
 {
     return lk_buf_printf(ret_path, err, "%s/segments", store->dir);
-}
-
-int lk_segments_make_dir(linkd_store *store, linkd_error *err)
-{
-    lk_buf dir = {0};
-    int rc = segments_dir(store, &dir, err);
-
-    if (rc == LINKD_OK && mkdir(dir.data, 0700) != 0 && errno != EEXIST)
-        rc = lk_fail(err, LINKD_E_IO, "could not create %s: %s", dir.data,
-                     strerror(errno));
-    lk_buf_clear(&dir);
-    return rc;
 }
 
 static bool name_ends_with(const char *name, const char *suffix)

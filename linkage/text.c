@@ -142,32 +142,38 @@ lk_label lk_label_of_path(const char *path)
     return label;
 }
 
+int lk_text_add(lk_buf *text, size_t begin, linkd_str value, linkd_error *err)
+{
+    linkd_str trimmed = lk_str_trim(value);
+    int rc = LINKD_OK;
+
+    if (trimmed.len == 0)
+        return LINKD_OK;
+    if (text->len > begin)
+        rc = lk_buf_append(text, FIELD_SEPARATOR, sizeof(FIELD_SEPARATOR) - 1,
+                           err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(text, trimmed.bytes, trimmed.len, err);
+    return rc;
+}
+
 int linkd_record_text(const linkd_cell *cells, size_t n_cells,
                       const size_t *columns, size_t n_columns, lk_buf *ret_text,
                       linkd_error *err)
 {
-    bool is_first = true;
+    size_t begin = ret_text->len;
     int rc = LINKD_OK;
 
     for (size_t i = 0; i < n_columns && rc == LINKD_OK; i++) {
         const linkd_cell *cell;
-        linkd_str text;
 
         /* A JSONL record ends before the columns that came later. */
         if (columns[i] >= n_cells)
             continue;
         cell = &cells[columns[i]];
-        if (cell->kind == LINKD_CELL_MISSING)
-            continue;
-        text = lk_str_trim((linkd_str){cell->bytes, cell->len});
-        if (text.len == 0)
-            continue;
-        if (!is_first)
-            rc = lk_buf_append(ret_text, FIELD_SEPARATOR,
-                               sizeof(FIELD_SEPARATOR) - 1, err);
-        if (rc == LINKD_OK)
-            rc = lk_buf_append(ret_text, text.bytes, text.len, err);
-        is_first = false;
+        if (cell->kind != LINKD_CELL_MISSING)
+            rc = lk_text_add(ret_text, begin,
+                             (linkd_str){cell->bytes, cell->len}, err);
     }
     return rc;
 }

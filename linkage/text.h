@@ -8,4 +8,9 @@
  * any script and what only steers the layout. `text` is valid UTF-8. */
 linkd_str lk_str_trim(linkd_str text);
 
+/* Appends a value to the text of a record, which begins at `begin` of `text`:
+ * trimmed, and separated from the value before. A blank one leaves no trace. */
+LINKD_MUST_CHECK int lk_text_add(lk_buf *text, size_t begin, linkd_str value,
+                                 linkd_error *err);
+
 #endif

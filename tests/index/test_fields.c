@@ -58,9 +58,9 @@ static int key_compare(const lk_key *a, const lk_key *b)
 static void keys_sort_as_their_numbers_do(void **state)
 {
     static const double sorted[] = {
-        -INFINITY, -DBL_MAX, -1e15,    -2.0,    -1.5, -1.0,    -DBL_MIN,
+        -HUGE_VAL, -DBL_MAX, -1e15,    -2.0,    -1.5, -1.0,    -DBL_MIN,
         -4.9e-324, 0.0,      4.9e-324, DBL_MIN, 0.5,  1.0,     1.0000000000001,
-        2.0,       255.0,    256.0,    1e15,    1e16, DBL_MAX, INFINITY,
+        2.0,       255.0,    256.0,    1e15,    1e16, DBL_MAX, HUGE_VAL,
     };
     const size_t n = sizeof(sorted) / sizeof(sorted[0]);
 
@@ -75,14 +75,14 @@ static void keys_sort_as_their_numbers_do(void **state)
 
 static double random_double(uint64_t *seed)
 {
-    double number = NAN;
+    double number;
 
-    while (isnan(number)) {
+    do {
         uint64_t bits = (uint64_t)random_next(seed) << 32;
 
         bits |= random_next(seed);
         memcpy(&number, &bits, sizeof(number));
-    }
+    } while (isnan(number));
     return number;
 }
 

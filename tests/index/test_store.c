@@ -1,6 +1,5 @@
-/* The disk and the address space are faked here, so that they are full when
- * a test says so: pwrite, writev, fstatvfs and mmap below are found before the
- * system's, by LMDB too. */
+/* The disk is faked here, so that it is full or broken when a test says so:
+ * LMDB finds pwrite, writev and write below before the system's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <sys/mman.h>
+#include <lmdb.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -24,13 +23,17 @@
 
 static const uint64_t MAP_BYTES = (uint64_t)64 << 20;
 
+/* Nothing is visible to LMDB unless it says so. */
+#define FAKE __attribute__((visibility("default")))
+
 static struct {
-    bool is_full;      /* writes are cut short, nothing is free */
-    bool is_broken;    /* writes are EIO */
-    size_t mmap_limit; /* longer maps are refused; 0: none is */
+    bool is_full;     /* writes are cut short, nothing is free */
+    bool is_broken;   /* writes are EIO */
+    size_t map_limit; /* larger maps are refused; 0: none is */
+    size_t map_bytes; /* asked for last */
 } fake;
 
-ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+FAKE ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     if (fake.is_broken) {
         errno = EIO;
@@ -39,7 +42,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
     return syscall(SYS_pwrite64, fd, bytes, fake.is_full ? len / 2 : len, at);
 }
 
-ssize_t writev(int fd, const struct iovec *parts, int n)
+FAKE ssize_t writev(int fd, const struct iovec *parts, int n)
 {
     if (fake.is_broken) {
         errno = EIO;
@@ -48,7 +51,16 @@ ssize_t writev(int fd, const struct iovec *parts, int n)
     return syscall(SYS_writev, fd, parts, fake.is_full ? 1 : n);
 }
 
-int fstatvfs(int fd, struct statvfs *ret_disk)
+FAKE ssize_t write(int fd, const void *bytes, size_t len)
+{
+    if (fake.is_full) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_write, fd, bytes, len);
+}
+
+FAKE int fstatvfs(int fd, struct statvfs *ret_disk)
 {
     (void)fd;
     *ret_disk = (struct statvfs){.f_frsize = 4096,
@@ -56,14 +68,26 @@ int fstatvfs(int fd, struct statvfs *ret_disk)
     return 0;
 }
 
-void *mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+/* Wrapped by the linker. A faked mmap would be in the way of sanitizers. */
+int __real_mdb_env_set_mapsize(MDB_env *mdb, size_t len);
+int __wrap_mdb_env_set_mapsize(MDB_env *mdb, size_t len);
+int __real_mdb_env_open(MDB_env *mdb, const char *dir, unsigned flags,
+                        mdb_mode_t mode);
+int __wrap_mdb_env_open(MDB_env *mdb, const char *dir, unsigned flags,
+                        mdb_mode_t mode);
+
+int __wrap_mdb_env_set_mapsize(MDB_env *mdb, size_t len)
 {
-    if (fake.mmap_limit != 0 && len > fake.mmap_limit) {
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    return (void *)(uintptr_t)syscall(SYS_mmap, at, len, prot, flags, fd,
-                                      offset);
+    fake.map_bytes = len;
+    return __real_mdb_env_set_mapsize(mdb, len);
+}
+
+int __wrap_mdb_env_open(MDB_env *mdb, const char *dir, unsigned flags,
+                        mdb_mode_t mode)
+{
+    if (fake.map_limit != 0 && fake.map_bytes > fake.map_limit)
+        return ENOMEM;
+    return __real_mdb_env_open(mdb, dir, flags, mode);
 }
 
 /* ---- arranging ---------------------------------------------------------- */
@@ -581,9 +605,9 @@ static void a_smaller_map_is_taken_where_the_system_refuses(void **state)
 
     (void)state;
     lk_env_close(env);
-    fake.mmap_limit = (size_t)3 << 30;
+    fake.map_limit = (size_t)3 << 30;
     env_open_sized((uint64_t)16 << 30);
-    fake.mmap_limit = 0;
+    fake.map_limit = 0;
     lk_env_read_size(env, &map_bytes, &used_bytes);
     assert_int_equal(map_bytes, (uint64_t)2 << 30);
     put("a", "1");
@@ -595,10 +619,10 @@ static void a_map_below_the_least_is_not_taken(void **state)
     (void)state;
     lk_env_close(env);
     env = NULL;
-    fake.mmap_limit = (size_t)1 << 29;
+    fake.map_limit = (size_t)1 << 29;
     assert_int_equal(lk_env_open(".", (uint64_t)16 << 30, &env, &err),
                      LINKD_E_NOMEM);
-    fake.mmap_limit = 0;
+    fake.map_limit = 0;
     assert_null(env);
     assert_string_equal(err.message, "could not open database \"./data.mdb\": "
                                      "Cannot allocate memory");
@@ -796,6 +820,19 @@ static void a_copy_does_not_replace_a_file(void **state)
     assert_int_equal(file.st_size, 4);
 }
 
+static void a_copy_that_fails_is_removed(void **state)
+{
+    (void)state;
+    put("a", "1");
+    fake.is_full = true;
+    assert_int_equal(lk_env_copy(env, "copy.mdb", &err), LINKD_E_FULL);
+    fake.is_full = false;
+    assert_string_equal(err.message, "could not copy the database to "
+                                     "\"copy.mdb\": No space left on device");
+    assert_int_equal(access("copy.mdb", F_OK), -1);
+    assert_int_equal(lk_env_copy(env, "copy.mdb", &err), LINKD_OK);
+}
+
 static void a_copy_to_nowhere_is_an_io_error(void **state)
 {
     (void)state;
@@ -834,6 +871,7 @@ int main(void)
         STORE_TEST(a_failed_allocation_is_reported),
         STORE_TEST(a_copy_holds_the_same_without_free_pages),
         STORE_TEST(a_copy_does_not_replace_a_file),
+        STORE_TEST(a_copy_that_fails_is_removed),
         STORE_TEST(a_copy_to_nowhere_is_an_io_error),
     };
 

@@ -313,7 +313,8 @@ LINKD_MUST_CHECK int linkd_settings_print(const linkd_settings *settings,
                                           lk_buf *ret_json, linkd_error *err);
 
 /* Appends the text of a record that is encoded; nothing for a record without
- * text. Literals that are numbers, true or false count as their JSON text. */
+ * text. Literals count as their JSON text where their field is named, so that a
+ * record has the text that linkd_record_text() makes of the same row. */
 LINKD_MUST_CHECK int linkd_settings_text(const linkd_settings *settings,
                                          const linkd_field *fields,
                                          size_t n_fields, lk_buf *ret_text,
@@ -335,7 +336,7 @@ typedef struct linkd_attach_options {
 
 typedef struct linkd_attached {
     uint64_t entity;
-    bool is_new;  /* no record scored threshold */
+    bool is_new;  /* it had none, and no record scored threshold */
     lk_buf match; /* id of the record that it was joined to; empty if new */
     float score;  /* of the match */
     uint64_t seq;

@@ -1,0 +1,370 @@
+/* linkage/collection.c — records into a collection that has a model: their texts
+ * are encoded here, and the store gets the vectors.
+ *
+ *   put     texts ─► vectors ─► store
+ *   attach  text ─► vector ─► [ key known? ─► view: nearest ─► store ]
+ *
+ * What is in brackets happens under a lock, so that of two equal records that
+ * are attached at once the second finds the first: a commit is visible to the
+ * next view. Encoding, which takes longest, stays outside.
+ *
+ * Invariant: an attach that was repeated under its idempotency key answers what
+ * the first one did. Match and score are no part of what the store keeps, so
+ * they go into the key's note:
+ *   is_new u8, score f32, id of the match
+ *
+ * What this does not do: keep others from deleting the matched record between
+ * search and write. The store refuses to join what is gone, and the search is
+ * done again. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "linkage/linkage.h"
+
+/* Texts of one call of the embedder: it may be shared, and others wait. */
+#define CHUNK_TEXTS ((size_t)512)
+/* A match that vanished is found to be gone by the next search; a guess at how
+ * often that happens in a row. */
+#define ATTACH_ATTEMPTS 5
+
+/* ---- putting ------------------------------------------------------------- */
+
+/* The texts of records that have something to encode, one after another. */
+typedef struct texts {
+    lk_buf bytes;
+    size_t *ends;    /* text i ends here, and begins where i - 1 ends */
+    size_t *places;  /* of its record among the puts */
+    linkd_str *strs; /* made when bytes no longer move */
+    float *vectors;  /* [n, dim] */
+    size_t n;
+} texts;
+
+static void texts_clear(texts *t)
+{
+    lk_buf_clear(&t->bytes);
+    free(t->ends);
+    free(t->places);
+    free(t->strs);
+    free(t->vectors);
+    *t = (texts){0};
+}
+
+/* Adds the text of puts[place], unless there is nothing to encode. */
+static int texts_add(texts *t, const linkd_settings *settings,
+                     const linkd_embedder *embedder, const linkd_put *puts,
+                     size_t place, linkd_error *err)
+{
+    size_t begin = t->bytes.len;
+    linkd_str text;
+    int rc = linkd_settings_text(settings, puts[place].fields,
+                                 puts[place].n_fields, &t->bytes, err);
+
+    if (rc != LINKD_OK || t->bytes.len == begin)
+        return rc;
+    text = (linkd_str){t->bytes.data + begin, t->bytes.len - begin};
+    if (!embedder->knows(embedder->ctx, text)) {
+        t->bytes.len = begin;
+        return LINKD_OK;
+    }
+    t->ends[t->n] = t->bytes.len;
+    t->places[t->n++] = place;
+    return LINKD_OK;
+}
+
+static int texts_collect(texts *t, const linkd_settings *settings,
+                         const linkd_embedder *embedder, const linkd_put *puts,
+                         size_t n, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    t->ends = calloc(n + 1, sizeof(*t->ends));
+    t->places = calloc(n + 1, sizeof(*t->places));
+    t->strs = calloc(n + 1, sizeof(*t->strs));
+    if (t->ends == NULL || t->places == NULL || t->strs == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        if (puts[i].vector == NULL)
+            rc = texts_add(t, settings, embedder, puts, i, err);
+    }
+    for (size_t i = 0; i < t->n && rc == LINKD_OK; i++) {
+        size_t begin = i > 0 ? t->ends[i - 1] : 0;
+
+        t->strs[i] = (linkd_str){t->bytes.data + begin, t->ends[i] - begin};
+    }
+    return rc;
+}
+
+static int texts_embed(texts *t, const linkd_embedder *embedder,
+                       linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    if (t->n == 0)
+        return LINKD_OK;
+    t->vectors = lk_alloc_aligned(t->n, embedder->dim * sizeof(*t->vectors));
+    if (t->vectors == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < t->n && rc == LINKD_OK; i += CHUNK_TEXTS) {
+        size_t n = t->n - i < CHUNK_TEXTS ? t->n - i : CHUNK_TEXTS;
+
+        rc = embedder->embed(embedder->ctx, t->strs + i, n,
+                             t->vectors + i * embedder->dim, NULL, err);
+    }
+    return rc;
+}
+
+int linkd_collection_put(linkd_store *store, linkd_str collection,
+                         const linkd_settings *settings,
+                         const linkd_embedder *embedder, const linkd_put *puts,
+                         size_t n, const linkd_once *once,
+                         linkd_write_result *ret_result, linkd_error *err)
+{
+    linkd_put *filled = NULL;
+    texts t = {0};
+    int rc;
+
+    if (n > LINKD_PUT_MAX)
+        return lk_fail(err, LINKD_E_ARG,
+                       "%zu records in one write, most is %zu", n,
+                       LINKD_PUT_MAX);
+    rc = texts_collect(&t, settings, embedder, puts, n, err);
+    if (rc == LINKD_OK)
+        rc = texts_embed(&t, embedder, err);
+    if (rc != LINKD_OK)
+        goto done;
+    filled = calloc(n + 1, sizeof(*filled));
+    if (filled == NULL) {
+        rc = lk_fail_nomem(err);
+        goto done;
+    }
+    for (size_t i = 0; i < n; i++)
+        filled[i] = puts[i];
+    for (size_t i = 0; i < t.n; i++)
+        filled[t.places[i]].vector = t.vectors + i * embedder->dim;
+    rc = linkd_store_put(store, collection, filled, n, once, ret_result, err);
+done:
+    free(filled);
+    texts_clear(&t);
+    return rc;
+}
+
+/* ---- attaching: one at a time in a collection ---------------------------- */
+
+/* A few locks for all collections, by the hash of the name: two collections
+ * that share one wait for each other, which costs time and nothing else. */
+#define N_LOCKS 16
+#define LOCK    PTHREAD_MUTEX_INITIALIZER
+static pthread_mutex_t attach_locks[N_LOCKS] = {
+    LOCK, LOCK, LOCK, LOCK, LOCK, LOCK, LOCK, LOCK,
+    LOCK, LOCK, LOCK, LOCK, LOCK, LOCK, LOCK, LOCK,
+};
+
+static pthread_mutex_t *lock_of(linkd_str collection)
+{
+    XXH64_hash_t hash = XXH3_64bits(collection.bytes, collection.len);
+
+    return &attach_locks[hash % N_LOCKS];
+}
+
+/* ---- the note of an attach ----------------------------------------------- */
+
+#define NOTE_HEAD (sizeof(uint8_t) + sizeof(float))
+
+typedef struct note {
+    char bytes[NOTE_HEAD + LINKD_ID_MAX_BYTES];
+    size_t len;
+} note;
+
+/* In the byte order of the machine, like the vectors beside it. */
+static note note_of(const linkd_attached *attached)
+{
+    note n = {.len = NOTE_HEAD + attached->match.len};
+
+    n.bytes[0] = (char)attached->is_new;
+    memcpy(n.bytes + 1, &attached->score, sizeof(attached->score));
+    if (attached->match.len > 0)
+        memcpy(n.bytes + NOTE_HEAD, attached->match.data, attached->match.len);
+    return n;
+}
+
+static int note_read(linkd_str text, linkd_attached *ret_attached,
+                     linkd_error *err)
+{
+    if (text.len < NOTE_HEAD)
+        return lk_fail(err, LINKD_E_CONFLICT,
+                       "the idempotency key was used for another request");
+    ret_attached->is_new = text.bytes[0] != 0;
+    memcpy(&ret_attached->score, text.bytes + 1, sizeof(ret_attached->score));
+    return lk_buf_append(&ret_attached->match, text.bytes + NOTE_HEAD,
+                         text.len - NOTE_HEAD, err);
+}
+
+/* Answers from the key, if it was used. */
+static int replay(linkd_store *store, const linkd_once *once,
+                  linkd_attached *ret_attached, bool *ret_found,
+                  linkd_error *err)
+{
+    linkd_write_result result;
+    lk_buf text = {0};
+    int rc;
+
+    *ret_found = false;
+    if (once->key.len == 0)
+        return LINKD_OK;
+    rc = linkd_store_find_once(store, once, &result, &text, ret_found, err);
+    if (rc == LINKD_OK && *ret_found) {
+        ret_attached->entity = result.entity;
+        ret_attached->seq = result.seq;
+        ret_attached->replayed = true;
+        rc = note_read((linkd_str){text.data, text.len}, ret_attached, err);
+    }
+    lk_buf_clear(&text);
+    return rc;
+}
+
+/* ---- deciding ------------------------------------------------------------ */
+
+/* The record itself, if it is there already. */
+static int self_find(linkd_view *view, linkd_str id, uint64_t *ret_number,
+                     uint64_t *ret_entity, linkd_error *err)
+{
+    lk_arena arena = {0};
+    linkd_stored record;
+    bool found = false;
+    int rc = linkd_view_find(view, id, ret_number, &found, err);
+
+    if (!found)
+        *ret_number = LINKD_ID_NONE;
+    if (rc != LINKD_OK || !found)
+        return rc;
+    rc = linkd_view_read(view, *ret_number, &arena, &record, err);
+    if (rc == LINKD_OK)
+        *ret_entity = record.entity;
+    lk_arena_clear(&arena);
+    return rc;
+}
+
+static int match_set(linkd_view *view, const linkd_hit *hit,
+                     linkd_attached *attached, linkd_error *err)
+{
+    lk_arena arena = {0};
+    linkd_stored record;
+    int rc = linkd_view_read(view, hit->id, &arena, &record, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(&attached->match, record.id.bytes, record.id.len,
+                           err);
+    attached->score = hit->score;
+    lk_arena_clear(&arena);
+    return rc;
+}
+
+/* Finds the record to join: match and score, and whether the entity will be a
+ * new one. */
+static int match_find(linkd_store *store, linkd_str collection,
+                      const linkd_put *put, const linkd_attach_options *options,
+                      linkd_attached *attached, linkd_error *err)
+{
+    linkd_search_options search = LINKD_SEARCH_OPTIONS_INIT;
+    linkd_selection *selection = NULL;
+    linkd_view *view = NULL;
+    linkd_search_stats stats;
+    linkd_hit hit = {.id = LINKD_ID_NONE};
+    uint64_t entity = LINKD_ID_NONE;
+    int rc = linkd_view_open(store, collection, &view, err);
+
+    search.k = 1;
+    search.threshold = options->threshold;
+    if (rc == LINKD_OK)
+        rc = self_find(view, put->id, &search.exclude, &entity, err);
+    if (rc == LINKD_OK && options->filter != NULL)
+        rc = linkd_view_select(view, options->filter, &selection, err);
+    search.selection = selection;
+    if (rc == LINKD_OK && put->vector != NULL)
+        rc =
+            linkd_view_search(view, put->vector, 1, &search, &hit, &stats, err);
+    if (rc == LINKD_OK && hit.id != LINKD_ID_NONE)
+        rc = match_set(view, &hit, attached, err);
+    attached->is_new = hit.id == LINKD_ID_NONE && entity == LINKD_ID_NONE;
+    linkd_selection_free(selection);
+    linkd_view_close(view);
+    return rc;
+}
+
+/* One attempt, with the lock held. */
+static int attach_try(linkd_store *store, linkd_str collection,
+                      const linkd_put *put, const linkd_attach_options *options,
+                      linkd_attached *attached, linkd_error *err)
+{
+    linkd_put joined = *put;
+    linkd_once once = options->once;
+    linkd_write_result result;
+    note n;
+    int rc;
+
+    lk_buf_reset(&attached->match);
+    attached->score = 0.0F;
+    rc = match_find(store, collection, put, options, attached, err);
+    if (rc != LINKD_OK)
+        return rc;
+    joined.join = (linkd_str){attached->match.data, attached->match.len};
+    joined.new_entity = true;
+    n = note_of(attached);
+    once.note = (linkd_str){n.bytes, n.len};
+    rc = linkd_store_put(store, collection, &joined, 1, &once, &result, err);
+    if (rc == LINKD_OK) {
+        attached->entity = result.entity;
+        attached->seq = result.seq;
+        attached->replayed = result.replayed;
+    }
+    return rc;
+}
+
+static int attach_run(linkd_store *store, linkd_str collection,
+                      const linkd_put *put, const linkd_attach_options *options,
+                      linkd_attached *attached, linkd_error *err)
+{
+    pthread_mutex_t *lock = lock_of(collection);
+    bool is_known = false;
+    int rc;
+
+    (void)pthread_mutex_lock(lock);
+    rc = replay(store, &options->once, attached, &is_known, err);
+    if (rc == LINKD_OK && !is_known) {
+        rc = LINKD_E_CONFLICT;
+        for (int i = 0; i < ATTACH_ATTEMPTS && rc == LINKD_E_CONFLICT; i++)
+            rc = attach_try(store, collection, put, options, attached, err);
+    }
+    (void)pthread_mutex_unlock(lock);
+    return rc;
+}
+
+int linkd_collection_attach(linkd_store *store, linkd_str collection,
+                            const linkd_settings *settings,
+                            const linkd_embedder *embedder,
+                            const linkd_put *put,
+                            const linkd_attach_options *options,
+                            linkd_attached *ret_attached, linkd_error *err)
+{
+    linkd_attached attached = {0};
+    linkd_put filled = *put;
+    texts t = {0};
+    int rc = LINKD_OK;
+
+    if (embedder != NULL)
+        rc = texts_collect(&t, settings, embedder, put, 1, err);
+    if (rc == LINKD_OK && t.n > 0)
+        rc = texts_embed(&t, embedder, err);
+    if (t.n > 0)
+        filled.vector = t.vectors;
+    if (rc == LINKD_OK)
+        rc = attach_run(store, collection, &filled, options, &attached, err);
+    texts_clear(&t);
+    if (rc == LINKD_OK)
+        *ret_attached = attached;
+    else
+        lk_buf_clear(&attached.match);
+    return rc;
+}

@@ -368,7 +368,7 @@ static void an_allocation_that_fails_leaves_the_store_as_it_was(void **state)
 
 static void a_repeated_key_answers_the_first_result(void **state)
 {
-    const linkd_once once = {str_of("key-1"), 77};
+    const linkd_once once = {.key = str_of("key-1"), .request_hash = 77};
     const linkd_put record = {
         .id = str_of("a"), .vector = NORTH, .new_entity = true};
     linkd_write_result first;
@@ -388,8 +388,8 @@ static void a_repeated_key_answers_the_first_result(void **state)
 
 static void a_key_of_another_request_conflicts(void **state)
 {
-    const linkd_once once = {str_of("key-1"), 77};
-    const linkd_once other = {str_of("key-1"), 78};
+    const linkd_once once = {.key = str_of("key-1"), .request_hash = 77};
+    const linkd_once other = {.key = str_of("key-1"), .request_hash = 78};
     const linkd_put record = {.id = str_of("a")};
     linkd_write_result result;
 
@@ -403,7 +403,7 @@ static void a_key_of_another_request_conflicts(void **state)
 static void a_key_that_is_too_long_is_refused(void **state)
 {
     static char key[LINKD_KEY_MAX_BYTES + 1];
-    const linkd_once once = {{key, sizeof(key)}, 1};
+    const linkd_once once = {.key = {key, sizeof(key)}, .request_hash = 1};
     const linkd_put record = {.id = str_of("a")};
     linkd_write_result result;
 

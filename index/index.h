@@ -68,6 +68,9 @@ LINKD_MUST_CHECK int linkd_index_search(const linkd_index *index,
  * otherwise, and block: never from an event loop. */
 typedef struct linkd_store linkd_store;
 
+/* The version of what a data directory holds. */
+#define LINKD_STORE_FORMAT UINT64_C(1)
+
 /* Limits on what a caller may make us keep. */
 #define LINKD_NAME_MAX_BYTES   ((size_t)128)      /* collection's name */
 #define LINKD_ID_MAX_BYTES     ((size_t)480)      /* LMDB keys end at 511 */

@@ -39,7 +39,7 @@
 
 #include "index/store.h"
 
-#define LK_FORMAT_VERSION  ((uint64_t)1)
+#define LK_FORMAT_VERSION  LINKD_STORE_FORMAT
 #define LK_ROWS_PER_CHUNK  ((size_t)64)
 #define LK_KEY_MAX_BYTES   ((size_t)511)
 #define LK_CHECKSUM_BYTES  ((size_t)8)

@@ -1,0 +1,362 @@
+/* daemon/job_inputs.c — the tables of a job, kept as of submission. */
+#include "daemon/job_inputs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/models.h"
+#include "daemon/vector_sources.h"
+
+static const char *const side_names[] = {"left", "right"};
+static const char *const endings[] = {"jsonl", "csv", "tsv"};
+
+static int file_fail(const char *verb, linkd_error *err)
+{
+    int code = errno == ENOSPC || errno == EDQUOT ? LINKD_E_FULL : LINKD_E_IO;
+
+    return lk_fail(err, code, "could not %s a job's input: %s", verb,
+                   strerror(errno));
+}
+
+static int side_path(const char *dir, size_t side, const char *ending,
+                     lk_buf *ret_path, linkd_error *err)
+{
+    lk_buf_reset(ret_path);
+    return lk_buf_printf(ret_path, err, "%s/%s.%s", dir, side_names[side],
+                         ending);
+}
+
+/* ---- a collection as a table --------------------------------------------- */
+
+typedef struct export
+{
+    linkd_view *view;
+    FILE *file;
+    lk_known_writer *known;
+    linkd_settings settings;
+    bool has_model;
+    size_t side;
+    lk_buf line;
+    lk_buf text;
+}
+export;
+
+/* A record's text: what was encoded, or what stands for it. */
+static int text_make(export *e, const linkd_stored *record, linkd_error *err)
+{
+    lk_buf_reset(&e->text);
+    if (e->has_model)
+        return linkd_settings_text(&e->settings, record->fields,
+                                   record->n_fields, &e->text, err);
+    return lk_buf_printf(&e->text, err, "%s:%.*s", side_names[e->side],
+                         (int)record->id.len, record->id.bytes);
+}
+
+static bool name_is(linkd_str name, const char *reserved)
+{
+    return name.len == strlen(reserved) &&
+           memcmp(name.bytes, reserved, name.len) == 0;
+}
+
+static int member_print(lk_buf *line, linkd_str name, linkd_str value,
+                        linkd_field_kind kind, linkd_error *err)
+{
+    int rc = lk_buf_append(line, line->len == 0 ? "{" : ",", 1, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_json_put_string(line, name, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(line, ":", 1, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (kind == LINKD_FIELD_TEXT)
+        return lk_json_put_string(line, value, err);
+    return lk_buf_append(line, value.bytes, value.len, err);
+}
+
+static int line_print(export *e, const linkd_stored *record, linkd_error *err)
+{
+    static const linkd_str id_name = {LK_JOB_ID_COLUMN,
+                                      sizeof(LK_JOB_ID_COLUMN) - 1};
+    static const linkd_str text_name = {LK_JOB_TEXT_COLUMN,
+                                        sizeof(LK_JOB_TEXT_COLUMN) - 1};
+    linkd_str text = {e->text.data != NULL ? e->text.data : "", e->text.len};
+    int rc;
+
+    lk_buf_reset(&e->line);
+    rc = member_print(&e->line, id_name, record->id, LINKD_FIELD_TEXT, err);
+    if (rc == LINKD_OK)
+        rc = member_print(&e->line, text_name, text, LINKD_FIELD_TEXT, err);
+    for (size_t i = 0; i < record->n_fields && rc == LINKD_OK; i++) {
+        const linkd_field *field = &record->fields[i];
+
+        if (!name_is(field->name, LK_JOB_ID_COLUMN) &&
+            !name_is(field->name, LK_JOB_TEXT_COLUMN))
+            rc = member_print(&e->line, field->name, field->value, field->kind,
+                              err);
+    }
+    return rc == LINKD_OK ? lk_buf_append(&e->line, "}\n", 2, err) : rc;
+}
+
+static int record_export(export *e, uint64_t number, lk_arena *arena,
+                         linkd_error *err)
+{
+    const float *vector = NULL;
+    linkd_stored record;
+    int rc = linkd_view_read(e->view, number, arena, &record, err);
+
+    if (rc == LINKD_OK)
+        rc = text_make(e, &record, err);
+    if (rc == LINKD_OK)
+        rc = line_print(e, &record, err);
+    if (rc == LINKD_OK &&
+        fwrite(e->line.data, 1, e->line.len, e->file) != e->line.len)
+        rc = file_fail("write", err);
+    if (rc == LINKD_OK)
+        rc = linkd_view_vector(e->view, number, &vector, err);
+    if (rc == LINKD_OK && vector != NULL && e->text.len > 0)
+        rc = lk_known_writer_add(
+            e->known, (linkd_str){e->text.data, e->text.len}, vector, err);
+    return rc;
+}
+
+static int records_export(export *e, linkd_error *err)
+{
+    lk_arena arena = {0};
+    uint64_t number = 0;
+    bool found = true;
+    int rc = LINKD_OK;
+
+    while (rc == LINKD_OK) {
+        rc = linkd_view_next(e->view, number, &number, &found, err);
+        if (rc != LINKD_OK || !found)
+            break;
+        rc = record_export(e, number++, &arena, err);
+        lk_arena_clear(&arena);
+    }
+    if (rc == LINKD_OK && (fflush(e->file) != 0 || fsync(fileno(e->file)) != 0))
+        rc = file_fail("write", err);
+    return rc;
+}
+
+static int collection_save(lk_service *service, const lk_job_side *side,
+                           export *e, const linkd_collection_info *info,
+                           const char *dir, linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = linkd_view_open(service->store, side->collection, &e->view, err);
+
+    if (rc == LINKD_OK)
+        rc = side_path(dir, e->side, "known", &path, err);
+    if (rc == LINKD_OK)
+        rc = lk_known_writer_open(path.data, info->options.dim, &e->known, err);
+    if (rc == LINKD_OK)
+        rc = side_path(dir, e->side, "jsonl", &path, err);
+    if (rc == LINKD_OK) {
+        e->file = fopen(path.data, "we");
+        if (e->file == NULL)
+            rc = file_fail("write", err);
+    }
+    if (rc == LINKD_OK)
+        rc = records_export(e, err);
+    if (e->known != NULL) {
+        int rc_close = lk_known_writer_close(e->known, rc == LINKD_OK,
+                                             rc == LINKD_OK ? err : NULL);
+
+        rc = rc == LINKD_OK ? rc_close : rc;
+    }
+    if (e->file != NULL)
+        (void)fclose(e->file);
+    linkd_view_close(e->view);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+/* ---- which vectors ------------------------------------------------------- */
+
+static bool str_equal(linkd_str a, linkd_str b)
+{
+    return a.len == b.len &&
+           (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
+}
+
+/* The first side decides; a second one has to agree. */
+static int vectors_agree(lk_job_vectors *vectors, linkd_str model,
+                         linkd_str fingerprint, size_t dim, linkd_error *err)
+{
+    if (vectors->dim == 0)
+        *vectors = (lk_job_vectors){model, fingerprint, dim};
+    if (vectors->dim != dim || !str_equal(vectors->fingerprint, fingerprint))
+        return lk_fail(err, LINKD_E_ARG,
+                       "the vectors of the two sides are not of one model");
+    return LINKD_OK;
+}
+
+/* Of a file: by the model that was asked for, else by the other side's, else by
+ * the default one. */
+static int file_vectors(lk_service *service, const lk_job_spec *spec,
+                        lk_arena *arena, lk_job_vectors *vectors,
+                        linkd_error *err)
+{
+    linkd_str name = spec->model;
+    const linkd_encoder_info *info;
+    lk_model *model;
+    char *copy;
+    int rc;
+
+    if (name.len == 0 && vectors->dim > 0)
+        name = vectors->model;
+    else if (name.len == 0)
+        name =
+            (linkd_str){service->config->model, strlen(service->config->model)};
+    if (name.len == 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "a file cannot be linked with ready-made vectors");
+    rc = lk_models_get(service->models, name, &model, err);
+    if (rc != LINKD_OK)
+        return rc;
+    info = lk_model_describe(model);
+    copy = lk_arena_copy(arena, info->fingerprint, strlen(info->fingerprint));
+    if (copy == NULL)
+        return lk_fail_nomem(err);
+    return vectors_agree(vectors, name, (linkd_str){copy, strlen(copy)},
+                         info->dim, err);
+}
+
+/* ---- saving -------------------------------------------------------------- */
+
+/* Uploaded names are 16 hex digits and an ending: nothing else is a path. */
+static bool is_upload_name(linkd_str name)
+{
+    size_t n = 0;
+
+    while (n < name.len && n < 16 &&
+           ((name.bytes[n] >= '0' && name.bytes[n] <= '9') ||
+            (name.bytes[n] >= 'a' && name.bytes[n] <= 'f')))
+        n++;
+    return n == 16 && name.len > 17 && name.bytes[16] == '.';
+}
+
+static int file_save(lk_service *service, const lk_job_side *side,
+                     size_t number, const char *dir, linkd_error *err)
+{
+    lk_buf from = {0};
+    lk_buf to = {0};
+    int rc;
+
+    if (!is_upload_name(side->file))
+        return lk_fail(err, LINKD_E_ABSENT, "there is no uploaded file \"%s\"",
+                       lk_label_of(side->file).text);
+    rc = lk_buf_printf(&from, err, "%s/%.*s", service->upload_dir,
+                       (int)side->file.len, side->file.bytes);
+    if (rc == LINKD_OK)
+        rc = side_path(dir, number, side->file.bytes + 17, &to, err);
+    if (rc == LINKD_OK && link(from.data, to.data) != 0) {
+        if (errno == ENOENT)
+            rc =
+                lk_fail(err, LINKD_E_ABSENT, "there is no uploaded file \"%s\"",
+                        lk_label_of(side->file).text);
+        else
+            rc = file_fail("link", err);
+    }
+    lk_buf_clear(&from);
+    lk_buf_clear(&to);
+    return rc;
+}
+
+static int side_save(lk_service *service, const lk_job_spec *spec,
+                     size_t number, const char *dir, lk_arena *arena,
+                     lk_job_vectors *vectors, linkd_error *err)
+{
+    const lk_job_side *side = &spec->sides[number];
+    linkd_collection_info info;
+    export e = {.side = number};
+    int rc;
+
+    if (side->collection.len == 0)
+        return file_save(service, side, number, dir, err);
+    rc = linkd_store_describe(service->store, side->collection, arena, &info,
+                              err);
+    if (rc == LINKD_OK)
+        rc = linkd_settings_parse(info.options.settings, arena, &e.settings,
+                                  err);
+    if (rc == LINKD_OK)
+        rc = vectors_agree(vectors, info.options.model,
+                           info.options.fingerprint, info.options.dim, err);
+    e.has_model = info.options.model.len > 0;
+    if (rc == LINKD_OK)
+        rc = collection_save(service, side, &e, &info, dir, err);
+    lk_buf_clear(&e.line);
+    lk_buf_clear(&e.text);
+    return rc;
+}
+
+static int dir_sync(const char *dir, linkd_error *err)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = LINKD_OK;
+
+    if (fd < 0 || fsync(fd) != 0)
+        rc = file_fail("sync", err);
+    if (fd >= 0)
+        (void)close(fd);
+    return rc;
+}
+
+int lk_job_inputs_save(lk_service *service, const lk_job_spec *spec,
+                       const char *dir, lk_arena *arena,
+                       lk_job_vectors *ret_vectors, linkd_error *err)
+{
+    lk_job_vectors vectors = {0};
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < spec->n_sides && rc == LINKD_OK; i++)
+        rc = side_save(service, spec, i, dir, arena, &vectors, err);
+    for (size_t i = 0; i < spec->n_sides && rc == LINKD_OK; i++)
+        if (spec->sides[i].file.len > 0)
+            rc = file_vectors(service, spec, arena, &vectors, err);
+    if (rc == LINKD_OK)
+        rc = dir_sync(dir, err);
+    if (rc == LINKD_OK)
+        *ret_vectors = vectors;
+    return rc;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+int lk_job_input_read(const char *dir, size_t side,
+                      const linkd_progress *progress, linkd_table **ret_table,
+                      linkd_error *err)
+{
+    lk_buf path = {0};
+    lk_buf known = {0};
+    int rc = lk_job_input_known(dir, side, &known, err);
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        if (rc == LINKD_OK)
+            rc = side_path(dir, side, endings[i], &path, err);
+        if (rc != LINKD_OK || access(path.data, F_OK) == 0)
+            break;
+    }
+    if (rc == LINKD_OK)
+        rc = linkd_table_read(path.data, LINKD_FORMAT_AUTO,
+                              known.len > 0 ? LK_JOB_ID_COLUMN : NULL, progress,
+                              ret_table, err);
+    lk_buf_clear(&known);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+int lk_job_input_known(const char *dir, size_t side, lk_buf *ret_path,
+                       linkd_error *err)
+{
+    int rc = side_path(dir, side, "known", ret_path, err);
+
+    if (rc == LINKD_OK && access(ret_path->data, F_OK) != 0)
+        lk_buf_reset(ret_path);
+    return rc;
+}

@@ -1,0 +1,251 @@
+/* daemon/job_spec.c — what a job is asked to do, from JSON. */
+#include "daemon/job_spec.h"
+
+#include <string.h>
+
+#include "daemon/request.h"
+
+#define ON_MAX ((size_t)1024) /* a guess: columns that are compared */
+
+static const char *const kind_names[] = {
+    [LK_JOB_LINK] = "link",
+    [LK_JOB_DEDUP] = "dedup",
+    [LK_JOB_BACKUP] = "backup",
+    [LK_JOB_FSCK] = "fsck",
+};
+
+const char *lk_job_kind_name(lk_job_kind kind)
+{
+    return kind_names[kind];
+}
+
+/* The members of each kind; "kind" first. */
+static const char *const link_members[] = {
+    "kind",   "left", "right", "on",    "left_on",   "right_on",
+    "assign", "k",    "block", "model", "threshold", NULL};
+static const char *const dedup_members[] = {
+    "kind",  "input", "on",        "cluster", "k",
+    "block", "model", "threshold", "apply",   NULL};
+static const char *const backup_members[] = {"kind", "directory", NULL};
+static const char *const fsck_members[] = {"kind", NULL};
+
+static const char *const *const members_of[] = {
+    [LK_JOB_LINK] = link_members,
+    [LK_JOB_DEDUP] = dedup_members,
+    [LK_JOB_BACKUP] = backup_members,
+    [LK_JOB_FSCK] = fsck_members,
+};
+
+/* Finds `name` in a list of spellings. */
+static int choice_read(const json_t *request, const char *member,
+                       const char *const *names, size_t n, size_t *ret_choice,
+                       linkd_error *err)
+{
+    linkd_str given = {0};
+    int rc = lk_json_get_string(request, member, &given, err);
+
+    if (rc != LINKD_OK || given.bytes == NULL)
+        return rc;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(given.bytes, names[i]) == 0) {
+            *ret_choice = i;
+            return LINKD_OK;
+        }
+    }
+    return lk_fail(err, LINKD_E_ARG, "\"%s\" cannot be \"%s\"", member,
+                   lk_label_of(given).text);
+}
+
+static int kind_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
+{
+    size_t kind = SIZE_MAX;
+    int rc;
+
+    if (!json_is_object(request))
+        return lk_fail(err, LINKD_E_ARG, "the body is not an object");
+    rc = choice_read(request, "kind", kind_names,
+                     sizeof(kind_names) / sizeof(kind_names[0]), &kind, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (kind == SIZE_MAX)
+        return lk_fail(err, LINKD_E_ARG, "\"kind\" is missing");
+    spec->kind = (lk_job_kind)kind;
+    return lk_json_check_members(request, "the body", members_of[kind], err);
+}
+
+/* ---- the sides ----------------------------------------------------------- */
+
+static int side_read(const json_t *request, const char *member,
+                     lk_job_side *side, linkd_error *err)
+{
+    static const char *const members[] = {"collection", "file", NULL};
+    const json_t *json = json_object_get(request, member);
+    int rc;
+
+    if (json == NULL)
+        return lk_fail(err, LINKD_E_ARG, "\"%s\" is missing", member);
+    rc = lk_json_check_members(json, member, members, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_string(json, "collection", &side->collection, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_string(json, "file", &side->file, err);
+    if (rc == LINKD_OK && (side->collection.len > 0) == (side->file.len > 0))
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "\"%s\" names neither or both of a collection and a file",
+                     member);
+    return rc;
+}
+
+/* A column or an array of columns. Absent: *ret_on stays NULL. */
+static int on_read(const json_t *request, const char *member, lk_arena *arena,
+                   const linkd_str **ret_on, size_t *ret_n, linkd_error *err)
+{
+    const json_t *json = json_object_get(request, member);
+    size_t n = json_array_size(json);
+    linkd_str *on;
+
+    if (json == NULL || json_is_null(json))
+        return LINKD_OK;
+    if (!json_is_array(json) || n == 0 || n > ON_MAX)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"%s\" is not an array of 1 to %zu columns", member,
+                       ON_MAX);
+    on = lk_arena_alloc(arena, n * sizeof(*on));
+    if (on == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *name = json_array_get(json, i);
+
+        if (!json_is_string(name))
+            return lk_fail(err, LINKD_E_ARG, "\"%s\": column %zu is no string",
+                           member, i);
+        on[i] = (linkd_str){json_string_value(name), json_string_length(name)};
+    }
+    *ret_on = on;
+    *ret_n = n;
+    return LINKD_OK;
+}
+
+static int link_columns_read(const json_t *request, lk_arena *arena,
+                             lk_job_spec *spec, linkd_error *err)
+{
+    const linkd_str *on = NULL;
+    size_t n_on = 0;
+    int rc = on_read(request, "on", arena, &on, &n_on, err);
+
+    for (size_t i = 0; i < 2; i++) {
+        spec->sides[i].on = on;
+        spec->sides[i].n_on = n_on;
+    }
+    if (rc == LINKD_OK)
+        rc = on_read(request, "left_on", arena, &spec->sides[0].on,
+                     &spec->sides[0].n_on, err);
+    if (rc == LINKD_OK)
+        rc = on_read(request, "right_on", arena, &spec->sides[1].on,
+                     &spec->sides[1].n_on, err);
+    return rc;
+}
+
+/* ---- the kinds ----------------------------------------------------------- */
+
+static int search_read(const json_t *request, lk_job_spec *spec,
+                       linkd_error *err)
+{
+    int rc = lk_json_get_size(request, "k", 1, LINKD_K_MAX, &spec->k, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_json_get_float(request, "threshold", &spec->threshold, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_string(request, "block", &spec->block, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_string(request, "model", &spec->model, err);
+    return rc;
+}
+
+static int link_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
+                     linkd_error *err)
+{
+    static const char *const names[] = {
+        [LINKD_ASSIGN_RECIPROCAL] = "reciprocal",
+        [LINKD_ASSIGN_ONE_TO_ONE] = "one-to-one",
+        [LINKD_ASSIGN_ONE_TO_MANY] = "one-to-many",
+        [LINKD_ASSIGN_MANY_TO_ONE] = "many-to-one",
+        [LINKD_ASSIGN_MANY_TO_MANY] = "many-to-many",
+    };
+    size_t assign = LINKD_ASSIGN_RECIPROCAL;
+    int rc;
+
+    spec->n_sides = 2;
+    spec->k = LINKD_LINK_K;
+    spec->threshold = (float)LINKD_LINK_THRESHOLD;
+    rc = side_read(request, "left", &spec->sides[0], err);
+    if (rc == LINKD_OK)
+        rc = side_read(request, "right", &spec->sides[1], err);
+    if (rc == LINKD_OK)
+        rc = link_columns_read(request, arena, spec, err);
+    if (rc == LINKD_OK)
+        rc = choice_read(request, "assign", names,
+                         sizeof(names) / sizeof(names[0]), &assign, err);
+    spec->assign = (linkd_assign)assign;
+    return rc == LINKD_OK ? search_read(request, spec, err) : rc;
+}
+
+static int dedup_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
+                      linkd_error *err)
+{
+    static const char *const names[] = {
+        [LINKD_CLUSTER_COMPONENTS] = "components",
+        [LINKD_CLUSTER_COMPLETE] = "complete",
+    };
+    size_t cluster = LINKD_CLUSTER_COMPLETE;
+    int rc;
+
+    spec->n_sides = 1;
+    spec->k = LINKD_DEDUP_K;
+    rc = side_read(request, "input", &spec->sides[0], err);
+    if (rc == LINKD_OK)
+        rc = on_read(request, "on", arena, &spec->sides[0].on,
+                     &spec->sides[0].n_on, err);
+    if (rc == LINKD_OK)
+        rc = choice_read(request, "cluster", names,
+                         sizeof(names) / sizeof(names[0]), &cluster, err);
+    spec->cluster = (linkd_cluster)cluster;
+    spec->threshold = cluster == LINKD_CLUSTER_COMPONENTS
+                          ? (float)LINKD_DEDUP_COMPONENTS_THRESHOLD
+                          : (float)LINKD_DEDUP_THRESHOLD;
+    if (rc == LINKD_OK)
+        rc = lk_json_get_bool(request, "apply", &spec->apply, err);
+    if (rc == LINKD_OK && spec->apply && spec->sides[0].collection.len == 0)
+        rc = lk_fail(err, LINKD_E_ARG, "\"apply\" needs a collection as input");
+    return rc == LINKD_OK ? search_read(request, spec, err) : rc;
+}
+
+static int backup_read(const json_t *request, lk_job_spec *spec,
+                       linkd_error *err)
+{
+    int rc = lk_json_get_string(request, "directory", &spec->directory, err);
+
+    if (rc == LINKD_OK &&
+        (spec->directory.len == 0 || spec->directory.bytes[0] != '/'))
+        rc = lk_fail(err, LINKD_E_ARG, "\"directory\" is not an absolute path");
+    return rc;
+}
+
+int lk_job_spec_read(const json_t *request, lk_arena *arena,
+                     lk_job_spec *ret_spec, linkd_error *err)
+{
+    lk_job_spec spec = {0};
+    int rc = kind_read(request, &spec, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (spec.kind == LK_JOB_LINK)
+        rc = link_read(request, arena, &spec, err);
+    else if (spec.kind == LK_JOB_DEDUP)
+        rc = dedup_read(request, arena, &spec, err);
+    else if (spec.kind == LK_JOB_BACKUP)
+        rc = backup_read(request, &spec, err);
+    if (rc == LINKD_OK)
+        *ret_spec = spec;
+    return rc;
+}

@@ -1,0 +1,43 @@
+/* daemon/job_spec.h — private: what a job is asked to do. */
+#ifndef LK_DAEMON_JOB_SPEC_H
+#define LK_DAEMON_JOB_SPEC_H
+
+#include "daemon/json.h"
+#include "linkage/linkage.h"
+
+typedef enum lk_job_kind {
+    LK_JOB_LINK,
+    LK_JOB_DEDUP,
+    LK_JOB_BACKUP,
+    LK_JOB_FSCK,
+} lk_job_kind;
+
+/* One table: a collection or an uploaded file. */
+typedef struct lk_job_side {
+    linkd_str collection;
+    linkd_str file;
+    const linkd_str *on; /* NULL: the collection's text, the file's columns */
+    size_t n_on;
+} lk_job_side;
+
+typedef struct lk_job_spec {
+    lk_job_kind kind;
+    lk_job_side sides[2]; /* dedup has one */
+    size_t n_sides;
+    linkd_str block; /* a column of every side; empty: none */
+    linkd_str model; /* of files; empty: the daemon's default */
+    size_t k;
+    float threshold;
+    linkd_assign assign;
+    linkd_cluster cluster;
+    bool apply;          /* the entities to the collection */
+    linkd_str directory; /* of a backup */
+} lk_job_spec;
+
+/* Reads the body of a submission. Strings borrow from it, arrays live in the
+ * arena. LINKD_E_ARG: the message names the member. */
+LINKD_MUST_CHECK int lk_job_spec_read(const json_t *request, lk_arena *arena,
+                                      lk_job_spec *ret_spec, linkd_error *err);
+const char *lk_job_kind_name(lk_job_kind kind);
+
+#endif

@@ -27,16 +27,16 @@
  * touched cost nothing. */
 #define STACK_BYTES ((size_t)8 << 20)
 
-typedef struct lane {
+typedef struct lane_queue {
     pthread_mutex_t lock; /* guards: all below */
     pthread_cond_t wake;  /* there is work, or stopping */
     lk_work *first, *last;
     size_t n_waiting;
     bool stopping;
-} lane;
+} lane_queue;
 
 struct lk_workers {
-    lane lanes[LK_N_LANES];
+    lane_queue lanes[LK_N_LANES];
     pthread_t *threads;
     size_t n_threads;
     uv_async_t async;
@@ -45,7 +45,7 @@ struct lk_workers {
 
 typedef struct start {
     lk_workers *workers;
-    lane *lane;
+    lane_queue *lane;
 } start;
 
 static _Thread_local bool is_worker;
@@ -58,7 +58,7 @@ bool lk_workers_is_worker(void)
 /* ---- on the workers -------------------------------------------------------- */
 
 /* The next piece of work, or NULL when the lane is stopping and empty. */
-static lk_work *lane_take(lane *lane)
+static lk_work *lane_take(lane_queue *lane)
 {
     lk_work *work;
 
@@ -122,7 +122,7 @@ static void on_async(uv_async_t *async)
     }
 }
 
-static int thread_start(lk_workers *workers, lane *lane, const char *name,
+static int thread_start(lk_workers *workers, lane_queue *lane, const char *name,
                         linkd_error *err)
 {
     pthread_t *thread = &workers->threads[workers->n_threads];
@@ -211,7 +211,7 @@ int lk_workers_new(uv_loop_t *loop, const size_t n_threads[LK_N_LANES],
 }
 
 /* Whether the work was let in. */
-static bool lane_put(lane *lane, lk_work *work, size_t max)
+static bool lane_put(lane_queue *lane, lk_work *work, size_t max)
 {
     bool let_in;
 

@@ -230,8 +230,10 @@ static int unix_open(const lk_config *config, lk_listeners *listeners,
     const char *path = config->socket;
     socket_address address = {.local = {.sun_family = AF_UNIX}};
     int fd = -1;
-    int rc = path_check(path, err);
+    int rc;
 
+    LK_ASSERT(path != NULL); /* it has a default */
+    rc = path_check(path, err);
     if (rc != LINKD_OK)
         return rc;
     memcpy(address.local.sun_path, path, strlen(path) + 1);

@@ -1,0 +1,157 @@
+/* daemon/handle_attach.c — which entity a record belongs to, and who else does.
+ * The decision is linkage's; here it is asked for and told. */
+#include <inttypes.h>
+
+#include "daemon/bodies.h"
+#include "daemon/handlers.h"
+#include "daemon/idempotency.h"
+#include "daemon/print.h"
+#include "daemon/target.h"
+
+/* Members between looks at the clock and the arena's emptying. A guess. */
+#define MEMBERS_PER_CHECK ((size_t)256)
+
+/* ---- attach -------------------------------------------------------------- */
+
+static int attach_read(lk_request *request, const json_t *body,
+                       const lk_target *target, linkd_put *ret_put,
+                       linkd_attach_options *ret_options, linkd_error *err)
+{
+    static const char *const members[] = {"id",        "fields", "vector",
+                                          "threshold", "filter", NULL};
+    lk_records_form form = {.dim = target->info.options.dim,
+                            .takes_vectors = target->model == NULL};
+    const json_t *filter;
+    int rc = lk_json_check_members(body, "the body", members, err);
+
+    ret_options->threshold = target->settings.threshold;
+    if (rc == LINKD_OK)
+        rc = lk_record_read(body, "the record", &form, &request->arena, ret_put,
+                            err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_float(body, "threshold", &ret_options->threshold, err);
+    if (rc != LINKD_OK)
+        return rc;
+    filter = json_object_get(body, "filter");
+    if (filter != NULL && !json_is_null(filter))
+        rc = lk_json_get_filter(filter, &request->arena, &ret_options->filter,
+                                err);
+    return rc == LINKD_OK ? lk_once_read(request, &ret_options->once, err) : rc;
+}
+
+static int attached_print(lk_buf *body, linkd_str id,
+                          const linkd_attached *attached, linkd_error *err)
+{
+    linkd_str match = {attached->match.data, attached->match.len};
+    int rc = lk_buf_append(body, "{\"id\":", 6, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_json_put_string(body, id, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(
+            body, err,
+            ",\"entity\":%" PRIu64 ",\"new\":%s,\"match\":", attached->entity,
+            attached->is_new ? "true" : "false");
+    if (rc == LINKD_OK && match.len == 0)
+        rc = lk_buf_append(body, "null", 4, err);
+    if (rc == LINKD_OK && match.len > 0) {
+        rc = lk_buf_append(body, "{\"id\":", 6, err);
+        if (rc == LINKD_OK)
+            rc = lk_json_put_string(body, match, err);
+        if (rc == LINKD_OK)
+            rc = lk_buf_printf(body, err, ",\"score\":%.6f}",
+                               (double)attached->score);
+    }
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(body, err, ",\"seq\":%" PRIu64 "}\n", attached->seq);
+    return rc;
+}
+
+int lk_handle_attach(lk_service *service, lk_request *request,
+                     lk_response *response, linkd_error *err)
+{
+    linkd_str text = {request->body.data, request->body.len};
+    linkd_attach_options options = {0};
+    linkd_attached attached = {0};
+    linkd_put put = {0};
+    json_t *body = NULL;
+    lk_target target;
+    int rc = lk_json_parse(text, &body, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_target_open(service, request, LK_URGENT, &target, err);
+    if (rc == LINKD_OK)
+        rc = attach_read(request, body, &target, &put, &options, err);
+    if (rc == LINKD_OK)
+        rc = linkd_collection_attach(
+            service->store, target.name, &target.settings,
+            target.model != NULL ? &target.embedder : NULL, &put, &options,
+            &attached, err);
+    if (rc == LINKD_OK)
+        rc = attached_print(&response->body, put.id, &attached, err);
+    if (rc == LINKD_OK)
+        rc = lk_once_mark(response, request, attached.replayed, err);
+    lk_buf_clear(&attached.match);
+    json_decref(body);
+    return rc;
+}
+
+/* ---- entities ------------------------------------------------------------ */
+
+/* Appends the ids of the members, and counts them. */
+static int members_print(linkd_view *view, uint64_t entity, lk_request *request,
+                         lk_buf *body, size_t *ret_n, linkd_error *err)
+{
+    lk_arena arena = {0};
+    uint64_t number = 0;
+    bool found = true;
+    size_t n = 0;
+    int rc;
+
+    for (;; n++) {
+        linkd_stored record;
+
+        rc = linkd_view_next_member(view, entity, number, &number, &found, err);
+        if (rc == LINKD_OK && found && n % MEMBERS_PER_CHECK == 0) {
+            lk_arena_clear(&arena);
+            if (lk_request_is_over(request))
+                rc = lk_fail(err, LINKD_E_CANCELLED,
+                             "the time for the request ran out");
+        }
+        if (rc != LINKD_OK || !found)
+            break;
+        rc = linkd_view_read(view, number++, &arena, &record, err);
+        if (rc == LINKD_OK && n > 0)
+            rc = lk_buf_append(body, ",", 1, err);
+        if (rc == LINKD_OK)
+            rc = lk_json_put_string(body, record.id, err);
+        if (rc != LINKD_OK)
+            break;
+    }
+    lk_arena_clear(&arena);
+    *ret_n = n;
+    return rc;
+}
+
+int lk_handle_get_entity(lk_service *service, lk_request *request,
+                         lk_response *response, linkd_error *err)
+{
+    lk_buf *body = &response->body;
+    linkd_view *view = NULL;
+    uint64_t entity = 0;
+    size_t n = 0;
+    int rc = lk_str_to_u64(request->params[1], "entity", &entity, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_view_open(service->store, request->params[0], &view, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(body, err, "{\"entity\":%" PRIu64 ",\"records\":[",
+                           entity);
+    if (rc == LINKD_OK)
+        rc = members_print(view, entity, request, body, &n, err);
+    if (rc == LINKD_OK && n == 0)
+        rc =
+            lk_fail(err, LINKD_E_ABSENT, "there is no entity %" PRIu64, entity);
+    linkd_view_close(view);
+    return rc == LINKD_OK ? lk_buf_append(body, "]}\n", 3, err) : rc;
+}

@@ -198,6 +198,19 @@ static int step_build(lk_builder *builder, const lk_survey *s,
     return LINKD_OK;
 }
 
+static int step_forget(lk_builder *builder, const lk_survey *s,
+                       const lk_plan *plan, linkd_error *err)
+{
+    int rc = segments_publish(builder, s, plan, NULL, NULL, err);
+
+    if (rc == LINKD_OK)
+        lk_store_tell(builder->store, LINKD_STORE_INFO,
+                      "removed segments of collection %" PRIu32
+                      " that hold too little",
+                      s->collection);
+    return rc;
+}
+
 static int step_vacuum(lk_builder *builder, const lk_survey *s,
                        linkd_error *err)
 {
@@ -224,6 +237,10 @@ static int step_purge(lk_builder *builder, uint32_t collection,
     } while (rc == LINKD_OK && purge.ret_more &&
              !atomic_load(&builder->stopping));
     lk_segments_sweep(builder->store);
+    if (rc == LINKD_OK && !purge.ret_more)
+        lk_store_tell(builder->store, LINKD_STORE_INFO,
+                      "freed the space of collection %" PRIu32 ", dropped",
+                      collection);
     return rc;
 }
 
@@ -242,7 +259,7 @@ static int step_take(lk_builder *builder, const watched *w, bool quiet,
     if (plan.step == LK_STEP_VACUUM)
         rc = step_vacuum(builder, &s, err);
     else if (plan.step == LK_STEP_FORGET)
-        rc = segments_publish(builder, &s, &plan, NULL, NULL, err);
+        rc = step_forget(builder, &s, &plan, err);
     else if (plan.step == LK_STEP_BUILD)
         rc = step_build(builder, &s, &plan, err);
     atomic_store(&builder->building, false);

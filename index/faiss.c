@@ -62,10 +62,10 @@ extern void omp_set_num_threads(int n);
 #define QUERIES_PER_CALL ((size_t)256)
 /* Bounds the answers of one call, 12 bytes each, when k is huge. */
 #define ANSWERS_PER_CALL ((size_t)1 << 20)
-/* How wide a search of a graph is at least, and at most: FAISS looks through an
- * array of that length at every step. */
+/* How wide a search of a graph is at least, and at most: FAISS takes as many
+ * steps as that, and looks through an array as long at each. */
 #define WIDTH_MIN ((size_t)16)
-#define WIDTH_MAX ((size_t)1 << 16)
+#define WIDTH_MAX ((size_t)4096)
 /* How wide FAISS searches for the neighbours of a vector that it adds. Of
  * 99,000 x 384 encoded texts, HNSW32,SQ8, 2026-11-24: 40 takes 34 s of one core
  * and gives recall@10 .959 at 64 candidates, 200 takes 85 s and gives .978. */
@@ -552,7 +552,7 @@ static size_t width_of(size_t n_asked)
 {
     size_t width = WIDTH_MIN;
 
-    while (width < n_asked)
+    while (width < n_asked && width < WIDTH_MAX)
         width *= 2;
     return width;
 }
@@ -562,7 +562,7 @@ int lk_ann_search(const lk_ann *ann, const float *query, size_t n_asked,
 {
     int rc = LINKD_OK;
 
-    if (n_asked == 0 || n_asked > WIDTH_MAX)
+    if (n_asked == 0 || n_asked > INT32_MAX)
         return lk_fail(err, LINKD_E_ARG, "cannot ask for %zu candidates",
                        n_asked);
     rc = visits_reserve(ann, lk_ann_count(ann), err);

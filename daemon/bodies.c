@@ -149,7 +149,7 @@ static int object_add(const json_t *object, const char *where,
                       const lk_records_form *form, lk_arena *arena,
                       lk_records *records, linkd_error *err)
 {
-    linkd_put *put;
+    linkd_put *put = NULL;
     int rc = lk_json_check_members(object, where, record_members, err);
 
     if (rc == LINKD_OK)
@@ -319,7 +319,7 @@ static int csv_read(linkd_str body, const lk_records_form *form,
         rc = header_read(reader, form, arena, &id_column, &names, err);
     while (rc == LINKD_OK && more) {
         linkd_record record;
-        linkd_put *put;
+        linkd_put *put = NULL;
 
         rc = linkd_reader_next(reader, &record, &more, err);
         if (rc != LINKD_OK || !more)
@@ -428,7 +428,7 @@ static int binary_read(linkd_str body, bool is_npy, const lk_records_form *form,
                        "the collection has a model: send records, not vectors");
     rc = lk_vectors_read(body, is_npy, form->dim, arena, &vectors, &n, err);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
-        linkd_put *put;
+        linkd_put *put = NULL;
         char id[24];
         int len = snprintf(id, sizeof(id), "%" PRIu64, form->first_id + i);
         char *copy = lk_arena_copy(arena, id, (size_t)len);

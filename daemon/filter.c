@@ -64,7 +64,7 @@ static int equal_read(reader *r, const json_t *json, linkd_filter *filter,
                       linkd_error *err)
 {
     linkd_value *value = lk_arena_alloc(r->arena, sizeof(*value));
-    const json_t *given;
+    const json_t *given = NULL;
     int rc;
 
     if (value == NULL)
@@ -80,7 +80,7 @@ static int equal_read(reader *r, const json_t *json, linkd_filter *filter,
 static int in_read(reader *r, const json_t *json, linkd_filter *filter,
                    linkd_error *err)
 {
-    const json_t *given;
+    const json_t *given = NULL;
     linkd_value *values;
     int rc = single_member(json, "\"in\"", &filter->field, &given, err);
 
@@ -130,7 +130,7 @@ static int bound_read(reader *r, linkd_str name, const json_t *json,
 static int range_read(reader *r, const json_t *json, linkd_filter *filter,
                       linkd_error *err)
 {
-    const json_t *bounds;
+    const json_t *bounds = NULL;
     json_t *object;
     int rc = single_member(json, "\"range\"", &filter->field, &bounds, err);
 
@@ -212,7 +212,7 @@ static const struct operation {
 static int filter_read(reader *r, const json_t *json, linkd_filter *ret_filter,
                        linkd_error *err)
 {
-    const json_t *operand;
+    const json_t *operand = NULL;
     linkd_str name;
     int rc = single_member(json, "a node", &name, &operand, err);
 

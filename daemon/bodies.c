@@ -127,7 +127,7 @@ int lk_record_read(const json_t *object, const char *where,
 
 /* ---- JSON and NDJSON ----------------------------------------------------- */
 
-static int put_add(lk_records *records, linkd_put **ret_put, linkd_error *err)
+static int put_add(lk_records *records, const linkd_put *put, linkd_error *err)
 {
     void *puts = records->puts;
     int rc;
@@ -141,7 +141,7 @@ static int put_add(lk_records *records, linkd_put **ret_put, linkd_error *err)
     if (rc != LINKD_OK)
         return rc;
     records->puts = puts;
-    *ret_put = &records->puts[records->n++];
+    records->puts[records->n++] = *put;
     return LINKD_OK;
 }
 
@@ -149,13 +149,13 @@ static int object_add(const json_t *object, const char *where,
                       const lk_records_form *form, lk_arena *arena,
                       lk_records *records, linkd_error *err)
 {
-    linkd_put *put = NULL;
+    linkd_put put;
     int rc = lk_json_check_members(object, where, record_members, err);
 
     if (rc == LINKD_OK)
-        rc = put_add(records, &put, err);
+        rc = lk_record_read(object, where, form, arena, &put, err);
     if (rc == LINKD_OK)
-        rc = lk_record_read(object, where, form, arena, put, err);
+        rc = put_add(records, &put, err);
     return rc;
 }
 
@@ -319,14 +319,14 @@ static int csv_read(linkd_str body, const lk_records_form *form,
         rc = header_read(reader, form, arena, &id_column, &names, err);
     while (rc == LINKD_OK && more) {
         linkd_record record;
-        linkd_put *put = NULL;
+        linkd_put put;
 
         rc = linkd_reader_next(reader, &record, &more, err);
         if (rc != LINKD_OK || !more)
             break;
-        rc = put_add(records, &put, err);
+        rc = row_read(&record, id_column, names, arena, &put, err);
         if (rc == LINKD_OK)
-            rc = row_read(&record, id_column, names, arena, put, err);
+            rc = put_add(records, &put, err);
     }
     linkd_reader_close(reader);
     /* To the reader a bad table is bad data; here it is a bad request. */
@@ -428,17 +428,13 @@ static int binary_read(linkd_str body, bool is_npy, const lk_records_form *form,
                        "the collection has a model: send records, not vectors");
     rc = lk_vectors_read(body, is_npy, form->dim, arena, &vectors, &n, err);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
-        linkd_put *put = NULL;
         char id[24];
         int len = snprintf(id, sizeof(id), "%" PRIu64, form->first_id + i);
         char *copy = lk_arena_copy(arena, id, (size_t)len);
+        linkd_put put = {.id = {copy, (size_t)len},
+                         .vector = vectors + i * form->dim};
 
-        rc = put_add(records, &put, err);
-        if (rc == LINKD_OK && copy == NULL)
-            rc = lk_fail_nomem(err);
-        if (rc == LINKD_OK)
-            *put = (linkd_put){.id = {copy, (size_t)len},
-                               .vector = vectors + i * form->dim};
+        rc = copy == NULL ? lk_fail_nomem(err) : put_add(records, &put, err);
     }
     return rc;
 }

@@ -299,6 +299,12 @@ const linkd_encoder_info *lk_model_describe(const lk_model *model)
     return linkd_encoder_describe(model->encoder);
 }
 
+int lk_model_count_tokens(const lk_model *model, linkd_str text, size_t *ret_n,
+                          linkd_error *err)
+{
+    return linkd_encoder_count_tokens(model->encoder, text, ret_n, err);
+}
+
 static int embedder_embed(void *ctx, const linkd_str *texts, size_t n,
                           float *ret_vectors, linkd_encode_stats *stats,
                           linkd_error *err)
@@ -442,6 +448,27 @@ void lk_models_free(lk_models *models)
     free(models);
 }
 
+/* Called with the lock. */
+static lk_model *open_find(lk_models *models, linkd_str name)
+{
+    lk_model *model = models->first;
+
+    while (model != NULL && (strlen(model->name) != name.len ||
+                             memcmp(model->name, name.bytes, name.len) != 0))
+        model = model->next;
+    return model;
+}
+
+lk_model *lk_models_find(lk_models *models, linkd_str name)
+{
+    lk_model *model;
+
+    (void)pthread_mutex_lock(&models->lock);
+    model = open_find(models, name);
+    (void)pthread_mutex_unlock(&models->lock);
+    return model;
+}
+
 int lk_models_get(lk_models *models, linkd_str name, lk_model **ret_model,
                   linkd_error *err)
 {
@@ -449,10 +476,7 @@ int lk_models_get(lk_models *models, linkd_str name, lk_model **ret_model,
     int rc = LINKD_OK;
 
     (void)pthread_mutex_lock(&models->lock);
-    model = models->first;
-    while (model != NULL && (strlen(model->name) != name.len ||
-                             memcmp(model->name, name.bytes, name.len) != 0))
-        model = model->next;
+    model = open_find(models, name);
     if (model == NULL) {
         rc = model_open(models, name, &model, err);
         if (rc == LINKD_OK) {

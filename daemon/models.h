@@ -27,7 +27,13 @@ void lk_models_free(lk_models *models);
  * of that name in the model store (paths are refused). */
 LINKD_MUST_CHECK int lk_models_get(lk_models *models, linkd_str name,
                                    lk_model **ret_model, linkd_error *err);
+/* The model if it is open already, else NULL. */
+lk_model *lk_models_find(lk_models *models, linkd_str name);
 const linkd_encoder_info *lk_model_describe(const lk_model *model);
+/* See linkd_encoder_count_tokens(). */
+LINKD_MUST_CHECK int lk_model_count_tokens(const lk_model *model,
+                                           linkd_str text, size_t *ret_n,
+                                           linkd_error *err);
 
 /* Encodes and returns; the calling worker waits. LINKD_E_BUSY: more than 4096
  * texts wait already. LINKD_E_CANCELLED: stop_cb said so while it waited. */

@@ -266,6 +266,19 @@ bool linkd_encoder_knows(const linkd_encoder *encoder, linkd_str text)
                               encoder->config.max_tokens);
 }
 
+int linkd_encoder_count_tokens(const linkd_encoder *encoder, linkd_str text,
+                               size_t *ret_n, linkd_error *err)
+{
+    lk_tokens tokens = {0};
+    int rc = lk_tokenizer_encode(encoder->tokenizer, text,
+                                 encoder->config.max_tokens, &tokens, err);
+
+    if (rc == LINKD_OK)
+        *ret_n = tokens.n;
+    lk_tokens_clear(&tokens);
+    return rc;
+}
+
 /* ---- encode ------------------------------------------------------------- */
 
 /* One window on its way; tasks write to disjoint parts of it. */

@@ -69,6 +69,12 @@ const linkd_encoder_info *linkd_encoder_describe(const linkd_encoder *encoder);
  * are made of "unknown" and look alike. Any thread. */
 bool linkd_encoder_knows(const linkd_encoder *encoder, linkd_str text);
 
+/* Counts the tokens that are read of `text`, [CLS] and [SEP] included. Any
+ * thread. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int linkd_encoder_count_tokens(const linkd_encoder *encoder,
+                                                linkd_str text, size_t *ret_n,
+                                                linkd_error *err);
+
 /* Encodes `n` UTF-8 texts.
  *   ret_vectors [n, dim] row-major, every row of length 1
  *   stats       may be NULL

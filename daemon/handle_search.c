@@ -1,0 +1,622 @@
+/* daemon/handle_search.c — the records nearest to texts, vectors or records.
+ *
+ *   body ─► options and queries ─► texts ─► vectors ─► view ─► hits ─► answer
+ *
+ * The view is opened after the texts are encoded: it is short and never waits.
+ * Queries that differ in nothing but their vector are searched together, a run
+ * at a time; a query by record leaves that record out, so it goes alone. Hits
+ * are printed straight into the response, since many thousands may be asked for.
+ *
+ * A query has no vector when its text holds no word that the model knows, or
+ * its record has none: nothing is near to it, and its list is empty. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/bodies.h"
+#include "daemon/handlers.h"
+#include "daemon/print.h"
+#include "daemon/target.h"
+
+#define QUERIES_MAX ((size_t)1000)
+/* Hits of a run that are kept at once: 16 MB. */
+#define RUN_HITS_MAX ((size_t)1 << 20)
+/* An answer that is longer than any bulk request may be. */
+#define ANSWER_MAX_BYTES ((size_t)256 << 20)
+/* Hits between looks at clock and length, and the arena's emptying. A guess. */
+#define HITS_PER_CHECK ((size_t)256)
+
+typedef struct query {
+    linkd_str text; /* of a query by text */
+    linkd_str id;   /* of a query by record */
+    const json_t *vector_json;
+    const float *vector; /* [dim], or NULL: has no hits */
+    uint64_t exclude;
+} query;
+
+typedef struct search {
+    lk_service *service;
+    lk_request *request;
+    lk_target target;
+    query *queries;
+    size_t n;
+    size_t n_texts;
+    bool is_list; /* the answer is a list of lists */
+    linkd_search_options options;
+    bool has_k;
+    bool has_threshold;
+    bool all;
+    const linkd_filter *filter; /* may be NULL */
+    bool shows_fields;
+    const linkd_str *fields; /* [n_fields]; NULL: every one */
+    size_t n_fields;
+    linkd_view *view;
+    lk_buf *body;
+} search;
+
+/* ---- options ------------------------------------------------------------- */
+
+static int fields_read(const json_t *value, search *s, linkd_error *err)
+{
+    size_t n = json_array_size(value);
+    linkd_str *names;
+
+    s->shows_fields = !json_is_false(value);
+    if (value == NULL || json_is_null(value) || json_is_boolean(value))
+        return LINKD_OK;
+    if (!json_is_array(value) || n > LINKD_FIELDS_MAX)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"fields\" is not true, false or an array of at most "
+                       "%zu names",
+                       LINKD_FIELDS_MAX);
+    names = lk_arena_alloc(&s->request->arena, (n + 1) * sizeof(*names));
+    if (names == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *name = json_array_get(value, i);
+
+        if (!json_is_string(name))
+            return lk_fail(err, LINKD_E_ARG,
+                           "\"fields\": item %zu is not a field's name", i);
+        names[i] =
+            (linkd_str){json_string_value(name), json_string_length(name)};
+    }
+    s->fields = names;
+    s->n_fields = n;
+    return LINKD_OK;
+}
+
+static bool has_member(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+
+    return value != NULL && !json_is_null(value);
+}
+
+static int range_check(const search *s, linkd_error *err)
+{
+    if (s->all && s->has_k)
+        return lk_fail(err, LINKD_E_ARG, "\"all\" takes no \"k\"");
+    if (s->all && !s->has_threshold)
+        return lk_fail(err, LINKD_E_ARG, "\"all\" needs a \"threshold\"");
+    return LINKD_OK;
+}
+
+static int options_read(const json_t *object, search *s, linkd_error *err)
+{
+    const json_t *filter = json_object_get(object, "filter");
+    linkd_search_options *o = &s->options;
+    int rc = lk_json_get_size(object, "k", 1, LINKD_K_MAX, &o->k, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_json_get_float(object, "threshold", &o->threshold, err);
+    if (rc == LINKD_OK)
+        rc =
+            lk_json_get_size(object, "effort", 1, LINKD_K_MAX, &o->effort, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_bool(object, "exact", &o->exact, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_bool(object, "all", &s->all, err);
+    if (rc == LINKD_OK)
+        rc = fields_read(json_object_get(object, "fields"), s, err);
+    if (rc == LINKD_OK && has_member(object, "filter"))
+        rc = lk_json_get_filter(filter, &s->request->arena, &s->filter, err);
+    s->has_k = has_member(object, "k");
+    s->has_threshold = has_member(object, "threshold");
+    return rc == LINKD_OK ? range_check(s, err) : rc;
+}
+
+/* ---- queries ------------------------------------------------------------- */
+
+static int queries_reserve(search *s, size_t n, linkd_error *err)
+{
+    if (n == 0 || n > QUERIES_MAX)
+        return lk_fail(err, LINKD_E_ARG, "%zu queries at once, not 1 to %zu", n,
+                       QUERIES_MAX);
+    s->queries = lk_arena_alloc(&s->request->arena, n * sizeof(*s->queries));
+    if (s->queries == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n; i++)
+        s->queries[i] = (query){.exclude = LINKD_ID_NONE};
+    s->n = n;
+    return LINKD_OK;
+}
+
+/* One of "text", "vector" and "record". */
+static int query_read(const json_t *object, const char *where, search *s,
+                      query *q, linkd_error *err)
+{
+    int n = has_member(object, "text") + has_member(object, "vector") +
+            has_member(object, "record");
+    int rc = lk_json_get_string(object, "text", &q->text, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_json_get_string(object, "record", &q->id, err);
+    if (rc == LINKD_OK && n != 1)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "%s has not one of \"text\", \"vector\" and \"record\"",
+                     where);
+    if (has_member(object, "vector"))
+        q->vector_json = json_object_get(object, "vector");
+    s->n_texts += has_member(object, "text");
+    return rc;
+}
+
+static int query_list_read(const json_t *array, search *s, linkd_error *err)
+{
+    static const char *const members[] = {"text", "vector", "record", NULL};
+    int rc;
+
+    if (!json_is_array(array))
+        return lk_fail(err, LINKD_E_ARG, "\"queries\" is not an array");
+    s->is_list = true;
+    rc = queries_reserve(s, json_array_size(array), err);
+    for (size_t i = 0; i < s->n && rc == LINKD_OK; i++) {
+        const json_t *object = json_array_get(array, i);
+        char where[40];
+
+        (void)snprintf(where, sizeof(where), "query %zu", i);
+        rc = lk_json_check_members(object, where, members, err);
+        if (rc == LINKD_OK)
+            rc = query_read(object, where, s, &s->queries[i], err);
+    }
+    return rc;
+}
+
+static int json_read(const json_t *body, search *s, linkd_error *err)
+{
+    static const char *const members[] = {
+        "text",   "vector", "record", "queries", "k",   "threshold",
+        "filter", "fields", "exact",  "effort",  "all", NULL};
+    static const char *const no_parameters[] = {NULL};
+    int rc = lk_request_check_query(s->request, no_parameters, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_json_check_members(body, "the body", members, err);
+    if (rc == LINKD_OK)
+        rc = options_read(body, s, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (!has_member(body, "queries")) {
+        rc = queries_reserve(s, 1, err);
+        return rc == LINKD_OK
+                   ? query_read(body, "the body", s, &s->queries[0], err)
+                   : rc;
+    }
+    if (has_member(body, "text") || has_member(body, "vector") ||
+        has_member(body, "record"))
+        return lk_fail(err, LINKD_E_ARG,
+                       "the body has \"queries\" and a query beside them");
+    return query_list_read(json_object_get(body, "queries"), s, err);
+}
+
+/* ---- a body of bare vectors ---------------------------------------------- */
+
+static const char *const parameters[] = {
+    "k", "threshold", "filter", "exact", "fields", "effort", "all", NULL};
+
+/* The options of the query string as the object that a JSON body would have
+ * them in: the value of each is JSON. */
+static int parameters_parse(lk_request *request, json_t *object,
+                            linkd_error *err)
+{
+    int rc = lk_request_check_query(request, parameters, err);
+
+    for (size_t i = 0; parameters[i] != NULL && rc == LINKD_OK; i++) {
+        json_t *value = NULL;
+        linkd_str text;
+        linkd_error why;
+        bool found = false;
+
+        rc = lk_request_query(request, parameters[i], &text, &found, err);
+        if (rc != LINKD_OK || !found)
+            continue;
+        if (lk_json_parse(text, &value, &why) != LINKD_OK)
+            rc = lk_fail(err, LINKD_E_ARG, "\"%s\" of the URL: %s",
+                         parameters[i], why.message);
+        else if (json_object_set_new(object, parameters[i], value) != 0)
+            rc = lk_fail_nomem(err);
+    }
+    return rc;
+}
+
+static int bytes_read(search *s, linkd_error *err)
+{
+    linkd_str body = {s->request->body.data, s->request->body.len};
+    size_t dim = s->target.info.options.dim;
+    float *vectors = NULL;
+    size_t n = 0;
+    int rc;
+
+    rc = lk_vectors_read(body, false, dim, &s->request->arena, &vectors, &n,
+                         err);
+    if (rc == LINKD_OK)
+        rc = queries_reserve(s, n, err);
+    for (size_t i = 0; i < s->n && rc == LINKD_OK; i++)
+        s->queries[i].vector = vectors + i * dim;
+    s->is_list = n > 1;
+    return rc;
+}
+
+/* ---- vectors of the queries ---------------------------------------------- */
+
+/* The model is asked for only where a text needs it. */
+static int target_open(search *s, linkd_error *err)
+{
+    lk_target *t = &s->target;
+    int rc;
+
+    if (s->n_texts == 0) {
+        *t = (lk_target){.name = s->request->params[0]};
+        return linkd_store_describe(s->service->store, t->name,
+                                    &s->request->arena, &t->info, err);
+    }
+    rc = lk_target_open(s->service, s->request, LK_URGENT, t, err);
+    if (rc == LINKD_OK && t->model == NULL)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "the collection has no model to encode \"text\" with: "
+                     "search by \"vector\" or \"record\"");
+    return rc;
+}
+
+/* All texts of the request in one go. */
+static int texts_embed(search *s, linkd_error *err)
+{
+    lk_arena *arena = &s->request->arena;
+    const linkd_embedder *embedder = &s->target.embedder;
+    linkd_str *texts = lk_arena_alloc(arena, s->n_texts * sizeof(*texts));
+    float *vectors =
+        lk_arena_alloc(arena, s->n_texts * embedder->dim * sizeof(*vectors));
+    size_t n = 0;
+
+    if (texts == NULL || vectors == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < s->n; i++) {
+        query *q = &s->queries[i];
+
+        if (q->text.len == 0 || !embedder->knows(embedder->ctx, q->text))
+            continue;
+        q->vector = vectors + n * embedder->dim;
+        texts[n++] = q->text;
+    }
+    if (n == 0)
+        return LINKD_OK;
+    return embedder->embed(embedder->ctx, texts, n, vectors, NULL, err);
+}
+
+static int vectors_parse(search *s, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < s->n && rc == LINKD_OK; i++) {
+        query *q = &s->queries[i];
+        char where[40] = "\"vector\"";
+
+        if (q->vector_json == NULL)
+            continue;
+        if (s->is_list)
+            (void)snprintf(where, sizeof(where), "query %zu", i);
+        rc = lk_json_get_vector(q->vector_json, s->target.info.options.dim,
+                                where, &s->request->arena, &q->vector, err);
+    }
+    return rc;
+}
+
+/* Vectors of records are the view's, and as long open. */
+static int records_find(search *s, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < s->n && rc == LINKD_OK; i++) {
+        query *q = &s->queries[i];
+        bool found = false;
+
+        if (q->id.bytes == NULL)
+            continue;
+        rc = linkd_view_find(s->view, q->id, &q->exclude, &found, err);
+        if (rc == LINKD_OK && !found)
+            rc = lk_fail(err, LINKD_E_ABSENT, "there is no record \"%s\"",
+                         lk_label_of(q->id).text);
+        if (rc == LINKD_OK)
+            rc = linkd_view_vector(s->view, q->exclude, &q->vector, err);
+    }
+    return rc;
+}
+
+/* ---- printing ------------------------------------------------------------ */
+
+static bool is_shown(const search *s, linkd_str name)
+{
+    for (size_t i = 0; i < s->n_fields; i++) {
+        if (s->fields[i].len == name.len &&
+            memcmp(s->fields[i].bytes, name.bytes, name.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int fields_print(const search *s, const linkd_stored *record,
+                        lk_arena *arena, linkd_error *err)
+{
+    const linkd_field *fields = record->fields;
+    size_t n = record->n_fields;
+    int rc;
+
+    if (!s->shows_fields)
+        return LINKD_OK;
+    if (s->fields != NULL) {
+        linkd_field *shown = lk_arena_alloc(arena, (n + 1) * sizeof(*shown));
+
+        if (shown == NULL)
+            return lk_fail_nomem(err);
+        n = 0;
+        for (size_t i = 0; i < record->n_fields; i++) {
+            if (is_shown(s, fields[i].name))
+                shown[n++] = fields[i];
+        }
+        fields = shown;
+    }
+    rc = lk_buf_append(s->body, ",\"fields\":", 10, err);
+    return rc == LINKD_OK ? lk_print_fields(s->body, fields, n, err) : rc;
+}
+
+static int hit_print(const search *s, const linkd_hit *hit, lk_arena *arena,
+                     linkd_error *err)
+{
+    linkd_stored record;
+    int rc = linkd_view_read(s->view, hit->id, arena, &record, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(s->body, "{\"id\":", 6, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_put_string(s->body, record.id, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(s->body, err, ",\"score\":%.6f", (double)hit->score);
+    if (rc == LINKD_OK)
+        rc = lk_print_entity(s->body, record.entity, err);
+    if (rc == LINKD_OK)
+        rc = fields_print(s, &record, arena, err);
+    return rc == LINKD_OK ? lk_buf_append(s->body, "}", 1, err) : rc;
+}
+
+static int answer_check(const search *s, linkd_error *err)
+{
+    if (lk_request_is_over(s->request))
+        return lk_fail(err, LINKD_E_CANCELLED,
+                       "the time for the request ran out");
+    if (s->body->len > ANSWER_MAX_BYTES)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the answer would have more than %zu MB: ask for less, "
+                       "or without \"fields\"",
+                       ANSWER_MAX_BYTES >> 20);
+    return LINKD_OK;
+}
+
+/* One list, which ends at the first hit that is none. */
+static int list_print(const search *s, const linkd_hit *hits, size_t n,
+                      const linkd_search_stats *stats, linkd_error *err)
+{
+    lk_arena arena = {0};
+    int rc = lk_buf_append(s->body, "{\"hits\":[", 9, err);
+
+    for (size_t i = 0; i < n && hits[i].id != LINKD_ID_NONE && rc == LINKD_OK;
+         i++) {
+        if (i % HITS_PER_CHECK == HITS_PER_CHECK - 1) {
+            lk_arena_clear(&arena);
+            rc = answer_check(s, err);
+        }
+        if (rc == LINKD_OK && i > 0)
+            rc = lk_buf_append(s->body, ",", 1, err);
+        if (rc == LINKD_OK)
+            rc = hit_print(s, &hits[i], &arena, err);
+    }
+    lk_arena_clear(&arena);
+    if (rc != LINKD_OK)
+        return rc;
+    return lk_buf_printf(s->body, err,
+                         "],\"exact\":%s,\"scanned\":%" PRIu64 "}",
+                         stats->exact ? "true" : "false", stats->n_scanned);
+}
+
+static int separator_print(const search *s, size_t i, linkd_error *err)
+{
+    return i > 0 ? lk_buf_append(s->body, ",", 1, err) : LINKD_OK;
+}
+
+/* ---- searching ----------------------------------------------------------- */
+
+/* How many queries from the ith on can be searched together. */
+static size_t run_length(const search *s, size_t i)
+{
+    size_t most = RUN_HITS_MAX / s->options.k;
+    size_t n = 0;
+
+    if (s->queries[i].exclude != LINKD_ID_NONE)
+        return 1;
+    while (i + n < s->n && n < most && s->queries[i + n].vector != NULL &&
+           s->queries[i + n].exclude == LINKD_ID_NONE)
+        n++;
+    return n;
+}
+
+/* Their vectors in one array. */
+static int run_gather(const search *s, size_t i, size_t n, float **ret_vectors,
+                      linkd_error *err)
+{
+    size_t dim = linkd_view_dim(s->view);
+    float *vectors = lk_alloc_aligned(n, dim * sizeof(*vectors));
+
+    if (vectors == NULL)
+        return lk_fail_nomem(err);
+    for (size_t j = 0; j < n; j++)
+        memcpy(vectors + j * dim, s->queries[i + j].vector,
+               dim * sizeof(*vectors));
+    *ret_vectors = vectors;
+    return LINKD_OK;
+}
+
+static int run_search(search *s, size_t i, size_t n, linkd_error *err)
+{
+    size_t k = s->options.k;
+    linkd_hit *hits = calloc(n * k, sizeof(*hits));
+    linkd_search_stats stats = {0};
+    float *vectors = NULL;
+    int rc =
+        hits == NULL ? lk_fail_nomem(err) : run_gather(s, i, n, &vectors, err);
+
+    s->options.exclude = s->queries[i].exclude;
+    if (rc == LINKD_OK)
+        rc = linkd_view_search(s->view, vectors, n, &s->options, hits, &stats,
+                               err);
+    for (size_t j = 0; j < n && rc == LINKD_OK; j++) {
+        rc = separator_print(s, i + j, err);
+        if (rc == LINKD_OK)
+            rc = list_print(s, hits + j * k, k, &stats, err);
+    }
+    free(vectors);
+    free(hits);
+    return rc;
+}
+
+/* Everything above the threshold, for one query. */
+static int range_search(search *s, size_t i, linkd_error *err)
+{
+    linkd_search_stats stats = {0};
+    linkd_hit *hits = NULL;
+    size_t n = 0;
+    int rc;
+
+    s->options.exclude = s->queries[i].exclude;
+    rc = linkd_view_range(s->view, s->queries[i].vector, &s->options, &hits, &n,
+                          &stats, err);
+    if (rc == LINKD_OK)
+        rc = separator_print(s, i, err);
+    if (rc == LINKD_OK)
+        rc = list_print(s, hits, n, &stats, err);
+    free(hits);
+    return rc;
+}
+
+static int nothing_print(const search *s, size_t i, linkd_error *err)
+{
+    linkd_search_stats stats = {.exact = true};
+    int rc = separator_print(s, i, err);
+
+    return rc == LINKD_OK ? list_print(s, NULL, 0, &stats, err) : rc;
+}
+
+static int lists_print(search *s, linkd_error *err)
+{
+    size_t n = 1;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < s->n && rc == LINKD_OK; i += n) {
+        n = 1;
+        rc = answer_check(s, err);
+        if (rc != LINKD_OK)
+            break;
+        if (s->queries[i].vector == NULL) {
+            rc = nothing_print(s, i, err);
+        } else if (s->all) {
+            rc = range_search(s, i, err);
+        } else {
+            n = run_length(s, i);
+            rc = run_search(s, i, n, err);
+        }
+    }
+    return rc;
+}
+
+static int view_search(search *s, linkd_error *err)
+{
+    linkd_selection *selection = NULL;
+    int rc = linkd_view_open(s->service->store, s->target.name, &s->view, err);
+
+    /* It may have been dropped and made anew since it was described. */
+    if (rc == LINKD_OK && linkd_view_dim(s->view) != s->target.info.options.dim)
+        rc = lk_fail(err, LINKD_E_CONFLICT,
+                     "the collection was replaced during the search");
+    if (rc == LINKD_OK && s->filter != NULL)
+        rc = linkd_view_select(s->view, s->filter, &selection, err);
+    s->options.selection = selection;
+    if (rc == LINKD_OK)
+        rc = records_find(s, err);
+    if (rc == LINKD_OK && s->is_list)
+        rc = lk_buf_append(s->body, "{\"results\":[", 12, err);
+    if (rc == LINKD_OK)
+        rc = lists_print(s, err);
+    if (rc == LINKD_OK && s->is_list)
+        rc = lk_buf_append(s->body, "]}", 2, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(s->body, "\n", 1, err);
+    linkd_selection_free(selection);
+    linkd_view_close(s->view);
+    return rc;
+}
+
+/* Options and queries of either kind of body, and the collection. */
+static int request_read(search *s, json_t **ret_json, linkd_error *err)
+{
+    linkd_str body = {s->request->body.data, s->request->body.len};
+    bool is_binary = lk_str_is(lk_request_content_type(s->request),
+                               "application/octet-stream");
+    int rc = LINKD_OK;
+
+    if (!is_binary)
+        rc = lk_json_parse(body, ret_json, err);
+    else if ((*ret_json = json_object()) == NULL)
+        rc = lk_fail_nomem(err);
+    else
+        rc = parameters_parse(s->request, *ret_json, err);
+    if (rc == LINKD_OK)
+        rc = is_binary ? options_read(*ret_json, s, err)
+                       : json_read(*ret_json, s, err);
+    if (rc == LINKD_OK)
+        rc = target_open(s, err);
+    return rc == LINKD_OK && is_binary ? bytes_read(s, err) : rc;
+}
+
+int lk_handle_search(lk_service *service, lk_request *request,
+                     lk_response *response, linkd_error *err)
+{
+    search s = {.service = service,
+                .request = request,
+                .options = LINKD_SEARCH_OPTIONS_INIT,
+                .shows_fields = true,
+                .body = &response->body};
+    json_t *json = NULL;
+    int rc;
+
+    s.options.stop_cb = lk_request_is_over;
+    s.options.stop_ctx = request;
+    rc = request_read(&s, &json, err);
+    if (rc == LINKD_OK)
+        rc = vectors_parse(&s, err);
+    if (rc == LINKD_OK && s.n_texts > 0)
+        rc = texts_embed(&s, err);
+    if (rc == LINKD_OK)
+        rc = view_search(&s, err);
+    json_decref(json);
+    return rc;
+}

@@ -8,9 +8,11 @@
  *   head  "/v1/x?k=1" "content-type" "text/csv" …    bytes without separators
  *   ends       9           21            29     …    where each piece ends
  *
- * Invariant: where the bytes were cut when they were read changes nothing. So
- * every limit counts bytes of the stream, never calls, and the head is fed to
- * llhttp up to its limit and no further.
+ * Invariant: where the bytes were cut when they were read changes neither what
+ * is taken nor whether something is refused. So every limit counts bytes of the
+ * stream, never calls, and the head is fed to llhttp up to its limit and no
+ * further. (Of two faults in one request either may be named: llhttp does not
+ * hand over a piece in which it finds one itself.)
  *
  * Trailers and chunk extensions are read, counted and forgotten. */
 #include "daemon/http.h"
@@ -279,10 +281,14 @@ static void refuse_method(lk_http *http, const char *at, const char *end)
 /* Turns an error of llhttp's into an answer, unless a callback has done so. */
 static void refuse_by_errno(lk_http *http, llhttp_errno_t code, const char *end)
 {
+    bool is_known_version =
+        http->parser.http_major == 1 && http->parser.http_minor <= 1;
     char reason[128];
 
     if (http->status != 0)
         return;
+    if (code == HPE_INVALID_VERSION && is_known_version)
+        code = HPE_CR_EXPECTED; /* what follows the version is wrong */
     switch (code) {
     case HPE_INVALID_METHOD:
         refuse_method(http, llhttp_get_error_pos(&http->parser), end);

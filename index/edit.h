@@ -23,8 +23,9 @@ typedef struct lk_edit {
     lk_arrival *arrivals;
     size_t n_arrivals;
     size_t arrivals_capacity;
-    lk_buf body; /* of the record's row that is being written */
-    char *chunk; /* body of the chunk that is being filled */
+    bool slots_changed; /* some were given out, or died */
+    lk_buf body;        /* of the record's row that is being written */
+    char *chunk;        /* body of the chunk that is being filled */
     size_t chunk_len;
 } lk_edit;
 

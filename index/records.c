@@ -281,6 +281,7 @@ typedef struct request {
     size_t n;
     const linkd_once *once;
     linkd_write_result result; /* set anew by each run */
+    bool slots_changed;        /* likewise */
 } request;
 
 /* The note is borrowed from the transaction. */
@@ -350,6 +351,7 @@ static int request_apply(request *r, lk_txn *txn, uint64_t *seq,
     if (rc == LINKD_OK)
         rc = lk_edit_end(&edit, err);
     r->result.seq = *seq;
+    r->slots_changed = edit.slots_changed;
     if (rc == LINKD_OK)
         rc = replay_put(r, txn, err);
     lk_edit_clear(&edit);
@@ -365,7 +367,8 @@ static int request_run(linkd_store *store, request *r, lk_apply_fn *apply,
     if (rc != LINKD_OK)
         return rc;
     *ret_result = r->result;
-    lk_builder_wake(store->builder);
+    if (r->slots_changed)
+        lk_builder_wake(store->builder);
     return LINKD_OK;
 }
 

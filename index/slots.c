@@ -164,6 +164,7 @@ static int run_append(lk_edit *edit, const lk_arrival *arrivals, size_t n,
         rc = lk_number_put(edit->txn, LK_TABLE_SLOTS, lk_key_str(&key),
                            slot + i, err);
     }
+    edit->slots_changed = true;
     edit->generation.n_slots += n;
     edit->generation.n_vectors += n;
     return rc;
@@ -233,6 +234,7 @@ static int slot_kill(lk_edit *edit, uint64_t slot, linkd_error *err)
     lk_key key;
 
     key_of(edit, slot, &key);
+    edit->slots_changed = true;
     edit->generation.n_vectors--;
     return lk_txn_put(edit->txn, LK_TABLE_DEAD, lk_key_str(&key),
                       (linkd_str){"", 0}, err);

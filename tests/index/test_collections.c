@@ -173,6 +173,26 @@ static void the_rows_of_a_dropped_collection_are_removed(void **state)
     assert_int_equal(info_of("others").n_records, 1);
 }
 
+/* The builder may be in the middle of something when a collection goes. */
+static void a_segment_of_a_dropped_collection_is_refused(void **state)
+{
+    const lk_segment_row row = {.slot_end = 64, .n = 3};
+    lk_segments_change change = {
+        .collection = info_of("people").number,
+        .generation = 1,
+        .number = 1,
+        .added = &row,
+    };
+
+    (void)state;
+    assert_int_equal(linkd_store_drop_collection(store, str_of("people"), &err),
+                     LINKD_OK);
+    assert_int_equal(
+        lk_writer_run(store->writer, lk_segments_apply, &change, 1, NULL, &err),
+        LINKD_E_ABSENT);
+    assert_int_equal(count_of(LK_TABLE_SEGMENTS), 0);
+}
+
 static void a_live_collection_is_not_purged(void **state)
 {
     (void)state;
@@ -210,6 +230,7 @@ int main(void)
         TEST(what_is_not_there_is_absent),
         TEST(a_dropped_collection_frees_its_name_at_once),
         TEST(the_rows_of_a_dropped_collection_are_removed),
+        TEST(a_segment_of_a_dropped_collection_is_refused),
         TEST(a_live_collection_is_not_purged),
         TEST(creating_survives_failing_allocations),
     };

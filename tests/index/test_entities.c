@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "tests/index/scratch_store.h"
+#include "tests/support/alloc_fail.h"
 
 static linkd_write_result put_joined(const char *id, const char *join,
                                      bool new_entity)
@@ -272,6 +273,27 @@ static void an_id_that_is_not_there_changes_nothing(void **state)
     assert_string_equal(err.message, "record 1: id \"a\" is repeated");
 }
 
+static void assigning_survives_failing_allocations(void **state)
+{
+    linkd_write_result result;
+    int rc;
+
+    (void)state;
+    records_put("abc");
+    assigned("abc", "xxx", "111");
+    for (size_t n = 1;; n++) {
+        alloc_fail_at(n);
+        rc = assign("abc", "pqr", &result);
+        if (!alloc_fail_off() || rc == LINKD_OK)
+            break;
+        assert_int_equal(rc, LINKD_E_NOMEM);
+        assert_entities("abc", "111");
+        assert_int_equal(count_of(LK_TABLE_EVENTS), 0);
+    }
+    assert_int_equal(rc, LINKD_OK);
+    assert_entities("abc", "123");
+}
+
 /* ---- reviews ------------------------------------------------------------------- */
 
 static linkd_review_answer answer_of(const char *left, const char *right)
@@ -354,6 +376,7 @@ int main(void)
         TEST(a_group_falls_back_on_its_second_vote),
         TEST(records_that_are_not_named_stay),
         TEST(an_id_that_is_not_there_changes_nothing),
+        TEST(assigning_survives_failing_allocations),
         TEST(an_answer_is_found_in_either_order),
         TEST(an_answer_can_be_taken_back),
         TEST(a_record_is_not_reviewed_against_itself),

@@ -26,8 +26,9 @@ LINKD_MUST_CHECK int lk_ann_add(lk_ann *ann, const float *vectors, size_t n,
 size_t lk_ann_count(const lk_ann *ann);
 
 /* The `n_asked` candidates that look nearest: positions, -1 where there are
- * none. For HNSW the search is as wide as n_asked; for IVF it looks into
- * `n_lists` lists. Any thread, several at once. */
+ * none. For HNSW the search is as wide as n_asked (rounded up to a power of two,
+ * at most 4096), for IVF always the same. Any thread, several at once; those of
+ * different widths wait for one another. */
 LINKD_MUST_CHECK int lk_ann_search(const lk_ann *ann, const float *query,
                                    size_t n_asked, float *ret_scores,
                                    int64_t *ret_positions, linkd_error *err);

@@ -204,7 +204,7 @@ void lk_sets_free(lk_sets *sets);
 lk_segment_set *lk_sets_get(lk_sets *sets, uint32_t collection,
                             uint32_t generation);
 /* Adds `take_added` (may be NULL) in place of the segments within its range or
- * of `n_removed` numbers. */
+ * of `n_removed` numbers. It is taken even when this fails. */
 LINKD_MUST_CHECK int lk_sets_replace(lk_sets *sets, uint32_t collection,
                                      uint32_t generation,
                                      lk_segment *take_added,

@@ -616,6 +616,43 @@ static void what_fails_is_told_and_tried_again(void **state)
     assert_int_equal(events.n_told[LINKD_STORE_FAILED], 1);
 }
 
+/* Flips a bit of a vector wherever it lies in the database. */
+static void vector_flip(const float *vector)
+{
+    FILE *file = fopen("data/data.mdb", "r+b");
+    size_t n_flipped = 0;
+    float row[DIM];
+
+    assert_non_null(file);
+    for (long at = 0; fseek(file, at, SEEK_SET) == 0 &&
+                      fread(row, sizeof(row), 1, file) == 1;
+         at += (long)sizeof(*row)) {
+        if (memcmp(row, vector, sizeof(row)) != 0)
+            continue;
+        row[3] = -row[3];
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        assert_int_equal(fwrite(row, sizeof(row), 1, file), 1);
+        n_flipped++;
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_true(n_flipped > 0);
+}
+
+/* What is wrong in a graph would stay there after the chunk was mended. */
+static void a_damaged_chunk_is_told_and_not_indexed(void **state)
+{
+    (void)state;
+    records_put(0, EXACT_BELOW - 1);
+    store_close();
+    vector_flip(vectors + 70 * DIM);
+    store_open();
+    records_put(EXACT_BELOW - 1, 500);
+    wait_for(has_failed);
+    assert_non_null(strstr(events.last[LINKD_STORE_FAILED], "checksum"));
+    assert_int_equal(stats_of().n_segments, 0);
+    assert_records_found(EXACT_BELOW + 499);
+}
+
 static atomic_bool searching;
 
 static void *searcher_main(void *arg)
@@ -668,6 +705,7 @@ int main(void)
         TEST(a_build_that_is_stopped_gives_nothing),
         TEST(closing_leaves_files_and_rows_in_step),
         TEST(what_fails_is_told_and_tried_again),
+        TEST(a_damaged_chunk_is_told_and_not_indexed),
         TEST(searches_run_while_segments_change),
     };
 

@@ -11,7 +11,6 @@
  * build on it. From https only https is followed. */
 #include "cli/hub.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,16 +20,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/http.h"
 #include "cli/sha256.h"
 
-#define CONNECT_SECONDS 20L
-#define STALL_SECONDS   60L /* without a byte in that time, give up */
-#define REDIRECTS_MAX   8L
-#define PATH_MAX_BYTES  4096
-#define URL_MAX_BYTES   2048
+#define PATH_MAX_BYTES 4096
+#define URL_MAX_BYTES  2048
 
 typedef struct download {
-    CURL *curl;
+    lk_http *http;
     const lk_model_file *file;
     char part[PATH_MAX_BYTES];
     int fd;
@@ -39,33 +36,11 @@ typedef struct download {
     char sha256[65];
     uint64_t range_start; /* of the answer */
     uint64_t linked_size; /* 0: not told */
-    int write_errno;
-    bool is_too_large;
     const linkd_progress *progress;
     uint64_t resumed; /* bytes that were there before */
 } download;
 
 /* ---- what the server says ----------------------------------------------- */
-
-/* The value of the header `name` in a line, or NULL. */
-static const char *header_value(const char *line, size_t len, const char *name,
-                                size_t *ret_len)
-{
-    size_t n = strlen(name);
-
-    if (len <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
-        return NULL;
-    line += n + 1;
-    len -= n + 1;
-    while (len > 0 && (*line == ' ' || *line == '"')) {
-        line++;
-        len--;
-    }
-    while (len > 0 && strchr("\r\n \"", line[len - 1]) != NULL)
-        len--;
-    *ret_len = len;
-    return line;
-}
 
 static uint64_t digits_value(const char *text, size_t len)
 {
@@ -76,138 +51,113 @@ static uint64_t digits_value(const char *text, size_t len)
     return value;
 }
 
-static size_t header_take(char *line, size_t size, size_t n, void *opaque)
+static void header_take(void *opaque, const char *line, size_t len)
 {
     download *d = opaque;
-    size_t len = size * n;
     size_t value_len = 0;
-    const char *value = header_value(line, len, "x-linked-etag", &value_len);
+    const char *value = lk_http_header(line, len, "x-linked-etag", &value_len);
 
     if (value != NULL && value_len == sizeof(d->sha256) - 1) {
         memcpy(d->sha256, value, value_len);
         d->sha256[value_len] = '\0';
     }
-    value = header_value(line, len, "x-linked-size", &value_len);
+    value = lk_http_header(line, len, "x-linked-size", &value_len);
     if (value != NULL)
         d->linked_size = digits_value(value, value_len);
-    value = header_value(line, len, "content-range", &value_len);
+    value = lk_http_header(line, len, "content-range", &value_len);
     if (value != NULL && value_len > 6 && strncasecmp(value, "bytes ", 6) == 0)
         d->range_start = digits_value(value + 6, value_len - 6);
-    return len;
 }
 
-static long status_of(const download *d)
+static int fail_write(const download *d, linkd_error *err)
 {
-    long status = 0;
+    return lk_fail(err, LINKD_E_IO, "could not write %s: %s", d->part,
+                   strerror(errno));
+}
 
-    (void)curl_easy_getinfo(d->curl, CURLINFO_RESPONSE_CODE, &status);
-    return status;
+static int part_empty(download *d, linkd_error *err)
+{
+    d->have = 0;
+    d->resumed = 0;
+    if (ftruncate(d->fd, 0) != 0 || lseek(d->fd, 0, SEEK_SET) != 0)
+        return fail_write(d, err);
+    return LINKD_OK;
 }
 
 /* A server may ignore the range and send everything. */
-static bool body_begin(download *d)
+static int body_begin(download *d, long status, linkd_error *err)
 {
     d->has_body = true;
-    if (status_of(d) == 206)
-        return d->range_start == d->have;
-    d->have = 0;
-    d->resumed = 0;
-    if (ftruncate(d->fd, 0) != 0 || lseek(d->fd, 0, SEEK_SET) != 0) {
-        d->write_errno = errno;
-        return false;
-    }
-    return true;
+    if (status != 206)
+        return part_empty(d, err);
+    if (d->range_start == d->have)
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_IO,
+                   "could not download %s: the hub sends another part of it",
+                   d->file->path);
 }
 
-static size_t body_take(char *bytes, size_t size, size_t n, void *opaque)
+static int body_take(void *opaque, long status, const char *bytes, size_t len,
+                     linkd_error *err)
 {
     download *d = opaque;
-    size_t len = size * n;
+    int rc;
 
-    if (status_of(d) != 200 && status_of(d) != 206)
-        return len; /* the text of an error page */
-    if (!d->has_body && !body_begin(d))
-        return 0;
-    if (d->have + len > d->file->max_bytes) {
-        d->is_too_large = true;
-        return 0;
-    }
+    if (status != 200 && status != 206)
+        return LINKD_OK; /* the text of an error page */
+    rc = d->has_body ? LINKD_OK : body_begin(d, status, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (d->have + len > d->file->max_bytes)
+        return lk_fail(err, LINKD_E_DATA,
+                       "cannot download %s: it is larger than %" PRIu64
+                       " bytes",
+                       d->file->path, d->file->max_bytes);
     for (size_t at = 0; at < len;) {
         ssize_t written = write(d->fd, bytes + at, len - at);
 
         if (written < 0 && errno == EINTR)
             continue;
-        if (written < 0) {
-            d->write_errno = errno;
-            return 0;
-        }
+        if (written < 0)
+            return fail_write(d, err);
         at += (size_t)written;
     }
     d->have += len;
-    return len;
+    return LINKD_OK;
 }
 
-static int progress_take(void *opaque, curl_off_t total, curl_off_t now,
-                         curl_off_t up_total, curl_off_t up_now)
+static int moved_take(void *opaque, const lk_http_moved *moved)
 {
     download *d = opaque;
 
-    (void)up_total;
-    (void)up_now;
-    if (total <= 0 || now <= 0 || !d->has_body)
-        return 0;
+    if (moved->to_receive == 0 || moved->received == 0 || !d->has_body)
+        return LINKD_OK;
     return lk_progress_report(d->progress, "download",
-                              d->resumed + (uint64_t)now,
-                              d->resumed + (uint64_t)total, NULL);
+                              d->resumed + moved->received,
+                              d->resumed + moved->to_receive, NULL);
 }
 
 /* ---- one file ----------------------------------------------------------- */
 
-static void transfer_prepare(download *d, const char *url)
+/* Sends the request; *ret_status is the answer's. */
+static int part_ask(download *d, const char *url, long *ret_status,
+                    linkd_error *err)
 {
-    const char *allowed =
-        strncasecmp(url, "https:", 6) == 0 ? "https" : "http,https";
-    char range[32];
+    lk_http_request request = LK_HTTP_REQUEST_INIT;
+    char failure[80];
+    int rc;
 
-    curl_easy_reset(d->curl);
-    (void)curl_easy_setopt(d->curl, CURLOPT_URL, url);
-    (void)curl_easy_setopt(d->curl, CURLOPT_PROTOCOLS_STR, allowed);
-    (void)curl_easy_setopt(d->curl, CURLOPT_REDIR_PROTOCOLS_STR, allowed);
-    (void)curl_easy_setopt(d->curl, CURLOPT_FOLLOWLOCATION, 1L);
-    (void)curl_easy_setopt(d->curl, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
-    (void)curl_easy_setopt(d->curl, CURLOPT_USERAGENT,
-                           "linkctl/" LINKD_VERSION);
-    (void)curl_easy_setopt(d->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-    (void)curl_easy_setopt(d->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    (void)curl_easy_setopt(d->curl, CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
-    (void)curl_easy_setopt(d->curl, CURLOPT_HEADERFUNCTION, header_take);
-    (void)curl_easy_setopt(d->curl, CURLOPT_HEADERDATA, d);
-    (void)curl_easy_setopt(d->curl, CURLOPT_WRITEFUNCTION, body_take);
-    (void)curl_easy_setopt(d->curl, CURLOPT_WRITEDATA, d);
-    if (d->progress != NULL) {
-        (void)curl_easy_setopt(d->curl, CURLOPT_XFERINFOFUNCTION,
-                               progress_take);
-        (void)curl_easy_setopt(d->curl, CURLOPT_XFERINFODATA, d);
-        (void)curl_easy_setopt(d->curl, CURLOPT_NOPROGRESS, 0L);
-    }
-    if (d->have > 0) {
-        (void)snprintf(range, sizeof(range), "%" PRIu64 "-", d->have);
-        (void)curl_easy_setopt(d->curl, CURLOPT_RANGE, range);
-    }
-}
-
-static int fail_transfer(const download *d, CURLcode code, linkd_error *err)
-{
-    if (d->write_errno != 0)
-        return lk_fail(err, LINKD_E_IO, "could not write %s: %s", d->part,
-                       strerror(d->write_errno));
-    if (d->is_too_large)
-        return lk_fail(err, LINKD_E_DATA,
-                       "cannot download %s: it is larger than %" PRIu64
-                       " bytes",
-                       d->file->path, d->file->max_bytes);
-    return lk_fail(err, LINKD_E_IO, "could not download %s: %s", d->file->path,
-                   curl_easy_strerror(code));
+    (void)snprintf(failure, sizeof(failure), "could not download %s",
+                   d->file->path);
+    request.url = url;
+    request.failure = failure;
+    request.range_from = d->have;
+    request.header_cb = header_take;
+    request.body_cb = body_take;
+    request.moved_cb = d->progress != NULL ? moved_take : NULL;
+    request.ctx = d;
+    rc = lk_http_run(d->http, &request, ret_status, err);
+    return rc == LINKD_E_BUSY ? LINKD_E_IO : rc;
 }
 
 static int fail_status(const download *d, long status, linkd_error *err)
@@ -238,29 +188,16 @@ static int part_open(download *d, linkd_error *err)
     return LINKD_OK;
 }
 
-/* Sends the request; *ret_status is the answer's. */
 static int part_receive(download *d, const char *url, long *ret_status,
                         linkd_error *err)
 {
-    CURLcode code;
+    int rc = part_ask(d, url, ret_status, err);
 
-    transfer_prepare(d, url);
-    code = curl_easy_perform(d->curl);
-    *ret_status = status_of(d);
-    if (code != CURLE_OK)
-        return fail_transfer(d, code, err);
-    if (*ret_status != 416)
-        return LINKD_OK;
+    if (rc != LINKD_OK || *ret_status != 416)
+        return rc;
     /* the part is as long as the file or longer: a different file */
-    d->have = 0;
-    d->resumed = 0;
-    if (ftruncate(d->fd, 0) != 0 || lseek(d->fd, 0, SEEK_SET) != 0)
-        return lk_fail(err, LINKD_E_IO, "could not write %s: %s", d->part,
-                       strerror(errno));
-    transfer_prepare(d, url);
-    code = curl_easy_perform(d->curl);
-    *ret_status = status_of(d);
-    return code == CURLE_OK ? LINKD_OK : fail_transfer(d, code, err);
+    rc = part_empty(d, err);
+    return rc == LINKD_OK ? part_ask(d, url, ret_status, err) : rc;
 }
 
 static int part_check(const download *d, linkd_error *err)
@@ -354,14 +291,14 @@ static int url_make(const lk_hub_model *model, const char *file,
     return LINKD_OK;
 }
 
-static int model_file_fetch(CURL *curl, const lk_hub_model *model,
+static int model_file_fetch(lk_http *http, const lk_hub_model *model,
                             lk_stage *stage, size_t i,
                             const linkd_progress *progress, linkd_error *err)
 {
     const char *path = lk_stage_path(stage, i);
     const lk_model_file *file = &lk_model_files[i];
     bool is_large = strcmp(file->path, LK_MODEL_WEIGHTS) == 0;
-    download d = {.curl = curl,
+    download d = {.http = http,
                   .file = file,
                   .fd = -1,
                   .progress = is_large ? progress : NULL};
@@ -380,17 +317,11 @@ static int model_file_fetch(CURL *curl, const lk_hub_model *model,
 int lk_hub_fetch(const lk_hub_model *model, lk_stage *stage,
                  const linkd_progress *progress, linkd_error *err)
 {
-    CURL *curl = NULL;
-    int rc = LINKD_OK;
+    lk_http *http = NULL;
+    int rc = lk_http_open(&http, err);
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return lk_fail_nomem(err);
-    curl = curl_easy_init();
-    if (curl == NULL)
-        rc = lk_fail_nomem(err);
     for (size_t i = 0; i < LK_MODEL_N_FILES && rc == LINKD_OK; i++)
-        rc = model_file_fetch(curl, model, stage, i, progress, err);
-    curl_easy_cleanup(curl);
-    curl_global_cleanup();
+        rc = model_file_fetch(http, model, stage, i, progress, err);
+    lk_http_close(http);
     return rc;
 }

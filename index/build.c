@@ -22,7 +22,7 @@
 
 /* A block: in it FAISS cannot be interrupted, so it is under a second of work,
  * and calls that are much smaller cost FAISS a walk over all vectors each. */
-#define BLOCK_ROWS  ((size_t)4096)
+#define BLOCK_ROWS  ((size_t)2048)
 #define BLOCK_BYTES ((size_t)64 << 20)
 /* What the range of a component is learned from (guess: the tail that a sample
  * misses is clipped, which 8 bits hide), and what k-means wants per list. */

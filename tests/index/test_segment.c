@@ -321,6 +321,25 @@ static void memory_that_runs_out_is_reported(void **state)
     }
 }
 
+static void memory_that_runs_out_leaves_no_file(void **state)
+{
+    (void)state;
+    for (size_t n = 1;; n++) {
+        int rc;
+
+        alloc_fail_at(n);
+        rc = lk_segment_write(segment, PATH, DIM, &row, &err);
+        if (!alloc_fail_off()) {
+            assert_int_equal(rc, LINKD_OK);
+            assert_true(n > 2);
+            break;
+        }
+        assert_int_equal(rc, LINKD_E_NOMEM);
+        assert_false(exists(PATH));
+        assert_false(exists(TMP));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +353,7 @@ int main(void)
         TEST(a_full_disk_leaves_no_file),
         TEST(a_sync_that_fails_leaves_no_file),
         TEST(memory_that_runs_out_is_reported),
+        TEST(memory_that_runs_out_leaves_no_file),
     };
 
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);

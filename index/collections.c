@@ -271,7 +271,7 @@ static int create_apply(void *ctx, lk_txn *txn, uint64_t *seq, linkd_error *err)
 {
     const creation *c = ctx;
     uint32_t number = 0;
-    bool found;
+    bool found = false;
     int rc = lk_collection_find(txn, c->name, &number, &found, err);
 
     if (rc != LINKD_OK)
@@ -322,7 +322,7 @@ static int drop_apply(void *ctx, lk_txn *txn, uint64_t *seq, linkd_error *err)
     dropping *d = ctx;
     lk_arena arena = {0};
     lk_collection_row row;
-    bool found;
+    bool found = false;
     int rc = lk_collection_find(txn, d->name, &d->number, &found, err);
 
     if (rc == LINKD_OK && !found)
@@ -391,7 +391,7 @@ int lk_collection_purge_step(void *ctx, lk_txn *txn, uint64_t *seq,
     lk_purge *purge = ctx;
     lk_arena arena = {0};
     size_t n_left = PURGE_STEP;
-    lk_collection_row row;
+    lk_collection_row row = {0};
     lk_key key;
     int rc = lk_collection_get(txn, purge->collection, &arena, &row, err);
 
@@ -436,8 +436,8 @@ static int info_read(linkd_store *store, lk_txn *txn, uint32_t number,
                      lk_arena *arena, linkd_collection_info *ret_info,
                      linkd_error *err)
 {
-    lk_collection_row row;
-    lk_generation_row generation;
+    lk_collection_row row = {0};
+    lk_generation_row generation = {0};
     int rc = lk_collection_get(txn, number, arena, &row, err);
 
     if (rc == LINKD_OK)
@@ -464,7 +464,7 @@ int linkd_store_describe(linkd_store *store, linkd_str name, lk_arena *arena,
 {
     lk_txn *txn = NULL;
     uint32_t number = 0;
-    bool found;
+    bool found = false;
     int rc = lk_txn_begin_read(store->env, &txn, err);
 
     if (rc == LINKD_OK)

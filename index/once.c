@@ -44,25 +44,10 @@ int lk_once_check(const linkd_once *once, linkd_error *err)
     return LINKD_OK;
 }
 
-static uint64_t number_read(const char *bytes)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < sizeof(value); i++)
-        value |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
-    return value;
-}
-
-static void number_write(char *bytes, uint64_t value)
-{
-    for (size_t i = 0; i < sizeof(value); i++)
-        bytes[i] = (char)(unsigned char)(value >> (8 * i));
-}
-
 /* The number in the given place of a row's body. */
 static uint64_t body_number(linkd_str body, size_t place)
 {
-    return number_read(body.bytes + place * sizeof(uint64_t));
+    return lk_u64_read(body.bytes + place * sizeof(uint64_t));
 }
 
 static int row_open(linkd_str key, linkd_str value, once_row *ret_row,
@@ -102,7 +87,7 @@ int lk_once_find_note(lk_txn *txn, const linkd_once *once,
                       bool *ret_found, linkd_error *err)
 {
     linkd_str value;
-    once_row row;
+    once_row row = {0};
     bool found = false;
     int rc;
 
@@ -141,11 +126,11 @@ int lk_once_put(lk_txn *txn, const linkd_once *once, const uint64_t *answers,
     LK_ASSERT(n <= LK_ONCE_ANSWERS_MAX);
     if (!has_key(once))
         return LINKD_OK;
-    number_write(bytes, once->request_hash);
-    number_write(bytes + sizeof(uint64_t), lk_unix_ms());
-    number_write(bytes + 2 * sizeof(uint64_t), n);
+    lk_u64_write(bytes, once->request_hash);
+    lk_u64_write(bytes + sizeof(uint64_t), lk_unix_ms());
+    lk_u64_write(bytes + 2 * sizeof(uint64_t), n);
     for (size_t i = 0; i < n; i++)
-        number_write(bytes + (HEAD_NUMBERS + i) * sizeof(uint64_t), answers[i]);
+        lk_u64_write(bytes + (HEAD_NUMBERS + i) * sizeof(uint64_t), answers[i]);
     LK_ASSERT(once->note.len <= LINKD_NOTE_MAX_BYTES);
     if (once->note.len > 0)
         memcpy(bytes + len, once->note.bytes, once->note.len);
@@ -167,7 +152,7 @@ static int hand_step(lk_txn *txn, lk_cursor *cursor, lk_key *hand,
 {
     linkd_str key;
     linkd_str value;
-    once_row row;
+    once_row row = {0};
     bool is_old;
     bool found;
     int rc =

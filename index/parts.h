@@ -58,6 +58,10 @@ void lk_writer_read_stats(lk_writer *writer, linkd_store_stats *stats);
 
 /* ---- rows.c: rows that have no struct in layout.h ------------------------- */
 
+/* A number within a body, little-endian, wherever it lies. */
+void lk_u64_write(void *bytes, uint64_t value);
+uint64_t lk_u64_read(const char *bytes);
+
 /* Rows whose value is one number: META (u64 under a name), NAMES, IDS, SLOTS
  * and ENTITIES. LINKD_E_DATA: the checksum or the length is wrong. */
 LINKD_MUST_CHECK int lk_number_find(lk_txn *txn, lk_table table, linkd_str key,

@@ -14,10 +14,12 @@ static void u32_write(unsigned char *bytes, uint32_t value)
         bytes[i] = (unsigned char)(value >> (8 * i));
 }
 
-static void u64_write(unsigned char *bytes, uint64_t value)
+void lk_u64_write(void *bytes, uint64_t value)
 {
+    unsigned char *at = bytes;
+
     for (size_t i = 0; i < sizeof(value); i++)
-        bytes[i] = (unsigned char)(value >> (8 * i));
+        at[i] = (unsigned char)(value >> (8 * i));
 }
 
 static uint64_t number_read(const char *bytes, size_t len)
@@ -27,6 +29,11 @@ static uint64_t number_read(const char *bytes, size_t len)
     for (size_t i = 0; i < len; i++)
         value |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
     return value;
+}
+
+uint64_t lk_u64_read(const char *bytes)
+{
+    return number_read(bytes, sizeof(uint64_t));
 }
 
 static linkd_str body_of(const unsigned char *bytes, size_t len)
@@ -53,7 +60,7 @@ int lk_number_find(lk_txn *txn, lk_table table, linkd_str key,
         if (body.len != sizeof(uint64_t))
             return lk_fail(err, LINKD_E_DATA,
                            "a number in the database has %zu bytes", body.len);
-        *ret_number = number_read(body.bytes, body.len);
+        *ret_number = lk_u64_read(body.bytes);
     }
     *ret_found = found;
     return LINKD_OK;
@@ -64,7 +71,7 @@ int lk_number_put(lk_txn *txn, lk_table table, linkd_str key, uint64_t number,
 {
     unsigned char bytes[sizeof(number)];
 
-    u64_write(bytes, number);
+    lk_u64_write(bytes, number);
     return lk_value_put(txn, table, key, body_of(bytes, sizeof(bytes)), err);
 }
 
@@ -129,7 +136,7 @@ int lk_log_put(lk_txn *txn, uint64_t seq, const lk_log_row *row,
     lk_key_add_u64(&key, seq);
     u32_write(bytes, row->collection);
     bytes[4] = (unsigned char)row->op;
-    u64_write(bytes + 5, row->number);
+    lk_u64_write(bytes + 5, row->number);
     return lk_value_put(txn, LK_TABLE_LOG, lk_key_str(&key),
                         body_of(bytes, sizeof(bytes)), err);
 }
@@ -143,7 +150,7 @@ int lk_log_row_decode(linkd_str body, lk_log_row *ret_row, linkd_error *err)
     *ret_row = (lk_log_row){
         .collection = (uint32_t)number_read(body.bytes, 4),
         .op = (linkd_change_op)body.bytes[4],
-        .number = number_read(body.bytes + 5, 8),
+        .number = lk_u64_read(body.bytes + 5),
     };
     return LINKD_OK;
 }
@@ -160,8 +167,8 @@ int lk_event_put(lk_txn *txn, uint32_t collection,
 
     lk_key_event(&key, collection, event->seq);
     bytes[0] = event->merged ? 1 : 0;
-    u64_write(bytes + 1, event->entity);
-    u64_write(bytes + 9, event->other);
+    lk_u64_write(bytes + 1, event->entity);
+    lk_u64_write(bytes + 9, event->other);
     return lk_value_put(txn, LK_TABLE_EVENTS, lk_key_str(&key),
                         body_of(bytes, sizeof(bytes)), err);
 }
@@ -175,8 +182,8 @@ int lk_event_decode(linkd_str body, uint64_t seq, linkd_entity_event *ret_event,
     *ret_event = (linkd_entity_event){
         .seq = seq,
         .merged = body.bytes[0] == 1,
-        .entity = number_read(body.bytes + 1, 8),
-        .other = number_read(body.bytes + 9, 8),
+        .entity = lk_u64_read(body.bytes + 1),
+        .other = lk_u64_read(body.bytes + 9),
     };
     return LINKD_OK;
 }

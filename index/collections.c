@@ -99,8 +99,8 @@ int lk_collection_next(lk_txn *txn, uint32_t from, lk_arena *arena,
                        bool *ret_found, linkd_error *err)
 {
     lk_cursor *cursor = NULL;
-    linkd_str found_key;
-    linkd_str value;
+    linkd_str found_key = {0};
+    linkd_str value = {0};
     lk_key key;
     bool found = false;
     int rc = lk_cursor_open(txn, LK_TABLE_COLLECTIONS, &cursor, err);

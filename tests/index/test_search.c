@@ -67,10 +67,11 @@ static void searches_compare(size_t *n_true, size_t *n_hits)
         options.selection = g == 0 ? NULL : selection;
         for (int exact = 0; exact < 2; exact++) {
             options.exact = exact == 1;
+            options.effort = 64; /* as if the collection were large */
             assert_int_equal(linkd_view_search(view, queries, N_QUERIES,
                                                &options, hits, &stats, &err),
                              LINKD_OK);
-            assert_int_equal(stats.exact, exact == 1 || g > 0);
+            assert_int_equal(stats.exact, exact == 1 || g > 1);
             for (size_t i = 0; i < N_QUERIES; i++) {
                 *n_hits += oracle_search(queries + i * DIM, K, group_counts[g],
                                          expected);
@@ -156,9 +157,11 @@ static void deleted_candidates_are_made_up_for(void **state)
                 oracle[i].exists = false;
             }
     view = view_open();
+    options.effort = 32;
     assert_int_equal(
         linkd_view_search(view, query, 1, &options, hits, &stats, &err),
         LINKD_OK);
+    assert_int_equal(stats.n_segments, 2);
     assert_int_equal(oracle_search(query, K, 1000, expected), K);
     hits_equal(hits, expected, K);
     linkd_view_close(view);
@@ -299,6 +302,7 @@ static void running_out_of_memory_is_reported(void **state)
     oracle_build_segments(CUT);
     view = view_open();
     random_vector(query);
+    options.effort = 64;
     for (size_t n = 1;; n++) {
         alloc_fail_at(n);
         rc = linkd_view_search(view, query, 1, &options, hits, NULL, &err);

@@ -76,7 +76,7 @@ static int object_parse(const void *bytes, size_t len, const char *name,
                         json_t **ret_json, linkd_error *err)
 {
     json_t *json = NULL;
-    int rc = lk_json_parse(bytes, len, name, &json, err);
+    int rc = lk_json_parse_bytes(bytes, len, name, &json, err);
 
     if (rc != LINKD_OK)
         return rc;
@@ -228,7 +228,7 @@ int lk_config_parse_modules(const void *bytes, size_t len,
                             lk_buf *ret_pooling_dir, linkd_error *err)
 {
     json_t *modules = NULL;
-    int rc = lk_json_parse(bytes, len, MODULES_FILE, &modules, err);
+    int rc = lk_json_parse_bytes(bytes, len, MODULES_FILE, &modules, err);
 
     if (rc == LINKD_OK && !json_is_array(modules))
         rc = lk_fail(err, LINKD_E_DATA, MODULES_FILE ": is not a JSON array");

@@ -7,8 +7,8 @@
  * bounds what a hostile directory can make the parser allocate. */
 #define JSON_BYTES_MAX ((size_t)512 << 20)
 
-int lk_json_parse(const void *bytes, size_t len, const char *name,
-                  json_t **ret_json, linkd_error *err)
+int lk_json_parse_bytes(const void *bytes, size_t len, const char *name,
+                        json_t **ret_json, linkd_error *err)
 {
     json_error_t reason;
     json_t *json;
@@ -34,7 +34,7 @@ static int read_path(const char *path, const char *name, json_t **ret_json,
     int rc = lk_file_map(path, &file, err);
 
     if (rc == LINKD_OK)
-        rc = lk_json_parse(file.bytes, file.len, name, ret_json, err);
+        rc = lk_json_parse_bytes(file.bytes, file.len, name, ret_json, err);
     lk_file_unmap(&file);
     return rc;
 }

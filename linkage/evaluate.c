@@ -131,14 +131,15 @@ static int row_fail(const judgement *j, size_t row, const char *what,
 }
 
 /* Gives every row's id a number, which is the row's own. */
-static int ids_number(const judgement *j, lk_names *ids, linkd_error *err)
+static int ids_number(const judgement *j, lk_name_numbers *ids,
+                      linkd_error *err)
 {
     size_t n_rows = linkd_table_n_rows(j->table);
     size_t number;
 
     for (size_t row = 0; row < n_rows; row++) {
-        int rc =
-            lk_names_add(ids, judgement_get(j, row, j->first), &number, err);
+        int rc = lk_name_numbers_add(ids, judgement_get(j, row, j->first),
+                                     &number, err);
 
         if (rc != LINKD_OK)
             return rc;
@@ -150,16 +151,16 @@ static int ids_number(const judgement *j, lk_names *ids, linkd_error *err)
 
 /* Unites the ids that the file says are one entity. Ids must be known. Rows
  * without an entity_id have nothing in common. */
-static int entities_unite(const judgement *j, const lk_names *ids,
+static int entities_unite(const judgement *j, const lk_name_numbers *ids,
                           lk_disjoint *sets, linkd_error *err)
 {
     size_t n_rows = linkd_table_n_rows(j->table);
     size_t *firsts = calloc(n_rows + 1, sizeof(*firsts));
-    lk_names entities = {0};
+    lk_name_numbers entities = {0};
     int rc = firsts != NULL ? LINKD_OK : lk_fail_nomem(err);
 
     for (size_t row = 0; row < n_rows && rc == LINKD_OK; row++) {
-        size_t id = lk_names_find(ids, judgement_get(j, row, j->first));
+        size_t id = lk_name_numbers_find(ids, judgement_get(j, row, j->first));
         linkd_str name = judgement_get(j, row, j->second);
         size_t n_before = entities.n;
         size_t entity;
@@ -170,25 +171,25 @@ static int entities_unite(const judgement *j, const lk_names *ids,
         }
         if (name.len == 0)
             continue;
-        rc = lk_names_add(&entities, name, &entity, err);
+        rc = lk_name_numbers_add(&entities, name, &entity, err);
         if (rc != LINKD_OK)
             break;
         if (entity == n_before)
             firsts[entity] = id;
         lk_disjoint_unite(sets, firsts[entity], id);
     }
-    lk_names_clear(&entities);
+    lk_name_numbers_clear(&entities);
     free(firsts);
     return rc;
 }
 
 /* Unites the ids that the file says are a pair. Ids must be known. */
-static int pairs_unite(const judgement *j, const lk_names *ids,
+static int pairs_unite(const judgement *j, const lk_name_numbers *ids,
                        lk_disjoint *sets, linkd_error *err)
 {
     for (size_t row = 0; row < linkd_table_n_rows(j->table); row++) {
-        size_t a = lk_names_find(ids, judgement_get(j, row, j->first));
-        size_t b = lk_names_find(ids, judgement_get(j, row, j->second));
+        size_t a = lk_name_numbers_find(ids, judgement_get(j, row, j->first));
+        size_t b = lk_name_numbers_find(ids, judgement_get(j, row, j->second));
 
         if (a == NUMBER_NONE || b == NUMBER_NONE)
             return lk_fail(
@@ -205,7 +206,7 @@ static int pairs_unite(const judgement *j, const lk_names *ids,
 }
 
 /* The entity of every id by what the file says. */
-static int entities_read(const judgement *j, const lk_names *ids,
+static int entities_read(const judgement *j, const lk_name_numbers *ids,
                          size_t *ret_numbers, size_t *ret_n_entities,
                          linkd_error *err)
 {
@@ -233,8 +234,9 @@ static int duo_compare(const void *x, const void *y)
 
 /* The distinct pairs of a file, sorted. With one name space for both sides
  * (`right` == `left`) a pair is the same whichever way round. */
-static int pairs_read(const judgement *j, lk_names *left, lk_names *right,
-                      duo_list *ret_pairs, linkd_error *err)
+static int pairs_read(const judgement *j, lk_name_numbers *left,
+                      lk_name_numbers *right, duo_list *ret_pairs,
+                      linkd_error *err)
 {
     size_t n_rows = linkd_table_n_rows(j->table);
     duo *pairs = calloc(n_rows + 1, sizeof(*pairs));
@@ -244,10 +246,11 @@ static int pairs_read(const judgement *j, lk_names *left, lk_names *right,
     for (size_t row = 0; row < n_rows && rc == LINKD_OK; row++) {
         duo pair = {0, 0};
 
-        rc = lk_names_add(left, judgement_get(j, row, j->first), &pair.a, err);
+        rc = lk_name_numbers_add(left, judgement_get(j, row, j->first), &pair.a,
+                                 err);
         if (rc == LINKD_OK)
-            rc = lk_names_add(right, judgement_get(j, row, j->second), &pair.b,
-                              err);
+            rc = lk_name_numbers_add(right, judgement_get(j, row, j->second),
+                                     &pair.b, err);
         pairs[row] =
             left == right && pair.b < pair.a ? (duo){pair.b, pair.a} : pair;
     }
@@ -359,8 +362,8 @@ static int entities_evaluate(const judgement *result, const judgement *truth,
 {
     size_t n = linkd_table_n_rows(result->table);
     size_t *numbers = calloc(2 * n + 1, sizeof(*numbers));
-    lk_names ids = {0};
-    lk_names truth_ids = {0};
+    lk_name_numbers ids = {0};
+    lk_name_numbers truth_ids = {0};
     int rc = numbers != NULL ? LINKD_OK : lk_fail_nomem(err);
 
     e->has_clusters = true;
@@ -375,8 +378,8 @@ static int entities_evaluate(const judgement *result, const judgement *truth,
         rc = entities_read(truth, &ids, numbers + n, &e->n_entities_truth, err);
     if (rc == LINKD_OK)
         rc = clusters_compare(numbers, numbers + n, n, e, err);
-    lk_names_clear(&truth_ids);
-    lk_names_clear(&ids);
+    lk_name_numbers_clear(&truth_ids);
+    lk_name_numbers_clear(&ids);
     free(numbers);
     return rc;
 }
@@ -390,7 +393,7 @@ static int pairs_evaluate_by_entities(const judgement *result,
     size_t *numbers = calloc(n + 1, sizeof(*numbers));
     size_t *sizes = NULL;
     size_t n_entities = 0;
-    lk_names ids = {0};
+    lk_name_numbers ids = {0};
     duo_list pairs = {0};
     int rc = numbers != NULL ? LINKD_OK : lk_fail_nomem(err);
 
@@ -412,15 +415,15 @@ static int pairs_evaluate_by_entities(const judgement *result,
     free(pairs.items);
     free(sizes);
     free(numbers);
-    lk_names_clear(&ids);
+    lk_name_numbers_clear(&ids);
     return rc;
 }
 
 static int pairs_evaluate(const judgement *result, const judgement *truth,
                           linkd_evaluation *e, linkd_error *err)
 {
-    lk_names left = {0};
-    lk_names right = {0};
+    lk_name_numbers left = {0};
+    lk_name_numbers right = {0};
     duo_list r = {0};
     duo_list t = {0};
     int rc = pairs_read(result, &left, &right, &r, err);
@@ -438,8 +441,8 @@ static int pairs_evaluate(const judgement *result, const judgement *truth,
     }
     free(t.items);
     free(r.items);
-    lk_names_clear(&right);
-    lk_names_clear(&left);
+    lk_name_numbers_clear(&right);
+    lk_name_numbers_clear(&left);
     return rc;
 }
 

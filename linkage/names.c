@@ -6,13 +6,13 @@
 
 static linkd_str name_get(const void *ctx, size_t index)
 {
-    const lk_names *names = ctx;
+    const lk_name_numbers *names = ctx;
 
     return names->strings[index];
 }
 
-int lk_names_add(lk_names *names, linkd_str name, size_t *ret_number,
-                 linkd_error *err)
+int lk_name_numbers_add(lk_name_numbers *names, linkd_str name,
+                        size_t *ret_number, linkd_error *err)
 {
     void *strings = names->strings;
     int rc = lk_grow(&strings, &names->capacity, names->n + 1,
@@ -30,14 +30,14 @@ int lk_names_add(lk_names *names, linkd_str name, size_t *ret_number,
     return rc;
 }
 
-size_t lk_names_find(const lk_names *names, linkd_str name)
+size_t lk_name_numbers_find(const lk_name_numbers *names, linkd_str name)
 {
     return names->n > 0 ? lk_strset_find(&names->set, name) : SIZE_MAX;
 }
 
-void lk_names_clear(lk_names *names)
+void lk_name_numbers_clear(lk_name_numbers *names)
 {
     lk_strset_clear(&names->set);
     free(names->strings);
-    *names = (lk_names){0};
+    *names = (lk_name_numbers){0};
 }

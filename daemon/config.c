@@ -72,7 +72,7 @@ static const config_option options[] = {
      .value = "ADDRESS:PORT",
      .kind = OPTION_TEXT,
      .offset = AT(listen),
-     .help = "TCP as well, on 127.0.0.1 or [::1]"},
+     .help = "TCP as well, for this machine only"},
     {.name = "token-file",
      .value = "FILE",
      .kind = OPTION_TEXT,
@@ -636,8 +636,8 @@ static int config_fill(command_line *line, lk_config *config, linkd_error *err)
     return rc;
 }
 
-int lk_config_read(int argc, char **argv, lk_config *ret_config, bool *ret_help,
-                   linkd_error *err)
+int lk_config_read_args(int argc, char **argv, lk_config *ret_config,
+                        bool *ret_help, linkd_error *err)
 {
     command_line line = {.argc = argc, .argv = argv};
     lk_config config;

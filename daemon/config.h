@@ -36,9 +36,9 @@ typedef struct lk_config {
 /* Limits that are not options: see server.h. Reads argv, then the file that
  * --config names. LINKD_E_ARG: message for "linkd: …" and exit code 2.
  * *ret_help is set when --help or --version was asked for and printed. */
-LINKD_MUST_CHECK int lk_config_read(int argc, char **argv,
-                                    lk_config *ret_config, bool *ret_help,
-                                    linkd_error *err);
+LINKD_MUST_CHECK int lk_config_read_args(int argc, char **argv,
+                                         lk_config *ret_config, bool *ret_help,
+                                         linkd_error *err);
 void lk_config_clear(lk_config *config);
 
 /* The parts of it, for tests. Defaults, to be cleared: */

@@ -131,7 +131,7 @@ int main(int argc, char **argv)
     if (!std_descriptors_fill())
         return EXIT_FAILED;
     lk_log_init("linkd", LK_LOG_ERROR);
-    rc = lk_config_read(argc, argv, &config, &is_help, &err);
+    rc = lk_config_read_args(argc, argv, &config, &is_help, &err);
     if (rc == LINKD_OK)
         rc = is_help ? help_flush(&err) : daemon_run(&config, &err);
     lk_config_clear(&config);

@@ -70,7 +70,7 @@ static int flags_read(fixture *f, const char *first, ...)
         argc++;
     }
     va_end(args);
-    rc = lk_config_read(argc, argv, &f->config, &is_help, &f->err);
+    rc = lk_config_read_args(argc, argv, &f->config, &is_help, &f->err);
     if (rc == LINKD_OK)
         assert_false(is_help);
     return rc;

@@ -13,39 +13,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/connection.h"
+
 #define TIMEOUT_MAX_MS 3600000 /* guess: an hour; what takes longer is a job */
 #define NS_PER_MS      1000000U
 
-lk_exchange *lk_exchange_new(struct lk_hub *hub, lk_service *service)
+lk_exchange *lk_exchange_new(lk_connection *connection, lk_hub *hub)
 {
     lk_exchange *exchange = calloc(1, sizeof(*exchange));
 
     if (exchange == NULL)
         return NULL;
     exchange->hub = hub;
-    exchange->service = service;
+    exchange->service = hub->service;
+    exchange->connection = connection;
+    exchange->request.method = LK_N_METHODS;
     exchange->upload_fd = -1;
     exchange->uid = -1;
     atomic_init(&exchange->request.stopped, false);
+    hub->n_exchanges++;
     return exchange;
-}
-
-void lk_exchange_free(lk_exchange *exchange)
-{
-    if (exchange == NULL)
-        return;
-    LK_ASSERT(!lk_exchange_has_leavings(exchange));
-    lk_buf_clear(&exchange->request.body);
-    lk_buf_clear(&exchange->response.body);
-    lk_buf_clear(&exchange->chunk);
-    lk_buf_clear(&exchange->head);
-    lk_arena_clear(&exchange->request.arena);
-    free(exchange);
 }
 
 /* ---- admission ------------------------------------------------------------- */
@@ -125,7 +118,7 @@ static int check_length(lk_exchange *exchange, const lk_http *http)
     uint64_t max = lk_exchange_body_max(exchange);
 
     if (http->has_body && max == 0)
-        return refuse(exchange, 413, "too_large", "this request has no body");
+        return refuse(exchange, 413, "too_large", "this request takes no body");
     if (http->body_len > max)
         return refuse(exchange, 413, "too_large", "the body is too large");
     if (max > 0 && !http->has_length &&
@@ -304,12 +297,6 @@ void lk_exchange_run_upload(lk_work *work)
     exchange->rc = rc;
 }
 
-bool lk_exchange_has_leavings(const lk_exchange *exchange)
-{
-    return exchange->response.stream.next != NULL || exchange->upload_fd >= 0 ||
-           exchange->upload_path != NULL;
-}
-
 void lk_exchange_run_clear(lk_work *work)
 {
     lk_exchange *exchange = (lk_exchange *)work;
@@ -325,4 +312,63 @@ void lk_exchange_run_clear(lk_work *work)
     if (exchange->upload_path != NULL)
         (void)unlink(exchange->upload_path);
     exchange->upload_path = NULL;
+}
+
+/* ---- the end -------------------------------------------------------------- */
+
+static void exchange_log(const lk_exchange *exchange)
+{
+    static const char *const methods[] = {"GET", "PUT", "POST", "DELETE",
+                                          "other"};
+    const lk_request *request = &exchange->request;
+    int status = exchange->response.status;
+
+    if (exchange->n_written == 0)
+        return; /* the client left before the answer */
+    lk_log(status >= 500 ? LK_LOG_INFO : LK_LOG_DEBUG,
+           "%s %.*s %d %" PRIu64 " bytes %.1f ms uid %" PRId64,
+           methods[request->method], (int)request->path.len,
+           request->path.len > 0 ? request->path.bytes : "", status,
+           exchange->n_written, exchange->seconds * 1e3, exchange->uid);
+}
+
+static void exchange_end(lk_exchange *exchange)
+{
+    lk_hub *hub = exchange->hub;
+
+    exchange_log(exchange);
+    hub->n_body_bytes -= exchange->n_charged;
+    lk_buf_clear(&exchange->request.body);
+    lk_buf_clear(&exchange->response.body);
+    lk_buf_clear(&exchange->chunk);
+    lk_buf_clear(&exchange->head);
+    lk_arena_clear(&exchange->request.arena);
+    free(exchange);
+    hub->n_exchanges--;
+    hub->quiet_cb(hub);
+}
+
+static void on_cleared(lk_work *work)
+{
+    exchange_end((lk_exchange *)work);
+}
+
+/* What must not be cleared away on the loop. */
+static bool has_leavings(const lk_exchange *exchange)
+{
+    return exchange->response.stream.next != NULL || exchange->upload_fd >= 0 ||
+           exchange->upload_path != NULL;
+}
+
+void lk_exchange_drop(lk_exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    if (!has_leavings(exchange)) {
+        exchange_end(exchange);
+        return;
+    }
+    exchange->work.run = lk_exchange_run_clear;
+    exchange->work.done_cb = on_cleared;
+    lk_workers_resubmit(exchange->hub->workers, LK_LANE_READ, &exchange->work);
 }

@@ -46,9 +46,11 @@ typedef struct lk_exchange {
 } lk_exchange;
 
 /* NULL when memory is out. */
-lk_exchange *lk_exchange_new(struct lk_hub *hub, lk_service *service);
-/* Nothing may be left for a worker to do: see lk_exchange_has_leavings(). */
-void lk_exchange_free(lk_exchange *exchange);
+lk_exchange *lk_exchange_new(struct lk_connection *connection,
+                             struct lk_hub *hub);
+/* It is nobody's any more: logs it and frees it, if need be after a worker has
+ * cleared it away. NULL is fine. */
+void lk_exchange_drop(lk_exchange *exchange);
 
 /* Who sent the request. */
 typedef struct lk_peer {
@@ -80,6 +82,5 @@ void lk_exchange_run_stream(lk_work *work);
 void lk_exchange_run_upload(lk_work *work);
 /* work.run: clears away what must not be cleared away on the loop. */
 void lk_exchange_run_clear(lk_work *work);
-bool lk_exchange_has_leavings(const lk_exchange *exchange);
 
 #endif

@@ -353,7 +353,7 @@ int lk_server_run(lk_service *service,
                   linkd_error *err)
 {
     server *self = calloc(1, sizeof(*self));
-    int rc;
+    int rc, loop_rc;
 
     if (self == NULL)
         return lk_fail_nomem(err);
@@ -378,7 +378,8 @@ int lk_server_run(lk_service *service,
         if (err != NULL)
             *err = self->load_err;
     }
-    LK_ASSERT(uv_loop_close(&self->loop) == 0);
+    loop_rc = uv_loop_close(&self->loop);
+    LK_ASSERT(loop_rc == 0);
     lk_listeners_close(&self->listeners);
     lk_roles_free(self->hub.roles);
     free(self);

@@ -17,8 +17,6 @@
 #define LK_HEADERS_MAX        64
 #define LK_URI_MAX_BYTES      ((size_t)8 << 10)
 #define LK_QUEUE_MAX          1024 /* requests waiting for a lane */
-#define LK_WRITE_HIGH_BYTES   ((size_t)1 << 20) /* stop making chunks */
-#define LK_WRITE_LOW_BYTES    ((size_t)256 << 10)
 #define LK_HEADERS_TIMEOUT_MS 10000
 #define LK_BODY_TIMEOUT_MS    30000 /* without progress */
 #define LK_WRITE_TIMEOUT_MS   30000 /* without progress */

@@ -153,6 +153,41 @@ void oracle_build_segments(uint64_t cut)
     assert_int_equal(info_of("people").n_unindexed, n - end);
 }
 
+void oracle_list_segment(lk_buf *ret_path)
+{
+    linkd_collection_info info = info_of("people");
+    atomic_bool stop = false;
+    lk_build build = {.store = store,
+                      .collection = info.number,
+                      .generation = info.generation,
+                      .end = 2 * LK_ROWS_PER_CHUNK,
+                      .n_alive = 2 * LK_ROWS_PER_CHUNK,
+                      .dim = DIM,
+                      .kind = LINKD_INDEX_HNSW,
+                      .stop = &stop};
+    lk_segments_change change = {.collection = info.number,
+                                 .generation = info.generation};
+    char factory[LK_FACTORY_BYTES];
+    lk_segment *segment = NULL;
+    lk_segment_row row = {0};
+    lk_txn *txn = NULL;
+    uint64_t seq = 0;
+
+    lk_ann_set_threads(1);
+    assert_int_equal(lk_build_run(&build, &segment, factory, &err), LINKD_OK);
+    assert_int_equal(lk_segment_path("data", info.number, info.generation, 0,
+                                     ret_path, &err),
+                     LINKD_OK);
+    assert_int_equal(lk_segment_write(segment, ret_path->data, DIM, &row, &err),
+                     LINKD_OK);
+    row.factory = str_of(factory);
+    change.added = &row;
+    assert_int_equal(lk_txn_begin_write(store->env, &txn, &err), LINKD_OK);
+    assert_int_equal(lk_segments_apply(&change, txn, &seq, &err), LINKD_OK);
+    assert_int_equal(lk_txn_commit(txn, &err), LINKD_OK);
+    lk_segment_unref(segment);
+}
+
 static int hit_compare(const void *a, const void *b)
 {
     const linkd_hit *x = a;

@@ -30,6 +30,10 @@ void oracle_change(void);
 /* Builds segments of [0, end of the last full chunk), cut at `cut`. */
 void oracle_build_segments(uint64_t cut);
 
+/* Writes a segment of the first two chunks and lists it; on a store without a
+ * builder, which would take it away again. */
+void oracle_list_segment(lk_buf *ret_path);
+
 /* The k best of the records in groups below `n_groups`, best first. */
 size_t oracle_search(const float *query, size_t k, uint64_t n_groups,
                      linkd_hit *ret_hits);

@@ -15,7 +15,6 @@
 
 #include <cmocka.h>
 
-#include "index/build.h"
 #include "tests/support/alloc_fail.h"
 
 static int path_remove(const char *path, const struct stat *status, int kind,
@@ -107,42 +106,6 @@ static void a_backup_holds_what_was_there_and_not_what_came_later(void **state)
     assert_int_equal(report.n_faults, 0);
 }
 
-/* Writes a segment of 128 slots and lists it, without a builder that would take
- * it away again. */
-static void segment_list(lk_buf *ret_path)
-{
-    linkd_collection_info info = info_of("people");
-    atomic_bool stop = false;
-    lk_build build = {.store = store,
-                      .collection = info.number,
-                      .generation = info.generation,
-                      .end = 2 * LK_ROWS_PER_CHUNK,
-                      .n_alive = 2 * LK_ROWS_PER_CHUNK,
-                      .dim = DIM,
-                      .kind = LINKD_INDEX_HNSW,
-                      .stop = &stop};
-    lk_segments_change change = {.collection = info.number,
-                                 .generation = info.generation};
-    char factory[LK_FACTORY_BYTES];
-    lk_segment *segment = NULL;
-    lk_segment_row row = {0};
-    lk_txn *txn = NULL;
-    uint64_t seq = 0;
-
-    assert_int_equal(lk_build_run(&build, &segment, factory, &err), LINKD_OK);
-    assert_int_equal(lk_segment_path("data", info.number, info.generation, 0,
-                                     ret_path, &err),
-                     LINKD_OK);
-    assert_int_equal(lk_segment_write(segment, ret_path->data, DIM, &row, &err),
-                     LINKD_OK);
-    row.factory = str_of(factory);
-    change.added = &row;
-    assert_int_equal(lk_txn_begin_write(store->env, &txn, &err), LINKD_OK);
-    assert_int_equal(lk_segments_apply(&change, txn, &seq, &err), LINKD_OK);
-    assert_int_equal(lk_txn_commit(txn, &err), LINKD_OK);
-    lk_segment_unref(segment);
-}
-
 /* Opens the store again without threads of its own. */
 static void quiet_reopen(void)
 {
@@ -163,7 +126,7 @@ static void segments_come_along_and_may_be_missing(void **state)
     oracle_reset(13);
     oracle_fill(0, 200);
     quiet_reopen();
-    segment_list(&path);
+    oracle_list_segment(&path);
     assert_int_equal(linkd_store_backup(store, "copy", NULL, &err), LINKD_OK);
     report = copy_check();
     assert_int_equal(report.n_segments, 1);

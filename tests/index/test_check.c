@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "index/build.h"
 #include "tests/support/alloc_fail.h"
 
 #define NEEDLE     "a needle in a database"
@@ -273,41 +272,6 @@ static void a_lost_collection_is_found(void **state)
     a_lost_entry_of(LK_TABLE_COLLECTIONS, "of its entries belong to nothing");
 }
 
-/* Builds a segment of the first two chunks and lists it, as the builder does. */
-static void segment_list(lk_buf *ret_path)
-{
-    linkd_collection_info info = info_of("people");
-    atomic_bool stop = false;
-    lk_build build = {.store = store,
-                      .collection = info.number,
-                      .generation = info.generation,
-                      .end = 2 * LK_ROWS_PER_CHUNK,
-                      .n_alive = 2 * LK_ROWS_PER_CHUNK,
-                      .dim = DIM,
-                      .kind = LINKD_INDEX_HNSW,
-                      .stop = &stop};
-    lk_segments_change change = {.collection = info.number,
-                                 .generation = info.generation};
-    char factory[LK_FACTORY_BYTES];
-    lk_segment *segment = NULL;
-    lk_segment_row row = {0};
-    lk_txn *txn = NULL;
-    uint64_t seq = 0;
-
-    assert_int_equal(lk_build_run(&build, &segment, factory, &err), LINKD_OK);
-    assert_int_equal(lk_segment_path("data", info.number, info.generation, 0,
-                                     ret_path, &err),
-                     LINKD_OK);
-    assert_int_equal(lk_segment_write(segment, ret_path->data, DIM, &row, &err),
-                     LINKD_OK);
-    row.factory = str_of(factory);
-    change.added = &row;
-    assert_int_equal(lk_txn_begin_write(store->env, &txn, &err), LINKD_OK);
-    assert_int_equal(lk_segments_apply(&change, txn, &seq, &err), LINKD_OK);
-    assert_int_equal(lk_txn_commit(txn, &err), LINKD_OK);
-    lk_segment_unref(segment);
-}
-
 static void damaged_and_lost_segments_are_told_apart(void **state)
 {
     linkd_check_report report;
@@ -319,7 +283,7 @@ static void damaged_and_lost_segments_are_told_apart(void **state)
     store_fill();
     scratch_store_close();
     quiet_open();
-    segment_list(&path);
+    oracle_list_segment(&path);
     report = check_run(&f);
     assert_string_equal(f.lines[0], "");
     assert_int_equal(report.n_segments, 1);

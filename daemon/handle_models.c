@@ -341,7 +341,7 @@ int lk_handle_get_model(lk_service *service, lk_request *request,
                         lk_response *response, linkd_error *err)
 {
     linkd_str name = request->params[0]; /* NUL-terminated: it was decoded */
-    struct stat status;
+    struct stat status = {0};
     DIR *store = NULL;
     int rc = store_open(&store, err);
 

@@ -311,7 +311,7 @@ int lk_job_inputs_save(lk_service *service, const lk_job_spec *spec,
                        const char *dir, lk_arena *arena,
                        lk_job_vectors *ret_vectors, linkd_error *err)
 {
-    lk_job_vectors vectors = {0};
+    lk_job_vectors vectors = {{"", 0}, {"", 0}, 0};
     int rc = LINKD_OK;
 
     for (size_t i = 0; i < spec->n_sides && rc == LINKD_OK; i++)

@@ -27,6 +27,7 @@
 typedef enum option_kind {
     OPTION_TEXT,    /* char * */
     OPTION_COUNT,   /* size_t */
+    OPTION_COUNT64, /* uint64_t */
     OPTION_BYTES,   /* size_t */
     OPTION_BYTES64, /* uint64_t */
     OPTION_SECONDS, /* uint64_t, in milliseconds */
@@ -139,6 +140,14 @@ static const config_option options[] = {
      .initial = "1",
      .max = 1024,
      .help = "that build indexes; 0: one per processor"},
+    {.name = "exact-below",
+     .value = "N",
+     .kind = OPTION_COUNT64,
+     .offset = AT(exact_below),
+     .initial = "50000",
+     .min = 1,
+     .max = UINT64_C(1) << 32,
+     .help = "vectors: smaller collections get no index"},
     {.name = "max-database",
      .value = "BYTES",
      .kind = OPTION_BYTES64,
@@ -284,7 +293,7 @@ static int word_parse(const config_option *option, linkd_str text,
 
 static void number_store(option_kind kind, uint64_t number, void *slot)
 {
-    if (kind == OPTION_BYTES64)
+    if (kind == OPTION_BYTES64 || kind == OPTION_COUNT64)
         *(uint64_t *)slot = number;
     else if (kind == OPTION_SECONDS)
         *(uint64_t *)slot = number * 1000;

@@ -41,6 +41,7 @@ static int service_load(lk_service *service, linkd_error *err)
 
     options.map_bytes = config->map_bytes;
     options.n_build_threads = config->n_build_threads;
+    options.exact_below = config->exact_below;
     options.event_cb = store_log;
     rc = linkd_store_open(config->data, &options, &service->store, err);
     if (rc == LINKD_OK)

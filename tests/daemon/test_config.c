@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "daemon/config.h"
+#include "index/index.h"
 #include "tests/support/alloc_fail.h"
 
 typedef struct fixture {
@@ -91,6 +92,7 @@ static void without_options_every_default_is_set(void **state)
     assert_false(f->config.log_json);
     assert_int_equal(f->config.log_level, LK_LOG_INFO);
     assert_int_equal(f->config.n_build_threads, 1);
+    assert_int_equal(f->config.exact_below, LINKD_EXACT_BELOW);
     assert_int_equal(f->config.map_bytes, UINT64_C(1) << 40);
     assert_int_equal(f->config.max_body, 128 << 20);
     assert_int_equal(f->config.idle_timeout_ms, 75000);

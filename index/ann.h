@@ -27,7 +27,7 @@ size_t lk_ann_count(const lk_ann *ann);
 
 /* The `n_asked` candidates that look nearest: positions, -1 where there are
  * none. For HNSW the search is as wide as n_asked (rounded up to a power of two,
- * at most 4096), or as many vectors need; for IVF always the same. Any thread, several at once; those of
+ * at most 4096), for IVF always the same. Any thread, several at once; those of
  * different widths wait for one another. */
 LINKD_MUST_CHECK int lk_ann_search(const lk_ann *ann, const float *query,
                                    size_t n_asked, float *ret_scores,

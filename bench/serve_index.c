@@ -28,7 +28,8 @@ enum {
     K = 10,
     N_TIMED = 2000, /* queries a round, as for the peers */
     BUILD_THREADS = 2,
-    TRAIN_ROWS = 100000,
+    TRAIN_ROWS = 16384, /* and BLOCK_ROWS: as in index/build.c */
+    BLOCK_ROWS = 2048,
     MAX_EF = 4096,
     PATH_BYTES = 4096,
 };
@@ -176,14 +177,17 @@ static int index_build(bench *b, linkd_error *err)
 {
     uint64_t start = lk_clock_ns();
     size_t n_sample = b->rows.n < TRAIN_ROWS ? b->rows.n : TRAIN_ROWS;
-    int rc = lk_ann_new("HNSW32,SQ8", b->rows.width, &b->ann, err);
+    int rc = lk_ann_new("HNSW32,SQ8_direct", b->rows.width, &b->ann, err);
 
     if (rc != LINKD_OK)
         return rc;
     lk_ann_set_threads(BUILD_THREADS);
     rc = lk_ann_train(b->ann, matrix_row(&b->rows, 0), n_sample, err);
-    if (rc == LINKD_OK)
-        rc = lk_ann_add(b->ann, matrix_row(&b->rows, 0), b->rows.n, err);
+    for (size_t i = 0; i < b->rows.n && rc == LINKD_OK; i += BLOCK_ROWS) {
+        size_t n = b->rows.n - i < BLOCK_ROWS ? b->rows.n - i : BLOCK_ROWS;
+
+        rc = lk_ann_add(b->ann, matrix_row(&b->rows, i), n, err);
+    }
     if (rc == LINKD_OK)
         rc = index_save(b, lk_clock_seconds_since(start), err);
     return rc;

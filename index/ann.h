@@ -9,8 +9,9 @@
 
 typedef struct lk_ann lk_ann;
 
-/* `factory` as FAISS spells it, e.g. "HNSW32,SQ8" or "IVF1024,SQ8". Scores are
- * inner products. LINKD_E_ARG: FAISS does not know it. */
+/* `factory` as newer versions of FAISS spell it: "HNSW<links>,SQ8_direct", a
+ * graph over bytes, whose vectors all have one length; or "IVF<lists>,SQ8".
+ * LINKD_E_ARG: it is neither. */
 LINKD_MUST_CHECK int lk_ann_new(const char *factory, size_t dim,
                                 lk_ann **ret_ann, linkd_error *err);
 void lk_ann_free(lk_ann *ann);
@@ -18,17 +19,17 @@ void lk_ann_free(lk_ann *ann);
 /* How many threads FAISS uses on the calling thread from now on. */
 void lk_ann_set_threads(size_t n);
 
-/* Learns the quantiser's ranges (and lists) from a sample, once. */
+/* Learns the range of the components (and the lists) from a sample, once. */
 LINKD_MUST_CHECK int lk_ann_train(lk_ann *ann, const float *vectors, size_t n,
                                   linkd_error *err);
 LINKD_MUST_CHECK int lk_ann_add(lk_ann *ann, const float *vectors, size_t n,
                                 linkd_error *err);
 size_t lk_ann_count(const lk_ann *ann);
 
-/* The `n_asked` candidates that look nearest: positions, -1 where there are
- * none. For HNSW the search is as wide as n_asked (rounded up to a power of two,
- * at most 4096), for IVF always the same. Any thread, several at once; those of
- * different widths wait for one another. */
+/* The `n_asked` candidates that look nearest, nearest first: positions, -1 where
+ * there are none. A graph is searched as wide as n_asked, and at least 16; of
+ * lists always as many. ret_scores [n_asked] is what FAISS goes by, and only
+ * comparable within one answer. Any thread, several at once. */
 LINKD_MUST_CHECK int lk_ann_search(const lk_ann *ann, const float *query,
                                    size_t n_asked, float *ret_scores,
                                    int64_t *ret_positions, linkd_error *err);

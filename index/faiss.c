@@ -23,21 +23,28 @@
  * If that is below the k-th score, it cannot belong to the hits. If it is not,
  * as among many equal vectors, the query is scanned.
  *
- * Approximately. lk_ann is any index that FAISS's factory makes; its scores are
- * only good for choosing candidates. How wide an HNSW search is, is a field of
- * the index (efSearch): k alone does not widen it, because FAISS stops after
- * efSearch candidates however many answers are wanted (HNSW.cpp,
- * search_from_candidates), and its C functions have parameters per search only
- * in newer versions than Debian's. So searches pass a gate: those of one width
- * run together, one of another width waits until they have left. Widths are
- * powers of two, so that they seldom differ.
+ * Approximately. lk_ann is a graph or an inverted file; its scores are only good
+ * for choosing candidates. A graph spends its time comparing, so its vectors are
+ * bytes, compared in integers:
  *
- * This is the one file that sees FAISS: its C header puts a bare `OK` and
- * `idx_t` into the global name space. It does not store, remove or filter. */
+ *   component   -range ········ 0 ········ range      beyond: the nearest byte
+ *   byte           0 ········ 127.5 ········ 255      0 after the last dimension
+ *
+ * One range for all dimensions makes distances of bytes proportional to those of
+ * the vectors, and among vectors of one length the nearest is the one with the
+ * largest inner product. FAISS wants 16 bytes at a time, hence the zeros. The
+ * range is the largest component of a sample: of the ten vectors nearest to a
+ * query, .989 are among the ten nearest by bytes and all among the first 12; at
+ * twice that range .976 and .999 (100,000 x 384 encoded texts, 2026-11-24).
+ *
+ *   lk_ann_write:  range f32 (0: an inverted file) | FAISS's bytes
+ *
+ * With faiss_bytes.cpp this is what sees FAISS: its C header puts a bare `OK`
+ * and `idx_t` into the global name space. It does not store, remove or
+ * filter. */
 #include "index/ann.h"
 
 #include <cblas.h>
-#include <faiss/c_api/AutoTune_c.h>
 #include <faiss/c_api/IndexFlat_c.h>
 #include <faiss/c_api/IndexIVF_c.h>
 #include <faiss/c_api/Index_c.h>
@@ -51,6 +58,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/faiss_bytes.h"
+
 /* From <omp.h>, which clang looks for in a package of its own although FAISS
  * is linked with gcc's runtime. */
 extern void omp_set_num_threads(int n);
@@ -62,14 +71,12 @@ extern void omp_set_num_threads(int n);
 #define QUERIES_PER_CALL ((size_t)256)
 /* Bounds the answers of one call, 12 bytes each, when k is huge. */
 #define ANSWERS_PER_CALL ((size_t)1 << 20)
-/* How wide a search of a graph is at least, and at most: FAISS takes as many
- * steps as that, and looks through an array as long at each. */
-#define WIDTH_MIN ((size_t)16)
-#define WIDTH_MAX ((size_t)4096)
-/* How wide FAISS searches for the neighbours of a vector that it adds. Of
- * 99,000 x 384 encoded texts, HNSW32,SQ8, 2026-11-24: 40 takes 34 s of one core
- * and gives recall@10 .959 at 64 candidates, 200 takes 85 s and gives .978. */
-#define WIDTH_OF_BUILD 40
+/* Bytes that FAISS compares at once, or one by one if there is a rest. */
+#define BYTES_PER_STEP ((size_t)16)
+#define BYTE_MAX       255.0F
+#define BYTE_MIDDLE    (BYTE_MAX / 2.0F)
+/* What newer versions of FAISS call a quantiser that takes bytes. */
+#define GRAPH_SUFFIX ",SQ8_direct"
 /* Of the lists of an IVF one in so many is searched: 1 in 32 gave recall@10 .933
  * there. */
 #define LISTS_PER_PROBE ((size_t)16)
@@ -354,118 +361,97 @@ const char *linkd_index_library(void)
 
 /* ---- approximate --------------------------------------------------------- */
 
-/* Lets searches of one width in together, in the order in which they came. */
-typedef struct gate {
-    pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t moved;
-    uint64_t next_ticket;
-    uint64_t serving; /* the ticket that may enter next */
-    size_t n_inside;
-    size_t width; /* of those inside */
-} gate;
-
 struct lk_ann {
     FaissIndex *index;
-    FaissParameterSpace *space; /* sets parameters by name */
-    gate *gate;                 /* NULL: the width of a search is fixed */
     size_t dim;
+    size_t width; /* of FAISS's vectors: dim, in a graph with the padding */
+    bool is_graph;
+    float range; /* of a graph's components; 0: not yet learned */
 };
-
-static gate *gate_new(void)
-{
-    gate *g = calloc(1, sizeof(*g));
-
-    if (g == NULL)
-        return NULL;
-    if (pthread_mutex_init(&g->lock, NULL) != 0) {
-        free(g);
-        return NULL;
-    }
-    if (pthread_cond_init(&g->moved, NULL) != 0) {
-        (void)pthread_mutex_destroy(&g->lock);
-        free(g);
-        return NULL;
-    }
-    return g;
-}
-
-static void gate_free(gate *g)
-{
-    if (g == NULL)
-        return;
-    (void)pthread_cond_destroy(&g->moved);
-    (void)pthread_mutex_destroy(&g->lock);
-    free(g);
-}
-
-static bool width_set(const lk_ann *ann, size_t width)
-{
-    return faiss_ParameterSpace_set_index_parameter(
-               ann->space, ann->index, "efSearch", (double)width) == OK;
-}
-
-static int gate_enter(const lk_ann *ann, size_t width, linkd_error *err)
-{
-    gate *g = ann->gate;
-    bool is_set = true;
-    uint64_t ticket;
-
-    (void)pthread_mutex_lock(&g->lock);
-    ticket = g->next_ticket++;
-    while (ticket != g->serving || (g->n_inside > 0 && g->width != width))
-        (void)pthread_cond_wait(&g->moved, &g->lock);
-    if (g->width != width)
-        is_set = width_set(ann, width);
-    if (is_set) {
-        g->width = width;
-        g->n_inside++;
-    }
-    g->serving++;
-    (void)pthread_cond_broadcast(&g->moved);
-    (void)pthread_mutex_unlock(&g->lock);
-    return is_set ? LINKD_OK : faiss_fail(err, "set the width of a search");
-}
-
-static void gate_leave(gate *g)
-{
-    (void)pthread_mutex_lock(&g->lock);
-    g->n_inside--;
-    if (g->n_inside == 0)
-        (void)pthread_cond_broadcast(&g->moved);
-    (void)pthread_mutex_unlock(&g->lock);
-}
 
 void lk_ann_set_threads(size_t n)
 {
     omp_set_num_threads((int)n);
 }
 
-/* Makes ready for searching what ann->index is: of an IVF, how many lists are
- * looked into; of a graph, that each search may set its width. */
-static int ann_prepare(lk_ann *ann, linkd_error *err)
+/* As what FAISS gets the vectors of a graph: their bytes, each as a float. NULL:
+ * out of memory. */
+static float *bytes_encode(const lk_ann *ann, const float *vectors, size_t n)
 {
-    FaissIndexIVF *ivf = faiss_IndexIVF_cast(ann->index);
+    float scale = BYTE_MIDDLE / ann->range;
+    float *encoded = lk_alloc_aligned(n * ann->width, sizeof(*encoded));
 
-    if (faiss_ParameterSpace_new(&ann->space) != OK)
-        return faiss_fail(err, "prepare an index");
-    if (ivf != NULL) {
-        size_t n_lists = faiss_IndexIVF_nlist(ivf);
+    for (size_t i = 0; encoded != NULL && i < n; i++) {
+        const float *from = vectors + i * ann->dim;
+        float *to = encoded + i * ann->width;
 
-        faiss_IndexIVF_set_nprobe(ivf, n_lists / LISTS_PER_PROBE + 1);
-        return LINKD_OK;
+        for (size_t j = 0; j < ann->dim; j++) {
+            float byte = from[j] * scale + BYTE_MIDDLE + 0.5F;
+
+            byte = byte < 0.0F ? 0.0F : byte;
+            to[j] = (float)(int)(byte < BYTE_MAX ? byte : BYTE_MAX);
+        }
+        for (size_t j = ann->dim; j < ann->width; j++)
+            to[j] = 0.0F;
     }
-    if (!width_set(ann, WIDTH_MIN) ||
-        faiss_ParameterSpace_set_index_parameter(
-            ann->space, ann->index, "efConstruction", WIDTH_OF_BUILD) != OK)
+    return encoded;
+}
+
+static bool graph_parse(const char *factory, size_t *ret_n_links)
+{
+    int n_links = 0;
+    int len = 0;
+
+    if (sscanf(factory, "HNSW%4d" GRAPH_SUFFIX "%n", &n_links, &len) != 1 ||
+        len == 0 || factory[len] != '\0' || n_links <= 0)
+        return false;
+    *ret_n_links = (size_t)n_links;
+    return true;
+}
+
+static void ivf_prepare(FaissIndexIVF *ivf)
+{
+    faiss_IndexIVF_set_nprobe(ivf,
+                              faiss_IndexIVF_nlist(ivf) / LISTS_PER_PROBE + 1);
+}
+
+static int ivf_new(lk_ann *ann, const char *factory, linkd_error *err)
+{
+    FaissIndexIVF *ivf;
+
+    if (faiss_index_factory(&ann->index, (int)ann->dim, factory,
+                            METRIC_INNER_PRODUCT) != OK) {
+        ann->index = NULL;
+        return lk_fail(err, LINKD_E_ARG, "cannot create index \"%s\": %s",
+                       factory, faiss_get_last_error());
+    }
+    ivf = faiss_IndexIVF_cast(ann->index);
+    if (ivf == NULL)
         return lk_fail(err, LINKD_E_ARG,
-                       "the index is neither a graph nor one of lists");
-    ann->gate = gate_new();
-    return ann->gate == NULL ? lk_fail_nomem(err) : LINKD_OK;
+                       "index \"%s\" is neither a graph of bytes nor lists",
+                       factory);
+    ivf_prepare(ivf);
+    return LINKD_OK;
+}
+
+static lk_ann *ann_alloc(size_t dim, bool is_graph)
+{
+    lk_ann *ann = calloc(1, sizeof(*ann));
+    size_t n_steps = (dim + BYTES_PER_STEP - 1) / BYTES_PER_STEP;
+
+    if (ann == NULL)
+        return NULL;
+    ann->dim = dim;
+    ann->is_graph = is_graph;
+    ann->width = is_graph ? n_steps * BYTES_PER_STEP : dim;
+    return ann;
 }
 
 int lk_ann_new(const char *factory, size_t dim, lk_ann **ret_ann,
                linkd_error *err)
 {
+    size_t n_links = 0;
+    bool is_graph = graph_parse(factory, &n_links);
     lk_ann *ann;
     int rc;
 
@@ -473,18 +459,11 @@ int lk_ann_new(const char *factory, size_t dim, lk_ann **ret_ann,
         return lk_fail(err, LINKD_E_ARG,
                        "vectors of length %zu cannot be searched", dim);
     blas_make_serial();
-    ann = calloc(1, sizeof(*ann));
+    ann = ann_alloc(dim, is_graph);
     if (ann == NULL)
         return lk_fail_nomem(err);
-    ann->dim = dim;
-    if (faiss_index_factory(&ann->index, (int)dim, factory,
-                            METRIC_INNER_PRODUCT) != OK) {
-        rc = lk_fail(err, LINKD_E_ARG, "cannot create index \"%s\": %s",
-                     factory, faiss_get_last_error());
-        ann->index = NULL;
-    } else {
-        rc = ann_prepare(ann, err);
-    }
+    rc = is_graph ? lk_faiss_bytes_new(ann->width, n_links, &ann->index, err)
+                  : ivf_new(ann, factory, err);
     if (rc != LINKD_OK) {
         lk_ann_free(ann);
         return rc;
@@ -498,16 +477,26 @@ void lk_ann_free(lk_ann *ann)
     if (ann == NULL)
         return;
     faiss_Index_free(ann->index);
-    faiss_ParameterSpace_free(ann->space);
-    gate_free(ann->gate);
     free(ann);
+}
+
+/* A vector of zeros alone has any range. */
+static float range_find(const float *values, size_t n)
+{
+    float range = 0.0F;
+
+    for (size_t i = 0; i < n; i++)
+        range = fabsf(values[i]) > range ? fabsf(values[i]) : range;
+    return range > 0.0F ? range : 1.0F;
 }
 
 int lk_ann_train(lk_ann *ann, const float *vectors, size_t n, linkd_error *err)
 {
     if (n == 0 || n > INT32_MAX)
         return lk_fail(err, LINKD_E_ARG, "cannot learn from %zu vectors", n);
-    if (faiss_Index_train(ann->index, (idx_t)n, vectors) != OK)
+    if (ann->is_graph)
+        ann->range = range_find(vectors, n * ann->dim);
+    else if (faiss_Index_train(ann->index, (idx_t)n, vectors) != OK)
         return faiss_fail(err, "train an index");
     return LINKD_OK;
 }
@@ -522,24 +511,38 @@ static int visits_reserve(const lk_ann *ann, size_t n, linkd_error *err)
 
     if (n > INT32_MAX)
         return lk_fail(err, LINKD_E_ARG, "an index cannot hold %zu vectors", n);
-    if (ann->gate == NULL)
+    if (!ann->is_graph)
         return LINKD_OK;
     visited = lk_alloc_aligned(n + 1, 1);
     free(visited);
     return visited == NULL ? lk_fail_nomem(err) : LINKD_OK;
 }
 
+static bool ann_is_trained(const lk_ann *ann)
+{
+    return ann->is_graph ? ann->range > 0.0F
+                         : faiss_Index_is_trained(ann->index) != 0;
+}
+
 int lk_ann_add(lk_ann *ann, const float *vectors, size_t n, linkd_error *err)
 {
+    float *encoded = NULL;
     int rc;
 
     if (n == 0)
         return LINKD_OK;
-    if (!faiss_Index_is_trained(ann->index))
+    if (!ann_is_trained(ann))
         return lk_fail(err, LINKD_E_ARG, "the index has not been trained");
     rc = visits_reserve(ann, lk_ann_count(ann) + n, err);
+    if (rc == LINKD_OK && ann->is_graph) {
+        encoded = bytes_encode(ann, vectors, n);
+        if (encoded == NULL)
+            rc = lk_fail_nomem(err);
+        vectors = encoded;
+    }
     if (rc == LINKD_OK && faiss_Index_add(ann->index, (idx_t)n, vectors) != OK)
         rc = faiss_fail(err, "add vectors to the index");
+    free(encoded);
     return rc;
 }
 
@@ -548,65 +551,80 @@ size_t lk_ann_count(const lk_ann *ann)
     return (size_t)faiss_Index_ntotal(ann->index);
 }
 
-static size_t width_of(size_t n_asked)
-{
-    size_t width = WIDTH_MIN;
-
-    while (width < n_asked && width < WIDTH_MAX)
-        width *= 2;
-    return width;
-}
-
 int lk_ann_search(const lk_ann *ann, const float *query, size_t n_asked,
                   float *ret_scores, int64_t *ret_positions, linkd_error *err)
 {
-    int rc = LINKD_OK;
+    float *encoded = NULL;
+    int rc;
 
     if (n_asked == 0 || n_asked > INT32_MAX)
         return lk_fail(err, LINKD_E_ARG, "cannot ask for %zu candidates",
                        n_asked);
+    if (!ann_is_trained(ann))
+        return lk_fail(err, LINKD_E_ARG, "the index has not been trained");
     rc = visits_reserve(ann, lk_ann_count(ann), err);
-    if (rc == LINKD_OK && ann->gate != NULL)
-        rc = gate_enter(ann, width_of(n_asked), err);
+    if (rc == LINKD_OK && ann->is_graph) {
+        encoded = bytes_encode(ann, query, 1);
+        if (encoded == NULL)
+            rc = lk_fail_nomem(err);
+        query = encoded;
+    }
     if (rc != LINKD_OK)
         return rc;
     lk_ann_set_threads(1);
     if (faiss_Index_search(ann->index, 1, query, (idx_t)n_asked, ret_scores,
                            ret_positions) != OK)
         rc = faiss_fail(err, "search the index");
-    if (ann->gate != NULL)
-        gate_leave(ann->gate);
+    free(encoded);
     return rc;
 }
 
 int lk_ann_write(const lk_ann *ann, FILE *file, linkd_error *err)
 {
+    if (fwrite(&ann->range, sizeof(ann->range), 1, file) != 1)
+        return lk_fail(err, LINKD_E_IO, "could not write an index");
     if (faiss_write_index(ann->index, file) != OK)
         return lk_fail(err, LINKD_E_IO, "could not write an index: %s",
                        faiss_get_last_error());
     return LINKD_OK;
 }
 
+static int ann_fill(lk_ann *ann, FILE *file, linkd_error *err)
+{
+    FaissIndexIVF *ivf;
+
+    if (faiss_read_index(file, 0, &ann->index) != OK) {
+        ann->index = NULL;
+        return lk_fail(err, LINKD_E_DATA, "cannot read an index: %s",
+                       faiss_get_last_error());
+    }
+    if ((size_t)faiss_Index_d(ann->index) != ann->width)
+        return lk_fail(err, LINKD_E_DATA,
+                       "the index holds vectors of length %d, not %zu",
+                       faiss_Index_d(ann->index), ann->width);
+    if (ann->is_graph)
+        return lk_faiss_bytes_adopt(ann->index, err);
+    ivf = faiss_IndexIVF_cast(ann->index);
+    if (ivf == NULL)
+        return lk_fail(err, LINKD_E_DATA, "the index is not one of lists");
+    ivf_prepare(ivf);
+    return LINKD_OK;
+}
+
 int lk_ann_read(FILE *file, size_t dim, lk_ann **ret_ann, linkd_error *err)
 {
-    lk_ann *ann = calloc(1, sizeof(*ann));
-    int rc = LINKD_OK;
+    lk_ann *ann;
+    float range;
+    int rc;
 
+    if (fread(&range, sizeof(range), 1, file) != 1)
+        return lk_fail(err, LINKD_E_DATA, "an index ends where it begins");
+    blas_make_serial();
+    ann = ann_alloc(dim, range > 0.0F);
     if (ann == NULL)
         return lk_fail_nomem(err);
-    blas_make_serial();
-    ann->dim = dim;
-    if (faiss_read_index(file, 0, &ann->index) != OK) {
-        rc = lk_fail(err, LINKD_E_DATA, "cannot read an index: %s",
-                     faiss_get_last_error());
-        ann->index = NULL;
-    } else if ((size_t)faiss_Index_d(ann->index) != dim) {
-        rc = lk_fail(err, LINKD_E_DATA,
-                     "the index holds vectors of length %d, not %zu",
-                     faiss_Index_d(ann->index), dim);
-    } else {
-        rc = ann_prepare(ann, err);
-    }
+    ann->range = range;
+    rc = ann_fill(ann, file, err);
     if (rc != LINKD_OK) {
         lk_ann_free(ann);
         return rc;

@@ -77,7 +77,7 @@ static int setup(void **state)
     for (size_t i = 0; i < N; i++)
         segment->slots[i] = 64 + 3 * i;
     lk_ann_set_threads(1);
-    assert_int_equal(lk_ann_new("HNSW8,SQ8", DIM, &segment->ann, &err),
+    assert_int_equal(lk_ann_new("HNSW8,SQ8_direct", DIM, &segment->ann, &err),
                      LINKD_OK);
     assert_int_equal(lk_ann_train(segment->ann, vectors, N, &err), LINKD_OK);
     assert_int_equal(lk_ann_add(segment->ann, vectors, N, &err), LINKD_OK);

@@ -250,7 +250,7 @@ int lk_log_open(const char *path, bool json, linkd_error *err)
 void lk_log_reopen(void)
 {
     linkd_error err;
-    int fd;
+    int fd = -1;
 
     if (log_path == NULL)
         return;

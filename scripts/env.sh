@@ -19,6 +19,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/linkd
 models=${LINKD_MODELS:-${XDG_DATA_HOME:-$HOME/.local/share}/linkd/models}
 jobs=$(nproc)
 linkctl=$build/release/linkctl
+linkd=$build/release/linkd
 # Where we and our tools write, and so where a disk may be full.
 written=("$build" "$cache" "$models" "${TMPDIR:-/tmp}" /var/cache/apt /usr)
 

@@ -25,7 +25,6 @@ typedef struct parser {
     int at;
     void *values;
     lk_args args;
-    uint64_t seen; /* bit i: option i was given */
     lk_buf *hint;
 } parser;
 
@@ -234,9 +233,9 @@ static int option_take(parser *p, size_t i, const char *value, linkd_error *err)
 {
     const lk_option *option = option_at(p->syntax, i);
 
-    if (p->seen & (UINT64_C(1) << i))
+    if (p->args.given & (UINT64_C(1) << i))
         return lk_fail(err, LINKD_E_ARG, "--%s is given twice", option->name);
-    p->seen |= UINT64_C(1) << i;
+    p->args.given |= UINT64_C(1) << i;
     if (option->kind == LK_OPTION_FLAG && value == NULL)
         return flag_set(p, i);
     if (value == NULL && p->at < p->argc &&
@@ -340,6 +339,15 @@ int lk_args_parse(const lk_syntax *syntax, int argc, char *const *argv,
     if (rc == LINKD_OK)
         *ret_args = p.args;
     return rc;
+}
+
+bool lk_args_given(const lk_syntax *syntax, const lk_args *args,
+                   const char *name)
+{
+    size_t i = option_find(syntax, name, strlen(name), 0);
+
+    LK_ASSERT(i < syntax->n_options);
+    return (args->given & UINT64_C(1) << i) != 0;
 }
 
 /* ---- help --------------------------------------------------------------- */

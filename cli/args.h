@@ -41,6 +41,7 @@ typedef struct lk_syntax {
 typedef struct lk_args {
     const char *operands[4];
     size_t n_operands;
+    uint64_t given; /* bit i: option i of the syntax was there */
     bool help;
     bool quiet;
 } lk_args;
@@ -52,6 +53,10 @@ LINKD_MUST_CHECK int lk_args_parse(const lk_syntax *syntax, int argc,
                                    char *const *argv, void *values,
                                    lk_args *ret_args, lk_buf *hint,
                                    linkd_error *err);
+
+/* Was the option of that name there? */
+bool lk_args_given(const lk_syntax *syntax, const lk_args *args,
+                   const char *name);
 
 void lk_args_help(const lk_syntax *syntax, FILE *out);
 

@@ -8,8 +8,11 @@
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
+#include "cli/remote.h"
+#include "cli/remote_dedup.h"
 
 typedef struct dedup_values {
+    const char *socket;
     const char *on;
     const char *block;
     const char *id;
@@ -21,6 +24,7 @@ typedef struct dedup_values {
     double threshold;
     int cluster;
     int format;
+    bool apply;
     bool json;
 } dedup_values;
 
@@ -64,6 +68,9 @@ static const lk_option options[] = {
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "summary as one JSON object, on standard output unless\n"
      "the rows go there"},
+    LK_SOCKET_OPTION(AT(socket)),
+    {"apply", 0, LK_OPTION_FLAG, AT(apply), NULL, NULL, 0, 0,
+     "write the entities to the collection that was read"},
 };
 
 static const char *const operands[] = {"FILE"};
@@ -77,14 +84,17 @@ static const lk_syntax syntax = {
     .n_options = sizeof(options) / sizeof(*options),
     .summary = "Finds the rows of one table that are the same thing.",
     .notes =
-        "FILE is CSV, TSV or JSON lines; - is standard input. Rows of one\n"
+        "FILE is CSV, TSV or JSON lines; - is standard input. With --socket\n"
+        "linkd does the work, and it can also be one of its collections, as\n"
+        "collection:NAME; Ctrl-C stops the job. Rows of one\n"
         "entity get the same entity_id; a row that is like no other has an\n"
         "entity of its own. Entities are numbered from 1 in the order of\n"
         "their first rows.\n\n"
         "Examples:\n"
         "  linkctl dedup people.csv -o entities.csv\n"
         "  linkctl dedup firms.csv --on name,city --block country \\\n"
-        "      --threshold 0.85 -o entities.csv --pairs pairs.csv\n",
+        "      --threshold 0.85 -o entities.csv --pairs pairs.csv\n"
+        "  linkctl dedup collection:firms --apply -o entities.csv\n",
 };
 
 typedef struct dedup_run {
@@ -335,6 +345,30 @@ static double default_threshold(int cluster)
                : LINKD_DEDUP_THRESHOLD;
 }
 
+/* What needs the whole table, or this machine's threads. */
+static const char *const only_files[] = {"id", "pairs", "threads", NULL};
+
+static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
+{
+    lk_remote_dedup dedup = {
+        .socket = v->socket,
+        .on = v->on,
+        .block = v->block,
+        .model = lk_args_given(&syntax, &cli->args, "model") ? v->model : NULL,
+        .output = v->output,
+        .k = v->k,
+        .threshold = v->threshold,
+        .cluster = v->cluster,
+        .format = (linkd_format)v->format,
+        .apply = v->apply,
+        .json = v->json,
+    };
+    int rc = lk_remote_check(cli, &syntax, only_files, err);
+
+    return rc == LINKD_OK ? lk_remote_dedup_run(cli, &syntax, v, &dedup, err)
+                          : rc;
+}
+
 static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
 {
     dedup_values resolved = *(const dedup_values *)values;
@@ -343,6 +377,10 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
 
     if (isnan(resolved.threshold))
         resolved.threshold = default_threshold(resolved.cluster);
+    if (lk_is_remote(cli, resolved.socket))
+        return dedup_remotely(cli, &resolved, err);
+    if (resolved.apply)
+        return lk_fail(err, LINKD_E_ARG, "--apply needs a collection");
     lk_manifest_init(&run.manifest, &syntax, &resolved);
     rc = outputs_open(&run, err);
     if (rc == LINKD_OK)

@@ -7,8 +7,11 @@
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
+#include "cli/remote.h"
+#include "cli/remote_link.h"
 
 typedef struct link_values {
+    const char *socket;
     const char *on, *left_on, *right_on;
     const char *block, *left_block, *right_block;
     const char *id, *left_id, *right_id;
@@ -84,6 +87,7 @@ static const lk_option options[] = {
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "summary as one JSON object, on standard output unless\n"
      "the pairs go there"},
+    LK_SOCKET_OPTION(AT(socket)),
 };
 
 static const char *const operands[] = {"LEFT", "RIGHT"};
@@ -98,6 +102,8 @@ static const lk_syntax syntax = {
     .summary = "Finds the rows of two tables that are the same thing.",
     .notes =
         "LEFT and RIGHT are CSV, TSV or JSON lines; - is standard input.\n"
+        "With --socket linkd does the work, and they can also be its\n"
+        "collections, as collection:NAME; Ctrl-C stops the job.\n"
         "The pairs are left_id,right_id,score,probability in the order of LEFT."
         "\nThe score is the cosine of the two rows' vectors; probability is\n"
         "empty in this version.\n\n"
@@ -105,7 +111,8 @@ static const lk_syntax syntax = {
         "  linkctl link ours.csv theirs.csv -o pairs.csv\n"
         "  linkctl link a.csv b.csv --left-on name,city --right-on firm,town\n"
         "  linkctl link a.jsonl b.csv --block country --assign one-to-one \\\n"
-        "      --threshold 0.7 --wide --unmatched rest.csv -o pairs.csv\n",
+        "      --threshold 0.7 --wide --unmatched rest.csv -o pairs.csv\n"
+        "  linkctl link new.csv collection:firms -o pairs.csv\n",
 };
 
 /* Everything that one run owns. */
@@ -438,6 +445,33 @@ static void link_clear(link_run *run)
     lk_manifest_clear(&run->manifest);
 }
 
+/* What needs the whole tables, or this machine's models and threads. */
+static const char *const only_files[] = {
+    "left-block", "right-block", "id",      "left-id", "right-id",
+    "unmatched",  "wide",        "threads", NULL};
+
+static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
+{
+    lk_remote_link link = {
+        .socket = v->socket,
+        .on = v->on,
+        .left_on = v->left_on,
+        .right_on = v->right_on,
+        .block = v->block,
+        .model = lk_args_given(&syntax, &cli->args, "model") ? v->model : NULL,
+        .output = v->output,
+        .k = v->k,
+        .threshold = v->threshold,
+        .assign = v->assign,
+        .format = (linkd_format)v->format,
+        .json = v->json,
+    };
+    int rc = lk_remote_check(cli, &syntax, only_files, err);
+
+    return rc == LINKD_OK ? lk_remote_link_run(cli, &syntax, v, &link, err)
+                          : rc;
+}
+
 static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
 {
     link_run run = {.cli = cli, .values = values};
@@ -445,6 +479,8 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
 
     if (rc != LINKD_OK)
         return rc;
+    if (lk_is_remote(cli, run.values->socket))
+        return link_remotely(cli, values, err);
     lk_manifest_init(&run.manifest, &syntax, values);
     rc = outputs_open(&run, err);
     if (rc == LINKD_OK)

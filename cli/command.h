@@ -34,6 +34,22 @@ extern const lk_command lk_cmd_model_add;
 extern const lk_command lk_cmd_model_pull;
 extern const lk_command lk_cmd_model_info;
 extern const lk_command lk_cmd_model_verify;
+extern const lk_command lk_cmd_collection_create;
+extern const lk_command lk_cmd_collection_list;
+extern const lk_command lk_cmd_collection_info;
+extern const lk_command lk_cmd_collection_drop;
+extern const lk_command lk_cmd_collection_import;
+extern const lk_command lk_cmd_collection_export;
+extern const lk_command lk_cmd_search;
+extern const lk_command lk_cmd_job_list;
+extern const lk_command lk_cmd_job_show;
+extern const lk_command lk_cmd_job_wait;
+extern const lk_command lk_cmd_job_cancel;
+extern const lk_command lk_cmd_job_results;
+extern const lk_command lk_cmd_job_delete;
+extern const lk_command lk_cmd_backup;
+extern const lk_command lk_cmd_fsck;
+extern const lk_command lk_cmd_compact;
 
 /* Names of linkd_format, linkd_assign and linkd_cluster, in their order. */
 extern const char *const lk_format_words[];

@@ -7,6 +7,9 @@
  * filled before its file is created and emptied after it was renamed or
  * removed, and removing a path that is not there does no harm.
  *
+ * A wait for linkd does poll a flag, since the work that is waited for is not in
+ * this process: it defers the end, once.
+ *
  * SIGQUIT asks for a core dump, so it is raised anew with its default action
  * once the files are gone. */
 #include "cli/interrupt.h"
@@ -18,6 +21,8 @@
 
 static _Atomic(const char *) guarded[LK_INTERRUPT_MAX];
 static volatile sig_atomic_t stderr_is_terminal;
+static volatile sig_atomic_t deferred;
+static volatile sig_atomic_t requested;
 
 static void say(const char *bytes, size_t len)
 {
@@ -37,6 +42,11 @@ static void say_interrupted(void)
 
 static void end_interrupted(int signal_number)
 {
+    if (deferred && !requested && signal_number != SIGQUIT &&
+        signal_number != SIGPIPE) {
+        requested = 1;
+        return;
+    }
     for (size_t i = LK_INTERRUPT_MAX; i-- > 0;) {
         const char *path = atomic_load(&guarded[i]);
 
@@ -90,4 +100,14 @@ void lk_interrupt_release(const char *path)
         if (atomic_load(&guarded[i]) == path)
             atomic_store(&guarded[i], NULL);
     }
+}
+
+void lk_interrupt_defer(bool is_deferred)
+{
+    deferred = is_deferred;
+}
+
+bool lk_interrupt_requested(void)
+{
+    return requested != 0;
 }

@@ -18,4 +18,10 @@ void lk_interrupt_init(void);
 void lk_interrupt_guard(const char *path);
 void lk_interrupt_release(const char *path);
 
+/* While it is deferred, a first SIGINT, SIGTERM or SIGHUP ends nothing but the
+ * sleep or read that it comes into, and is told by lk_interrupt_requested():
+ * somebody else has to be told before the process may end. */
+void lk_interrupt_defer(bool is_deferred);
+bool lk_interrupt_requested(void);
+
 #endif

@@ -14,12 +14,44 @@
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
-enum { N_COMMANDS = 9 };
+static const lk_command *const commands[] = {
+    &lk_cmd_link,
+    &lk_cmd_dedup,
+    &lk_cmd_embed,
+    &lk_cmd_eval,
+    &lk_cmd_model_list,
+    &lk_cmd_model_add,
+    &lk_cmd_model_pull,
+    &lk_cmd_model_info,
+    &lk_cmd_model_verify,
+    &lk_cmd_collection_create,
+    &lk_cmd_collection_list,
+    &lk_cmd_collection_info,
+    &lk_cmd_collection_drop,
+    &lk_cmd_collection_import,
+    &lk_cmd_collection_export,
+    &lk_cmd_search,
+    &lk_cmd_job_list,
+    &lk_cmd_job_show,
+    &lk_cmd_job_wait,
+    &lk_cmd_job_cancel,
+    &lk_cmd_job_results,
+    &lk_cmd_job_delete,
+    &lk_cmd_backup,
+    &lk_cmd_fsck,
+    &lk_cmd_compact,
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 
-static const lk_command *const commands[N_COMMANDS] = {
-    &lk_cmd_link,       &lk_cmd_dedup,      &lk_cmd_embed,
-    &lk_cmd_eval,       &lk_cmd_model_list, &lk_cmd_model_add,
-    &lk_cmd_model_pull, &lk_cmd_model_info, &lk_cmd_model_verify,
+/* Commands of two words: the first, and what the second can be. */
+static const struct {
+    const char *word;
+    const char *hint;
+} groups[] = {
+    {"model", "there are model list, add, pull, info and verify"},
+    {"collection", "there are collection create, list, info, drop, import and "
+                   "export"},
+    {"job", "there are job list, show, wait, cancel, results and delete"},
 };
 
 static void help_print(FILE *out)
@@ -29,7 +61,7 @@ static void help_print(FILE *out)
     for (size_t i = 0; i < N_COMMANDS; i++) {
         const char *summary = commands[i]->syntax->summary;
 
-        (void)fprintf(out, "  %-13s %.*s\n", commands[i]->syntax->name,
+        (void)fprintf(out, "  %-18s %.*s\n", commands[i]->syntax->name,
                       (int)strcspn(summary, "\n"), summary);
     }
     (void)fprintf(out, "\nlinkctl COMMAND --help tells more, with examples.\n"
@@ -53,28 +85,37 @@ static bool command_matches(const lk_command *command, int argc,
     return argc > 1 && strcmp(argv[1], name + first + 1) == 0;
 }
 
+static const char *group_hint(const char *word)
+{
+    for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
+        if (strcmp(groups[i].word, word) == 0)
+            return groups[i].hint;
+    }
+    return NULL;
+}
+
 static int fail_unknown(lk_cli *cli, int argc, char *const *argv,
                         linkd_error *err)
 {
     const char *names[N_COMMANDS + 1] = {NULL};
+    const char *hint = group_hint(argv[0]);
     char text[64];
     const char *nearest;
-    bool is_model = strcmp(argv[0], "model") == 0;
 
     for (size_t i = 0; i < N_COMMANDS; i++)
         names[i] = commands[i]->syntax->name;
     (void)snprintf(text, sizeof(text), "%s%s%s", argv[0],
-                   is_model && argc > 1 ? " " : "",
-                   is_model && argc > 1 ? argv[1] : "");
+                   hint != NULL && argc > 1 ? " " : "",
+                   hint != NULL && argc > 1 ? argv[1] : "");
     nearest = lk_nearest(text, names);
-    if (is_model)
-        lk_cli_hint(cli, "there are model list, add, pull, info and verify");
+    if (hint != NULL)
+        lk_cli_hint(cli, "%s", hint);
     else if (nearest != NULL)
         lk_cli_hint(cli, "did you mean %s?", nearest);
     else
         lk_cli_hint(cli, "linkctl --help lists the commands");
-    if (is_model && argc < 2)
-        return lk_fail(err, LINKD_E_ARG, "model needs a command");
+    if (hint != NULL && argc < 2)
+        return lk_fail(err, LINKD_E_ARG, "%s needs a command", argv[0]);
     return lk_fail(err, LINKD_E_ARG, "there is no command \"%s\"", text);
 }
 

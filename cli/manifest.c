@@ -171,6 +171,16 @@ void lk_manifest_seconds(lk_manifest *manifest, const char *step, double s)
     add(manifest, manifest->seconds, step, rounded_json(s));
 }
 
+void lk_manifest_job(lk_manifest *manifest, const json_t *job)
+{
+    json_t *counts = json_object_get(job, "counts");
+    json_t *number = json_object_get(job, "job");
+
+    if (json_is_object(counts) && json_object_update(manifest->counts, counts))
+        manifest->failed = true;
+    add(manifest, manifest->root, "job", json_incref(number));
+}
+
 static char *manifest_text(const lk_manifest *manifest, size_t flags,
                            linkd_error *err)
 {

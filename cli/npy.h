@@ -2,6 +2,8 @@
 #ifndef LINKD_CLI_NPY_H
 #define LINKD_CLI_NPY_H
 
+#include <stdio.h>
+
 #include "cli/output.h"
 
 /* Writes a header that stands for any number of rows, then rows, then the real
@@ -12,5 +14,12 @@ LINKD_MUST_CHECK int lk_npy_write(lk_output *output, const float *values,
                                   size_t n_values, linkd_error *err);
 LINKD_MUST_CHECK int lk_npy_end(lk_output *output, uint64_t n_rows, size_t dim,
                                 linkd_error *err);
+
+/* Opens a file of little-endian float32 in C order, of one dimension (then it is
+ * one row) or two, and stands before the first number. LINKD_E_DATA: it is
+ * none, or it has not the bytes that its shape says. */
+LINKD_MUST_CHECK int lk_npy_open(const char *path, FILE **ret_file,
+                                 uint64_t *ret_n_rows, size_t *ret_dim,
+                                 linkd_error *err);
 
 #endif

@@ -26,8 +26,10 @@
 
 static const char *step_unit(const char *step)
 {
-    static const char *const in_bytes[] = {"read", "download", "copy"};
-    static const char *const in_rows[] = {"encode", "search", "embed"};
+    static const char *const in_bytes[] = {"read", "download", "copy", "upload",
+                                           "backup"};
+    static const char *const in_rows[] = {"encode", "search", "embed", "import",
+                                          "export"};
 
     for (size_t i = 0; i < sizeof(in_bytes) / sizeof(*in_bytes); i++) {
         if (strcmp(step, in_bytes[i]) == 0)

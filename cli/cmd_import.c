@@ -1,0 +1,471 @@
+/* cli/cmd_import.c — linkctl collection import: a file into a collection.
+ *
+ *   reader ─► batch: NDJSON of up to 1,000 records ─► POST …/records ─► next
+ *
+ * A batch is one transaction of linkd's. Each has an Idempotency-Key of its own
+ * made from a number drawn for the run, so that a batch whose answer got lost,
+ * or that linkd was too busy for, is sent again and still stored once. Keys are
+ * not made from the content: importing a file, changing the records and
+ * importing the file again has to bring the old ones back. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/columns.h"
+#include "cli/npy.h"
+#include "cli/number.h"
+#include "cli/rows.h"
+#include "cli/survey.h"
+
+#define BATCH_ROWS   1000
+#define BATCH_BYTES  ((size_t)4 << 20) /* or this much JSON, if sooner */
+#define TRIES_MAX    20
+#define KEY_SIZE     48
+#define VECTOR_FIELD "vector"
+
+typedef struct import_values {
+    const char *socket;
+    const char *id;
+    size_t first_id;
+    int format;
+} import_values;
+
+#define AT(member) offsetof(import_values, member)
+
+static const import_values defaults = {.first_id = 0};
+
+static const lk_option options[] = {
+    LK_SOCKET_OPTION(AT(socket)),
+    {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
+     "column of the ids; without it the first column if its\n"
+     "values are unique, else the row number"},
+    {"first-id", 0, LK_OPTION_COUNT, AT(first_id), "N", NULL, 0, 1e15,
+     "id of the first vector of a .npy file (0)"},
+    {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
+     "csv, tsv or jsonl, whatever the name ends in"},
+};
+
+static const char *const operands[] = {"NAME", "FILE"};
+
+static const lk_syntax syntax = {
+    .name = "collection import",
+    .operands = operands,
+    .n_operands_min = 2,
+    .n_operands_max = 2,
+    .options = options,
+    .n_options = sizeof(options) / sizeof(*options),
+    .summary = "Puts the rows of a table into a collection.",
+    .notes =
+        "FILE is CSV, TSV or JSON lines, - is standard input; or a NumPy file\n"
+        "of float32 [n, dim] for a collection without a model, whose ids are\n"
+        "--first-id and the numbers after it. JSON lines for such a "
+        "collection\n"
+        "have the vector in the member \"vector\". A record whose id is there\n"
+        "already is replaced. Rows are stored in batches: after a failure "
+        "those\n"
+        "before it are there.\n\n"
+        "Examples:\n"
+        "  linkctl collection import firms firms.csv --id key\n"
+        "  zcat big.jsonl.gz | linkctl collection import firms - \\\n"
+        "      --format jsonl --id id\n"
+        "  linkctl collection import photos vectors.npy\n",
+};
+
+typedef struct import_run {
+    lk_cli *cli;
+    const import_values *values;
+    lk_client client;
+    lk_buf path; /* of the collection's records */
+    bool has_model;
+    size_t dim;
+    uint64_t nonce;
+    uint64_t n_batches;
+    uint64_t n_created;
+    uint64_t n_updated;
+    /* tables */
+    lk_survey survey; /* n_rows 0: a pipe */
+    linkd_reader *reader;
+    lk_buf body;
+    size_t n_body_rows;
+    uint64_t n_rows;
+} import_run;
+
+/* ---- the collection ----------------------------------------------------- */
+
+static int collection_look(import_run *run, linkd_error *err)
+{
+    const char *name = run->cli->args.operands[0];
+    json_t *info = NULL;
+    lk_buf path = {0};
+    int rc = lk_collection_path(&path, name, "", err);
+
+    if (rc == LINKD_OK)
+        rc = lk_client_json(&run->client, NULL, path.data, NULL, &info, err);
+    if (rc == LINKD_E_ABSENT)
+        lk_cli_hint(run->cli, "make it: linkctl collection create %s", name);
+    if (rc == LINKD_OK) {
+        run->has_model = json_is_string(json_object_get(info, "model"));
+        run->dim = (size_t)json_integer_value(json_object_get(info, "dim"));
+        rc = lk_collection_path(&run->path, name, "/records", err);
+    }
+    json_decref(info);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+/* ---- sending ------------------------------------------------------------ */
+
+static int collect(void *ctx, const char *bytes, size_t len, linkd_error *err)
+{
+    return lk_buf_append(ctx, bytes, len, err);
+}
+
+static int answer_note(import_run *run, const lk_buf *text, linkd_error *err)
+{
+    json_t *answer =
+        text->len > 0 ? json_loadb(text->data, text->len, 0, NULL) : NULL;
+
+    if (answer == NULL)
+        return lk_fail(err, LINKD_E_IO,
+                       "linkd does not say what it has stored");
+    run->n_created +=
+        (uint64_t)json_integer_value(json_object_get(answer, "created"));
+    run->n_updated +=
+        (uint64_t)json_integer_value(json_object_get(answer, "updated"));
+    json_decref(answer);
+    return LINKD_OK;
+}
+
+/* Sends one batch, again while linkd is busy or away for a moment. */
+static int batch_send(import_run *run, const char *path, const char *type,
+                      linkd_str body, linkd_error *err)
+{
+    lk_ask ask = LK_ASK_INIT;
+    lk_buf text = {0};
+    char key[KEY_SIZE];
+    int rc = LINKD_E_BUSY;
+
+    (void)snprintf(key, sizeof(key), "linkctl-%016" PRIx64 "-%" PRIu64,
+                   run->nonce, run->n_batches++);
+    ask.method = "POST";
+    ask.path = path;
+    ask.content_type = type;
+    ask.key = key;
+    ask.body = body;
+    ask.body_cb = collect;
+    ask.ctx = &text;
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
+        if (tries > 0)
+            (void)sleep(1); /* as linkd's Retry-After asks */
+        lk_buf_reset(&text);
+        rc = lk_client_ask(&run->client, &ask, err);
+        if (rc != LINKD_E_BUSY && rc != LINKD_E_IO)
+            break;
+    }
+    if (rc == LINKD_OK)
+        rc = answer_note(run, &text, err);
+    lk_buf_clear(&text);
+    return rc;
+}
+
+/* ---- tables ------------------------------------------------------------- */
+
+static int rows_send(import_run *run, linkd_error *err)
+{
+    linkd_str body = {run->body.data, run->body.len};
+    linkd_error reason = {0};
+    uint64_t first = run->n_rows - run->n_body_rows + 1;
+    int rc;
+
+    if (run->n_body_rows == 0)
+        return LINKD_OK;
+    rc = batch_send(run, run->path.data, "application/x-ndjson", body, &reason);
+    if (rc != LINKD_OK)
+        return lk_fail(err, rc, "rows %" PRIu64 " to %" PRIu64 ": %s", first,
+                       run->n_rows, reason.message);
+    lk_buf_reset(&run->body);
+    run->n_body_rows = 0;
+    return lk_progress_report(&run->cli->progress, "import", run->n_rows,
+                              run->survey.n_rows, err);
+}
+
+static int member_append(import_run *run, linkd_str name, linkd_cell cell,
+                         bool *is_first, linkd_error *err)
+{
+    linkd_str text = {cell.bytes, cell.len};
+    int rc = LINKD_OK;
+
+    if (!*is_first)
+        rc = lk_buf_append(&run->body, ",", 1, err);
+    *is_first = false;
+    if (rc == LINKD_OK)
+        rc = lk_json_append(&run->body, name, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(&run->body, ":", 1, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (cell.kind == LINKD_CELL_LITERAL)
+        return lk_buf_append(&run->body, cell.bytes, cell.len, err);
+    return lk_json_append(&run->body, text, err);
+}
+
+static bool is_vector(const import_run *run, linkd_str name)
+{
+    return !run->has_model && name.len == sizeof(VECTOR_FIELD) - 1 &&
+           memcmp(name.bytes, VECTOR_FIELD, name.len) == 0;
+}
+
+/* An empty cell is a field that is not there. */
+static bool is_field(const import_run *run, const linkd_record *record,
+                     size_t i)
+{
+    linkd_cell cell = record->cells[i];
+
+    return i != run->survey.id_column && cell.kind != LINKD_CELL_MISSING &&
+           cell.len > 0 && !is_vector(run, linkd_reader_column(run->reader, i));
+}
+
+static int fields_append(import_run *run, const linkd_record *record,
+                         linkd_error *err)
+{
+    bool is_first = true;
+    int rc = lk_buf_printf(&run->body, err, ",\"fields\":{");
+
+    for (size_t i = 0; i < record->n_cells && rc == LINKD_OK; i++) {
+        if (is_field(run, record, i))
+            rc = member_append(run, linkd_reader_column(run->reader, i),
+                               record->cells[i], &is_first, err);
+    }
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(&run->body, err, "}");
+    is_first = false; /* behind the fields a comma is needed */
+    for (size_t i = 0; i < record->n_cells && rc == LINKD_OK; i++) {
+        linkd_str name = linkd_reader_column(run->reader, i);
+
+        if (is_vector(run, name) && record->cells[i].kind != LINKD_CELL_MISSING)
+            rc = member_append(run, name, record->cells[i], &is_first, err);
+    }
+    return rc;
+}
+
+static int id_append(import_run *run, const linkd_record *record,
+                     linkd_error *err)
+{
+    size_t column = run->survey.id_column;
+    linkd_cell cell = {"", 0, LINKD_CELL_MISSING};
+    int rc;
+
+    if (column == LINKD_COLUMN_NONE)
+        return lk_buf_printf(&run->body, err, "{\"id\":\"%" PRIu64 "\"",
+                             record->row);
+    if (column < record->n_cells)
+        cell = record->cells[column];
+    if (run->values->id != NULL) {
+        rc = lk_id_check(run->cli->args.operands[1], record, run->values->id,
+                         cell, err);
+        if (rc != LINKD_OK)
+            return rc;
+    }
+    rc = lk_buf_printf(&run->body, err, "{\"id\":");
+    if (rc == LINKD_OK)
+        rc = lk_json_append(&run->body, (linkd_str){cell.bytes, cell.len}, err);
+    return rc;
+}
+
+/* The column of the ids, where JSON lines have it only from some line on. */
+static void id_column_find(import_run *run)
+{
+    const char *id = run->values->id;
+
+    if (run->survey.id_column == LINKD_COLUMN_NONE && id != NULL)
+        run->survey.id_column =
+            linkd_reader_find_column(run->reader, (linkd_str){id, strlen(id)});
+}
+
+static int row_add(import_run *run, const linkd_record *record,
+                   linkd_error *err)
+{
+    const char *id = run->values->id;
+    int rc;
+
+    id_column_find(run);
+    if (id != NULL && run->survey.id_column == LINKD_COLUMN_NONE) {
+        lk_columns_hint(run->cli, run->reader);
+        return lk_fail_column(run->cli->args.operands[1],
+                              (linkd_str){id, strlen(id)}, err);
+    }
+    rc = id_append(run, record, err);
+    if (rc == LINKD_OK)
+        rc = fields_append(run, record, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(&run->body, err, "}\n");
+    run->n_body_rows++;
+    run->n_rows++;
+    if (rc == LINKD_OK &&
+        (run->n_body_rows == BATCH_ROWS || run->body.len >= BATCH_BYTES))
+        rc = rows_send(run, err);
+    return rc;
+}
+
+static bool is_pipe(const char *path)
+{
+    struct stat st;
+
+    return strcmp(path, "-") == 0 ||
+           (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+}
+
+static int table_survey(import_run *run, linkd_error *err)
+{
+    const char *path = run->cli->args.operands[1];
+    linkd_format format = (linkd_format)run->values->format;
+    int rc;
+
+    run->survey.id_column = LINKD_COLUMN_NONE;
+    if (is_pipe(path))
+        return LINKD_OK;
+    rc = lk_survey_file(path, format, run->values->id, LK_SURVEY_SLOTS,
+                        &run->cli->progress, &run->survey, err);
+    if (rc == LINKD_OK)
+        lk_meter_finish(&run->cli->meter);
+    if (rc == LINKD_E_ARG)
+        lk_columns_hint_file(run->cli, path, format);
+    return rc;
+}
+
+static int table_import(import_run *run, linkd_error *err)
+{
+    bool more = true;
+    int rc = table_survey(run, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_reader_open(run->cli->args.operands[1],
+                               (linkd_format)run->values->format, &run->reader,
+                               err);
+    while (rc == LINKD_OK && more) {
+        linkd_record record;
+
+        rc = linkd_reader_next(run->reader, &record, &more, err);
+        if (rc == LINKD_OK && more)
+            rc = row_add(run, &record, err);
+    }
+    return rc == LINKD_OK ? rows_send(run, err) : rc;
+}
+
+/* ---- vectors ------------------------------------------------------------ */
+
+static int vectors_send(import_run *run, const char *bytes, size_t n,
+                        linkd_error *err)
+{
+    linkd_str body = {bytes, n * run->dim * sizeof(float)};
+    lk_buf path = {0};
+    int rc = lk_buf_printf(&path, err, "%s?first_id=%" PRIu64, run->path.data,
+                           run->values->first_id + run->n_rows);
+
+    if (rc == LINKD_OK)
+        rc = batch_send(run, path.data, "application/octet-stream", body, err);
+    run->n_rows += n;
+    lk_buf_clear(&path);
+    return rc;
+}
+
+static int vectors_check(const import_run *run, size_t dim, linkd_error *err)
+{
+    if (run->has_model)
+        return lk_fail(err, LINKD_E_ARG,
+                       "collection %s has a model: it takes records, not "
+                       "vectors",
+                       run->cli->args.operands[0]);
+    if (dim != run->dim)
+        return lk_fail(err, LINKD_E_ARG,
+                       "vectors of %zu numbers do not fit collection %s, whose "
+                       "have %zu",
+                       dim, run->cli->args.operands[0], run->dim);
+    return LINKD_OK;
+}
+
+static int vectors_import(import_run *run, linkd_error *err)
+{
+    const char *path = run->cli->args.operands[1];
+    size_t dim = 0;
+    uint64_t n_rows = 0;
+    FILE *file = NULL;
+    char *bytes = NULL;
+    int rc = lk_npy_open(path, &file, &n_rows, &dim, err);
+
+    if (rc == LINKD_OK)
+        rc = vectors_check(run, dim, err);
+    if (rc == LINKD_OK) {
+        bytes = malloc(BATCH_ROWS * dim * sizeof(float));
+        if (bytes == NULL)
+            rc = lk_fail_nomem(err);
+    }
+    while (rc == LINKD_OK && run->n_rows < n_rows) {
+        uint64_t rest = n_rows - run->n_rows;
+        size_t n = rest < BATCH_ROWS ? (size_t)rest : BATCH_ROWS;
+
+        if (fread(bytes, dim * sizeof(float), n, file) != n)
+            rc = lk_fail(err, LINKD_E_IO, "could not read %s: %s",
+                         lk_label_of_path(path).text, strerror(errno));
+        if (rc == LINKD_OK)
+            rc = vectors_send(run, bytes, n, err);
+        if (rc == LINKD_OK)
+            rc = lk_progress_report(&run->cli->progress, "import", run->n_rows,
+                                    n_rows, err);
+    }
+    free(bytes);
+    if (file != NULL)
+        (void)fclose(file);
+    return rc;
+}
+
+/* ---- the command -------------------------------------------------------- */
+
+static int nonce_draw(import_run *run, linkd_error *err)
+{
+    if (getrandom(&run->nonce, sizeof(run->nonce), 0) !=
+        (ssize_t)sizeof(run->nonce))
+        return lk_fail(err, LINKD_E_IO, "could not draw a random number: %s",
+                       strerror(errno));
+    return LINKD_OK;
+}
+
+static int import_all(lk_cli *cli, const void *values, linkd_error *err)
+{
+    import_run run = {.cli = cli, .values = values};
+    bool is_npy = lk_path_ends_in(cli->args.operands[1], ".npy");
+    int rc = LINKD_OK;
+
+    if (lk_args_given(&syntax, &cli->args, "first-id") && !is_npy)
+        return lk_fail(err, LINKD_E_ARG, "--first-id is for .npy files");
+    if (run.values->id != NULL && is_npy)
+        return lk_fail(err, LINKD_E_ARG, "--id is not for .npy files");
+    rc = nonce_draw(&run, err);
+    if (rc == LINKD_OK)
+        rc = lk_client_open(cli, run.values->socket, &run.client, err);
+    if (rc == LINKD_OK)
+        rc = collection_look(&run, err);
+    if (rc == LINKD_OK)
+        rc = is_npy ? vectors_import(&run, err) : table_import(&run, err);
+    if (rc == LINKD_OK)
+        lk_meter_finish(&cli->meter);
+    if (rc == LINKD_OK && !cli->args.quiet)
+        (void)fprintf(stderr, "%s: %s created, %s replaced\n",
+                      lk_counted(run.n_rows, "row", "rows").text,
+                      lk_count(run.n_created).text,
+                      lk_count(run.n_updated).text);
+    linkd_reader_close(run.reader);
+    lk_buf_clear(&run.body);
+    lk_buf_clear(&run.path);
+    lk_client_close(&run.client);
+    return rc;
+}
+
+const lk_command lk_cmd_collection_import = {&syntax, &defaults,
+                                             sizeof(defaults), import_all};

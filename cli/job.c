@@ -1,0 +1,199 @@
+/* cli/job.c — work that linkd does while linkctl waits.
+ *
+ * The job is asked for its state now and then, rather than its stream of events
+ * being read: a sleep ends when Ctrl-C is pressed, a read in libcurl does not,
+ * and linkd may be restarted meanwhile without the wait being over. The pause
+ * grows from the time of a small job to what the eye takes for continuous. */
+#include "cli/job.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/interrupt.h"
+
+#define PAUSE_MIN_NS  5000000L
+#define PAUSE_MAX_NS  200000000L
+#define GONE_MAX      150 /* pauses without linkd, 30 s: guess */
+#define PATH_MAX_SIZE 64
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "";
+}
+
+uint64_t lk_job_number(const json_t *job)
+{
+    return (uint64_t)json_integer_value(json_object_get(job, "job"));
+}
+
+uint64_t lk_job_count(const json_t *job, const char *name)
+{
+    const json_t *counts = json_object_get(job, "counts");
+
+    return (uint64_t)json_integer_value(json_object_get(counts, name));
+}
+
+int lk_job_submit(lk_client *client, const char *path, const json_t *body,
+                  uint64_t *ret_number, linkd_error *err)
+{
+    json_t *job = NULL;
+    int rc = lk_client_json(client, "POST", path, body, &job, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    *ret_number = lk_job_number(job);
+    json_decref(job);
+    if (*ret_number == 0)
+        return lk_fail(err, LINKD_E_IO, "linkd does not say which job it is");
+    return LINKD_OK;
+}
+
+int lk_job_delete(lk_client *client, uint64_t number, linkd_error *err)
+{
+    char path[PATH_MAX_SIZE];
+
+    (void)snprintf(path, sizeof(path), "/v1/jobs/%" PRIu64, number);
+    return lk_client_json(client, "DELETE", path, NULL, NULL, err);
+}
+
+/* ---- waiting ------------------------------------------------------------ */
+
+static bool has_ended(const json_t *job)
+{
+    const char *state = text_of(job, "state");
+
+    return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 ||
+           strcmp(state, "cancelled") == 0;
+}
+
+static void progress_show(lk_client *client, const json_t *job)
+{
+    const json_t *progress = json_object_get(job, "progress");
+    const char *step = text_of(progress, "step");
+    json_int_t done = json_integer_value(json_object_get(progress, "done"));
+    json_int_t total = json_integer_value(json_object_get(progress, "total"));
+
+    if (step[0] != '\0' && done >= 0 && total >= 0)
+        (void)!lk_progress_report(&client->cli->progress, step, (uint64_t)done,
+                                  (uint64_t)total, NULL);
+}
+
+static int state_ask(lk_client *client, uint64_t number, json_t **ret_job,
+                     linkd_error *err)
+{
+    char path[PATH_MAX_SIZE];
+
+    (void)snprintf(path, sizeof(path), "/v1/jobs/%" PRIu64, number);
+    return lk_client_json(client, NULL, path, NULL, ret_job, err);
+}
+
+/* Asks again and again until the job has ended. A linkd that went away is
+ * given time to come back: its jobs go on then. */
+static int end_await(lk_client *client, uint64_t number, json_t **ret_job,
+                     linkd_error *err)
+{
+    struct timespec pause = {.tv_nsec = PAUSE_MIN_NS};
+    unsigned n_gone = 0;
+
+    while (!lk_interrupt_requested()) {
+        json_t *job = NULL;
+        int rc = state_ask(client, number, &job, err);
+        bool is_gone = rc == LINKD_E_BUSY || rc == LINKD_E_IO;
+
+        if (rc != LINKD_OK && (!is_gone || ++n_gone > GONE_MAX))
+            return rc;
+        if (rc == LINKD_OK) {
+            n_gone = 0;
+            progress_show(client, job);
+            if (has_ended(job)) {
+                *ret_job = job;
+                return LINKD_OK;
+            }
+            json_decref(job);
+        }
+        (void)nanosleep(&pause, NULL);
+        pause.tv_nsec =
+            pause.tv_nsec * 2 < PAUSE_MAX_NS ? pause.tv_nsec * 2 : PAUSE_MAX_NS;
+    }
+    return lk_fail(err, LINKD_E_CANCELLED, "interrupted");
+}
+
+static int interrupted(lk_client *client, uint64_t number, bool owned,
+                       linkd_error *err)
+{
+    char path[PATH_MAX_SIZE];
+    linkd_error reason = {0};
+    int rc;
+
+    if (!owned) {
+        lk_cli_hint(client->cli, "linkctl job cancel %" PRIu64 " stops it",
+                    number);
+        return lk_fail(err, LINKD_E_CANCELLED,
+                       "interrupted: job %" PRIu64 " goes on", number);
+    }
+    (void)snprintf(path, sizeof(path), "/v1/jobs/%" PRIu64 "/cancel", number);
+    rc = lk_client_json(client, "POST", path, NULL, NULL, &reason);
+    if (rc != LINKD_OK && rc != LINKD_E_CONFLICT)
+        return lk_fail(err, rc, "interrupted, but job %" PRIu64 " goes on: %s",
+                       number, reason.message);
+    return lk_fail(err, LINKD_E_CANCELLED,
+                   "interrupted: job %" PRIu64 " is cancelled", number);
+}
+
+/* The job has ended: how? */
+static int outcome(const json_t *job, linkd_error *err)
+{
+    const char *state = text_of(job, "state");
+    const json_t *error = json_object_get(job, "error");
+    const char *reason = json_string_value(error);
+
+    if (strcmp(state, "done") == 0)
+        return LINKD_OK;
+    if (strcmp(state, "cancelled") == 0)
+        return lk_fail(err, LINKD_E_CANCELLED, "job %" PRIu64 " was cancelled",
+                       lk_job_number(job));
+    if (reason == NULL)
+        reason = text_of(error, "detail");
+    return lk_fail(err, LINKD_E_DATA, "job %" PRIu64 " failed: %s",
+                   lk_job_number(job), reason);
+}
+
+int lk_job_wait(lk_client *client, uint64_t number, bool owned,
+                json_t **ret_job, linkd_error *err)
+{
+    json_t *job = NULL;
+    int rc;
+
+    lk_interrupt_defer(true);
+    rc = end_await(client, number, &job, err);
+    if (rc == LINKD_E_CANCELLED)
+        rc = interrupted(client, number, owned, err);
+    else if (rc == LINKD_OK)
+        rc = outcome(job, err);
+    lk_interrupt_defer(false);
+    if (rc == LINKD_OK) {
+        lk_meter_finish(&client->cli->meter);
+        *ret_job = job;
+    } else {
+        json_decref(job);
+    }
+    return rc;
+}
+
+int lk_job_run(lk_client *client, const char *path, const json_t *body,
+               json_t **ret_job, linkd_error *err)
+{
+    uint64_t number = 0;
+    int rc;
+
+    lk_interrupt_defer(true); /* no job without somebody to cancel it */
+    rc = lk_job_submit(client, path, body, &number, err);
+    if (rc == LINKD_OK)
+        return lk_job_wait(client, number, true, ret_job, err);
+    lk_interrupt_defer(false);
+    return rc;
+}

@@ -1,0 +1,191 @@
+/* cli/remote.c — link and dedup as jobs of linkd.
+ *
+ *   files ─► POST /v1/files ─┐
+ *   collection:NAME ─────────┴─► POST /v1/jobs ─► wait ─► results ─► -o FILE
+ *
+ * What comes out is what file mode writes, byte for byte, from the same files
+ * with the same model; options that need more than linkd gives back are refused
+ * rather than ignored. A job whose rows were fetched is deleted: nobody else
+ * knows of it. */
+#include "cli/remote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/columns.h"
+#include "cli/rows.h"
+
+const char *lk_operand_collection(const char *operand)
+{
+    size_t len = sizeof(LK_COLLECTION_PREFIX) - 1;
+
+    return strncmp(operand, LK_COLLECTION_PREFIX, len) == 0 ? operand + len
+                                                            : NULL;
+}
+
+bool lk_is_remote(const lk_cli *cli, const char *socket)
+{
+    bool is_remote = socket != NULL;
+
+    for (size_t i = 0; i < cli->args.n_operands; i++)
+        is_remote |= lk_operand_collection(cli->args.operands[i]) != NULL;
+    return is_remote;
+}
+
+int lk_remote_check(const lk_cli *cli, const lk_syntax *syntax,
+                    const char *const *names, linkd_error *err)
+{
+    for (; *names != NULL; names++) {
+        if (lk_args_given(syntax, &cli->args, *names))
+            return lk_fail(err, LINKD_E_ARG,
+                           "--%s is not possible through linkd, only without "
+                           "--socket on files",
+                           *names);
+    }
+    for (size_t i = 0; i < cli->args.n_operands; i++) {
+        if (strcmp(cli->args.operands[i], "-") == 0)
+            return lk_fail(err, LINKD_E_ARG,
+                           "through linkd a table cannot be standard input");
+    }
+    return LINKD_OK;
+}
+
+/* ---- uploading ---------------------------------------------------------- */
+
+static const char *type_of(const char *path, linkd_format format)
+{
+    if (format == LINKD_FORMAT_AUTO)
+        format = lk_rows_format(path);
+    if (format == LINKD_FORMAT_TSV)
+        return "text/tab-separated-values";
+    return format == LINKD_FORMAT_JSONL ? "application/x-ndjson" : "text/csv";
+}
+
+static int collect(void *ctx, const char *bytes, size_t len, linkd_error *err)
+{
+    return lk_buf_append(ctx, bytes, len, err);
+}
+
+static int file_send(lk_client *client, const char *path, linkd_format format,
+                     int fd, lk_buf *ret_answer, linkd_error *err)
+{
+    lk_ask ask = LK_ASK_INIT;
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
+                       lk_label_of_path(path).text, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return lk_fail(err, LINKD_E_ARG, "%s is not a regular file",
+                       lk_label_of_path(path).text);
+    ask.method = "POST";
+    ask.path = "/v1/files";
+    ask.content_type = type_of(path, format);
+    ask.body_fd = fd;
+    ask.body_fd_bytes = (uint64_t)st.st_size;
+    ask.sending = "upload";
+    ask.body_cb = collect;
+    ask.ctx = ret_answer;
+    return lk_client_ask(client, &ask, err);
+}
+
+/* The side of a job that is a file: {"file": "…"}. */
+static int file_upload(lk_client *client, const char *path, linkd_format format,
+                       json_t **ret_side, linkd_error *err)
+{
+    lk_buf text = {0};
+    json_t *answer = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0)
+        return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
+                       lk_label_of_path(path).text, strerror(errno));
+    rc = file_send(client, path, format, fd, &text, err);
+    (void)close(fd);
+    if (rc == LINKD_OK) {
+        lk_meter_finish(&client->cli->meter);
+        answer = text.len > 0 ? json_loadb(text.data, text.len, 0, NULL) : NULL;
+        *ret_side =
+            json_pack("{s:O?}", "file", json_object_get(answer, "file"));
+        if (*ret_side == NULL)
+            rc = lk_fail_nomem(err);
+    }
+    json_decref(answer);
+    lk_buf_clear(&text);
+    return rc;
+}
+
+/* ---- the request -------------------------------------------------------- */
+
+int lk_remote_side(lk_client *client, const char *operand, linkd_format format,
+                   json_t *request, const char *member, linkd_error *err)
+{
+    const char *collection = lk_operand_collection(operand);
+    json_t *side = NULL;
+    int rc = LINKD_OK;
+
+    if (collection == NULL)
+        rc = file_upload(client, operand, format, &side, err);
+    else
+        side = json_pack("{s:s}", "collection", collection);
+    if (rc == LINKD_OK && json_object_set_new(request, member, side) != 0)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "the collection's name is not valid "
+                     "UTF-8");
+    return rc;
+}
+
+int lk_remote_columns(json_t *request, const char *member, const char *option,
+                      const char *columns, linkd_error *err)
+{
+    lk_name_list names = {0};
+    json_t *array;
+    int rc;
+
+    if (columns == NULL)
+        return LINKD_OK;
+    rc = lk_name_list_split(option, columns, &names, err);
+    if (rc != LINKD_OK)
+        return rc;
+    array = json_array();
+    for (size_t i = 0; i < names.n && rc == LINKD_OK; i++) {
+        if (json_array_append_new(array, json_stringn(names.names[i].bytes,
+                                                      names.names[i].len)) != 0)
+            rc = lk_fail_nomem(err);
+    }
+    lk_name_list_clear(&names);
+    if (json_object_set_new(request, member, array) != 0 && rc == LINKD_OK)
+        rc = lk_fail_nomem(err);
+    return rc;
+}
+
+int lk_remote_text(json_t *request, const char *member, const char *text,
+                   linkd_error *err)
+{
+    if (text == NULL ||
+        json_object_set_new(request, member, json_string(text)) == 0)
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_ARG, "--%s is not valid UTF-8", member);
+}
+
+/* ---- the result --------------------------------------------------------- */
+
+int lk_remote_rows(lk_client *client, const json_t *job,
+                   int (*row_cb)(void *ctx, const json_t *row,
+                                 linkd_error *err),
+                   void *ctx, linkd_error *err)
+{
+    uint64_t number = lk_job_number(job);
+    char path[64];
+    int rc;
+
+    (void)snprintf(path, sizeof(path), "/v1/jobs/%" PRIu64 "/results", number);
+    rc = lk_client_rows(client, path, row_cb, ctx, err);
+    return rc == LINKD_OK ? lk_job_delete(client, number, err) : rc;
+}

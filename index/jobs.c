@@ -33,13 +33,31 @@ static int job_write(lk_txn *txn, uint64_t number, linkd_str state,
     return lk_value_put(txn, LK_TABLE_JOBS, lk_key_str(&key), state, err);
 }
 
+/* A submission that is sent again finds its job, and under the same number also
+ * if the job was removed: a crash in between may have been the reason. */
+static int job_recreate(const job_change *change, lk_txn *txn, linkd_error *err)
+{
+    linkd_str value;
+    lk_key key;
+    bool found;
+    int rc;
+
+    key_job(&key, change->ret_number);
+    rc = lk_txn_find(txn, LK_TABLE_JOBS, lk_key_str(&key), &value, &found, err);
+    if (rc != LINKD_OK || found)
+        return rc;
+    return job_write(txn, change->ret_number, change->state, err);
+}
+
 static int job_create(job_change *change, lk_txn *txn, linkd_error *err)
 {
     bool found = false;
     int rc =
         lk_once_find(txn, change->once, &change->ret_number, 1, &found, err);
 
-    if (rc != LINKD_OK || found)
+    if (rc == LINKD_OK && found)
+        return job_recreate(change, txn, err);
+    if (rc != LINKD_OK)
         return rc;
     change->ret_number = 1;
     rc = lk_meta_find(txn, "next_job", &change->ret_number, &found, err);

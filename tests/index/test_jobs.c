@@ -118,6 +118,26 @@ static void a_repeated_key_answers_the_first_job(void **state)
         LINKD_E_CONFLICT);
 }
 
+/* After a crash jobs whose inputs were not whole are removed; the client, who
+ * was not answered, submits again. */
+static void a_repeated_key_brings_back_a_removed_job(void **state)
+{
+    const linkd_once once = {.key = str_of("job-key"), .request_hash = 5};
+    uint64_t first = 0;
+    uint64_t second = 0;
+
+    (void)state;
+    assert_int_equal(
+        linkd_store_put_job(store, &first, str_of("one"), &once, &err),
+        LINKD_OK);
+    assert_int_equal(linkd_store_delete_job(store, first, &err), LINKD_OK);
+    assert_int_equal(
+        linkd_store_put_job(store, &second, str_of("again"), &once, &err),
+        LINKD_OK);
+    assert_int_equal(second, first);
+    assert_next(0, first, "again");
+}
+
 /* One key is one request, whatever kind it was of. */
 static void the_key_of_a_put_is_not_a_jobs_key(void **state)
 {
@@ -166,6 +186,7 @@ int main(void)
         TEST(a_deleted_job_is_gone_and_its_number_is_not_given_again),
         TEST(the_state_of_a_deleted_job_is_refused),
         TEST(a_repeated_key_answers_the_first_job),
+        TEST(a_repeated_key_brings_back_a_removed_job),
         TEST(the_key_of_a_put_is_not_a_jobs_key),
         TEST(reading_a_job_survives_failing_allocations),
     };

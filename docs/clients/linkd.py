@@ -135,8 +135,16 @@ class Client:
 
     def _lines(self, path, query=None):
         response = self._open("GET", path, query=query, accept="application/x-ndjson")
-        for line in response:
-            yield json.loads(line)
+        is_whole = False
+        try:
+            for line in response:
+                yield json.loads(line)
+            is_whole = True
+        finally:
+            # Who stops before the end leaves the rest in the connection.
+            response.close()
+            if not is_whole:
+                self._connection.close()
 
     # ---- collections -------------------------------------------------------
 

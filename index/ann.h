@@ -24,6 +24,9 @@ LINKD_MUST_CHECK int lk_ann_train(lk_ann *ann, const float *vectors, size_t n,
                                   linkd_error *err);
 LINKD_MUST_CHECK int lk_ann_add(lk_ann *ann, const float *vectors, size_t n,
                                 linkd_error *err);
+/* Nothing more will be added: makes searches quicker, takes up to a second per
+ * gigabyte. Reading does it, too. */
+void lk_ann_settle(lk_ann *ann);
 size_t lk_ann_count(const lk_ann *ann);
 
 /* The `n_asked` candidates that look nearest, nearest first: positions, -1 where

@@ -253,6 +253,8 @@ static int segment_fill(lk_segment *segment, const lk_build *build,
     }
     if (rc == LINKD_OK && segment->n == 0)
         rc = lk_fail(err, LINKD_E_ABSENT, "no vector is alive any more");
+    if (rc == LINKD_OK)
+        lk_ann_settle(segment->ann);
     block_clear(&b);
     return rc;
 }

@@ -546,6 +546,12 @@ int lk_ann_add(lk_ann *ann, const float *vectors, size_t n, linkd_error *err)
     return rc;
 }
 
+void lk_ann_settle(lk_ann *ann)
+{
+    if (ann->is_graph)
+        lk_faiss_bytes_settle(ann->index);
+}
+
 size_t lk_ann_count(const lk_ann *ann)
 {
     return (size_t)faiss_Index_ntotal(ann->index);
@@ -629,6 +635,7 @@ int lk_ann_read(FILE *file, size_t dim, lk_ann **ret_ann, linkd_error *err)
         lk_ann_free(ann);
         return rc;
     }
+    lk_ann_settle(ann);
     *ret_ann = ann;
     return LINKD_OK;
 }

@@ -23,6 +23,9 @@ LINKD_MUST_CHECK int lk_faiss_bytes_new(size_t width, size_t n_links,
 LINKD_MUST_CHECK int lk_faiss_bytes_adopt(struct FaissIndex_H *index,
                                           linkd_error *err);
 
+/* Makes a graph that is complete quicker to search. */
+void lk_faiss_bytes_settle(struct FaissIndex_H *index);
+
 #ifdef __cplusplus
 }
 #endif

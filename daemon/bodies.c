@@ -100,6 +100,7 @@ static int vector_read(const json_t *value, const char *where,
                        "makes them",
                        where);
     (void)snprintf(name, sizeof(name), "%s: the vector", where);
+    put->dim = form->dim;
     return lk_json_get_vector(value, form->dim, name, arena, &put->vector, err);
 }
 
@@ -432,6 +433,7 @@ static int binary_read(linkd_str body, bool is_npy, const lk_records_form *form,
         int len = snprintf(id, sizeof(id), "%" PRIu64, form->first_id + i);
         char *copy = lk_arena_copy(arena, id, (size_t)len);
         linkd_put put = {.id = {copy, (size_t)len},
+                         .dim = form->dim,
                          .vector = vectors + i * form->dim};
 
         rc = copy == NULL ? lk_fail_nomem(err) : put_add(records, &put, err);

@@ -215,6 +215,7 @@ typedef struct linkd_put {
     linkd_str id; /* the caller's: 1 to LINKD_ID_MAX_BYTES */
     const linkd_field *fields;
     size_t n_fields;
+    size_t dim;          /* of the vector: has to be the collection's */
     const float *vector; /* [dim], or NULL: the record has none and no search
                             finds it */
     /* Entity of a record that has none yet: that of the record named `join`,
@@ -475,6 +476,12 @@ LINKD_MUST_CHECK int linkd_store_put_job(linkd_store *store, uint64_t *number,
                                          linkd_str state,
                                          const linkd_once *once,
                                          linkd_error *err);
+/* The number of the job that was made under this key, which may be deleted.
+ * LINKD_E_CONFLICT: the key was used for another request. */
+LINKD_MUST_CHECK int linkd_store_find_job(linkd_store *store,
+                                          const linkd_once *once,
+                                          uint64_t *ret_number, bool *ret_found,
+                                          linkd_error *err);
 LINKD_MUST_CHECK int linkd_store_delete_job(linkd_store *store, uint64_t number,
                                             linkd_error *err);
 /* The first job >= `from`; its state lives in the arena. */

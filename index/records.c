@@ -30,11 +30,16 @@
 
 /* ---- checks on the caller's thread --------------------------------------- */
 
-static int vector_check(const float *vector, size_t dim, size_t i,
+static int vector_check(const linkd_put *put, size_t dim, size_t i,
                         linkd_error *err)
 {
-    for (size_t j = 0; vector != NULL && j < dim; j++) {
-        if (!isfinite(vector[j]))
+    if (put->vector != NULL && put->dim != dim)
+        return lk_fail(err, LINKD_E_ARG,
+                       "record %zu: its vector has %zu numbers, not the "
+                       "collection's %zu",
+                       i, put->dim, dim);
+    for (size_t j = 0; put->vector != NULL && j < dim; j++) {
+        if (!isfinite(put->vector[j]))
             return lk_fail(err, LINKD_E_ARG,
                            "record %zu: number %zu of its vector is not finite",
                            i, j);
@@ -95,7 +100,7 @@ static int put_check(const linkd_put *put, size_t i, size_t dim,
     if (rc == LINKD_OK && put->join.len > 0)
         rc = id_check(put->join, "the id to join", i, err);
     if (rc == LINKD_OK)
-        rc = vector_check(put->vector, dim, i, err);
+        rc = vector_check(put, dim, i, err);
     if (rc == LINKD_OK)
         rc = fields_check(put, i, names, ret_bytes, err);
     return rc;

@@ -141,8 +141,12 @@ int linkd_collection_put(linkd_store *store, linkd_str collection,
     }
     for (size_t i = 0; i < n; i++)
         filled[i] = puts[i];
-    for (size_t i = 0; i < t.n; i++)
-        filled[t.places[i]].vector = t.vectors + i * embedder->dim;
+    for (size_t i = 0; i < t.n; i++) {
+        linkd_put *put = &filled[t.places[i]];
+
+        put->dim = embedder->dim;
+        put->vector = t.vectors + i * embedder->dim;
+    }
     rc = linkd_store_put(store, collection, filled, n, once, ret_result, err);
 done:
     free(filled);
@@ -282,6 +286,11 @@ static int match_find(linkd_store *store, linkd_str collection,
     if (rc == LINKD_OK && options->filter != NULL)
         rc = linkd_view_select(view, options->filter, &selection, err);
     search.selection = selection;
+    if (rc == LINKD_OK && put->vector != NULL &&
+        put->dim != linkd_view_dim(view))
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "the vector has %zu numbers, not the collection's %zu",
+                     put->dim, linkd_view_dim(view));
     if (rc == LINKD_OK && put->vector != NULL)
         rc =
             linkd_view_search(view, put->vector, 1, &search, &hit, &stats, err);
@@ -357,8 +366,10 @@ int linkd_collection_attach(linkd_store *store, linkd_str collection,
         rc = texts_collect(&t, settings, embedder, put, 1, err);
     if (rc == LINKD_OK && t.n > 0)
         rc = texts_embed(&t, embedder, err);
-    if (t.n > 0)
+    if (t.n > 0) {
+        filled.dim = embedder->dim;
         filled.vector = t.vectors;
+    }
     if (rc == LINKD_OK)
         rc = attach_run(store, collection, &filled, options, &attached, err);
     texts_clear(&t);

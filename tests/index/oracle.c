@@ -75,6 +75,7 @@ static void records_put(size_t begin, size_t end)
             (linkd_put){.id = name_write(begin + i, names[i]),
                         .fields = &fields[i],
                         .n_fields = 1,
+                        .dim = DIM,
                         .vector = record->has_vector ? record->vector : NULL};
     }
     assert_int_equal(

@@ -76,7 +76,7 @@ linkd_str str_of(const char *text)
 
 linkd_write_result put_one(const char *id, const float *vector)
 {
-    linkd_put put = {.id = str_of(id), .vector = vector};
+    linkd_put put = {.id = str_of(id), .dim = DIM, .vector = vector};
     linkd_write_result result = {0};
 
     assert_int_equal(

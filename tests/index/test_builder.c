@@ -196,6 +196,7 @@ static void records_put(size_t from, size_t n)
     ids_fill(ids, from, n);
     for (size_t i = 0; i < n; i++)
         puts[i] = (linkd_put){.id = str_of(ids[i]),
+                              .dim = DIM,
                               .vector = vectors + (from + i) * DIM};
     assert_int_equal(
         linkd_store_put(store, str_of("people"), puts, n, NULL, &result, &err),

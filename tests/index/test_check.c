@@ -69,6 +69,7 @@ static void store_fill(void)
     memset(text, 'x', LONG_BYTES);
     memcpy(text + LONG_BYTES - strlen(NEEDLE), NEEDLE, strlen(NEEDLE));
     oracle_fill(1, 3);
+    puts[0].dim = DIM;
     puts[0].vector = oracle[1].vector;
     assert_int_equal(
         linkd_store_put(store, str_of("people"), puts, 2, NULL, &result, &err),

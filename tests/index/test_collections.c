@@ -145,6 +145,7 @@ static void the_rows_of_a_dropped_collection_are_removed(void **state)
     const linkd_put record = {.id = str_of("a"),
                               .fields = &field,
                               .n_fields = 1,
+                              .dim = DIM,
                               .vector = vector,
                               .new_entity = true};
     uint32_t number = info_of("people").number;

@@ -45,8 +45,8 @@ static void many_make(size_t n)
         (void)snprintf(many_ids[i], sizeof(many_ids[i]), "r%zu", i);
         many_vectors[i][0] = (float)i;
         many_vectors[i][1] = 1.0F;
-        many[i] =
-            (linkd_put){.id = str_of(many_ids[i]), .vector = many_vectors[i]};
+        many[i] = (linkd_put){
+            .id = str_of(many_ids[i]), .dim = DIM, .vector = many_vectors[i]};
     }
 }
 
@@ -75,8 +75,11 @@ static void a_record_comes_back_after_a_restart(void **state)
         {str_of("name"), str_of("Ada"), LINKD_FIELD_TEXT},
         {str_of("born"), str_of("1815"), LINKD_FIELD_LITERAL},
     };
-    const linkd_put record = {
-        .id = str_of("a"), .fields = fields, .n_fields = 2, .vector = NORTH};
+    const linkd_put record = {.id = str_of("a"),
+                              .fields = fields,
+                              .n_fields = 2,
+                              .dim = DIM,
+                              .vector = NORTH};
     linkd_write_result result;
     lk_record_row row;
 
@@ -293,9 +296,12 @@ static void a_wrong_record_is_named_and_nothing_is_written(void **state)
 
     (void)state;
     put_fails(puts, 3, LINKD_E_ARG, "record 2: id \"a\" is repeated");
-    puts[2] = (linkd_put){.id = str_of("c"), .vector = bad};
+    puts[2] = (linkd_put){.id = str_of("c"), .dim = DIM, .vector = bad};
     put_fails(puts, 3, LINKD_E_ARG,
               "record 2: number 1 of its vector is not finite");
+    puts[2] = (linkd_put){.id = str_of("c"), .dim = DIM - 1, .vector = NORTH};
+    put_fails(puts, 3, LINKD_E_ARG,
+              "record 2: its vector has 3 numbers, not the collection's 4");
     puts[2] = (linkd_put){.id = str_of("")};
     put_fails(puts, 3, LINKD_E_ARG,
               "record 2: its id has 0 bytes, not 1 to 480");
@@ -340,8 +346,12 @@ static void an_allocation_that_fails_leaves_the_store_as_it_was(void **state)
     const linkd_field field = {str_of("city"), str_of("Bern"),
                                LINKD_FIELD_TEXT};
     linkd_put puts[2] = {
-        {.id = str_of("a"), .fields = &field, .n_fields = 1, .vector = EAST},
-        {.id = str_of("b"), .vector = NORTH, .new_entity = true}};
+        {.id = str_of("a"),
+         .fields = &field,
+         .n_fields = 1,
+         .dim = DIM,
+         .vector = EAST},
+        {.id = str_of("b"), .dim = DIM, .vector = NORTH, .new_entity = true}};
     uint64_t seq = put_one("a", NORTH).seq;
     linkd_write_result result;
     int rc;
@@ -370,7 +380,7 @@ static void a_repeated_key_answers_the_first_result(void **state)
 {
     const linkd_once once = {.key = str_of("key-1"), .request_hash = 77};
     const linkd_put record = {
-        .id = str_of("a"), .vector = NORTH, .new_entity = true};
+        .id = str_of("a"), .dim = DIM, .vector = NORTH, .new_entity = true};
     linkd_write_result first;
     linkd_write_result second;
 

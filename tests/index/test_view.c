@@ -57,6 +57,7 @@ static void a_record_is_read_as_it_was_put(void **state)
     linkd_put put = {.id = str_of("a"),
                      .fields = fields,
                      .n_fields = 2,
+                     .dim = DIM,
                      .vector = north,
                      .new_entity = true};
     linkd_write_result result;

@@ -320,7 +320,8 @@ static void *victim_main(void *arg)
 
     for (;; ack.i++) {
         const float vector[DIM] = {(float)ack.thread, (float)ack.i};
-        linkd_put record = {.fields = &field, .n_fields = 1, .vector = vector};
+        linkd_put record = {
+            .fields = &field, .n_fields = 1, .dim = DIM, .vector = vector};
         linkd_write_result result;
         linkd_error own;
         char id[32];

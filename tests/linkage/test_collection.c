@@ -122,7 +122,7 @@ static void records_get_the_vectors_of_their_texts(void **state)
         {.id = str_of("known"), .fields = &texts[0], .n_fields = 1},
         {.id = str_of("unknown"), .fields = &texts[1], .n_fields = 1},
         {.id = str_of("without"), .fields = &texts[2], .n_fields = 1},
-        {.id = str_of("ready"), .vector = ready}};
+        {.id = str_of("ready"), .dim = DIM, .vector = ready}};
     static const bool has_vector[] = {true, false, false, true};
     static const float expected[][DIM] = {
         {0.6F, 0.8F}, {0.0F, 0.0F}, {0.0F, 0.0F}, {0.0F, 1.0F}};
@@ -340,6 +340,7 @@ static void *attacher_main(void *arg)
     linkd_error why;
     static const float vector[DIM] = {1.0F, 0.0F};
 
+    put.dim = DIM;
     put.vector = vector;
     a->rc = linkd_collection_attach(store, str_of("c"), &settings, NULL, &put,
                                     &options, &a->attached, &why);

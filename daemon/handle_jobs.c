@@ -22,6 +22,9 @@
 #include "daemon/service.h"
 
 #define CHUNK_BYTES ((size_t)64 << 10)
+/* A page is made in memory: some MB of ordinary rows. Who wants more leaves out
+ * the limit. */
+#define PAGE_MAX ((uint64_t)100000)
 /* Uploads that no job has taken: a guess at who comes back after a weekend. */
 #define UPLOAD_KEEP_SECONDS (3 * 24 * 3600)
 
@@ -51,11 +54,15 @@ static int job_submit(lk_service *service, lk_request *request, json_t *json,
                       lk_response *response, linkd_error *err)
 {
     uint64_t number = 0;
+    bool replayed = false;
     linkd_once once;
     int rc = lk_once_read(request, &once, err);
 
     if (rc == LINKD_OK)
-        rc = lk_jobs_submit(service->jobs, json, &once, &number, err);
+        rc =
+            lk_jobs_submit(service->jobs, json, &once, &number, &replayed, err);
+    if (rc == LINKD_OK)
+        rc = lk_once_mark(response, request, replayed, err);
     if (rc == LINKD_OK)
         rc = lk_response_add_header(response, request, "Location", err,
                                     "/v1/jobs/%" PRIu64, number);
@@ -292,7 +299,7 @@ static linkd_str cell_next(char **rest, const char *end)
         *to++ = *from++;
     }
     cell.len = (size_t)(to - cell.bytes);
-    *rest = from + 1; /* the comma or the line's end */
+    *rest = from + (from < end); /* the comma or the line's end */
     return cell;
 }
 
@@ -414,6 +421,10 @@ static int results_options(lk_request *request, rows *r, uint64_t *ret_cursor,
         rc = lk_request_query(request, "limit", &text, ret_is_page, err);
     if (rc == LINKD_OK && *ret_is_page)
         rc = lk_str_to_u64(text, "limit", &r->limit, err);
+    if (rc == LINKD_OK && *ret_is_page &&
+        (r->limit == 0 || r->limit > PAGE_MAX))
+        rc = lk_fail(err, LINKD_E_ARG, "\"limit\" is not from 1 to %" PRIu64,
+                     PAGE_MAX);
     if (rc == LINKD_OK)
         rc = lk_request_query(request, "format", &text, &found, err);
     r->is_ndjson = !found || lk_str_is(text, "ndjson");
@@ -433,7 +444,7 @@ static int rows_page(rows *r, lk_request *request, lk_response *response,
         r->limit++; /* the CSV's header is no row */
     while (rc == LINKD_OK && more && r->limit > 0)
         rc = rows_read(r, &response->body, &more, err);
-    if (rc == LINKD_OK && more)
+    if (rc == LINKD_OK && more && getc(r->file) != EOF)
         rc = lk_response_add_header(response, request, "Linkd-Cursor", err,
                                     "%" PRIu64, r->place);
     return rc;

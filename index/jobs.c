@@ -110,6 +110,21 @@ int linkd_store_put_job(linkd_store *store, uint64_t *number, linkd_str state,
     return rc;
 }
 
+int linkd_store_find_job(linkd_store *store, const linkd_once *once,
+                         uint64_t *ret_number, bool *ret_found,
+                         linkd_error *err)
+{
+    lk_txn *txn = NULL;
+    int rc = lk_once_check(once, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_txn_begin_read(store->env, &txn, err);
+    if (rc == LINKD_OK)
+        rc = lk_once_find(txn, once, ret_number, 1, ret_found, err);
+    lk_txn_abort(txn);
+    return rc;
+}
+
 static int job_delete_apply(void *ctx, lk_txn *txn, uint64_t *seq,
                             linkd_error *err)
 {

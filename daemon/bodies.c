@@ -338,44 +338,59 @@ static int csv_read(linkd_str body, const lk_records_form *form,
 
 /* ---- vectors ------------------------------------------------------------- */
 
-/* The bytes behind the header of a .npy of float32 [n, dim] in C order. Format:
- * numpy's NEP 1: magic, version, header length, a Python dict as text. */
+/* numpy pads its headers to a multiple of 64 and rarely needs a second one. */
+#define NPY_HEADER_MAX ((size_t)1024)
+
+/* The header's dict as a C string, and the data behind it. Format: numpy's
+ * NEP 1: magic, version, header length, a Python dict as text. */
+static int npy_split(linkd_str body, char ret_header[NPY_HEADER_MAX],
+                     linkd_str *ret_data, linkd_error *err)
+{
+    const unsigned char *at = (const unsigned char *)body.bytes;
+    size_t begin, len;
+
+    if (body.len < 12 || memcmp(at, "\x93NUMPY", 6) != 0)
+        return lk_fail(err, LINKD_E_ARG, "the body is not a .npy file");
+    if (at[6] < 1 || at[6] > 3)
+        return lk_fail(err, LINKD_E_ARG, "the .npy is of unknown version %d",
+                       at[6]);
+    begin = at[6] == 1 ? 10 : 12;
+    len = (size_t)at[8] | (size_t)at[9] << 8;
+    if (at[6] > 1)
+        len |= (size_t)at[10] << 16 | (size_t)at[11] << 24;
+    if (len >= NPY_HEADER_MAX || len > body.len - begin)
+        return lk_fail(err, LINKD_E_ARG, "the .npy header is too long");
+    memcpy(ret_header, body.bytes + begin, len);
+    ret_header[len] = '\0';
+    *ret_data = (linkd_str){body.bytes + begin + len, body.len - begin - len};
+    return LINKD_OK;
+}
+
+/* The numbers of a .npy of float32 [n, dim] in C order. */
 static int npy_open(linkd_str body, size_t dim, linkd_str *ret_data,
                     linkd_error *err)
 {
-    unsigned char version[4] = {0};
-    char header[512];
-    size_t header_begin, header_len;
+    char header[NPY_HEADER_MAX];
     unsigned long long n = 0, columns = 0;
     const char *shape;
+    int end = 0;
+    int rc = npy_split(body, header, ret_data, err);
 
-    if (body.len < 12 || memcmp(body.bytes, "\x93NUMPY", 6) != 0)
-        return lk_fail(err, LINKD_E_ARG, "the body is not a .npy file");
-    memcpy(version, body.bytes + 6, 2);
-    header_begin = version[0] == 1 ? 10 : 12;
-    header_len = (size_t)(unsigned char)body.bytes[8] |
-                 (size_t)(unsigned char)body.bytes[9] << 8;
-    if (version[0] > 1)
-        header_len |= (size_t)(unsigned char)body.bytes[10] << 16 |
-                      (size_t)(unsigned char)body.bytes[11] << 24;
-    if (header_len >= sizeof(header) || header_len > body.len - header_begin)
-        return lk_fail(err, LINKD_E_ARG, "the .npy header is too long");
-    memcpy(header, body.bytes + header_begin, header_len);
-    header[header_len] = '\0';
+    if (rc != LINKD_OK)
+        return rc;
     if (strstr(header, "'descr': '<f4'") == NULL ||
         strstr(header, "'fortran_order': False") == NULL)
         return lk_fail(err, LINKD_E_ARG,
                        "the .npy is not little-endian float32 in C order");
     shape = strstr(header, "'shape': (");
-    if (shape == NULL ||
-        sscanf(shape, "'shape': (%18llu, %18llu)", &n, &columns) != 2)
+    if (shape != NULL)
+        (void)sscanf(shape, "'shape': (%18llu, %18llu)%n", &n, &columns, &end);
+    if (end == 0)
         return lk_fail(err, LINKD_E_ARG, "the .npy has not two dimensions");
     if (columns != dim)
         return lk_fail(err, LINKD_E_ARG,
                        "vectors have %llu numbers, not the collection's %zu",
                        columns, dim);
-    ret_data->bytes = body.bytes + header_begin + header_len;
-    ret_data->len = body.len - header_begin - header_len;
     if (n > SIZE_MAX / (dim * sizeof(float)) ||
         ret_data->len != n * dim * sizeof(float))
         return lk_fail(err, LINKD_E_ARG,
@@ -392,6 +407,7 @@ int lk_vectors_read(linkd_str body, bool is_npy, size_t dim, lk_arena *arena,
     float *vectors;
     int rc = LINKD_OK;
 
+    LK_ASSERT(dim > 0);
     if (is_npy)
         rc = npy_open(body, dim, &data, err);
     else if (body.len % row_bytes != 0)
@@ -428,6 +444,8 @@ static int binary_read(linkd_str body, bool is_npy, const lk_records_form *form,
         return lk_fail(err, LINKD_E_ARG,
                        "the collection has a model: send records, not vectors");
     rc = lk_vectors_read(body, is_npy, form->dim, arena, &vectors, &n, err);
+    if (rc == LINKD_OK && form->first_id > UINT64_MAX - n)
+        rc = lk_fail(err, LINKD_E_ARG, "\"first_id\" is too large");
     for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
         char id[24];
         int len = snprintf(id, sizeof(id), "%" PRIu64, form->first_id + i);

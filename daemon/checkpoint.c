@@ -1,4 +1,15 @@
-/* daemon/checkpoint.c — what a job has encoded, kept for after a crash. */
+/* daemon/checkpoint.c — what a job has encoded, kept for after a crash.
+ *
+ *   block  texts_hash u64 | n u64 | f32 [n, dim] | check u64
+ *
+ * Invariant: a vector that is read back is of the text that was asked for. A
+ * block counts only if its head is of these texts and its check, which is over
+ * head and vectors, agrees; so neither the order in which the disk took the
+ * parts nor what a crash left in between matters, and nothing is synced for
+ * correctness. What is lost is encoded again.
+ *
+ * What this does not do: know the model. The job does, and refuses to go on
+ * with another one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,6 +20,7 @@
 
 #include "daemon/vector_sources.h"
 
+/* A guess: what may be encoded twice, against what a sync costs. */
 #define SYNC_SECONDS 5.0
 
 typedef struct block_head {
@@ -121,13 +133,12 @@ static int block_write(lk_checkpoint *c, uint64_t hash, size_t n,
     uint64_t check = block_hash(&head, vectors, n_floats);
     off_t place = c->place + (off_t)sizeof(head);
     off_t after = place + (off_t)(n_floats * sizeof(float));
-    int rc;
+    int rc = bytes_write(c->fd, &head, sizeof(head), c->place, err);
 
-    rc = bytes_write(c->fd, vectors, n_floats * sizeof(float), place, err);
+    if (rc == LINKD_OK)
+        rc = bytes_write(c->fd, vectors, n_floats * sizeof(float), place, err);
     if (rc == LINKD_OK)
         rc = bytes_write(c->fd, &check, sizeof(check), after, err);
-    if (rc == LINKD_OK)
-        rc = bytes_write(c->fd, &head, sizeof(head), c->place, err);
     if (rc != LINKD_OK)
         return rc;
     if (lk_clock_seconds_since(c->synced_ns) < SYNC_SECONDS)

@@ -1,4 +1,9 @@
-/* daemon/job_inputs.c — the tables of a job, kept as of submission. */
+/* daemon/job_inputs.c — the tables of a job, kept as of submission.
+ *
+ * A file is linked into the job's directory, so that nobody waits for a copy
+ * and the upload may go. A collection is written out in one view: what is put
+ * into it from then on is not the job's business. Columns are looked for here,
+ * since whoever submits is there to be told. */
 #include "daemon/job_inputs.h"
 
 #include <errno.h>
@@ -32,21 +37,24 @@ static int side_path(const char *dir, size_t side, const char *ending,
 
 /* ---- a collection as a table --------------------------------------------- */
 
-typedef struct export
-{
+typedef struct export_state {
     linkd_view *view;
     FILE *file;
     lk_known_writer *known;
     linkd_settings settings;
     bool has_model;
     size_t side;
+    size_t n_records;
+    const linkd_str *wanted; /* fields that some record has to have */
+    bool *found;             /* [n_wanted] */
+    size_t n_wanted;
     lk_buf line;
     lk_buf text;
-}
-export;
+} export_state;
 
 /* A record's text: what was encoded, or what stands for it. */
-static int text_make(export *e, const linkd_stored *record, linkd_error *err)
+static int text_make(export_state *e, const linkd_stored *record,
+                     linkd_error *err)
 {
     lk_buf_reset(&e->text);
     if (e->has_model)
@@ -78,7 +86,8 @@ static int member_print(lk_buf *line, linkd_str name, linkd_str value,
     return lk_buf_append(line, value.bytes, value.len, err);
 }
 
-static int line_print(export *e, const linkd_stored *record, linkd_error *err)
+static int line_print(export_state *e, const linkd_stored *record,
+                      linkd_error *err)
 {
     static const linkd_str id_name = {LK_JOB_ID_COLUMN,
                                       sizeof(LK_JOB_ID_COLUMN) - 1};
@@ -102,15 +111,46 @@ static int line_print(export *e, const linkd_stored *record, linkd_error *err)
     return rc == LINKD_OK ? lk_buf_append(&e->line, "}\n", 2, err) : rc;
 }
 
-static int record_export(export *e, uint64_t number, lk_arena *arena,
+static bool str_equal(linkd_str a, linkd_str b)
+{
+    return a.len == b.len &&
+           (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
+}
+
+static void wanted_note(export_state *e, const linkd_stored *record)
+{
+    for (size_t i = 0; i < e->n_wanted; i++)
+        for (size_t f = 0; f < record->n_fields && !e->found[i]; f++)
+            e->found[i] = str_equal(e->wanted[i], record->fields[f].name);
+}
+
+static int wanted_check(const export_state *e, linkd_str collection,
+                        linkd_error *err)
+{
+    if (e->n_records == 0)
+        return lk_fail(err, LINKD_E_ARG, "collection \"%s\" has no records",
+                       lk_label_of(collection).text);
+    for (size_t i = 0; i < e->n_wanted; i++)
+        if (!e->found[i])
+            return lk_fail(err, LINKD_E_ARG,
+                           "no record of collection \"%s\" has a field \"%s\"",
+                           lk_label_of(collection).text,
+                           lk_label_of(e->wanted[i]).text);
+    return LINKD_OK;
+}
+
+static int record_export(export_state *e, uint64_t number, lk_arena *arena,
                          linkd_error *err)
 {
     const float *vector = NULL;
     linkd_stored record;
     int rc = linkd_view_read(e->view, number, arena, &record, err);
 
-    if (rc == LINKD_OK)
-        rc = text_make(e, &record, err);
+    if (rc != LINKD_OK)
+        return rc;
+    e->n_records++;
+    wanted_note(e, &record);
+    rc = text_make(e, &record, err);
     if (rc == LINKD_OK)
         rc = line_print(e, &record, err);
     if (rc == LINKD_OK &&
@@ -124,7 +164,7 @@ static int record_export(export *e, uint64_t number, lk_arena *arena,
     return rc;
 }
 
-static int records_export(export *e, linkd_error *err)
+static int records_export(export_state *e, linkd_error *err)
 {
     lk_arena arena = {0};
     uint64_t number = 0;
@@ -144,7 +184,7 @@ static int records_export(export *e, linkd_error *err)
 }
 
 static int collection_save(lk_service *service, const lk_job_side *side,
-                           export *e, const linkd_collection_info *info,
+                           export_state *e, const linkd_collection_info *info,
                            const char *dir, linkd_error *err)
 {
     lk_buf path = {0};
@@ -163,6 +203,8 @@ static int collection_save(lk_service *service, const lk_job_side *side,
     }
     if (rc == LINKD_OK)
         rc = records_export(e, err);
+    if (rc == LINKD_OK)
+        rc = wanted_check(e, side->collection, err);
     if (e->known != NULL) {
         int rc_close = lk_known_writer_close(e->known, rc == LINKD_OK,
                                              rc == LINKD_OK ? err : NULL);
@@ -177,12 +219,6 @@ static int collection_save(lk_service *service, const lk_job_side *side,
 }
 
 /* ---- which vectors ------------------------------------------------------- */
-
-static bool str_equal(linkd_str a, linkd_str b)
-{
-    return a.len == b.len &&
-           (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
-}
 
 /* The first side decides; a second one has to agree. */
 static int vectors_agree(lk_job_vectors *vectors, linkd_str model,
@@ -229,42 +265,118 @@ static int file_vectors(lk_service *service, const lk_job_spec *spec,
 
 /* ---- saving -------------------------------------------------------------- */
 
-/* Uploaded names are 16 hex digits and an ending: nothing else is a path. */
-static bool is_upload_name(linkd_str name)
-{
-    size_t n = 0;
+#define UPLOAD_DIGITS ((size_t)16)
 
-    while (n < name.len && n < 16 &&
-           ((name.bytes[n] >= '0' && name.bytes[n] <= '9') ||
-            (name.bytes[n] >= 'a' && name.bytes[n] <= 'f')))
-        n++;
-    return n == 16 && name.len > 17 && name.bytes[16] == '.';
+/* Uploads are named by hex digits and an ending: nothing else is a path. NULL:
+ * it is no such name. */
+static const char *upload_ending(linkd_str name)
+{
+    if (name.len <= UPLOAD_DIGITS ||
+        strspn(name.bytes, "0123456789abcdef") != UPLOAD_DIGITS ||
+        name.bytes[UPLOAD_DIGITS] != '.')
+        return NULL;
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (strcmp(name.bytes + UPLOAD_DIGITS + 1, endings[i]) == 0)
+            return endings[i];
+    return NULL;
+}
+
+/* That a table has the columns that it is to be compared by. Columns of JSON
+ * lines are found on the way, so those are not looked for. */
+static int header_check(const char *path, const linkd_str *wanted,
+                        size_t n_wanted, linkd_error *err)
+{
+    linkd_reader *reader = NULL;
+    int rc = linkd_reader_open(path, LINKD_FORMAT_AUTO, &reader, err);
+
+    for (size_t i = 0; i < n_wanted && rc == LINKD_OK; i++)
+        if (linkd_reader_find_column(reader, wanted[i]) == LINKD_COLUMN_NONE)
+            rc = lk_fail(err, LINKD_E_ARG, "the file has no column \"%s\"",
+                         lk_label_of(wanted[i]).text);
+    linkd_reader_close(reader);
+    /* what a client uploaded is no damage of ours */
+    if (rc == LINKD_E_DATA && err != NULL)
+        err->code = LINKD_E_ARG;
+    return rc == LINKD_E_DATA ? LINKD_E_ARG : rc;
+}
+
+static int absent_fail(const lk_job_side *side, linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_ABSENT, "there is no uploaded file \"%s\"",
+                   lk_label_of(side->file).text);
 }
 
 static int file_save(lk_service *service, const lk_job_side *side,
-                     size_t number, const char *dir, linkd_error *err)
+                     size_t number, const char *dir, const linkd_str *wanted,
+                     size_t n_wanted, linkd_error *err)
 {
+    const char *ending = upload_ending(side->file);
     lk_buf from = {0};
     lk_buf to = {0};
     int rc;
 
-    if (!is_upload_name(side->file))
-        return lk_fail(err, LINKD_E_ABSENT, "there is no uploaded file \"%s\"",
-                       lk_label_of(side->file).text);
-    rc = lk_buf_printf(&from, err, "%s/%.*s", service->upload_dir,
-                       (int)side->file.len, side->file.bytes);
+    if (ending == NULL)
+        return absent_fail(side, err);
+    rc = lk_buf_printf(&from, err, "%s/%s", service->upload_dir,
+                       side->file.bytes);
     if (rc == LINKD_OK)
-        rc = side_path(dir, number, side->file.bytes + 17, &to, err);
-    if (rc == LINKD_OK && link(from.data, to.data) != 0) {
-        if (errno == ENOENT)
-            rc =
-                lk_fail(err, LINKD_E_ABSENT, "there is no uploaded file \"%s\"",
-                        lk_label_of(side->file).text);
-        else
-            rc = file_fail("link", err);
-    }
+        rc = side_path(dir, number, ending, &to, err);
+    if (rc == LINKD_OK && link(from.data, to.data) != 0)
+        rc = errno == ENOENT ? absent_fail(side, err) : file_fail("link", err);
+    if (rc == LINKD_OK && strcmp(ending, "jsonl") != 0)
+        rc = header_check(to.data, wanted, n_wanted, err);
     lk_buf_clear(&from);
     lk_buf_clear(&to);
+    return rc;
+}
+
+/* The collection's model has to be the one that its vectors are of. */
+static int collection_vectors(lk_service *service, const lk_job_side *side,
+                              const linkd_collection_options *options,
+                              lk_job_vectors *vectors, linkd_error *err)
+{
+    lk_model *model;
+    const char *found;
+    int rc = vectors_agree(vectors, options->model, options->fingerprint,
+                           options->dim, err);
+
+    if (rc == LINKD_OK && options->model.len == 0 && side->on != NULL)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "\"on\": the vectors of collection \"%s\" came ready-made",
+                     lk_label_of(side->collection).text);
+    if (rc != LINKD_OK || options->model.len == 0)
+        return rc;
+    rc = lk_models_get(service->models, options->model, &model, err);
+    if (rc != LINKD_OK)
+        return rc;
+    found = lk_model_describe(model)->fingerprint;
+    if (!str_equal((linkd_str){found, strlen(found)}, options->fingerprint))
+        return lk_fail(err, LINKD_E_CONFLICT,
+                       "model \"%s\" is not the one that collection \"%s\" was "
+                       "made with",
+                       lk_label_of(options->model).text,
+                       lk_label_of(side->collection).text);
+    return LINKD_OK;
+}
+
+static int collection_export(lk_service *service, const lk_job_side *side,
+                             export_state *e, const char *dir, lk_arena *arena,
+                             lk_job_vectors *vectors, linkd_error *err)
+{
+    linkd_collection_info info;
+    int rc = linkd_store_describe(service->store, side->collection, arena,
+                                  &info, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_settings_parse(info.options.settings, arena, &e->settings,
+                                  err);
+    if (rc == LINKD_OK)
+        rc = collection_vectors(service, side, &info.options, vectors, err);
+    e->has_model = info.options.model.len > 0;
+    if (rc == LINKD_OK)
+        rc = collection_save(service, side, e, &info, dir, err);
+    lk_buf_clear(&e->line);
+    lk_buf_clear(&e->text);
     return rc;
 }
 
@@ -273,29 +385,24 @@ static int side_save(lk_service *service, const lk_job_spec *spec,
                      lk_job_vectors *vectors, linkd_error *err)
 {
     const lk_job_side *side = &spec->sides[number];
-    linkd_collection_info info;
-    export e = {.side = number};
-    int rc;
+    linkd_str *wanted =
+        lk_arena_alloc(arena, (side->n_on + 1) * sizeof(*wanted));
+    export_state e = {.side = number, .wanted = wanted};
 
+    e.found = lk_arena_alloc(arena, (side->n_on + 1) * sizeof(*e.found));
+    if (wanted == NULL || e.found == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < side->n_on; i++)
+        wanted[e.n_wanted++] = side->on[i];
+    if (spec->block.len > 0)
+        wanted[e.n_wanted++] = spec->block;
+    memset(e.found, 0, e.n_wanted * sizeof(*e.found));
     if (side->collection.len == 0)
-        return file_save(service, side, number, dir, err);
-    rc = linkd_store_describe(service->store, side->collection, arena, &info,
-                              err);
-    if (rc == LINKD_OK)
-        rc = linkd_settings_parse(info.options.settings, arena, &e.settings,
-                                  err);
-    if (rc == LINKD_OK)
-        rc = vectors_agree(vectors, info.options.model,
-                           info.options.fingerprint, info.options.dim, err);
-    e.has_model = info.options.model.len > 0;
-    if (rc == LINKD_OK)
-        rc = collection_save(service, side, &e, &info, dir, err);
-    lk_buf_clear(&e.line);
-    lk_buf_clear(&e.text);
-    return rc;
+        return file_save(service, side, number, dir, wanted, e.n_wanted, err);
+    return collection_export(service, side, &e, dir, arena, vectors, err);
 }
 
-static int dir_sync(const char *dir, linkd_error *err)
+int lk_job_dir_sync(const char *dir, linkd_error *err)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = LINKD_OK;
@@ -320,7 +427,7 @@ int lk_job_inputs_save(lk_service *service, const lk_job_spec *spec,
         if (spec->sides[i].file.len > 0)
             rc = file_vectors(service, spec, arena, &vectors, err);
     if (rc == LINKD_OK)
-        rc = dir_sync(dir, err);
+        rc = lk_job_dir_sync(dir, err);
     if (rc == LINKD_OK)
         *ret_vectors = vectors;
     return rc;

@@ -25,13 +25,18 @@ typedef struct lk_job_vectors {
 
 /* Writes the inputs into `dir`, which exists, and syncs them. Strings of
  * `ret_vectors` live in the arena. LINKD_E_ABSENT: a collection, a file or the
- * model is not there. LINKD_E_ARG: the sides' vectors are not comparable.
+ * model is not there. LINKD_E_ARG: the sides' vectors are not comparable, a
+ * column is not there, or a table is empty; of NDJSON that is known only when
+ * it is read. LINKD_E_CONFLICT: a collection's model is another one by now.
  * LINKD_E_FULL. */
 LINKD_MUST_CHECK int lk_job_inputs_save(lk_service *service,
                                         const lk_job_spec *spec,
                                         const char *dir, lk_arena *arena,
                                         lk_job_vectors *ret_vectors,
                                         linkd_error *err);
+
+/* Makes what was renamed in `dir` survive. */
+LINKD_MUST_CHECK int lk_job_dir_sync(const char *dir, linkd_error *err);
 
 /* Reads a side's table. */
 LINKD_MUST_CHECK int lk_job_input_read(const char *dir, size_t side,

@@ -47,13 +47,16 @@ static int results_open(const char *dir, const char *header, results *r,
     return LINKD_OK;
 }
 
-/* Syncs and renames, if `rc` is LINKD_OK so far. */
-static int results_close(results *r, int rc, linkd_error *err)
+/* Syncs and renames, if `rc` is LINKD_OK so far: a job is called done when the
+ * directory has its results under their name. */
+static int results_close(const char *dir, results *r, int rc, linkd_error *err)
 {
     if (rc == LINKD_OK &&
         (fflush(r->file) != 0 || fsync(fileno(r->file)) != 0 ||
          rename(r->temporary.data, r->path.data) != 0))
         rc = results_fail(err);
+    if (rc == LINKD_OK)
+        rc = lk_job_dir_sync(dir, err);
     if (r->file != NULL)
         (void)fclose(r->file);
     if (rc != LINKD_OK && r->temporary.data != NULL)
@@ -69,7 +72,7 @@ static int cell_write(results *r, linkd_str cell, char after, linkd_error *err)
     bool is_plain = true;
 
     for (size_t i = 0; i < cell.len && is_plain; i++)
-        is_plain = strchr(",\"\r\n", cell.bytes[i]) == NULL;
+        is_plain = memchr(",\"\r\n", cell.bytes[i], 4) == NULL;
     if (!is_plain)
         (void)fputc('"', r->file);
     for (size_t i = 0; i < cell.len; i++) {
@@ -193,7 +196,7 @@ static int chain_model(const lk_job_run *run, chain *c, linkd_error *err)
     int rc;
 
     c->storage = (lk_model_embedder){
-        .urgency = LK_BULK, .stop_cb = run->stop_cb, .stop_ctx = run->stop_ctx};
+        .urgency = LK_JOB, .stop_cb = run->stop_cb, .stop_ctx = run->stop_ctx};
     rc = lk_models_get(run->service->models, vectors->model, &c->storage.model,
                        err);
     if (rc != LINKD_OK)
@@ -264,7 +267,7 @@ static int pairs_write(const lk_job_run *run, linkd_table *const tables[2],
             fprintf(r.file, "%.6f\n", (double)pair->score) < 0)
             rc = results_fail(err);
     }
-    return results_close(&r, rc, err);
+    return results_close(run->dir, &r, rc, err);
 }
 
 static int link_counts(linkd_table *const tables[2],
@@ -340,7 +343,7 @@ static int entities_write(const lk_job_run *run, const linkd_table *table,
             fprintf(r.file, "%zu\n", result->entities[i] + 1) < 0)
             rc = results_fail(err);
     }
-    return results_close(&r, rc, err);
+    return results_close(run->dir, &r, rc, err);
 }
 
 /* Those rows that are still there: a job may take hours. */
@@ -462,6 +465,7 @@ static void fault_write(void *ctx, const char *message)
 {
     results *r = ctx;
 
+    /* a full disk is found when the file is closed */
     (void)cell_write(r, (linkd_str){message, strlen(message)}, '\n', NULL);
 }
 
@@ -474,7 +478,7 @@ static int fsck_do(const lk_job_run *run, lk_buf *counts, linkd_error *err)
     if (rc == LINKD_OK)
         rc = linkd_store_check(run->service->store, run->progress, fault_write,
                                &r, &report, err);
-    rc = results_close(&r, rc, err);
+    rc = results_close(run->dir, &r, rc, err);
     if (rc != LINKD_OK)
         return rc;
     return lk_buf_printf(counts, err,

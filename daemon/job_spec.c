@@ -96,7 +96,7 @@ static int side_read(const json_t *request, const char *member,
     return rc;
 }
 
-/* A column or an array of columns. Absent: *ret_on stays NULL. */
+/* An array of columns. Absent: *ret_on stays as it is. */
 static int on_read(const json_t *request, const char *member, lk_arena *arena,
                    const linkd_str **ret_on, size_t *ret_n, linkd_error *err)
 {
@@ -157,8 +157,15 @@ static int search_read(const json_t *request, lk_job_spec *spec,
         rc = lk_json_get_float(request, "threshold", &spec->threshold, err);
     if (rc == LINKD_OK)
         rc = lk_json_get_string(request, "block", &spec->block, err);
+    if (rc == LINKD_OK &&
+        !(spec->threshold >= -1.0F && spec->threshold <= 1.0F))
+        rc = lk_fail(err, LINKD_E_ARG, "\"threshold\" is not from -1 to 1");
     if (rc == LINKD_OK)
         rc = lk_json_get_string(request, "model", &spec->model, err);
+    if (rc == LINKD_OK && spec->model.len > 0 && spec->sides[0].file.len == 0 &&
+        spec->sides[1].file.len == 0)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "\"model\" is for files: a collection has its own");
     return rc;
 }
 

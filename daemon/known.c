@@ -25,17 +25,16 @@ typedef struct file_head {
     uint64_t n;
 } file_head;
 
+/* Begins a row; the vector follows. */
 typedef struct entry {
     uint64_t hash[2];
-    uint64_t is_used; /* keeps the vector aligned, and says so in the file */
 } entry;
 
-static void text_hash(linkd_str text, uint64_t ret_hash[2])
+static entry entry_of(linkd_str text)
 {
     XXH128_hash_t hash = XXH3_128bits(text.bytes, text.len);
 
-    ret_hash[0] = hash.low64;
-    ret_hash[1] = hash.high64;
+    return (entry){{hash.low64, hash.high64}};
 }
 
 static int file_fail(const char *verb, linkd_error *err)
@@ -80,19 +79,18 @@ int lk_known_writer_open(const char *path, size_t dim,
     return LINKD_OK;
 }
 
-static uint64_t row_check(uint64_t check, const entry *e, const float *vector,
+static uint64_t row_check(uint64_t check, const void *e, const void *vector,
                           size_t dim)
 {
-    check = XXH3_64bits_withSeed(e, sizeof(*e), check);
-    return XXH3_64bits_withSeed(vector, dim * sizeof(*vector), check);
+    check = XXH3_64bits_withSeed(e, sizeof(entry), check);
+    return XXH3_64bits_withSeed(vector, dim * sizeof(float), check);
 }
 
 int lk_known_writer_add(lk_known_writer *w, linkd_str text, const float *vector,
                         linkd_error *err)
 {
-    entry e = {.is_used = 1};
+    entry e = entry_of(text);
 
-    text_hash(text, e.hash);
     w->check = row_check(w->check, &e, vector, w->head.dim);
     w->head.n++;
     if (fwrite(&e, sizeof(e), 1, w->file) != 1 ||
@@ -128,7 +126,6 @@ int lk_known_writer_close(lk_known_writer *w, bool commit, linkd_error *err)
 
 /* ---- reading ------------------------------------------------------------- */
 
-/* One row of a file in memory: an entry and its vector. */
 struct lk_known {
     const linkd_embedder *below; /* may be NULL */
     size_t dim;
@@ -155,10 +152,8 @@ static int rows_check(const char *rows, const file_head *head, uint64_t check,
 
     for (size_t i = 0; i < head->n; i++) {
         const char *row = rows + i * row_bytes(head->dim);
-        entry e;
 
-        memcpy(&e, row, sizeof(e));
-        sum = row_check(sum, &e, (const void *)(row + sizeof(e)), head->dim);
+        sum = row_check(sum, row, row + sizeof(entry), head->dim);
     }
     return sum == check ? LINKD_OK : damaged(err);
 }
@@ -192,11 +187,11 @@ static int file_read(lk_known *k, FILE *file, size_t *ret_n, linkd_error *err)
     return rows_check(rows, &head, check, err);
 }
 
-static const char **slot_find(const lk_known *k, const uint64_t hash[2])
+static const char **slot_find(const lk_known *k, const entry *e)
 {
-    size_t i = hash[0] & (k->n_slots - 1);
+    size_t i = e->hash[0] & (k->n_slots - 1);
 
-    while (k->slots[i] != NULL && memcmp(k->slots[i], hash, 16) != 0)
+    while (k->slots[i] != NULL && memcmp(k->slots[i], e, sizeof(*e)) != 0)
         i = (i + 1) & (k->n_slots - 1);
     return &k->slots[i];
 }
@@ -215,7 +210,7 @@ static int slots_fill(lk_known *k, const size_t n[FILES_MAX], linkd_error *err)
             entry e;
 
             memcpy(&e, row, sizeof(e));
-            *slot_find(k, e.hash) = row;
+            *slot_find(k, &e) = row;
         }
     }
     return LINKD_OK;
@@ -268,11 +263,9 @@ void lk_known_close(lk_known *k)
 /* The vector of a text that is known, else NULL. */
 static const char *vector_find(const lk_known *k, linkd_str text)
 {
-    uint64_t hash[2];
-    const char *row;
+    entry e = entry_of(text);
+    const char *row = *slot_find(k, &e);
 
-    text_hash(text, hash);
-    row = *slot_find(k, hash);
     return row != NULL ? row + sizeof(entry) : NULL;
 }
 
@@ -340,9 +333,10 @@ static bool known_knows(void *ctx, linkd_str text)
 {
     const lk_known *k = ctx;
 
-    if (vector_find(k, text) != NULL)
-        return true;
-    return k->below != NULL && k->below->knows(k->below->ctx, text);
+    /* the model decides, as it does for a table that no collection knows */
+    if (k->below != NULL)
+        return k->below->knows(k->below->ctx, text);
+    return vector_find(k, text) != NULL;
 }
 
 linkd_embedder lk_known_embedder(lk_known *k)

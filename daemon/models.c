@@ -43,6 +43,7 @@ typedef struct ticket {
 typedef struct queue {
     ticket *first;
     ticket *last;
+    size_t n_waiting; /* texts */
 } queue;
 
 struct lk_model {
@@ -57,8 +58,8 @@ struct lk_model {
     bool has_thread;
     pthread_mutex_t lock; /* guards: all below, and every ticket */
     pthread_cond_t work;
-    queue queues[2];  /* by lk_urgency */
-    size_t n_waiting; /* texts */
+    queue urgent;
+    queue bulk;
     bool stopping;
 };
 
@@ -99,6 +100,7 @@ static void queue_take(queue *q, size_t limit, batch *b)
         b->parts[b->n_parts++] = (part){t, t->n_taken, n};
         b->n += n;
         t->n_taken += n;
+        q->n_waiting -= n;
         if (t->n_taken < t->n)
             return;
         q->first = t->next;
@@ -140,7 +142,6 @@ static void batch_finish(lk_model *model, batch *b, int rc,
         if (t->n_done == t->n)
             (void)pthread_cond_signal(&t->done);
     }
-    model->n_waiting -= b->n;
 }
 
 /* Encodes one batch; called and returns with the lock. */
@@ -152,10 +153,10 @@ static void model_encode(lk_model *model, batch *b)
 
     b->n = 0;
     b->n_parts = 0;
-    queue_take(&model->queues[LK_URGENT], BATCH_MAX, b);
+    queue_take(&model->urgent, BATCH_MAX, b);
     if (b->n == 0) {
-        queue_take(&model->queues[LK_BULK], SLICE_MAX, b);
-        queue_rotate(&model->queues[LK_BULK]);
+        queue_take(&model->bulk, SLICE_MAX, b);
+        queue_rotate(&model->bulk);
     }
     (void)pthread_mutex_unlock(&model->lock);
     rc = linkd_encoder_encode(model->encoder, model->pool, b->texts, b->n,
@@ -168,8 +169,7 @@ static void model_encode(lk_model *model, batch *b)
 
 static bool model_has_work(const lk_model *model)
 {
-    return model->queues[LK_URGENT].first != NULL ||
-           model->queues[LK_BULK].first != NULL;
+    return model->urgent.first != NULL || model->bulk.first != NULL;
 }
 
 static void *model_main(void *arg)
@@ -226,7 +226,7 @@ static int ticket_wait(lk_model *model, queue *q, ticket *t,
 
         if (stop_cb != NULL && t->n_taken == t->n_done && stop_cb(stop_ctx)) {
             queue_unlink(q, t);
-            model->n_waiting -= t->n - t->n_done;
+            q->n_waiting -= t->n - t->n_done;
             return lk_fail(err, LINKD_E_CANCELLED,
                            "the time for the request ran out");
         }
@@ -266,7 +266,7 @@ int lk_model_embed(lk_model *model, lk_urgency urgency, const linkd_str *texts,
                    float *ret_vectors, linkd_encode_stats *stats,
                    linkd_error *err)
 {
-    queue *q = &model->queues[urgency];
+    queue *q = urgency == LK_URGENT ? &model->urgent : &model->bulk;
     ticket t = {.texts = texts, .vectors = ret_vectors, .n = n};
     int rc;
 
@@ -278,11 +278,12 @@ int lk_model_embed(lk_model *model, lk_urgency urgency, const linkd_str *texts,
     (void)pthread_mutex_lock(&model->lock);
     if (model->stopping)
         rc = lk_fail(err, LINKD_E_BUSY, "the daemon is stopping");
-    else if (model->n_waiting > 0 && model->n_waiting + n > WAITING_MAX)
+    else if (urgency != LK_JOB && q->n_waiting > 0 &&
+             q->n_waiting + n > WAITING_MAX)
         rc = lk_fail(err, LINKD_E_BUSY, "%zu texts wait to be encoded already",
-                     model->n_waiting);
+                     q->n_waiting);
     if (rc == LINKD_OK) {
-        model->n_waiting += n;
+        q->n_waiting += n;
         queue_append(q, &t);
         (void)pthread_cond_signal(&model->work);
         rc = ticket_wait(model, q, &t, stop_cb, stop_ctx, err);

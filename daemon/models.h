@@ -16,6 +16,7 @@ typedef struct lk_model lk_model;
 typedef enum lk_urgency {
     LK_URGENT, /* somebody waits for a query */
     LK_BULK,
+    LK_JOB, /* as bulk, but never refused: there is one job at a time */
 } lk_urgency;
 
 LINKD_MUST_CHECK int lk_models_new(size_t n_threads, lk_metrics *metrics,
@@ -36,7 +37,7 @@ LINKD_MUST_CHECK int lk_model_count_tokens(const lk_model *model,
                                            linkd_error *err);
 
 /* Encodes and returns; the calling worker waits. LINKD_E_BUSY: more than 4096
- * texts wait already. LINKD_E_CANCELLED: stop_cb said so while it waited. */
+ * texts of this urgency wait already. LINKD_E_CANCELLED: stop_cb said so while it waited. */
 LINKD_MUST_CHECK int
 lk_model_embed(lk_model *model, lk_urgency urgency, const linkd_str *texts,
                size_t n, bool (*stop_cb)(void *ctx), void *stop_ctx,

@@ -15,7 +15,7 @@
 /* ---- known: vectors that a collection has already ------------------------ */
 
 /* A file of text hashes and vectors, written when a job is submitted:
- *   "linkdvec" | dim u64 | n u64 | n x (hash u128, 1 u64, f32 [dim]) | XXH3 u64
+ *   "linkdvec" | dim u64 | n u64 | n x (hash u128, f32 [dim]) | XXH3 u64
  */
 typedef struct lk_known_writer lk_known_writer;
 
@@ -33,7 +33,8 @@ LINKD_MUST_CHECK int lk_known_writer_close(lk_known_writer *writer, bool commit,
 typedef struct lk_known lk_known;
 
 /* Takes up to two files (NULL: none). `below` makes the vectors of other texts;
- * NULL: there are no others, and `knows` is whether a text is in a file.
+ * NULL: there are no others, and `knows` is whether a text is in a file; else
+ * `knows` is below's.
  * LINKD_E_DATA: a file is damaged. */
 LINKD_MUST_CHECK int lk_known_open(const char *const *paths, size_t n_paths,
                                    size_t dim, const linkd_embedder *below,
@@ -47,7 +48,8 @@ linkd_embedder lk_known_embedder(lk_known *known);
  *   XXH3 of the texts u64 | n u64 | f32 [n, dim] | XXH3 of all before u64
  * A run that meets the same texts in the same order reads them back; at the
  * first block that is cut, damaged or of other texts the file ends, and grows
- * from there. Synced about every five seconds of encoding. */
+ * from there. A block is whole or it is not there, in whatever order its bytes
+ * reached the disk: its check covers all of them. Synced about every five seconds of encoding. */
 typedef struct lk_checkpoint lk_checkpoint;
 
 LINKD_MUST_CHECK int lk_checkpoint_open(const char *path,

@@ -6,8 +6,9 @@
  *   {"ef": 64, "threads": 1, "timed": true}  ─►  {"recall": …, "rate": …}
  *
  * A search is what the store does with a segment: FAISS proposes ef candidates
- * by 8-bit codes, and these are scored again from the vectors themselves, which
- * stay in the mapped file of the set as they would in the store's.
+ * by their bytes, and the first of these are scored again from the vectors
+ * themselves, which stay in the mapped file of the set as they would in the
+ * store's.
  *
  * Uses index/ann.h, private to index/, since a bench may time a part alone. */
 #include <errno.h>
@@ -30,6 +31,8 @@ enum {
     BUILD_THREADS = 2,
     TRAIN_ROWS = 16384, /* and BLOCK_ROWS: as in index/build.c */
     BLOCK_ROWS = 2048,
+    SCORED_MIN = 32, /* and CANDIDATES_PER_SCORE: as in index/search.c */
+    CANDIDATES_PER_SCORE = 4,
     MAX_EF = 4096,
     PATH_BYTES = 4096,
 };
@@ -226,15 +229,17 @@ static int query_run(void *ctx, size_t item, size_t worker, linkd_error *err)
     float scores[MAX_EF];
     int64_t ids[MAX_EF];
     candidate best[MAX_EF];
+    size_t n_scored = b->ef / CANDIDATES_PER_SCORE;
     size_t n = 0;
     int rc = lk_ann_search(b->ann, query, b->ef, scores, ids, err);
 
     (void)worker;
     if (rc != LINKD_OK)
         return rc;
-    for (size_t i = 0; i < b->ef; i++) {
+    n_scored = n_scored < SCORED_MIN ? SCORED_MIN : n_scored;
+    for (size_t i = 0; i < b->ef && n < n_scored; i++) {
         if (ids[i] < 0)
-            continue;
+            break;
         best[n].id = ids[i];
         best[n].score = linkd_index_score(
             query, matrix_row(&b->rows, (size_t)ids[i]), b->rows.width);

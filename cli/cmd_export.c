@@ -1,7 +1,7 @@
 /* cli/cmd_export.c — linkctl collection export: a collection into a file.
  *
- *   {"id": "f1", "fields": {"name": "Acme"}}  ─►  {"id": "f1", "name": "Acme"}
- *                                             ─►  f1,Acme
+ *   {"id":"f1","fields":{"name":"Acme"}}  ─►  {"id":"f1","name":"Acme"}
+ *                                         ─►  f1,Acme
  *
  * Rows are flat, as tables are and as collection import takes them. Fields are
  * passed on as the text that they came as, so numbers stay what they were. CSV
@@ -147,14 +147,14 @@ static int line_write(export_run *run, const record *r, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_json_append(&run->line, name, err);
     if (rc == LINKD_OK)
-        rc = lk_buf_append(&run->line, ": ", 2, err);
+        rc = lk_buf_append(&run->line, ":", 1, err);
     if (rc == LINKD_OK)
         rc = lk_json_append(&run->line, r->id, err);
     if (rc == LINKD_OK && r->fields.len > 2) /* more than {} */
-        rc = lk_buf_printf(&run->line, err, ", %.*s", (int)(r->fields.len - 2),
+        rc = lk_buf_printf(&run->line, err, ",%.*s", (int)(r->fields.len - 2),
                            r->fields.bytes + 1);
     if (rc == LINKD_OK && r->vector.len > 0)
-        rc = lk_buf_printf(&run->line, err, ", \"vector\": %.*s",
+        rc = lk_buf_printf(&run->line, err, ",\"vector\":%.*s",
                            (int)r->vector.len, r->vector.bytes);
     if (rc == LINKD_OK)
         rc = lk_buf_append(&run->line, "}\n", 2, err);

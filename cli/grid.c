@@ -88,6 +88,25 @@ static void blanks(size_t n, FILE *out)
     (void)fprintf(out, "%*s", (int)n, "");
 }
 
+static void row_print(const lk_grid *grid, const char *const *cells,
+                      const size_t *widths, FILE *out)
+{
+    size_t n = grid->n_columns;
+
+    while (n > 0 && cells[n - 1][0] == '\0')
+        n--; /* no blanks at the end */
+    for (size_t i = 0; i < n; i++) {
+        size_t space = widths[i] - width_of(cells[i]);
+
+        if (grid->is_right[i])
+            blanks(space, out);
+        (void)fputs(cells[i], out);
+        if (i + 1 < n)
+            blanks((grid->is_right[i] ? 0 : space) + 2, out);
+    }
+    (void)fputc('\n', out);
+}
+
 void lk_grid_print(const lk_grid *grid, FILE *out)
 {
     size_t widths[LK_GRID_COLUMNS_MAX] = {0};
@@ -100,18 +119,8 @@ void lk_grid_print(const lk_grid *grid, FILE *out)
         if (width > widths[i % n])
             widths[i % n] = width;
     }
-    for (size_t i = 0; i < grid->n_cells; i++) {
-        size_t column = i % n;
-        bool is_last = column + 1 == n;
-        size_t space = widths[column] - width_of(grid->cells[i]);
-
-        if (grid->is_right[column])
-            blanks(space, out);
-        (void)fputs(grid->cells[i], out);
-        if (!grid->is_right[column] && !is_last)
-            blanks(space, out);
-        (void)fputs(is_last ? "\n" : "  ", out);
-    }
+    for (size_t i = 0; i < grid->n_cells; i += n)
+        row_print(grid, &grid->cells[i], widths, out);
 }
 
 void lk_grid_clear(lk_grid *grid)

@@ -117,6 +117,17 @@ void lk_manifest_model(lk_manifest *manifest, const char *name,
     add(manifest, manifest->root, "model", model);
 }
 
+void lk_manifest_source(lk_manifest *manifest, const char *name,
+                        uint64_t n_rows)
+{
+    json_t *input = json_object();
+
+    add(manifest, input, "path", json_string(name));
+    add(manifest, input, "rows", json_integer((json_int_t)n_rows));
+    if (json_array_append_new(manifest->inputs, input) != 0)
+        manifest->failed = true;
+}
+
 void lk_manifest_input(lk_manifest *manifest, const char *path, uint64_t n_rows,
                        const linkd_str *id_column)
 {

@@ -79,9 +79,12 @@ static int job_run(dedup_job *run, linkd_error *err)
     rc = request_fill(run, err);
     if (rc == LINKD_OK)
         rc = lk_job_run(&run->client, "/v1/jobs", run->request, &run->job, err);
-    if (rc == LINKD_OK)
-        lk_manifest_job(&run->manifest, run->job);
-    return rc;
+    if (rc != LINKD_OK)
+        return rc;
+    lk_manifest_source(&run->manifest, run->cli->args.operands[0],
+                       lk_job_count(run->job, "rows"));
+    lk_manifest_job(&run->manifest, run->job);
+    return LINKD_OK;
 }
 
 /* ---- rows --------------------------------------------------------------- */

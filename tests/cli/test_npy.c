@@ -70,6 +70,101 @@ static void what_cannot_be_patched_is_refused(void **state)
     lk_output_close(output);
 }
 
+static void what_was_written_is_read(void **state)
+{
+    static const float values[6] = {1, 2, 3, 4, 5, -0.5F};
+    float read[6];
+    lk_output *output = NULL;
+    FILE *file = NULL;
+    uint64_t n_rows = 0;
+    size_t dim = 0;
+    linkd_error err;
+
+    (void)state;
+    assert_int_equal(lk_output_open("v.npy", NULL, 0, &output, &err), LINKD_OK);
+    assert_int_equal(lk_npy_begin(output, &err), LINKD_OK);
+    assert_int_equal(lk_npy_write(output, values, 6, &err), LINKD_OK);
+    assert_int_equal(lk_npy_end(output, 3, 2, &err), LINKD_OK);
+    assert_int_equal(lk_output_commit(&output, 1, &err), LINKD_OK);
+    lk_output_close(output);
+
+    assert_int_equal(lk_npy_open("v.npy", &file, &n_rows, &dim, &err),
+                     LINKD_OK);
+    assert_int_equal(n_rows, 3);
+    assert_int_equal(dim, 2);
+    assert_int_equal(fread(read, sizeof(*read), 6, file), 6);
+    assert_memory_equal(read, values, sizeof(values));
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A version 1 file of this dictionary and as many bytes of numbers. */
+static void assert_npy(const char *dict, size_t n_bytes, const char *wanted)
+{
+    FILE *file = fopen("x.npy", "wb");
+    uint64_t n_rows = 0;
+    size_t dim = 0;
+    linkd_error err = {0};
+
+    assert_non_null(file);
+    (void)fwrite("\x93NUMPY\x01\x00", 1, 8, file);
+    (void)fputc((int)strlen(dict), file);
+    (void)fputc(0, file);
+    (void)fputs(dict, file);
+    for (size_t i = 0; i < n_bytes; i++)
+        (void)fputc(0, file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(lk_npy_open("x.npy", &file, &n_rows, &dim, &err),
+                     LINKD_E_DATA);
+    assert_string_equal(err.message, wanted);
+}
+
+#define DICT(descr, order, shape)                                              \
+ "{'descr': '" descr "', 'fortran_order': " order ", 'shape': (" shape "), }"
+
+static void
+what_is_no_matrix_of_float32_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    assert_npy(DICT("<f8", "False", "1, 1"), 8,
+               "x.npy: its numbers are not float32");
+    assert_npy(DICT("<f4", "True", "1, 1"), 4, "x.npy: it is not in C order");
+    assert_npy(DICT("<f4", "False", ""), 4,
+               "x.npy: it does not hold rows of numbers");
+    assert_npy(DICT("<f4", "False", "2, 0"), 0,
+               "x.npy: it does not hold rows of numbers");
+    assert_npy(DICT("<f4", "False", "2, 2"), 15,
+               "x.npy: its length is not what its shape says");
+    assert_npy(DICT("<f4", "False", "999999999999999999, 8192"), 16,
+               "x.npy: its length is not what its shape says");
+}
+
+static void what_is_cut_off_or_something_else_is_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *wanted;
+    } cases[] = {
+        {"", "x.npy: it is no NumPy file"},
+        {"id,name\n1,a long enough line\n", "x.npy: it is no NumPy file"},
+        {"\x93NUMPY\x01\x01\x76\x01{'descr'", "x.npy: it is cut off"},
+        {"\x93NUMPY\x02\x01\x76\x01", "x.npy: it is cut off"},
+        {"\x93NUMPY\x01\x01\xff\xff", "x.npy: its header is too long"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        FILE *file = NULL;
+        uint64_t n_rows = 0;
+        size_t dim = 0;
+        linkd_error err = {0};
+
+        file_write("x.npy", cases[i].text);
+        assert_int_equal(lk_npy_open("x.npy", &file, &n_rows, &dim, &err),
+                         LINKD_E_DATA);
+        assert_string_equal(err.message, cases[i].wanted);
+    }
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -78,6 +173,9 @@ int main(void)
         TEST(the_header_tells_the_rows_that_were_written),
         TEST(the_longest_shape_fits),
         TEST(what_cannot_be_patched_is_refused),
+        TEST(what_was_written_is_read),
+        TEST(what_is_no_matrix_of_float32_is_refused_with_the_reason),
+        TEST(what_is_cut_off_or_something_else_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,10 +281,23 @@ static const char *upload_ending(linkd_str name)
     return NULL;
 }
 
+/* Messages of tables begin with the path, of which clients know the end. */
+static void path_forget(const char *dir, linkd_error *err)
+{
+    size_t len = strlen(dir);
+
+    if (err == NULL || strncmp(err->message, dir, len) != 0 ||
+        err->message[len] != '/')
+        return;
+    memmove(err->message, err->message + len + 1,
+            strlen(err->message + len + 1) + 1);
+}
+
 /* That a table has the columns that it is to be compared by. Columns of JSON
  * lines are found on the way, so those are not looked for. */
-static int header_check(const char *path, const linkd_str *wanted,
-                        size_t n_wanted, linkd_error *err)
+static int header_check(const char *dir, const char *path,
+                        const linkd_str *wanted, size_t n_wanted,
+                        linkd_error *err)
 {
     linkd_reader *reader = NULL;
     int rc = linkd_reader_open(path, LINKD_FORMAT_AUTO, &reader, err);
@@ -294,6 +307,8 @@ static int header_check(const char *path, const linkd_str *wanted,
             rc = lk_fail(err, LINKD_E_ARG, "the file has no column \"%s\"",
                          lk_label_of(wanted[i]).text);
     linkd_reader_close(reader);
+    if (rc != LINKD_OK)
+        path_forget(dir, err);
     /* what a client uploaded is no damage of ours */
     if (rc == LINKD_E_DATA && err != NULL)
         err->code = LINKD_E_ARG;
@@ -324,7 +339,7 @@ static int file_save(lk_service *service, const lk_job_side *side,
     if (rc == LINKD_OK && link(from.data, to.data) != 0)
         rc = errno == ENOENT ? absent_fail(side, err) : file_fail("link", err);
     if (rc == LINKD_OK && strcmp(ending, "jsonl") != 0)
-        rc = header_check(to.data, wanted, n_wanted, err);
+        rc = header_check(dir, to.data, wanted, n_wanted, err);
     lk_buf_clear(&from);
     lk_buf_clear(&to);
     return rc;
@@ -453,6 +468,8 @@ int lk_job_input_read(const char *dir, size_t side,
         rc = linkd_table_read(path.data, LINKD_FORMAT_AUTO,
                               known.len > 0 ? LK_JOB_ID_COLUMN : NULL, progress,
                               ret_table, err);
+    if (rc != LINKD_OK)
+        path_forget(dir, err);
     lk_buf_clear(&known);
     lk_buf_clear(&path);
     return rc;

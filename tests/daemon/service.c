@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -70,6 +71,7 @@ static void answer_clear(void)
 {
     lk_buf_clear(&last.body);
     json_decref(last.json);
+    json_decref(last.headers);
     last = (answer){0};
 }
 
@@ -89,16 +91,17 @@ static linkd_str str_of(const char *text)
 }
 
 static void request_fill(lk_request *request, const call *c,
-                         lk_header headers[2])
+                         lk_header headers[3])
 {
     size_t len = c->body_len > 0 ? c->body_len : str_of(c->body).len;
 
     headers[0] = (lk_header){
         str_of("content-type"),
         str_of(c->content_type != NULL ? c->content_type : "application/json")};
-    headers[1] = (lk_header){str_of("idempotency-key"), str_of(c->key)};
+    headers[1] = (lk_header){str_of("accept"), str_of(c->accept)};
+    headers[2] = (lk_header){str_of("idempotency-key"), str_of(c->key)};
     request->headers = headers;
-    request->n_headers = c->key != NULL ? 2 : 1;
+    request->n_headers = c->key != NULL ? 3 : 2;
     request->method = LK_POST;
     request->path = str_of(c->collection);
     request->query = str_of(c->query);
@@ -112,17 +115,51 @@ static void request_fill(lk_request *request, const call *c,
                          LINKD_OK);
 }
 
+/* As the server does it, but for the pauses. */
+static int stream_read(lk_response *response, linkd_error *err)
+{
+    static const struct timespec pause = {.tv_nsec = 20000000L};
+    const lk_stream *stream = &response->stream;
+    lk_stream_state state = LK_STREAM_MORE;
+    int rc = LINKD_OK;
+
+    while (stream->next != NULL && rc == LINKD_OK && state != LK_STREAM_END) {
+        if (state == LK_STREAM_WAIT)
+            (void)nanosleep(&pause, NULL);
+        rc = stream->next(stream->ctx, &response->body, &state, err);
+    }
+    if (stream->next != NULL)
+        stream->free(stream->ctx);
+    return rc;
+}
+
+static void headers_keep(const lk_response *response)
+{
+    last.headers = json_object();
+    for (size_t i = 0; i < response->n_headers; i++)
+        (void)json_object_set_new(last.headers, response->headers[i].name,
+                                  json_string(response->headers[i].value));
+    last.replayed = header_of("Idempotency-Replayed") != NULL;
+}
+
+const char *header_of(const char *name)
+{
+    return json_string_value(json_object_get(last.headers, name));
+}
+
 int call_run(const call *c)
 {
     lk_request request = {0};
     lk_response response = {0};
-    lk_header headers[2];
+    lk_header headers[3];
     linkd_error err = {0};
     int rc;
 
     answer_clear();
     request_fill(&request, c, headers);
     rc = c->handler(&service, &request, &response, &err);
+    if (rc == LINKD_OK)
+        rc = stream_read(&response, &err);
     if (rc != LINKD_OK) {
         assert_int_equal(err.code, rc);
         lk_response_set_problem(&response, &err);
@@ -131,9 +168,7 @@ int call_run(const call *c)
     last.body = response.body;
     last.json =
         json_loadb(last.body.data, last.body.len, JSON_REJECT_DUPLICATES, NULL);
-    for (size_t i = 0; i < response.n_headers; i++)
-        last.replayed = last.replayed || strcmp(response.headers[i].name,
-                                                "Idempotency-Replayed") == 0;
+    headers_keep(&response);
     lk_buf_clear(&request.body);
     lk_arena_clear(&request.arena);
     return last.status;

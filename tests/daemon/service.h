@@ -16,6 +16,7 @@ typedef struct answer {
     int status; /* 200 where the handler says none */
     lk_buf body;
     json_t *json; /* NULL: it is not JSON */
+    json_t *headers;
     bool replayed;
 } answer;
 
@@ -39,15 +40,18 @@ typedef struct call {
     const char *query;
     const char *content_type; /* NULL: JSON */
     const char *key;          /* Idempotency-Key */
-    bool is_over;             /* the client is gone */
+    const char *accept;
+    bool is_over; /* the client is gone */
 } call;
 
-/* Runs the handler, and makes a failure the problem document that a client
- * sees. Returns the status. */
+/* Runs the handler and reads its stream to the end, and makes a failure the
+ * problem document that a client sees. Returns the status. */
 int call_run(const call *c);
 /* The same for a plain request. */
 int call_json(lk_handler *handler, const char *collection, const char *body);
 
+/* A header of the last answer; NULL: it is not there. */
+const char *header_of(const char *name);
 /* A value of the last answer: "hits.0.id". Fails if it is not there. */
 const json_t *at(const char *path);
 bool is_there(const char *path);

@@ -66,6 +66,7 @@ typedef struct export_run {
     lk_client client;
     lk_buf path;
     linkd_format format;
+    const char *step;   /* "columns" or "export" */
     uint64_t n_records; /* of the collection */
     uint64_t n_rows;
     lk_output *output;
@@ -264,7 +265,7 @@ static int record_take(void *ctx, linkd_str line, linkd_error *err)
     linkd_reader_close(reader);
     if (rc != LINKD_OK)
         return rc;
-    return lk_progress_report(&run->cli->progress, "export", run->n_rows,
+    return lk_progress_report(&run->cli->progress, run->step, run->n_rows,
                               run->n_records, err);
 }
 
@@ -281,6 +282,9 @@ static int records_read(export_run *run, linkd_error *err)
     int rc;
 
     run->n_rows = 0;
+    run->step = run->format != LINKD_FORMAT_JSONL && run->cells == NULL
+                    ? "columns"
+                    : "export";
     run->lines.line_cb = record_take;
     run->lines.ctx = run;
     ask.path = run->path.data;

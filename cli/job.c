@@ -18,6 +18,10 @@
 #define GONE_MAX      150 /* pauses without linkd, 30 s: guess */
 #define PATH_MAX_SIZE 64
 
+typedef struct step_name {
+    char text[24];
+} step_name;
+
 static const char *text_of(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
@@ -70,16 +74,24 @@ static bool has_ended(const json_t *job)
            strcmp(state, "cancelled") == 0;
 }
 
-static void progress_show(lk_client *client, const json_t *job)
+/* Reports the job's step, but not again one that was reported as done: the job
+ * may say so until the next step has something to tell. */
+static void progress_show(lk_client *client, const json_t *job, step_name *told)
 {
     const json_t *progress = json_object_get(job, "progress");
     const char *step = text_of(progress, "step");
     json_int_t done = json_integer_value(json_object_get(progress, "done"));
     json_int_t total = json_integer_value(json_object_get(progress, "total"));
+    bool is_done = total > 0 && done >= total;
 
-    if (step[0] != '\0' && done >= 0 && total >= 0)
-        (void)!lk_progress_report(&client->cli->progress, step, (uint64_t)done,
-                                  (uint64_t)total, NULL);
+    if (step[0] == '\0' || done < 0 || total < 0 ||
+        (is_done && strcmp(step, told->text) == 0))
+        return;
+    (void)!lk_progress_report(&client->cli->progress, step, (uint64_t)done,
+                              (uint64_t)total, NULL);
+    if (is_done)
+        lk_meter_finish(&client->cli->meter);
+    (void)snprintf(told->text, sizeof(told->text), "%s", is_done ? step : "");
 }
 
 static int state_ask(lk_client *client, uint64_t number, json_t **ret_job,
@@ -97,6 +109,7 @@ static int end_await(lk_client *client, uint64_t number, json_t **ret_job,
                      linkd_error *err)
 {
     struct timespec pause = {.tv_nsec = PAUSE_MIN_NS};
+    step_name told = {""};
     unsigned n_gone = 0;
 
     while (!lk_interrupt_requested()) {
@@ -108,7 +121,7 @@ static int end_await(lk_client *client, uint64_t number, json_t **ret_job,
             return rc;
         if (rc == LINKD_OK) {
             n_gone = 0;
-            progress_show(client, job);
+            progress_show(client, job, &told);
             if (has_ended(job)) {
                 *ret_job = job;
                 return LINKD_OK;

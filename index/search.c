@@ -5,9 +5,10 @@
  *
  *   slots   0 ······· segment ······· 70000 ·· segment ·· 90000 ······· n_slots
  *           └── FAISS: n_asked candidates ──┘                └── scan ──┘
- *                        │ position ─► slot ─► chunk row
+ *                        │ nearest first: position ─► slot ─► chunk row
  *                        ▼
- *     dead, not selected, excluded: dropped ─► exact score ─► top k of all
+ *     dead, not selected, excluded: dropped ─► exact score of the first few
+ *                                                └─► top k of all
  *
  * FAISS only proposes: scores come from the stored vectors, so they are the
  * same whichever way a record was found. What is dead is looked up in the
@@ -29,15 +30,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Candidates per hit, and at least: recall@10 0.97 of 100,000 vectors of 384
- * dimensions (32: 0.93; 128: 0.98; measured 2026-11-24, HNSW32,SQ8). */
+/* Candidates per hit, and at least; the larger a graph, the more: the cube root
+ * of its vectors times WIDTH_SCALE. Recall@10 of 384 dimensions, encoded texts,
+ * 2026-11-24: of 100,000 vectors .960 by 32 and .977 by 48, of a million .966 by
+ * 64 and .978 by 96. */
 #define CANDIDATES_PER_HIT ((size_t)2)
-#define CANDIDATES_MIN     ((size_t)64)
-/* Measured there, too: a candidate costs FAISS some 12 us, for it visits its
+#define CANDIDATES_MIN     ((size_t)32)
+#define WIDTH_SCALE        0.75
+/* Scored exactly are so many candidates per hit, and at least; of those that are
+ * asked for, one in so many. The first 12 by FAISS's bytes hold the ten nearest
+ * of a query (faiss.c). The rest is for vectors that bytes suit less: guess. */
+#define SCORED_PER_HIT       ((size_t)2)
+#define SCORED_MIN           ((size_t)32)
+#define CANDIDATES_PER_SCORE ((size_t)4)
+/* Measured there, too: a candidate costs FAISS some 4 us, for it visits its
  * neighbours at random places in memory; a vector costs a pass 0.1 us, and 1 us
  * if it is looked up. */
-#define VECTORS_PER_CANDIDATE ((size_t)100)
-#define VISITS_PER_CANDIDATE  ((uint64_t)10)
+#define VECTORS_PER_CANDIDATE ((size_t)40)
+#define VISITS_PER_CANDIDATE  ((uint64_t)4)
 /* A pass that leaves out what is not selected is the better one from this share
  * on: less than the tenth above, since it is in order. Guess. */
 #define PASS_PER_VISIT ((uint64_t)4)
@@ -115,23 +125,29 @@ static int slot_find(const lk_scan *scan, uint64_t slot, uint64_t *ret_number,
     return LINKD_OK;
 }
 
-/* Scores the candidates that may be hits. *ret_n_found counts all that FAISS
- * has found, *ret_n those that are left. */
+/* How many candidates are scored that may be hits. */
+static size_t scored_count(size_t k, size_t n_asked)
+{
+    size_t n = n_asked / CANDIDATES_PER_SCORE;
+
+    n = n < k * SCORED_PER_HIT ? k * SCORED_PER_HIT : n;
+    return n < SCORED_MIN ? SCORED_MIN : n;
+}
+
+/* Scores the first candidates that may be hits; *ret_n counts them. */
 static int candidates_rescore(search *s, const lk_segment *segment,
-                              const float *query, size_t n_asked,
-                              size_t *ret_n_found, size_t *ret_n,
+                              const float *query, size_t n_asked, size_t *ret_n,
                               linkd_error *err)
 {
+    size_t n_enough = scored_count(s->k, n_asked);
     const float *vector;
     uint64_t number;
-    size_t n_found = 0;
     size_t n = 0;
     int rc = LINKD_OK;
 
-    for (size_t i = 0; i < n_asked && rc == LINKD_OK; i++) {
+    for (size_t i = 0; i < n_asked && n < n_enough && rc == LINKD_OK; i++) {
         if (s->positions[i] < 0)
-            continue;
-        n_found++;
+            break;
         LK_ASSERT((uint64_t)s->positions[i] < segment->n);
         rc = slot_find(&s->scan, segment->slots[s->positions[i]], &number,
                        &vector, err);
@@ -141,7 +157,6 @@ static int candidates_rescore(search *s, const lk_segment *segment,
         s->hits[n].id = number;
         s->hits[n++].score = linkd_index_score(query, vector, s->scan.dim);
     }
-    *ret_n_found = n_found;
     *ret_n = n;
     return rc;
 }
@@ -153,6 +168,14 @@ static void hits_offer(const search *s, size_t n, lk_top *top)
             lk_top_offer(top, s->hits[i]);
 }
 
+/* Of one segment, unless the caller says how many. */
+static size_t candidates_least(const search *s, const lk_segment *segment)
+{
+    size_t n = (size_t)(WIDTH_SCALE * cbrt((double)segment->n));
+
+    return s->scan.options->effort > 0 || n < s->n_asked ? s->n_asked : n;
+}
+
 /* Asks a segment for ever more candidates until k are admitted. *ret_enough is
  * false when a scan is the better way to find them; nothing was offered. */
 static int candidates_find(search *s, const lk_segment *segment,
@@ -161,8 +184,7 @@ static int candidates_find(search *s, const lk_segment *segment,
 {
     bool is_told = s->scan.options->effort > 0;
     size_t n_most = segment->n / VECTORS_PER_CANDIDATE;
-    size_t n_asked = s->n_asked;
-    size_t n_found = 0;
+    size_t n_asked = candidates_least(s, segment);
     size_t n = 0;
     int rc = LINKD_OK;
 
@@ -174,16 +196,15 @@ static int candidates_find(search *s, const lk_segment *segment,
             rc = lk_ann_search(segment->ann, query, n_asked, s->scores,
                                s->positions, err);
         if (rc == LINKD_OK)
-            rc = candidates_rescore(s, segment, query, n_asked, &n_found, &n,
-                                    err);
+            rc = candidates_rescore(s, segment, query, n_asked, &n, err);
         if (rc == LINKD_OK)
             rc = lk_scan_count(&s->scan, n, err);
         if (rc != LINKD_OK)
             return rc;
         s->n_segments++;
         *ret_enough = n >= s->k;
-        if (*ret_enough || n_found < n_asked)
-            break;
+        if (*ret_enough || s->positions[n_asked - 1] < 0)
+            break; /* there are no more to find */
     }
     if (*ret_enough)
         hits_offer(s, n, top);

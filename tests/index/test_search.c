@@ -167,6 +167,39 @@ static void deleted_candidates_are_made_up_for(void **state)
     linkd_view_close(view);
 }
 
+/* A candidate costs a look-up and a row of floats from anywhere in the file, and
+ * FAISS has put them into nearly the right order. */
+static void only_the_first_candidates_are_scored(void **state)
+{
+    static const size_t efforts[2] = {64, 512};
+    linkd_search_options options = LINKD_SEARCH_OPTIONS_INIT;
+    linkd_search_stats stats[2];
+    linkd_hit hits[K];
+    linkd_hit expected[K];
+    float query[DIM];
+    linkd_view *view;
+
+    (void)state;
+    oracle_reset(8);
+    oracle_fill(0, ORACLE_IDS);
+    oracle_build_segments(CUT);
+    view = view_open();
+    random_vector(query);
+    assert_int_equal(oracle_search(query, K, 1000, expected), K);
+    for (size_t i = 0; i < 2; i++) {
+        options.effort = efforts[i];
+        assert_int_equal(
+            linkd_view_search(view, query, 1, &options, hits, &stats[i], &err),
+            LINKD_OK);
+        hits_equal(hits, expected, K);
+    }
+    /* in each of two segments a fourth, at least 32 */
+    assert_int_equal(stats[0].n_segments, 2);
+    assert_int_equal(stats[1].n_scanned - stats[0].n_scanned,
+                     2 * (512 / 4 - 32));
+    linkd_view_close(view);
+}
+
 static void a_threshold_cuts_and_an_exclusion_moves_up(void **state)
 {
     linkd_search_options options = LINKD_SEARCH_OPTIONS_INIT;
@@ -335,6 +368,7 @@ int main(void)
         TEST(searches_find_what_is_there_through_all_changes),
         TEST(a_row_is_short_only_when_no_more_records_exist),
         TEST(deleted_candidates_are_made_up_for),
+        TEST(only_the_first_candidates_are_scored),
         TEST(a_threshold_cuts_and_an_exclusion_moves_up),
         TEST(a_range_holds_all_that_score_enough),
         TEST(what_cannot_be_searched_is_refused),

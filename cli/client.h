@@ -77,7 +77,7 @@ LINKD_MUST_CHECK int lk_client_rows(lk_client *client, const char *path,
 /* What a status and the body of an answer say, as an error. */
 int lk_fail_problem(long status, linkd_str body, linkd_error *err);
 
-/* Sends `bytes` as they are, one line each: for answers that are shown. */
+/* Prints the value on standard output, as one line. */
 LINKD_MUST_CHECK int lk_json_print(const json_t *json, linkd_error *err);
 
 #endif

@@ -318,7 +318,7 @@ static int csv_read(linkd_str body, const lk_records_form *form,
                                  err);
     if (rc == LINKD_OK)
         rc = header_read(reader, form, arena, &id_column, &names, err);
-    while (rc == LINKD_OK && more) {
+    while (rc == LINKD_OK && names != NULL && more) {
         linkd_record record;
         linkd_put put;
 
@@ -366,6 +366,23 @@ static int npy_split(linkd_str body, char ret_header[NPY_HEADER_MAX],
     return LINKD_OK;
 }
 
+#define SHAPE "'shape': ("
+
+/* "10, 384)"; numbers that are too large become ULLONG_MAX. */
+static bool shape_read(const char *text, unsigned long long *ret_n,
+                       unsigned long long *ret_columns)
+{
+    char *end = NULL;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    *ret_n = strtoull(text, &end, 10);
+    if (strncmp(end, ", ", 2) != 0 || end[2] < '0' || end[2] > '9')
+        return false;
+    *ret_columns = strtoull(end + 2, &end, 10);
+    return *end == ')';
+}
+
 /* The numbers of a .npy of float32 [n, dim] in C order. */
 static int npy_open(linkd_str body, size_t dim, linkd_str *ret_data,
                     linkd_error *err)
@@ -373,7 +390,6 @@ static int npy_open(linkd_str body, size_t dim, linkd_str *ret_data,
     char header[NPY_HEADER_MAX];
     unsigned long long n = 0, columns = 0;
     const char *shape;
-    int end = 0;
     int rc = npy_split(body, header, ret_data, err);
 
     if (rc != LINKD_OK)
@@ -382,10 +398,8 @@ static int npy_open(linkd_str body, size_t dim, linkd_str *ret_data,
         strstr(header, "'fortran_order': False") == NULL)
         return lk_fail(err, LINKD_E_ARG,
                        "the .npy is not little-endian float32 in C order");
-    shape = strstr(header, "'shape': (");
-    if (shape != NULL)
-        (void)sscanf(shape, "'shape': (%18llu, %18llu)%n", &n, &columns, &end);
-    if (end == 0)
+    shape = strstr(header, SHAPE);
+    if (shape == NULL || !shape_read(shape + strlen(SHAPE), &n, &columns))
         return lk_fail(err, LINKD_E_ARG, "the .npy has not two dimensions");
     if (columns != dim)
         return lk_fail(err, LINKD_E_ARG,

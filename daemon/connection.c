@@ -45,10 +45,10 @@ static uint64_t timeout_ms(const lk_connection *connection,
         return LK_HEADERS_TIMEOUT_MS;
     case LK_BODY:
         return LK_BODY_TIMEOUT_MS;
-    case LK_WRITE:
-        return LK_WRITE_TIMEOUT_MS;
     case LK_WAIT:
         return STREAM_WAIT_MS;
+    case LK_WRITE:
+        return LK_WRITE_TIMEOUT_MS;
     case LK_LINGER:
         return LINGER_MS;
     default:

@@ -213,7 +213,7 @@ static int filter_read(reader *r, const json_t *json, linkd_filter *ret_filter,
                        linkd_error *err)
 {
     const json_t *operand = NULL;
-    linkd_str name;
+    linkd_str name = {"", 0};
     int rc = single_member(json, "a node", &name, &operand, err);
 
     if (rc != LINKD_OK)

@@ -26,7 +26,7 @@
  * the limit. */
 #define PAGE_MAX ((uint64_t)100000)
 /* Uploads that no job has taken: a guess at who comes back after a weekend. */
-#define UPLOAD_KEEP_SECONDS (3 * 24 * 3600)
+#define UPLOAD_KEEP_SECONDS ((time_t)3 * 24 * 3600)
 
 static int job_number(const lk_request *request, uint64_t *ret_number,
                       linkd_error *err)

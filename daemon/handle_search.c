@@ -479,7 +479,7 @@ static int run_gather(const search *s, size_t i, size_t n, float **ret_vectors,
 static int run_search(search *s, size_t i, size_t n, linkd_error *err)
 {
     size_t k = s->options.k;
-    linkd_hit *hits = calloc(n * k, sizeof(*hits));
+    linkd_hit *hits = calloc(n * k + 1, sizeof(*hits));
     linkd_search_stats stats = {0};
     float *vectors = NULL;
     int rc =

@@ -72,7 +72,8 @@ static int cell_write(results *r, linkd_str cell, char after, linkd_error *err)
     bool is_plain = true;
 
     for (size_t i = 0; i < cell.len && is_plain; i++)
-        is_plain = memchr(",\"\r\n", cell.bytes[i], 4) == NULL;
+        is_plain = cell.bytes[i] != ',' && cell.bytes[i] != '"' &&
+                   cell.bytes[i] != '\r' && cell.bytes[i] != '\n';
     if (!is_plain)
         (void)fputc('"', r->file);
     for (size_t i = 0; i < cell.len; i++) {
@@ -120,7 +121,7 @@ static int columns_choose(const linkd_table *table, const lk_job_side *side,
     columns = calloc(n_on + linkd_table_n_columns(table), sizeof(*columns));
     if (columns == NULL)
         return lk_fail_nomem(err);
-    for (size_t i = 0; i < n_on && rc == LINKD_OK; i++)
+    for (size_t i = 0; on != NULL && i < n_on && rc == LINKD_OK; i++)
         rc = column_find(table, on[i], &columns[n++], err);
     for (size_t i = 0; on == NULL && i < linkd_table_n_columns(table); i++)
         if (i != linkd_table_id_column(table))

@@ -224,7 +224,7 @@ static size_t connections_max(size_t wanted)
     (void)setrlimit(RLIMIT_NOFILE, &files);
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return wanted;
-    max = files.rlim_cur > 2 * RESERVED_FILES
+    max = files.rlim_cur > (rlim_t)2 * RESERVED_FILES
               ? (size_t)files.rlim_cur - RESERVED_FILES
               : (size_t)files.rlim_cur / 2;
     if (wanted <= max)

@@ -60,9 +60,11 @@ static int system_fail(const char *verb, const char *path, linkd_error *err)
 
 static int dir_sync(const char *path, linkd_error *err)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = LINKD_OK;
+    int fd;
 
+    LK_ASSERT(path != NULL);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return system_fail("open directory", path, err);
     if (fsync(fd) != 0)

@@ -29,23 +29,35 @@ static bool name_ends_with(const char *name, const char *suffix)
     return len >= suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
+/* Cuts a number and the text behind it off `name`. */
+static bool number_cut(const char **name, const char *behind,
+                       uint64_t *ret_number)
+{
+    char *end = NULL;
+    size_t len = strlen(behind);
+
+    if (**name < '0' || **name > '9')
+        return false;
+    *ret_number = strtoull(*name, &end, 10);
+    *name = end + len;
+    return strncmp(end, behind, len) == 0;
+}
+
 /* Is it a file of ours that nothing refers to? Others are left alone. */
 static bool file_is_stale(lk_txn *txn, const char *name)
 {
-    uint32_t collection, generation;
-    uint64_t number;
-    int len = 0;
+    uint64_t collection, generation, number;
     linkd_str value;
     bool found = false;
     lk_key key;
 
     if (name_ends_with(name, ".tmp"))
         return true;
-    if (sscanf(name, "%" SCNu32 "-%" SCNu32 "-%" SCNu64 ".segment%n",
-               &collection, &generation, &number, &len) != 3 ||
-        len == 0 || name[len] != '\0')
+    if (!number_cut(&name, "-", &collection) ||
+        !number_cut(&name, "-", &generation) ||
+        !number_cut(&name, ".segment", &number) || *name != '\0')
         return false;
-    lk_key_slot(&key, collection, generation, number);
+    lk_key_slot(&key, (uint32_t)collection, (uint32_t)generation, number);
     return lk_txn_find(txn, LK_TABLE_SEGMENTS, lk_key_str(&key), &value, &found,
                        NULL) == LINKD_OK &&
            !found;

@@ -152,7 +152,7 @@ static int spans_lay(lk_survey *s, const lk_segment_set *set, uint64_t n_slots,
 static int spans_count(lk_survey *s, lk_txn *txn, linkd_error *err)
 {
     lk_walk walk = {0};
-    lk_walked chunk;
+    lk_walked chunk = {0};
     bool found = true;
     size_t at = 0;
     int rc = lk_walk_begin(&walk, txn, s->collection, s->generation, 0, err);

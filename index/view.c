@@ -74,7 +74,7 @@ static int set_name_read(linkd_store *store, linkd_str name,
 {
     lk_txn *txn = NULL;
     lk_arena arena = {0};
-    lk_collection_row row;
+    lk_collection_row row = {0};
     int rc = lk_txn_begin_read(store->env, &txn, err);
 
     if (rc != LINKD_OK)

@@ -276,7 +276,7 @@ static int float_append(lk_buf *buf, const char *prefix, float value,
 
     for (int digits = 6; digits <= 9; digits++) {
         (void)snprintf(text, sizeof(text), "%.*g", digits, (double)value);
-        if (memcmp(&(float){strtof(text, NULL)}, &value, sizeof(value)) == 0)
+        if (strtof(text, NULL) == value)
             break;
     }
     return lk_buf_printf(buf, err, "%s%s", prefix, text);
@@ -351,6 +351,7 @@ static int fields_compare(const void *a, const void *b)
 static int default_text(const linkd_field *fields, size_t n_fields,
                         lk_buf *text, linkd_error *err)
 {
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are meant */
     const linkd_field **sorted = malloc((n_fields + 1) * sizeof(*sorted));
     size_t begin = text->len;
     size_t n = 0;
@@ -362,6 +363,7 @@ static int default_text(const linkd_field *fields, size_t n_fields,
         if (fields[i].kind == LINKD_FIELD_TEXT)
             sorted[n++] = &fields[i];
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): here too */
     qsort(sorted, n, sizeof(*sorted), fields_compare);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++)
         rc = lk_text_add(text, begin, sorted[i]->value, err);

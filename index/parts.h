@@ -9,7 +9,7 @@
  *      view.c  = read transaction + set of segments ─► search.c, filter.c
  *
  * Locks, in this order, none held across a commit or a search:
- *   queue_lock (writer.c), build_lock (builder.c), sets_lock (segments.c). */
+ *   queue_lock (writer.c), build_lock (builder.c), sets_lock (sets.c). */
 #ifndef LK_INDEX_PARTS_H
 #define LK_INDEX_PARTS_H
 
@@ -37,9 +37,9 @@ void lk_store_tell(linkd_store *store, linkd_store_event event,
 /* ---- writer.c: the one thread with write transactions ------------------- */
 
 /* A change that is applied within the writer's transaction, which may hold
- * others' changes too. It may run twice: when one change of a group fails, the
- * group is rolled back and each is applied alone. It must not keep anything
- * from the first run. `seq` is the store's last one; raise it for each change.
+ * others' changes too. It may run again: when one change of a group fails, the
+ * group is rolled back and parted. It must not keep anything from an earlier
+ * run. `seq` is the store's last one; raise it for each change.
  */
 typedef int lk_apply_fn(void *ctx, lk_txn *txn, uint64_t *seq,
                         linkd_error *err);

@@ -12,9 +12,10 @@
  * acknowledged is on disk.
  *
  * LMDB cannot roll back a part of a transaction. When a change of a group fails
- * the whole group is rolled back and each is applied in a transaction of its
- * own, so that a failure is the failing one's alone. A full disk or map is such
- * a failure: the next group finds its room again when space was freed.
+ * the whole group is rolled back and each half of it is a group again, so that
+ * a failure is the failing one's alone and costs the others a few commits: of
+ * 4096 changes one that fails makes 12 groups. A full disk or map is such a
+ * failure: the next group finds its room again when space was freed.
  *
  * An I/O error at commit is another matter: what is on disk then is not known,
  * and a second fdatasync may well succeed without having written what the first
@@ -176,6 +177,7 @@ static void group_run(lk_writer *writer, change *first, size_t n)
 {
     linkd_error err = {0};
     bool fenced = writer->fenced; /* written on this thread only */
+    size_t half = n / 2;
     group_outcome outcome;
 
     if (fenced) {
@@ -187,8 +189,10 @@ static void group_run(lk_writer *writer, change *first, size_t n)
         changes_fail(first, n, &err);
     if (outcome != GROUP_REFUSED || n == 1)
         return;
-    for (size_t i = 0; i < n; i++, first = first->next)
-        group_run(writer, first, 1);
+    group_run(writer, first, half);
+    for (size_t i = 0; i < half; i++)
+        first = first->next;
+    group_run(writer, first, n - half);
 }
 
 /* ---- the queue ----------------------------------------------------------- */

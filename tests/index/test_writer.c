@@ -164,6 +164,8 @@ static void a_change_that_fails_fails_alone(void **state)
     /* what it had added to the seq was rolled back with it */
     assert_int_equal(stats_of_store().seq - before.seq, N_THREADS - 1);
     assert_int_equal(meta_of("seq"), stats_of_store().seq);
+    /* the other seven share three commits, of 4, 2 and 1; one is the gate's */
+    assert_int_equal(stats_of_store().n_commits - before.n_commits, 3 + 1);
 }
 
 typedef struct putter {

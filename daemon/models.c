@@ -49,6 +49,8 @@ typedef struct queue {
 struct lk_model {
     lk_model *next;
     char *name;
+    bool
+        is_opening; /* guarded by models->lock; the rest is the opener's then */
     linkd_encoder *encoder;
     lk_pool *pool;
     size_t dim;
@@ -66,7 +68,8 @@ struct lk_model {
 struct lk_models {
     size_t n_threads;
     lk_metrics *metrics;
-    pthread_mutex_t lock; /* guards: first */
+    pthread_mutex_t lock;  /* guards: first, and is_opening of each */
+    pthread_cond_t opened; /* one was, or could not be */
     lk_model *first;
 };
 
@@ -392,32 +395,40 @@ static int model_start(lk_model *model, linkd_error *err)
     return LINKD_OK;
 }
 
-static int model_open(lk_models *models, linkd_str name, lk_model **ret_model,
-                      linkd_error *err)
+/* A model that is being opened. */
+static int model_new(lk_models *models, linkd_str name, lk_model **ret_model,
+                     linkd_error *err)
 {
-    lk_buf path = {0};
     lk_model *model = calloc(1, sizeof(*model));
-    int rc;
 
     if (model == NULL)
         return lk_fail_nomem(err);
     model->models = models;
+    model->is_opening = true;
     (void)pthread_mutex_init(&model->lock, NULL);
     (void)pthread_cond_init(&model->work, NULL);
     model->name = strndup(name.bytes, name.len);
-    rc =
-        model->name == NULL ? lk_fail_nomem(err) : model_path(name, &path, err);
+    if (model->name == NULL) {
+        model_free(model);
+        return lk_fail_nomem(err);
+    }
+    *ret_model = model;
+    return LINKD_OK;
+}
+
+static int model_open(lk_model *model, linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc =
+        model_path((linkd_str){model->name, strlen(model->name)}, &path, err);
+
     if (rc == LINKD_OK)
         rc = linkd_encoder_open(path.data, &model->encoder, err);
     if (rc == LINKD_OK)
-        rc = lk_pool_new(models->n_threads, &model->pool, err);
+        rc = lk_pool_new(model->models->n_threads, &model->pool, err);
     if (rc == LINKD_OK)
         rc = model_start(model, err);
     lk_buf_clear(&path);
-    if (rc == LINKD_OK)
-        *ret_model = model;
-    else
-        model_free(model);
     return rc;
 }
 
@@ -431,6 +442,7 @@ int lk_models_new(size_t n_threads, lk_metrics *metrics, lk_models **ret_models,
     models->n_threads = n_threads;
     models->metrics = metrics;
     (void)pthread_mutex_init(&models->lock, NULL);
+    (void)pthread_cond_init(&models->opened, NULL);
     *ret_models = models;
     return LINKD_OK;
 }
@@ -445,12 +457,14 @@ void lk_models_free(lk_models *models)
         models->first = model->next;
         model_free(model);
     }
+    (void)pthread_cond_destroy(&models->opened);
     (void)pthread_mutex_destroy(&models->lock);
     free(models);
 }
 
-/* Called with the lock. */
-static lk_model *open_find(lk_models *models, linkd_str name)
+/* The functions of this part are called with the list's lock. */
+
+static lk_model *list_find(const lk_models *models, linkd_str name)
 {
     lk_model *model = models->first;
 
@@ -460,12 +474,54 @@ static lk_model *open_find(lk_models *models, linkd_str name)
     return model;
 }
 
+static void list_add(lk_models *models, lk_model *model)
+{
+    model->next = models->first;
+    models->first = model;
+}
+
+static void list_remove(lk_models *models, const lk_model *model)
+{
+    lk_model **at = &models->first;
+
+    while (*at != model)
+        at = &(*at)->next;
+    *at = model->next;
+}
+
+/* Opening reads files, some hundred megabytes of them: the lock is let go
+ * meanwhile, so that only who needs this model waits. */
+static int list_open(lk_models *models, linkd_str name, lk_model **ret_model,
+                     linkd_error *err)
+{
+    lk_model *model = NULL;
+    int rc = model_new(models, name, &model, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    list_add(models, model);
+    (void)pthread_mutex_unlock(&models->lock);
+    rc = model_open(model, err);
+    (void)pthread_mutex_lock(&models->lock);
+    model->is_opening = false;
+    (void)pthread_cond_broadcast(&models->opened);
+    if (rc == LINKD_OK) {
+        *ret_model = model;
+    } else {
+        list_remove(models, model);
+        model_free(model);
+    }
+    return rc;
+}
+
 lk_model *lk_models_find(lk_models *models, linkd_str name)
 {
     lk_model *model;
 
     (void)pthread_mutex_lock(&models->lock);
-    model = open_find(models, name);
+    model = list_find(models, name);
+    if (model != NULL && model->is_opening)
+        model = NULL;
     (void)pthread_mutex_unlock(&models->lock);
     return model;
 }
@@ -477,14 +533,10 @@ int lk_models_get(lk_models *models, linkd_str name, lk_model **ret_model,
     int rc = LINKD_OK;
 
     (void)pthread_mutex_lock(&models->lock);
-    model = open_find(models, name);
-    if (model == NULL) {
-        rc = model_open(models, name, &model, err);
-        if (rc == LINKD_OK) {
-            model->next = models->first;
-            models->first = model;
-        }
-    }
+    while ((model = list_find(models, name)) != NULL && model->is_opening)
+        (void)pthread_cond_wait(&models->opened, &models->lock);
+    if (model == NULL)
+        rc = list_open(models, name, &model, err);
     (void)pthread_mutex_unlock(&models->lock);
     if (rc == LINKD_OK)
         *ret_model = model;

@@ -24,8 +24,9 @@ LINKD_MUST_CHECK int lk_models_new(size_t n_threads, lk_metrics *metrics,
 /* Waits for what is being encoded; the rest gets LINKD_E_BUSY. */
 void lk_models_free(lk_models *models);
 
-/* Opens the model on first use; it stays open. LINKD_E_ABSENT: there is none
- * of that name in the model store (paths are refused). */
+/* Opens the model on first use, while others wait who want the same one; it
+ * stays open. LINKD_E_ABSENT: there is none of that name in the model store
+ * (paths are refused). */
 LINKD_MUST_CHECK int lk_models_get(lk_models *models, linkd_str name,
                                    lk_model **ret_model, linkd_error *err);
 /* The model if it is open already, else NULL. */

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -37,6 +40,75 @@ static void a_model_is_opened_once(void **state)
     assert_ptr_equal(tiny(), tiny());
     assert_ptr_equal(lk_models_find(service.models, str_of("tiny")), tiny());
     assert_int_equal(lk_model_describe(tiny())->dim, TINY_DIM);
+}
+
+/* Opening of model "slow" stands still until `go_on`, or for ten seconds. */
+static sem_t is_opening, go_on;
+static bool gave_up;
+
+int __real_linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
+                              linkd_error *error);
+int __wrap_linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
+                              linkd_error *error);
+
+int __wrap_linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
+                              linkd_error *error)
+{
+    const char *name = strrchr(dir, '/');
+    struct timespec until;
+
+    if (name != NULL && strcmp(name, "/slow") == 0) {
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += 10;
+        (void)sem_post(&is_opening);
+        gave_up = sem_timedwait(&go_on, &until) != 0;
+    }
+    return __real_linkd_encoder_open(dir, ret_encoder, error);
+}
+
+/* Gets "slow", which is another name of "tiny". */
+static void *slow_main(void *arg)
+{
+    lk_model **ret_model = arg;
+    linkd_error own;
+
+    if (lk_models_get(service.models, str_of("slow"), ret_model, &own) !=
+        LINKD_OK)
+        *ret_model = NULL;
+    return NULL;
+}
+
+/* A large model takes seconds to open; searches with another go on. */
+static void who_needs_another_model_does_not_wait_for_one_to_open(void **state)
+{
+    pthread_t threads[2];
+    lk_model *slow[2] = {NULL, NULL};
+    lk_buf store = {0};
+    char path[4096];
+
+    (void)state;
+    assert_int_equal(linkd_encoder_store_path(&store, &err), LINKD_OK);
+    (void)snprintf(path, sizeof(path), "%s/slow", store.data);
+    assert_int_equal(symlink("tiny", path), 0);
+    (void)sem_init(&is_opening, 0, 0);
+    (void)sem_init(&go_on, 0, 0);
+
+    for (int i = 0; i < 2; i++)
+        (void)pthread_create(&threads[i], NULL, slow_main, &slow[i]);
+    (void)sem_wait(&is_opening);
+    assert_non_null(tiny());
+    assert_null(lk_models_find(service.models, str_of("slow")));
+    (void)sem_post(&go_on);
+    for (int i = 0; i < 2; i++)
+        (void)pthread_join(threads[i], NULL);
+
+    assert_false(gave_up);
+    assert_non_null(slow[0]);
+    assert_ptr_equal(slow[0], slow[1]);
+    (void)sem_destroy(&is_opening);
+    (void)sem_destroy(&go_on);
+    (void)unlink(path);
+    lk_buf_clear(&store);
 }
 
 /* Clients may not name files. */
@@ -189,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_model_is_opened_once),
+        TEST(who_needs_another_model_does_not_wait_for_one_to_open),
         TEST(paths_are_no_models),
         TEST(tokens_are_counted),
         TEST(sharing_a_batch_does_not_show_in_vectors),

@@ -365,8 +365,8 @@ static int rows_next(void *ctx, lk_buf *ret_chunk, lk_stream_state *ret_state,
 
 /* Reads the header, and goes to the cursor: a row's first byte, so the byte
  * before it ends a line. */
-static int rows_open(rows *r, const char *path, uint64_t cursor,
-                     linkd_error *err)
+static int rows_open(rows *r, const char *path, uint64_t number,
+                     uint64_t cursor, linkd_error *err)
 {
     const char *end;
     size_t len = 0;
@@ -374,9 +374,12 @@ static int rows_open(rows *r, const char *path, uint64_t cursor,
     int rc;
 
     r->file = fopen(path, "re");
+    if (r->file == NULL && errno == ENOENT) /* a backup, or deleted since */
+        return lk_fail(err, LINKD_E_ABSENT, "job %" PRIu64 " has no results",
+                       number);
     if (r->file == NULL)
-        return lk_fail(err, errno == ENOENT ? LINKD_E_ABSENT : LINKD_E_IO,
-                       "could not open the job's results: %s", strerror(errno));
+        return lk_fail(err, LINKD_E_IO, "could not open the job's results: %s",
+                       strerror(errno));
     rc = record_read(r, &len, err);
     if (rc != LINKD_OK)
         return rc;
@@ -465,7 +468,7 @@ int lk_handle_get_results(lk_service *service, lk_request *request,
     if (rc == LINKD_OK)
         rc = lk_jobs_results_path(service->jobs, number, &path, err);
     if (rc == LINKD_OK)
-        rc = rows_open(r, path.data, cursor, err);
+        rc = rows_open(r, path.data, number, cursor, err);
     if (rc == LINKD_OK) {
         response->content_type =
             r->is_ndjson ? "application/x-ndjson" : "text/csv";

@@ -69,21 +69,25 @@ static int path_join(const char *dir, const char *name, lk_buf *ret_path,
     return lk_buf_printf(ret_path, err, "%s/%s", dir, name);
 }
 
+static int dir_sync(const char *path, linkd_error *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0)
+        return system_fail("open directory", path, err);
+    rc = fsync(fd) == 0 ? LINKD_OK : system_fail("sync", path, err);
+    (void)close(fd);
+    return rc;
+}
+
 /* Makes a directory that survives a power cut: `parent` is synced. */
 static int dir_make(const char *path, const char *parent, linkd_error *err)
 {
-    int fd;
-    int rc;
-
     if (mkdir(path, 0700) != 0)
         return errno == EEXIST ? LINKD_OK
                                : system_fail("make directory", path, err);
-    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return system_fail("open directory", parent, err);
-    rc = fsync(fd) == 0 ? LINKD_OK : system_fail("sync", parent, err);
-    (void)close(fd);
-    return rc;
+    return dir_sync(parent, err);
 }
 
 static int data_dir_make(const char *dir, linkd_error *err)
@@ -214,17 +218,39 @@ static int format_write(linkd_store *store, linkd_error *err)
     return rc;
 }
 
+static int database_is_empty(linkd_store *store, bool *ret_empty,
+                             linkd_error *err)
+{
+    uint64_t n_meta = 0, n_collections = 0;
+    lk_txn *txn = NULL;
+    int rc = lk_txn_begin_read(store->env, &txn, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_txn_count(txn, LK_TABLE_META, &n_meta, err);
+    if (rc == LINKD_OK)
+        rc = lk_txn_count(txn, LK_TABLE_COLLECTIONS, &n_collections, err);
+    lk_txn_abort(txn);
+    *ret_empty = n_meta == 0 && n_collections == 0;
+    return rc;
+}
+
 /* `may_be_new`: the database was made just now, or by an attempt that did not
- * come this far. */
+ * come this far. One that has lost its format is not made new: that would give
+ * out old numbers again. */
 static int format_check(linkd_store *store, bool may_be_new, linkd_error *err)
 {
     uint64_t format = 0;
     bool found = false;
+    bool is_empty = false;
     int rc = format_read(store, &format, &found, err);
 
     if (rc != LINKD_OK)
         return rc;
     if (!found && may_be_new)
+        rc = database_is_empty(store, &is_empty, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (is_empty)
         return format_write(store, err);
     if (!found)
         return lk_fail(err, LINKD_E_DATA,
@@ -296,6 +322,8 @@ int linkd_store_open(const char *dir, const linkd_store_options *options,
     rc = dir_open(store, &content, err);
     if (rc == LINKD_OK)
         rc = lk_env_open(dir, store->options.map_bytes, &store->env, err);
+    if (rc == LINKD_OK) /* LMDB syncs its file, and not that file's name */
+        rc = dir_sync(dir, err);
     if (rc == LINKD_OK)
         rc = format_check(store, !content.database || content.lock, err);
     if (rc == LINKD_OK)

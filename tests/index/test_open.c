@@ -1,5 +1,6 @@
 /* tests/index/test_open.c — which directories are ours, and whose they are now.
- */
+ *
+ * fsync below is found before the system's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,12 +10,23 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/index/scratch_store.h"
 #include "tests/linkage/scratch.h"
 #include "tests/support/alloc_fail.h"
+
+static bool database_is_named; /* its directory was synced while it was there */
+
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+    if (faccessat(fd, "data.mdb", F_OK, 0) == 0)
+        database_is_named = true;
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static int open_rc(const char *dir, bool only_checks)
 {
@@ -122,6 +134,43 @@ static void a_database_without_a_format_is_not_ours(void **state)
                         "the database in \"data\" is not one of linkd");
 }
 
+/* It would begin at record 0 again, over the old ones. */
+static void a_database_that_lost_its_format_is_not_made_new(void **state)
+{
+    lk_env *env = NULL;
+    lk_txn *txn = NULL;
+    bool found = false;
+
+    (void)state;
+    put_one("a", NULL);
+    scratch_store_close();
+    assert_int_equal(lk_env_open("data", (uint64_t)1 << 30, &env, &err),
+                     LINKD_OK);
+    assert_int_equal(lk_txn_begin_write(env, &txn, &err), LINKD_OK);
+    assert_int_equal(
+        lk_txn_remove(txn, LK_TABLE_META, str_of("format"), &found, &err),
+        LINKD_OK);
+    assert_true(found);
+    assert_int_equal(lk_txn_commit(txn, &err), LINKD_OK);
+    lk_env_close(env);
+    assert_int_equal(open_rc("data", false), LINKD_E_DATA);
+    meta_write("format", 1);
+    scratch_store_open(0);
+    assert_int_equal(meta_of("seq"), 2);
+}
+
+/* A power cut may forget a file whose directory was not synced, all that was
+ * written to it included. */
+static void the_name_of_a_new_database_is_on_disk(void **state)
+{
+    (void)state;
+    scratch_store_close();
+    assert_int_equal(unlink("data/data.mdb"), 0);
+    database_is_named = false;
+    assert_int_equal(open_rc("data", false), LINKD_OK);
+    assert_true(database_is_named);
+}
+
 static void a_check_makes_nothing(void **state)
 {
     (void)state;
@@ -219,6 +268,8 @@ int main(void)
         TEST(a_lost_and_found_does_not_count),
         TEST(a_newer_format_is_refused),
         TEST(a_database_without_a_format_is_not_ours),
+        TEST(a_database_that_lost_its_format_is_not_made_new),
+        TEST(the_name_of_a_new_database_is_on_disk),
         TEST(a_check_makes_nothing),
         TEST(a_store_for_checking_takes_no_writes),
         TEST(the_stats_say_what_was_written),

@@ -68,7 +68,7 @@ struct lk_builder {
     watched *watched; /* the thread's own */
     size_t n_watched;
     size_t watched_capacity;
-    bool is_blind; /* the last round could not list the collections */
+    bool is_blind; /* the last round could not list all collections */
 };
 
 /* ---- steps -------------------------------------------------------------- */
@@ -116,6 +116,8 @@ static int segments_publish(lk_builder *builder, const lk_survey *s,
     rc = lk_sets_replace(store->sets, s->collection, s->generation,
                          take_segment, replaced, change.n_removed, err);
     take_segment = NULL;
+    if (rc != LINKD_OK) /* else the set has segments that no row lists */
+        lk_sets_drop(store->sets, s->collection);
 done:
     lk_segment_unref(take_segment);
     free(replaced);
@@ -328,32 +330,34 @@ static void watched_forget_unseen(lk_builder *builder)
     builder->n_watched = n;
 }
 
+/* LINKD_E_DATA: a collection cannot be read; the others are watched. */
 static int collections_watch(lk_builder *builder, linkd_error *err)
 {
     lk_txn *txn = NULL;
     lk_arena arena = {0};
     lk_collection_row row;
     uint32_t number = 0;
+    bool is_damaged = false;
     bool found = true;
     int rc = lk_txn_begin_read(builder->store->env, &txn, err);
 
     for (size_t i = 0; i < builder->n_watched; i++)
         builder->watched[i].seen = false;
-    while (rc == LINKD_OK) {
+    while (rc == LINKD_OK && found) {
         rc =
             lk_collection_next(txn, number, &arena, &number, &row, &found, err);
-        if (rc != LINKD_OK || !found)
-            break;
-        rc = collection_watch(builder, txn, number, &row, err);
+        if (rc == LINKD_OK && found)
+            rc = collection_watch(builder, txn, number, &row, err);
         lk_arena_clear(&arena);
+        is_damaged = is_damaged || rc == LINKD_E_DATA;
+        rc = rc == LINKD_E_DATA ? LINKD_OK : rc;
         if (number++ == UINT32_MAX)
             break;
     }
-    lk_arena_clear(&arena);
     lk_txn_abort(txn);
     if (rc == LINKD_OK)
         watched_forget_unseen(builder);
-    return rc;
+    return rc == LINKD_OK && is_damaged ? LINKD_E_DATA : rc;
 }
 
 /* Some failures are the end of the matter: it was dropped meanwhile, or all is
@@ -407,16 +411,14 @@ static uint64_t round_run(lk_builder *builder)
 {
     uint64_t due_ns = NEVER;
     linkd_error err = {0};
+    int rc = collections_watch(builder, &err);
 
-    if (collections_watch(builder, &err) != LINKD_OK) {
-        if (!builder->is_blind)
-            lk_store_tell(builder->store, LINKD_STORE_FAILED,
-                          "could not look for vectors to index: %s",
-                          err.message);
-        builder->is_blind = true;
+    if (rc != LINKD_OK && !builder->is_blind)
+        lk_store_tell(builder->store, LINKD_STORE_FAILED,
+                      "could not look for vectors to index: %s", err.message);
+    builder->is_blind = rc != LINKD_OK;
+    if (rc != LINKD_OK && rc != LINKD_E_DATA)
         return lk_clock_ns() + RETRY_MAX_NS;
-    }
-    builder->is_blind = false;
     for (size_t i = 0; i < builder->n_watched; i++) {
         watched *w = &builder->watched[i];
 

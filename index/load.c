@@ -120,8 +120,8 @@ static bool load_parse_key(load *item, linkd_str key)
     return true;
 }
 
-/* A row of a collection that is gone, or of another generation than the active
- * one, is not loaded. */
+/* A row of a collection that is gone or cannot be read, or of another generation
+ * than the active one, is not loaded. */
 static int loads_add(loads *all, lk_txn *txn, linkd_str key, linkd_str value,
                      linkd_error *err)
 {
@@ -141,7 +141,7 @@ static int loads_add(loads *all, lk_txn *txn, linkd_str key, linkd_str value,
         rc = lk_generation_get(txn, item.collection, item.generation,
                                &generation, err);
     lk_arena_clear(&arena);
-    if (rc == LINKD_E_ABSENT)
+    if (rc == LINKD_E_ABSENT || rc == LINKD_E_DATA)
         return LINKD_OK;
     if (rc == LINKD_OK)
         rc = lk_grow(&items, &all->capacity, all->n + 1, sizeof(item), err);

@@ -81,7 +81,8 @@ int lk_collection_get(lk_txn *txn, uint32_t number, lk_arena *arena,
     if (rc != LINKD_OK)
         return rc;
     if (!found)
-        return lk_fail(err, LINKD_E_ABSENT, "no collection %" PRIu32, number);
+        return lk_fail(err, LINKD_E_ABSENT, "there is no collection %" PRIu32,
+                       number);
     return row_decode(lk_key_str(&key), value, arena, ret_row, err);
 }
 
@@ -310,7 +311,7 @@ typedef struct dropping {
 
 static int absent_fail(linkd_str name, linkd_error *err)
 {
-    return lk_fail(err, LINKD_E_ABSENT, "no collection \"%.*s\"",
+    return lk_fail(err, LINKD_E_ABSENT, "there is no collection \"%.*s\"",
                    (int)(name.len < LINKD_NAME_MAX_BYTES
                              ? name.len
                              : LINKD_NAME_MAX_BYTES),

@@ -232,8 +232,9 @@ static int items_read(assignment *a, lk_edit *edit, linkd_error *err)
         at->group = a->groups_of[i];
         rc = lk_edit_find(edit, a->ids[i], &at->number, &found, err);
         if (rc == LINKD_OK && !found)
-            rc = lk_fail(err, LINKD_E_ABSENT, "record %zu: no record \"%.*s\"",
-                         i, (int)a->ids[i].len, a->ids[i].bytes);
+            rc = lk_fail(err, LINKD_E_ABSENT,
+                         "record %zu: there is no record \"%.*s\"", i,
+                         (int)a->ids[i].len, a->ids[i].bytes);
         if (rc == LINKD_OK)
             rc = lk_edit_entity(edit, at->number, &at->entity, err);
     }

@@ -452,8 +452,9 @@ typedef struct linkd_search_stats {
  * approximately and rescored exactly, all others exactly. A row is short only
  * when no more records exist that pass threshold and selection.
  *   queries  [n_queries, dim]
- *   ret_hits [n_queries, k]: best first, equal scores by number
- * LINKD_E_ARG: a query is not finite, k is out of range. */
+ *   ret_hits [n_queries, k]: best first, equal scores by number; the search
+ *            works in it, so an error while it runs leaves it undefined
+ * LINKD_E_ARG: a query is not finite, k is out of range; nothing is written. */
 LINKD_MUST_CHECK int
 linkd_view_search(linkd_view *view, const float *queries, size_t n_queries,
                   const linkd_search_options *options, linkd_hit *ret_hits,

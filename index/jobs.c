@@ -21,7 +21,7 @@ static void key_job(lk_key *key, uint64_t number)
 
 static int absent_fail(uint64_t number, linkd_error *err)
 {
-    return lk_fail(err, LINKD_E_ABSENT, "no job %" PRIu64, number);
+    return lk_fail(err, LINKD_E_ABSENT, "there is no job %" PRIu64, number);
 }
 
 static int job_write(lk_txn *txn, uint64_t number, linkd_str state,

@@ -2,7 +2,7 @@
  * searches refer to.
  *
  * A segment file is
- *   "linkdseg" | format u32 | dim u32 | n u64 | slots u64 [n] | FAISS's bytes
+ *   "linkdseg" | format u32 | dim u32 | n u64 | slots u64 [n] | lk_ann_write()
  * written as segments/<name>.tmp, fsynced, renamed to <name>.segment, the
  * directory fsynced; only then is its row (length and hash of all of it) put
  * into SEGMENTS. A file without a row is removed at start. A row whose file is

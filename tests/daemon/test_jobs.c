@@ -373,7 +373,7 @@ static void what_cannot_be_done_is_refused_at_once(void **state)
         const char *detail;
     } cases[] = {
         {"{\"kind\":\"dedup\",\"input\":{\"collection\":\"b\"}}", 404,
-         "no collection \"b\""},
+         "there is no collection \"b\""},
         {"{\"kind\":\"dedup\",\"input\":{\"collection\":\"empty\"}}", 400,
          "collection \"empty\" has no records"},
         {"{\"kind\":\"dedup\",\"input\":{\"collection\":\"a\"},"

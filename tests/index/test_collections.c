@@ -107,7 +107,7 @@ static void what_is_not_there_is_absent(void **state)
         LINKD_E_ABSENT);
     assert_int_equal(linkd_store_drop_collection(store, str_of("nobody"), &err),
                      LINKD_E_ABSENT);
-    assert_string_equal(err.message, "no collection \"nobody\"");
+    assert_string_equal(err.message, "there is no collection \"nobody\"");
     lk_arena_clear(&arena);
 }
 

@@ -267,7 +267,7 @@ static void an_id_that_is_not_there_changes_nothing(void **state)
     (void)state;
     records_put("a");
     assert_int_equal(assign("ab", "xx", &result), LINKD_E_ABSENT);
-    assert_string_equal(err.message, "record 1: no record \"b\"");
+    assert_string_equal(err.message, "record 1: there is no record \"b\"");
     assert_int_equal(entity_of("a"), LINKD_ID_NONE);
     assert_int_equal(assign("aa", "xy", &result), LINKD_E_ARG);
     assert_string_equal(err.message, "record 1: id \"a\" is repeated");

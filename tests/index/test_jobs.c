@@ -92,7 +92,7 @@ static void the_state_of_a_deleted_job_is_refused(void **state)
     assert_int_equal(
         linkd_store_put_job(store, &number, str_of("two"), NULL, &err),
         LINKD_E_ABSENT);
-    assert_string_equal(err.message, "no job 1");
+    assert_string_equal(err.message, "there is no job 1");
 }
 
 static void a_repeated_key_answers_the_first_job(void **state)

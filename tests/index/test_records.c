@@ -338,7 +338,7 @@ static void a_collection_that_is_not_there_is_absent(void **state)
     assert_int_equal(linkd_store_put(store, str_of("nobody"), &record, 1, NULL,
                                      &result, &err),
                      LINKD_E_ABSENT);
-    assert_string_equal(err.message, "no collection \"nobody\"");
+    assert_string_equal(err.message, "there is no collection \"nobody\"");
 }
 
 static void an_allocation_that_fails_leaves_the_store_as_it_was(void **state)

@@ -230,10 +230,32 @@ int lk_json_get_vector(const json_t *value, size_t dim, const char *where,
 
 /* ---- writing ------------------------------------------------------------- */
 
+/* Few digits if they give the numbers back: 0.1, not 0.10000000000000001. */
+static char *value_dump(const json_t *value)
+{
+    for (size_t digits = 15; digits < 17; digits++) {
+        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY |
+                                           JSON_REAL_PRECISION(digits));
+        json_t *again = NULL;
+        int is_same;
+
+        if (text == NULL)
+            return NULL;
+        again = json_loads(text, JSON_DECODE_ANY, NULL);
+        is_same = json_equal(value, again);
+        json_decref(again);
+        if (is_same)
+            return text;
+        free(text);
+    }
+    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 int lk_json_put_value(lk_buf *buf, const json_t *value, linkd_error *err)
 {
-    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    char *text = json_dumps(value, flags);
+    char *text = json_is_integer(value) || json_is_boolean(value)
+                     ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY)
+                     : value_dump(value);
     int rc;
 
     if (text == NULL)

@@ -275,10 +275,32 @@ static void values_are_compact(void **state)
     json_decref(json);
 }
 
+static void numbers_are_printed_as_they_were_read(void **state)
+{
+    static const char *const texts[] = {"0.1", "-2.5", "0.30000000000000004",
+                                        "12345678901",
+                                        "{\"a\":0.1,\"b\":[1e300,-2.5]}"};
+    lk_buf buf = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        linkd_str given = {texts[i], strlen(texts[i])};
+        json_t *json = NULL;
+
+        lk_buf_reset(&buf);
+        assert_int_equal(lk_json_parse(given, &json, &err), LINKD_OK);
+        assert_int_equal(lk_json_put_value(&buf, json, &err), LINKD_OK);
+        assert_string_equal(buf.data, texts[i]);
+        json_decref(json);
+    }
+    lk_buf_clear(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_that_are_not_json_are_refused),
+        cmocka_unit_test(numbers_are_printed_as_they_were_read),
         cmocka_unit_test(nesting_has_a_limit),
         cmocka_unit_test(brackets_in_strings_do_not_nest),
         cmocka_unit_test(unknown_members_are_refused),

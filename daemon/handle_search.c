@@ -46,6 +46,7 @@ typedef struct search {
     linkd_search_options options;
     bool has_k;
     bool has_threshold;
+    float lowest; /* score of a hit, rounded */
     bool all;
     const linkd_filter *filter; /* may be NULL */
     bool shows_fields;
@@ -124,6 +125,8 @@ static int options_read(const json_t *object, search *s, linkd_error *err)
         rc = lk_json_get_filter(filter, &s->request->arena, &s->filter, err);
     s->has_k = has_member(object, "k");
     s->has_threshold = has_member(object, "threshold");
+    s->lowest = lk_score_round(o->threshold);
+    o->threshold = lk_score_margin(o->threshold);
     return rc == LINKD_OK ? range_check(s, err) : rc;
 }
 
@@ -392,7 +395,8 @@ static int hit_print(const search *s, const linkd_hit *hit, lk_arena *arena,
     if (rc == LINKD_OK)
         rc = lk_json_put_string(s->body, record.id, err);
     if (rc == LINKD_OK)
-        rc = lk_buf_printf(s->body, err, ",\"score\":%.6f", (double)hit->score);
+        rc = lk_buf_printf(s->body, err, ",\"score\":%.6f",
+                           (double)lk_score_round(hit->score));
     if (rc == LINKD_OK)
         rc = lk_print_entity(s->body, record.entity, err);
     if (rc == LINKD_OK)
@@ -413,15 +417,19 @@ static int answer_check(const search *s, linkd_error *err)
     return LINKD_OK;
 }
 
-/* One list, which ends at the first hit that is none. */
+/* Hits are in order: the first one that is none ends the list. */
+static bool is_hit(const search *s, const linkd_hit *hit)
+{
+    return hit->id != LINKD_ID_NONE && lk_score_round(hit->score) >= s->lowest;
+}
+
 static int list_print(const search *s, const linkd_hit *hits, size_t n,
                       const linkd_search_stats *stats, linkd_error *err)
 {
     lk_arena arena = {0};
     int rc = lk_buf_append(s->body, "{\"hits\":[", 9, err);
 
-    for (size_t i = 0; i < n && hits[i].id != LINKD_ID_NONE && rc == LINKD_OK;
-         i++) {
+    for (size_t i = 0; i < n && is_hit(s, &hits[i]) && rc == LINKD_OK; i++) {
         if (i % HITS_PER_CHECK == HITS_PER_CHECK - 1) {
             lk_arena_clear(&arena);
             rc = answer_check(s, err);
@@ -558,7 +566,8 @@ static int view_search(search *s, linkd_error *err)
         rc = lk_fail(err, LINKD_E_CONFLICT,
                      "the collection was replaced during the search");
     if (rc == LINKD_OK && s->filter != NULL)
-        rc = linkd_view_select(s->view, s->filter, &selection, err);
+        rc = linkd_view_select(s->view, s->filter, s->options.stop_cb,
+                               s->options.stop_ctx, &selection, err);
     s->options.selection = selection;
     if (rc == LINKD_OK)
         rc = records_find(s, err);

@@ -99,7 +99,13 @@ float lk_score_round(float cosine)
 {
     double score = round((double)cosine * SCORE_STEPS) / SCORE_STEPS;
 
-    return (float)fmax(-1.0, fmin(score, 1.0));
+    /* + 0.0 makes -0.0, which would be printed with its sign, 0.0 */
+    return (float)(fmax(-1.0, fmin(score, 1.0)) + 0.0);
+}
+
+float lk_score_margin(float threshold)
+{
+    return threshold - (float)(1.0 / SCORE_STEPS);
 }
 
 /* ---- the answers of some queries ----------------------------------------- */

@@ -14,10 +14,6 @@ typedef struct lk_search_options {
     const linkd_progress *progress; /* step "search", in vectors */
 } lk_search_options;
 
-/* A cosine as it is decided on: with the six decimals that are printed, and
- * within -1 and 1. */
-float lk_score_round(float cosine);
-
 /* Distinct pairs of vector numbers, by left, then right; scores are rounded. */
 typedef struct lk_candidates {
     linkd_pair *pairs;

@@ -280,11 +280,12 @@ static int match_find(linkd_store *store, linkd_str collection,
     int rc = linkd_view_open(store, collection, &view, err);
 
     search.k = 1;
-    search.threshold = options->threshold;
+    search.threshold = lk_score_margin(options->threshold);
     if (rc == LINKD_OK)
         rc = self_find(view, put->id, &search.exclude, &entity, err);
     if (rc == LINKD_OK && options->filter != NULL)
-        rc = linkd_view_select(view, options->filter, &selection, err);
+        rc = linkd_view_select(view, options->filter, NULL, NULL, &selection,
+                               err);
     search.selection = selection;
     if (rc == LINKD_OK && put->vector != NULL &&
         put->dim != linkd_view_dim(view))
@@ -294,6 +295,9 @@ static int match_find(linkd_store *store, linkd_str collection,
     if (rc == LINKD_OK && put->vector != NULL)
         rc =
             linkd_view_search(view, put->vector, 1, &search, &hit, &stats, err);
+    hit.score = lk_score_round(hit.score);
+    if (hit.score < lk_score_round(options->threshold))
+        hit.id = LINKD_ID_NONE;
     if (rc == LINKD_OK && hit.id != LINKD_ID_NONE)
         rc = match_set(view, &hit, attached, err);
     attached->is_new = hit.id == LINKD_ID_NONE && entity == LINKD_ID_NONE;
@@ -362,6 +366,9 @@ int linkd_collection_attach(linkd_store *store, linkd_str collection,
     texts t = {0};
     int rc = LINKD_OK;
 
+    if (!(options->threshold >= -1.0F && options->threshold <= 1.0F))
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"threshold\" is not a number from -1 to 1");
     if (embedder != NULL)
         rc = texts_collect(&t, settings, embedder, put, 1, err);
     if (rc == LINKD_OK && t.n > 0)

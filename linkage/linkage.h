@@ -303,6 +303,13 @@ typedef struct linkd_settings {
     float threshold;       /* from which cosine on records are one entity */
 } linkd_settings;
 
+/* A cosine as it is decided on and shown: with six decimals, and within -1 and
+ * 1. Equal vectors have a score of exactly 1. */
+float lk_score_round(float cosine);
+/* A search finds by unrounded cosines: the threshold to give it so that it finds
+ * all whose rounded score is at least `threshold`, and perhaps some more. */
+float lk_score_margin(float threshold);
+
 /* LINKD_E_ARG: not such an object; the message names the member. Arrays and
  * strings live in the arena. */
 LINKD_MUST_CHECK int linkd_settings_parse(linkd_str json, lk_arena *arena,

@@ -62,6 +62,19 @@ static void threshold_and_filter_are_the_requests(void **state)
     assert_json_at("new", "true");
 }
 
+/* Its vector times itself is less than 1 in f32. */
+#define SHORT "[1,1]"
+
+static void an_equal_record_is_known_at_a_threshold_of_1(void **state)
+{
+    (void)state;
+    vectors_create();
+    attach("{\"id\":\"a\",\"vector\":" SHORT "}");
+    attach("{\"id\":\"b\",\"vector\":" SHORT ",\"threshold\":1}");
+    assert_text_at("match.id", "a");
+    assert_json_at("entity", "1");
+}
+
 static void texts_are_attached_by_what_they_say(void **state)
 {
     (void)state;
@@ -119,6 +132,8 @@ static void wrong_bodies_are_refused_and_store_nothing(void **state)
         "{\"id\":\"a\",\"vector\":[1,0,0]}",
         "{\"id\":\"a\",\"vector\":[1,0],\"k\":3}",
         "{\"id\":\"a\",\"vector\":[1,0],\"threshold\":\"high\"}",
+        "{\"id\":\"a\",\"vector\":[1,0],\"threshold\":1.01}",
+        "{\"id\":\"a\",\"vector\":[1,0],\"threshold\":-1.01}",
         "{\"id\":\"a\",\"vector\":[1,0],\"filter\":7}",
         "[]",
     };
@@ -183,6 +198,7 @@ int main(void)
         TEST(the_first_record_is_an_entity_of_its_own),
         TEST(a_record_that_is_near_joins),
         TEST(threshold_and_filter_are_the_requests),
+        TEST(an_equal_record_is_known_at_a_threshold_of_1),
         TEST(texts_are_attached_by_what_they_say),
         TEST(a_repeated_attach_answers_what_the_first_did),
         TEST(a_key_of_another_request_is_a_conflict),

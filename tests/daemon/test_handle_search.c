@@ -94,6 +94,30 @@ static void a_threshold_shortens_the_list(void **state)
     assert_ids("hits", "ab");
 }
 
+/* In f32 the vector times itself is less than 1, and a hit that is shown with
+ * the score that was asked for is one. */
+static void equal_vectors_pass_a_threshold_of_1(void **state)
+{
+    (void)state;
+    vectors_create();
+    record_put("v", "{\"id\":\"e\",\"vector\":[1,1,0,0]}");
+    must_search("{\"vector\":[1,1,0,0],\"threshold\":1}");
+    assert_ids("hits", "e");
+    must_search("{\"vector\":[1,1,0,0],\"threshold\":1,\"all\":true}");
+    assert_ids("hits", "e");
+    must_search("{\"vector\":[0.8,0.6,0,0],\"threshold\":0.8000001}");
+    assert_int_equal(size_at("hits"), 3);
+}
+
+static void a_score_of_nothing_has_no_sign(void **state)
+{
+    (void)state;
+    vectors_create();
+    must_search("{\"vector\":[-1e-9,0,0,1],\"k\":4,\"fields\":false}");
+    assert_non_null(strstr(last.body.data, ":0.000000"));
+    assert_null(strstr(last.body.data, "-0.000000"));
+}
+
 static void a_filter_lets_others_in(void **state)
 {
     (void)state;
@@ -387,6 +411,8 @@ int main(void)
         TEST(the_answer_is_compact_json),
         TEST(ten_hits_are_the_default),
         TEST(a_threshold_shortens_the_list),
+        TEST(equal_vectors_pass_a_threshold_of_1),
+        TEST(a_score_of_nothing_has_no_sign),
         TEST(a_filter_lets_others_in),
         TEST(fields_are_chosen),
         TEST(a_record_finds_its_neighbours_without_itself),

@@ -113,6 +113,12 @@ uint64_t lk_exchange_body_max(const lk_exchange *exchange)
     return max < own ? max : own;
 }
 
+/* Without a length there is no body, which is fine where none is needed. */
+static bool needs_body(const lk_route *route)
+{
+    return route->request != NULL || route->body_to_file;
+}
+
 static int check_length(lk_exchange *exchange, const lk_http *http)
 {
     uint64_t max = lk_exchange_body_max(exchange);
@@ -121,8 +127,7 @@ static int check_length(lk_exchange *exchange, const lk_http *http)
         return refuse(exchange, 413, "too_large", "this request takes no body");
     if (http->body_len > max)
         return refuse(exchange, 413, "too_large", "the body is too large");
-    if (max > 0 && !http->has_length &&
-        (http->method == LK_PUT || http->method == LK_POST))
+    if (needs_body(exchange->route) && !http->has_length)
         return refuse(exchange, 411, "length_required",
                       "the request needs a Content-Length");
     return LINKD_OK;

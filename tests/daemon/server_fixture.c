@@ -200,15 +200,20 @@ static int handle_upload(lk_service *service, lk_request *request,
     return lk_buf_printf(&response->body, err, "%lu %lu", n, sum);
 }
 
-#define ROUTE(method, path, handler, lane, max, to_file)                       \
+#define ROUTE_OF(method, path, handler, lane, max, to_file, schema)            \
  {                                                                             \
-  method, path, handler, LK_ROLE_READ, lane, max, to_file, "", "", NULL, NULL  \
+  method, path, handler, LK_ROLE_READ, lane, max, to_file, "", "", schema,     \
+      NULL                                                                     \
  }
+#define ROUTE(method, path, handler, lane, max, to_file)                       \
+ ROUTE_OF(method, path, handler, lane, max, to_file, NULL)
 
 const lk_route lk_routes[] = {
     ROUTE(LK_GET, "/health", handle_health, LK_LANE_LOOP, 0, false),
     ROUTE(LK_GET, "/echo", handle_echo, LK_LANE_READ, 0, false),
-    ROUTE(LK_POST, "/echo", handle_echo, LK_LANE_WRITE, BODY_MAX, false),
+    ROUTE_OF(LK_POST, "/echo", handle_echo, LK_LANE_WRITE, BODY_MAX, false,
+             "{}"),
+    ROUTE(LK_PUT, "/echo", handle_echo, LK_LANE_WRITE, BODY_MAX, false),
     ROUTE(LK_GET, "/wait", handle_wait, LK_LANE_READ, 0, false),
     ROUTE(LK_GET, "/stream", handle_stream, LK_LANE_READ, 0, false),
     ROUTE(LK_GET, "/endless", handle_endless, LK_LANE_READ, 0, false),

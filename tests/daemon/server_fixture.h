@@ -3,6 +3,7 @@
  *
  *   GET /health       on the loop: "phase N"
  *   GET /echo?TEXT    TEXT                     POST /echo     its body
+ *                                              PUT: likewise, may be empty
  *   GET /wait         "waited" after the gate is opened
  *   GET /stream       "begin" and N_STREAM pieces; ?fails: then fails
  *   GET /endless      the same without an end

@@ -154,6 +154,22 @@ static void what_is_refused_by_its_head(void **state)
     lk_buf_clear(&r.body);
 }
 
+/* As of "curl -X POST" where there is nothing to say. */
+static void a_body_that_is_not_needed_needs_no_length(void **state)
+{
+    fixture *f = *state;
+    int fd;
+
+    server_start_ready(f);
+    fd = client_open(f);
+    client_send(fd, "PUT /echo HTTP/1.1\r\n" HOST "\r\n");
+    check_reply(fd, 200, "");
+    client_send(fd,
+                "PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nok");
+    check_reply(fd, 200, "ok");
+    (void)close(fd);
+}
+
 static void an_answer_to_head_has_no_body(void **state)
 {
     fixture *f = *state;
@@ -397,6 +413,7 @@ int main(void)
         SERVER_TEST(a_client_that_only_sends_is_read_no_further),
         SERVER_TEST(a_client_may_close_after_one_answer),
         SERVER_TEST(what_is_refused_by_its_head),
+        SERVER_TEST(a_body_that_is_not_needed_needs_no_length),
         SERVER_TEST(an_answer_to_head_has_no_body),
         SERVER_TEST(a_body_is_asked_for_when_the_head_is_accepted),
         SERVER_TEST(a_body_that_grows_too_large_is_refused),

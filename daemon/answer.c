@@ -23,6 +23,7 @@ void lk_answer_ask_stream(lk_connection *connection)
 {
     lk_exchange *exchange = connection->exchange;
 
+    lk_buf_clear(&exchange->response.body); /* written: the first piece */
     exchange->work.run = lk_exchange_run_stream;
     exchange->work.done_cb = on_piece;
     lk_workers_resubmit(connection->hub->workers, LK_LANE_READ,

@@ -16,7 +16,8 @@
 /* A guess: 64 KiB of ordinary records. */
 #define SCROLL_DEFAULT ((size_t)100)
 #define SCROLL_MAX     ((size_t)10000)
-#define CHUNK_BYTES    ((size_t)64 << 10)
+/* What every slow reader holds: 1000 of them make 36 MB. */
+#define CHUNK_BYTES ((size_t)32 << 10)
 
 /* ---- writing ------------------------------------------------------------- */
 
@@ -245,6 +246,7 @@ int lk_handle_get_record(lk_service *service, lk_request *request,
  * piece is read in a view of its own, so that a slow client holds none open. */
 typedef struct scroll {
     linkd_store *store;
+    lk_request *request; /* NULL from a stream's second piece on */
     char *collection;
     json_t *filter_json; /* the filter borrows from it */
     lk_arena arena;      /* of the filter */
@@ -281,7 +283,9 @@ static int scroll_read(scroll *s, bool is_stream, lk_buf *body, bool *ret_more,
     int rc = linkd_view_open(s->store, name, &view, err);
 
     if (rc == LINKD_OK && s->filter != NULL)
-        rc = linkd_view_select(view, s->filter, &selection, err);
+        rc = linkd_view_select(view, s->filter,
+                               s->request == NULL ? NULL : lk_request_is_over,
+                               s->request, &selection, err);
     while (rc == LINKD_OK && n < s->limit &&
            (!is_stream || body->len - begin < CHUNK_BYTES)) {
         uint64_t number = 0;
@@ -375,6 +379,7 @@ int lk_handle_scroll_records(lk_service *service, lk_request *request,
         rc = scroll_options(request, s, err);
     if (rc == LINKD_OK) {
         s->store = service->store;
+        s->request = request;
         s->collection =
             strndup(request->params[0].bytes, request->params[0].len);
         if (s->collection == NULL)
@@ -389,6 +394,7 @@ int lk_handle_scroll_records(lk_service *service, lk_request *request,
         s->limit = SIZE_MAX;
         response->content_type = "application/x-ndjson";
         rc = scroll_read(s, true, &response->body, &more, err);
+        s->request = NULL;
         if (rc == LINKD_OK && more) {
             response->stream = (lk_stream){
                 .next = scroll_stream, .free = scroll_free, .ctx = s};

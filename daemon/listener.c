@@ -330,6 +330,24 @@ static int tcp_bind(int fd, const socket_address *address, socklen_t len,
     return system_fail("listen on", text, err);
 }
 
+static int tcp_check(const lk_config *config, socket_address *ret_address,
+                     socklen_t *ret_len, linkd_error *err)
+{
+    const char *text = config->listen;
+
+    if (!address_parse(text, ret_address, ret_len))
+        return lk_fail(err, LINKD_E_ARG,
+                       "listen: \"%s\" is not an address such as "
+                       "127.0.0.1:8765",
+                       text);
+    if (!is_loopback(ret_address))
+        return fail_not_loopback(text, err);
+    if (config->token_file == NULL)
+        return lk_fail(err, LINKD_E_ARG,
+                       "listen: TCP needs a token: set token-file");
+    return LINKD_OK;
+}
+
 static int tcp_open(const lk_config *config, lk_listeners *listeners,
                     linkd_error *err)
 {
@@ -337,18 +355,10 @@ static int tcp_open(const lk_config *config, lk_listeners *listeners,
     socket_address address;
     socklen_t len;
     int fd;
-    int rc;
+    int rc = tcp_check(config, &address, &len, err);
 
-    if (!address_parse(text, &address, &len))
-        return lk_fail(err, LINKD_E_ARG,
-                       "listen: \"%s\" is not an address such as "
-                       "127.0.0.1:8765",
-                       text);
-    if (!is_loopback(&address))
-        return fail_not_loopback(text, err);
-    if (config->token_file == NULL)
-        return lk_fail(err, LINKD_E_ARG,
-                       "listen: TCP needs a token: set token-file");
+    if (rc != LINKD_OK)
+        return rc;
     fd = socket(address.any.sa_family,
                 SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -364,6 +374,19 @@ static int tcp_open(const lk_config *config, lk_listeners *listeners,
 }
 
 /* ---- all ---------------------------------------------------------------- */
+
+int lk_listeners_check(const lk_config *config, linkd_error *err)
+{
+    socket_address address;
+    socklen_t len;
+    int rc = LINKD_OK;
+
+    if (passed_count() <= 0)
+        rc = path_check(config->socket, err);
+    if (rc == LINKD_OK && config->listen != NULL)
+        rc = tcp_check(config, &address, &len, err);
+    return rc;
+}
 
 int lk_listeners_open(const lk_config *config, lk_listeners *ret_listeners,
                       linkd_error *err)

@@ -24,6 +24,10 @@ typedef struct lk_listeners {
     ino_t inode;
 } lk_listeners;
 
+/* Whether the options of the config can be right, before anything is made.
+ * LINKD_E_ARG: the path or address cannot be used, or TCP has no token. */
+LINKD_MUST_CHECK int lk_listeners_check(const lk_config *config,
+                                        linkd_error *err);
 /* Takes the sockets that systemd passed, else binds config->socket, and
  * config->listen if it is given. The caller holds the data directory.
  * LINKD_E_ARG: the path or address cannot be used. LINKD_E_BUSY: another

@@ -15,7 +15,9 @@
 
 #include "daemon/data_dir.h"
 #include "daemon/jobs.h"
+#include "daemon/listener.h"
 #include "daemon/models.h"
+#include "daemon/roles.h"
 #include "daemon/server.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
@@ -77,11 +79,24 @@ static int service_run(const lk_config *config, linkd_error *err)
     return rc;
 }
 
+/* What the system has to say to the options, asked before anything is made;
+ * the server asks again. */
+static int options_check(const lk_config *config, linkd_error *err)
+{
+    lk_roles *roles = NULL;
+    int rc = lk_roles_new(config, &roles, err);
+
+    lk_roles_free(roles);
+    return rc == LINKD_OK ? lk_listeners_check(config, err) : rc;
+}
+
 static int daemon_run(const lk_config *config, linkd_error *err)
 {
     int lock = -1;
-    int rc = lk_log_open(config->log_file, config->log_json, err);
+    int rc = options_check(config, err);
 
+    if (rc == LINKD_OK)
+        rc = lk_log_open(config->log_file, config->log_json, err);
     if (rc != LINKD_OK)
         return rc;
     lk_log_init("linkd", (lk_log_level)config->log_level);

@@ -161,6 +161,23 @@ refused() {
     [ -z "$output" ]
 }
 
+@test "options that the system refuses leave no trace" {
+    echo 0123456789abcdef >token
+    chmod 604 token
+    refused 2 'chmod o=' --data data --socket s --listen 127.0.0.1:0 \
+        --token-file token
+    chmod 600 token
+    refused 2 'such as 127.0.0.1:8765' --data data --socket s \
+        --listen 127.0.0.1:99999 --token-file token
+    refused 2 '127.0.0.1 and [::1] only' --data data --socket s \
+        --listen 0.0.0.0:1 --token-file token
+    refused 2 'no user "nobody-here"' --data data --socket s \
+        --admin-user nobody-here --log-file log
+    refused 2 'bytes' --data data --socket "$(printf '%0108d' 0)"
+    [ ! -e data ]
+    [ ! -e log ]
+}
+
 @test "help and version say what they are asked and end with 0" {
     run "$LINKD" --help
     [ "$status" -eq 0 ]

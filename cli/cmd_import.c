@@ -398,11 +398,12 @@ static int vectors_import(import_run *run, linkd_error *err)
     FILE *file = NULL;
     char *bytes = NULL;
     int rc = lk_npy_open(path, &file, &n_rows, &dim, err);
+    size_t row_bytes = dim * sizeof(float);
 
     if (rc == LINKD_OK)
         rc = vectors_check(run, dim, err);
     if (rc == LINKD_OK) {
-        bytes = malloc(BATCH_ROWS * dim * sizeof(float));
+        bytes = malloc(BATCH_ROWS * row_bytes);
         if (bytes == NULL)
             rc = lk_fail_nomem(err);
     }
@@ -410,7 +411,7 @@ static int vectors_import(import_run *run, linkd_error *err)
         uint64_t rest = n_rows - run->n_rows;
         size_t n = rest < BATCH_ROWS ? (size_t)rest : BATCH_ROWS;
 
-        if (fread(bytes, dim * sizeof(float), n, file) != n)
+        if (fread(bytes, row_bytes, n, file) != n)
             rc = lk_fail(err, LINKD_E_IO, "could not read %s: %s",
                          lk_label_of_path(path).text, strerror(errno));
         if (rc == LINKD_OK)

@@ -1,6 +1,7 @@
 /* cli/cmd_job.c — linkctl job: work of linkd's that goes on without linkctl. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/client.h"
@@ -39,8 +40,8 @@ static int number_read(const lk_cli *cli, uint64_t *ret_number,
     const char *text = cli->args.operands[0];
     size_t len = strspn(text, "0123456789");
 
-    if (text[len] != '\0' || len > 18 ||
-        sscanf(text, "%" SCNu64, ret_number) != 1)
+    *ret_number = strtoull(text, NULL, 10);
+    if (text[len] != '\0' || len == 0 || len > 18)
         return lk_fail(err, LINKD_E_ARG, "\"%s\" is not the number of a job",
                        lk_label_of((linkd_str){text, strlen(text)}).text);
     return LINKD_OK;

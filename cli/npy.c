@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -115,21 +116,21 @@ static int dict_parse(const char *path, const char *dict, uint64_t *ret_n_rows,
                       size_t *ret_dim, linkd_error *err)
 {
     const char *shape = strstr(dict, "'shape': (");
-    unsigned long long n_rows = 1;
-    unsigned long long dim = 0;
-    int n = 0;
+    unsigned long long n_rows;
+    unsigned long long dim;
+    char *end = NULL;
 
     if (strstr(dict, "'descr': '<f4'") == NULL)
         return fail_npy(path, "its numbers are not float32", err);
     if (strstr(dict, "'fortran_order': False") == NULL || shape == NULL)
         return fail_npy(path, "it is not in C order", err);
-    /* 18 digits: no overflow */
-    n = sscanf(shape, "'shape': (%18llu, %18llu)", &n_rows, &dim);
-    if (n == 1) {
+    n_rows = strtoull(shape + strlen("'shape': ("), &end, 10);
+    dim = strncmp(end, ", ", 2) == 0 ? strtoull(end + 2, NULL, 10) : 0;
+    if (strncmp(end, ",)", 2) == 0) { /* one vector */
         dim = n_rows;
         n_rows = 1;
     }
-    if (n < 1 || dim == 0 || dim > LINKD_DIM_MAX)
+    if (dim == 0 || dim > LINKD_DIM_MAX)
         return fail_npy(path, "it does not hold rows of numbers", err);
     *ret_n_rows = n_rows;
     *ret_dim = (size_t)dim;
@@ -145,6 +146,7 @@ static int size_check(const char *path, FILE *file, uint64_t n_rows, size_t dim,
     if (at < 0 || fstat(fileno(file), &st) != 0)
         return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
                        lk_label_of_path(path).text, strerror(errno));
+    LK_ASSERT(dim > 0);
     if (n_rows > UINT64_MAX / (dim * sizeof(float)) ||
         (uint64_t)(st.st_size - at) != n_rows * dim * sizeof(float))
         return fail_npy(path, "its length is not what its shape says", err);

@@ -147,6 +147,7 @@ static int rows_fetch(dedup_job *run, linkd_error *err)
     int rc = columns_name(run, err);
 
     if (rc == LINKD_OK)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): dedup_job_clear frees */
         rc = lk_rows_init(&run->rows, run->output,
                           lk_rows_format(run->dedup->output), run->columns,
                           run->n_columns, err);

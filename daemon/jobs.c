@@ -469,7 +469,6 @@ int lk_jobs_print_all(lk_jobs *jobs, lk_buf *buf, linkd_error *err)
     int rc;
 
     (void)pthread_mutex_lock(&jobs->lock);
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are meant */
     all = calloc(jobs->n + 1, sizeof(*all));
     for (const lk_job *job = jobs->first; all != NULL && job != NULL;
          job = job->next)

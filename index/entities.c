@@ -41,7 +41,7 @@ static int has_members(lk_edit *edit, uint64_t entity, bool *ret_has,
                        linkd_error *err)
 {
     lk_cursor *cursor = NULL;
-    linkd_str found_key;
+    linkd_str found_key = {"", 0};
     linkd_str value;
     lk_key key;
     bool found = false;

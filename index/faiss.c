@@ -76,7 +76,8 @@ extern void omp_set_num_threads(int n);
 #define BYTE_MAX       255.0F
 #define BYTE_MIDDLE    (BYTE_MAX / 2.0F)
 /* What newer versions of FAISS call a quantiser that takes bytes. */
-#define GRAPH_SUFFIX ",SQ8_direct"
+#define GRAPH_SUFFIX    ",SQ8_direct"
+#define GRAPH_LINKS_MAX 1024L /* guess: far beyond what is of use */
 /* Of the lists of an IVF one in so many is searched: 1 in 32 gave recall@10 .933
  * there. */
 #define LISTS_PER_PROBE ((size_t)16)
@@ -399,11 +400,14 @@ static float *bytes_encode(const lk_ann *ann, const float *vectors, size_t n)
 
 static bool graph_parse(const char *factory, size_t *ret_n_links)
 {
-    int n_links = 0;
-    int len = 0;
+    char *end = NULL;
+    long n_links;
 
-    if (sscanf(factory, "HNSW%4d" GRAPH_SUFFIX "%n", &n_links, &len) != 1 ||
-        len == 0 || factory[len] != '\0' || n_links <= 0)
+    if (strncmp(factory, "HNSW", 4) != 0)
+        return false;
+    n_links = strtol(factory + 4, &end, 10);
+    if (n_links <= 0 || n_links > GRAPH_LINKS_MAX ||
+        strcmp(end, GRAPH_SUFFIX) != 0)
         return false;
     *ret_n_links = (size_t)n_links;
     return true;

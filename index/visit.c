@@ -113,7 +113,7 @@ static int record_id(lk_check *c, uint64_t number, linkd_str *ret_id,
 {
     lk_key key;
     linkd_str value;
-    linkd_str body;
+    linkd_str body = {"", 0};
     lk_record_row row = {0};
     bool found = false;
     int rc;

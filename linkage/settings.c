@@ -351,7 +351,6 @@ static int fields_compare(const void *a, const void *b)
 static int default_text(const linkd_field *fields, size_t n_fields,
                         lk_buf *text, linkd_error *err)
 {
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are meant */
     const linkd_field **sorted = malloc((n_fields + 1) * sizeof(*sorted));
     size_t begin = text->len;
     size_t n = 0;
@@ -363,7 +362,6 @@ static int default_text(const linkd_field *fields, size_t n_fields,
         if (fields[i].kind == LINKD_FIELD_TEXT)
             sorted[n++] = &fields[i];
     }
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): here too */
     qsort(sorted, n, sizeof(*sorted), fields_compare);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++)
         rc = lk_text_add(text, begin, sorted[i]->value, err);

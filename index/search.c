@@ -469,8 +469,10 @@ int linkd_view_range(linkd_view *view, const float *query,
         free(top.hits);
         return rc;
     }
+    *ret_hits = top.hits;
     hits = realloc(top.hits, (top.n + 1) * sizeof(*hits));
-    *ret_hits = hits != NULL ? hits : top.hits;
+    if (hits != NULL)
+        *ret_hits = hits;
     *ret_n = top.n;
     return LINKD_OK;
 }

@@ -149,6 +149,8 @@ typedef enum linkd_index_kind {
     LINKD_INDEX_IVF,
 } linkd_index_kind;
 
+struct linkd_once; /* below, with the writes */
+
 typedef struct linkd_collection_options {
     size_t dim;
     linkd_index_kind index;
@@ -177,15 +179,18 @@ typedef struct linkd_collection_info {
 } linkd_collection_info;
 
 /* Names: 1 to LINKD_NAME_MAX_BYTES of [A-Za-z0-9_.-], not starting with '.'.
- * LINKD_E_ARG: the name or an option is wrong. LINKD_E_CONFLICT: exists. */
-LINKD_MUST_CHECK int
-linkd_store_create_collection(linkd_store *store, linkd_str name,
-                              const linkd_collection_options *options,
-                              linkd_error *err);
-/* Forgets the collection at once; its space is freed in the background.
- * LINKD_E_ABSENT. */
+ * `once` and ret_replayed may be NULL. LINKD_E_ARG: the name or an option is
+ * wrong. LINKD_E_CONFLICT: exists, or the key was used for another request. */
+LINKD_MUST_CHECK int linkd_store_create_collection(
+    linkd_store *store, linkd_str name, const linkd_collection_options *options,
+    const struct linkd_once *once, bool *ret_replayed, linkd_error *err);
+/* Forgets the collection at once; its space is freed in the background. `once`
+ * and ret_replayed may be NULL. LINKD_E_ABSENT. LINKD_E_CONFLICT: the key was
+ * used for another request. */
 LINKD_MUST_CHECK int linkd_store_drop_collection(linkd_store *store,
                                                  linkd_str name,
+                                                 const struct linkd_once *once,
+                                                 bool *ret_replayed,
                                                  linkd_error *err);
 /* LINKD_E_ABSENT. */
 LINKD_MUST_CHECK int linkd_store_describe(linkd_store *store, linkd_str name,
@@ -412,12 +417,14 @@ typedef struct linkd_filter {
 /* The numbers of the records that a filter lets through, as of the view. */
 typedef struct linkd_selection linkd_selection;
 
-/* LINKD_E_ARG: a field that filters of this collection may not use, kinds that
- * do not fit, or a limit. */
-LINKD_MUST_CHECK int linkd_view_select(linkd_view *view,
-                                       const linkd_filter *filter,
-                                       linkd_selection **ret_selection,
-                                       linkd_error *err);
+/* Walks the keys of all records that a part of the filter finds, for `not` and
+ * an empty `and` those of all records, if any was ever deleted. `stop_cb` as in
+ * a search. LINKD_E_ARG: a field that filters of this collection may not use,
+ * kinds that do not fit, or a limit. LINKD_E_CANCELLED. */
+LINKD_MUST_CHECK int
+linkd_view_select(linkd_view *view, const linkd_filter *filter,
+                  bool (*stop_cb)(void *ctx), void *stop_ctx,
+                  linkd_selection **ret_selection, linkd_error *err);
 void linkd_selection_free(linkd_selection *selection);
 bool linkd_selection_has(const linkd_selection *selection, uint64_t number);
 uint64_t linkd_selection_count(const linkd_selection *selection);

@@ -237,7 +237,8 @@ linkd_selection *select_groups(linkd_view *view, double n_groups)
                            .upper_excluded = true};
     linkd_selection *selection = NULL;
 
-    assert_int_equal(linkd_view_select(view, &filter, &selection, &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_view_select(view, &filter, NULL, NULL, &selection, &err),
+        LINKD_OK);
     return selection;
 }

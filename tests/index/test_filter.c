@@ -77,7 +77,7 @@ static int select_run(const linkd_filter *filter, char *ret_letters)
     linkd_selection *selection = NULL;
     lk_arena arena = {0};
     size_t n = 0;
-    int rc = linkd_view_select(view, filter, &selection, &err);
+    int rc = linkd_view_select(view, filter, NULL, NULL, &selection, &err);
 
     for (uint64_t number = 0; rc == LINKD_OK && number < 100; number++) {
         linkd_stored stored;
@@ -331,19 +331,21 @@ static void fields_that_filters_may_not_use_are_named(void **state)
     linkd_view *view = NULL;
 
     (void)state;
-    assert_int_equal(
-        linkd_store_create_collection(store, str_of("strict"), &options, &err),
-        LINKD_OK);
+    assert_int_equal(linkd_store_create_collection(store, str_of("strict"),
+                                                   &options, NULL, NULL, &err),
+                     LINKD_OK);
     assert_int_equal(linkd_view_open(store, str_of("strict"), &view, &err),
                      LINKD_OK);
-    assert_int_equal(linkd_view_select(view, &filter, &selection, &err),
-                     LINKD_E_ARG);
+    assert_int_equal(
+        linkd_view_select(view, &filter, NULL, NULL, &selection, &err),
+        LINKD_E_ARG);
     assert_string_equal(
         err.message,
         "field \"name\" is not one that filters may use: city, age");
     filter = equal("age", &value);
-    assert_int_equal(linkd_view_select(view, &filter, &selection, &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_view_select(view, &filter, NULL, NULL, &selection, &err),
+        LINKD_OK);
     assert_int_equal(linkd_selection_count(selection), 0);
     assert_false(linkd_selection_has(selection, 0));
     linkd_selection_free(selection);
@@ -364,7 +366,7 @@ static void running_out_of_memory_is_reported(void **state)
     (void)state;
     for (size_t n = 1;; n++) {
         alloc_fail_at(n);
-        rc = linkd_view_select(view, &tree, &selection, &err);
+        rc = linkd_view_select(view, &tree, NULL, NULL, &selection, &err);
         if (!alloc_fail_off())
             break;
         assert_int_equal(rc, LINKD_E_NOMEM);
@@ -372,6 +374,55 @@ static void running_out_of_memory_is_reported(void **state)
     assert_int_equal(rc, LINKD_OK);
     assert_int_equal(linkd_selection_count(selection), 0);
     linkd_selection_free(selection);
+    linkd_view_close(view);
+}
+
+#define N_MANY ((size_t)12000) /* more keys than between two questions */
+
+static bool stop_at_once(void *ctx)
+{
+    ++*(size_t *)ctx;
+    return true;
+}
+
+static void records_put_many(void)
+{
+    char(*ids)[16] = calloc(N_MANY, sizeof(*ids));
+    linkd_put *puts = calloc(N_MANY, sizeof(*puts));
+    linkd_write_result result;
+
+    assert_non_null(ids);
+    assert_non_null(puts);
+    for (size_t i = 0; i < N_MANY; i++) {
+        (void)snprintf(ids[i], sizeof(ids[i]), "many-%zu", i);
+        puts[i].id = str_of(ids[i]);
+    }
+    assert_int_equal(linkd_store_put(store, str_of("people"), puts, N_MANY,
+                                     NULL, &result, &err),
+                     LINKD_OK);
+    free(puts);
+    free(ids);
+}
+
+/* `not` walks all records once one was deleted: of millions, some seconds. */
+static void a_filter_over_many_records_can_be_stopped(void **state)
+{
+    linkd_value oslo = text("Oslo");
+    linkd_filter leaf = equal("city", &oslo);
+    linkd_filter not = join(LINKD_FILTER_NOT, &leaf, 1);
+    linkd_selection *selection = NULL;
+    linkd_view *view;
+    size_t n_asked = 0;
+
+    (void)state;
+    records_put_many();
+    delete_one("many-7");
+    view = view_open();
+    assert_int_equal(
+        linkd_view_select(view, &not, stop_at_once, &n_asked, &selection, &err),
+        LINKD_E_CANCELLED);
+    assert_int_equal(n_asked, 1);
+    assert_null(selection);
     linkd_view_close(view);
 }
 
@@ -389,6 +440,7 @@ int main(void)
         TEST(what_makes_no_sense_is_refused),
         TEST(depth_and_size_have_limits),
         TEST(fields_that_filters_may_not_use_are_named),
+        TEST(a_filter_over_many_records_can_be_stopped),
         TEST(running_out_of_memory_is_reported),
     };
 

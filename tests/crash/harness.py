@@ -318,6 +318,16 @@ def arguments(description):
     return parser
 
 
+def fsck_closed(directory):
+    """What "linkctl fsck" says of a directory that no daemon has; None: fine,
+    or there is no linkctl."""
+    program = os.environ.get("LINKCTL")
+    if not program:
+        return None
+    done = subprocess.run([program, "fsck", "--data", directory], capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else done.stdout + done.stderr
+
+
 def parse(parser):
     args = parser.parse_args()
     if not args.linkd or not os.access(args.linkd, os.X_OK):

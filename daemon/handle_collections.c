@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "daemon/handlers.h"
+#include "daemon/idempotency.h"
 #include "daemon/json.h"
 #include "daemon/models.h"
 #include "daemon/service.h"
@@ -296,6 +297,8 @@ int lk_handle_create_collection(lk_service *service, lk_request *request,
                                 lk_response *response, linkd_error *err)
 {
     linkd_str text = {request->body.data, request->body.len};
+    linkd_once once = {0};
+    bool replayed = false;
     json_t *body = NULL;
     plan p = {0};
     int rc = lk_json_parse(text, &body, err);
@@ -303,10 +306,14 @@ int lk_handle_create_collection(lk_service *service, lk_request *request,
     if (rc == LINKD_OK)
         rc = plan_read(service, request, body, &p, err);
     if (rc == LINKD_OK)
+        rc = lk_once_read(request, &once, err);
+    if (rc == LINKD_OK)
         rc = linkd_store_create_collection(service->store, request->params[0],
-                                           &p.options, err);
+                                           &p.options, &once, &replayed, err);
     if (rc == LINKD_OK)
         rc = answer_print(service, request, response, err);
+    if (rc == LINKD_OK)
+        rc = lk_once_mark(response, request, replayed, err);
     if (rc == LINKD_OK)
         response->status = 201;
     lk_buf_clear(&p.settings);
@@ -319,9 +326,15 @@ int lk_handle_create_collection(lk_service *service, lk_request *request,
 int lk_handle_drop_collection(lk_service *service, lk_request *request,
                               lk_response *response, linkd_error *err)
 {
-    int rc =
-        linkd_store_drop_collection(service->store, request->params[0], err);
+    linkd_once once = {0};
+    bool replayed = false;
+    int rc = lk_once_read(request, &once, err);
 
+    if (rc == LINKD_OK)
+        rc = linkd_store_drop_collection(service->store, request->params[0],
+                                         &once, &replayed, err);
+    if (rc == LINKD_OK)
+        rc = lk_once_mark(response, request, replayed, err);
     if (rc == LINKD_OK)
         rc = lk_buf_append(&response->body, "{\"dropped\":", 11, err);
     if (rc == LINKD_OK)

@@ -9,6 +9,8 @@
  * until the log is trimmed. */
 #include "index/parts.h"
 
+#include "index/once.h"
+
 #include <inttypes.h>
 
 /* The row is rewritten by every write. */
@@ -224,10 +226,49 @@ static int options_check(const linkd_collection_options *options,
     return LINKD_OK;
 }
 
-typedef struct creation {
+/* ---- under a key ---------------------------------------------------------- */
+
+/* What is asked once; the number of the collection is what a key keeps. */
+typedef struct command {
     linkd_str name;
-    const linkd_collection_options *options;
-} creation;
+    const linkd_collection_options *options; /* of a creation */
+    const linkd_once *once;
+    uint32_t number;
+    bool replayed; /* both answered, set anew by each run */
+} command;
+
+/* Does it, unless the key says that it was done. */
+static int command_apply(command *c, lk_txn *txn, uint64_t *seq,
+                         int (*apply)(command *c, lk_txn *txn,
+                                      linkd_error *err),
+                         linkd_error *err)
+{
+    uint64_t number = 0;
+    int rc = lk_once_find(txn, c->once, &number, 1, &c->replayed, err);
+
+    if (rc != LINKD_OK || c->replayed)
+        return rc;
+    rc = apply(c, txn, err);
+    number = c->number;
+    if (rc == LINKD_OK)
+        rc = lk_once_put(txn, c->once, &number, 1, err);
+    (*seq)++;
+    return rc;
+}
+
+static int command_run(linkd_store *store, command *c, lk_apply_fn *apply,
+                       bool *ret_replayed, linkd_error *err)
+{
+    int rc = lk_once_check(c->once, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_writer_run(store->writer, apply, c, TEXT_MAX_BYTES, NULL, err);
+    if (rc == LINKD_OK && ret_replayed != NULL)
+        *ret_replayed = c->replayed;
+    return rc;
+}
+
+/* ---- making ---------------------------------------------------------------- */
 
 static int number_take(lk_txn *txn, uint32_t *ret_number, linkd_error *err)
 {
@@ -243,7 +284,7 @@ static int number_take(lk_txn *txn, uint32_t *ret_number, linkd_error *err)
     return lk_meta_put(txn, "next_collection", number + 1, err);
 }
 
-static int rows_create(lk_txn *txn, uint32_t number, const creation *c,
+static int rows_create(lk_txn *txn, uint32_t number, const command *c,
                        linkd_error *err)
 {
     lk_collection_row row = {
@@ -268,46 +309,41 @@ static int rows_create(lk_txn *txn, uint32_t number, const creation *c,
     return rc;
 }
 
-static int create_apply(void *ctx, lk_txn *txn, uint64_t *seq, linkd_error *err)
+static int create(command *c, lk_txn *txn, linkd_error *err)
 {
-    const creation *c = ctx;
-    uint32_t number = 0;
     bool found = false;
-    int rc = lk_collection_find(txn, c->name, &number, &found, err);
+    int rc = lk_collection_find(txn, c->name, &c->number, &found, err);
 
     if (rc != LINKD_OK)
         return rc;
     if (found)
         return lk_fail(err, LINKD_E_CONFLICT, "collection \"%.*s\" exists",
                        (int)c->name.len, c->name.bytes);
-    rc = number_take(txn, &number, err);
-    if (rc == LINKD_OK)
-        rc = rows_create(txn, number, c, err);
-    (*seq)++;
-    return rc;
+    rc = number_take(txn, &c->number, err);
+    return rc == LINKD_OK ? rows_create(txn, c->number, c, err) : rc;
+}
+
+static int create_apply(void *ctx, lk_txn *txn, uint64_t *seq, linkd_error *err)
+{
+    return command_apply(ctx, txn, seq, create, err);
 }
 
 int linkd_store_create_collection(linkd_store *store, linkd_str name,
                                   const linkd_collection_options *options,
+                                  const linkd_once *once, bool *ret_replayed,
                                   linkd_error *err)
 {
-    creation c = {name, options};
+    command c = {.name = name, .options = options, .once = once};
     int rc = lk_collection_name_check(name, err);
 
     if (rc == LINKD_OK)
         rc = options_check(options, err);
     if (rc != LINKD_OK)
         return rc;
-    return lk_writer_run(store->writer, create_apply, &c, TEXT_MAX_BYTES, NULL,
-                         err);
+    return command_run(store, &c, create_apply, ret_replayed, err);
 }
 
 /* ---- dropping ------------------------------------------------------------ */
-
-typedef struct dropping {
-    linkd_str name;
-    uint32_t number; /* answered */
-} dropping;
 
 static int absent_fail(linkd_str name, linkd_error *err)
 {
@@ -318,39 +354,42 @@ static int absent_fail(linkd_str name, linkd_error *err)
                    name.bytes);
 }
 
-static int drop_apply(void *ctx, lk_txn *txn, uint64_t *seq, linkd_error *err)
+static int drop(command *c, lk_txn *txn, linkd_error *err)
 {
-    dropping *d = ctx;
     lk_arena arena = {0};
     lk_collection_row row;
     bool found = false;
-    int rc = lk_collection_find(txn, d->name, &d->number, &found, err);
+    int rc = lk_collection_find(txn, c->name, &c->number, &found, err);
 
     if (rc == LINKD_OK && !found)
-        rc = absent_fail(d->name, err);
+        rc = absent_fail(c->name, err);
     if (rc == LINKD_OK)
-        rc = lk_collection_get(txn, d->number, &arena, &row, err);
+        rc = lk_collection_get(txn, c->number, &arena, &row, err);
     if (rc == LINKD_OK) {
         row.dropped = true;
-        rc = lk_collection_put(txn, d->number, &row, err);
+        rc = lk_collection_put(txn, c->number, &row, err);
     }
     if (rc == LINKD_OK)
-        rc = lk_txn_remove(txn, LK_TABLE_NAMES, d->name, &found, err);
-    (*seq)++;
+        rc = lk_txn_remove(txn, LK_TABLE_NAMES, c->name, &found, err);
     lk_arena_clear(&arena);
     return rc;
 }
 
+static int drop_apply(void *ctx, lk_txn *txn, uint64_t *seq, linkd_error *err)
+{
+    return command_apply(ctx, txn, seq, drop, err);
+}
+
 int linkd_store_drop_collection(linkd_store *store, linkd_str name,
+                                const linkd_once *once, bool *ret_replayed,
                                 linkd_error *err)
 {
-    dropping d = {.name = name};
-    int rc =
-        lk_writer_run(store->writer, drop_apply, &d, TEXT_MAX_BYTES, NULL, err);
+    command c = {.name = name, .once = once};
+    int rc = command_run(store, &c, drop_apply, ret_replayed, err);
 
-    if (rc != LINKD_OK)
+    if (rc != LINKD_OK || c.replayed)
         return rc;
-    lk_sets_drop(store->sets, d.number);
+    lk_sets_drop(store->sets, c.number);
     lk_builder_wake(store->builder);
     return LINKD_OK;
 }

@@ -105,6 +105,37 @@ static void wrong_bodies_are_refused_and_nothing_is_created(void **state)
     assert_int_equal(size_at("collections"), 0);
 }
 
+/* What a client does that did not hear the first answer. */
+static void repeating_under_a_key_answers_as_the_first_time(void **state)
+{
+    call create = {.handler = lk_handle_create_collection,
+                   .collection = "v",
+                   .body = "{\"model\":null,\"dim\":2}",
+                   .key = "key-1"};
+    call drop = {.handler = lk_handle_drop_collection,
+                 .collection = "v",
+                 .key = "key-2"};
+
+    (void)state;
+    assert_int_equal(call_run(&create), 201);
+    assert_false(last.replayed);
+    assert_int_equal(call_run(&create), 201);
+    assert_true(last.replayed);
+    assert_text_at("name", "v");
+    create.body = "{\"model\":null,\"dim\":3}";
+    (void)call_run(&create);
+    assert_problem(409, "conflict",
+                   "the idempotency key was used for another request");
+
+    assert_int_equal(call_run(&drop), 200);
+    assert_false(last.replayed);
+    assert_int_equal(call_run(&drop), 200);
+    assert_true(last.replayed);
+    assert_text_at("dropped", "v");
+    drop.key = NULL;
+    assert_int_equal(call_run(&drop), 404);
+}
+
 static void a_name_is_taken_once(void **state)
 {
     (void)state;
@@ -173,6 +204,7 @@ int main(void)
         TEST(without_a_default_the_model_must_be_named),
         TEST(a_model_that_is_not_there_is_a_bad_request),
         TEST(wrong_bodies_are_refused_and_nothing_is_created),
+        TEST(repeating_under_a_key_answers_as_the_first_time),
         TEST(a_name_is_taken_once),
         TEST(all_collections_are_listed_by_name),
         TEST(a_description_counts_what_is_there),

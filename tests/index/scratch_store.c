@@ -56,9 +56,9 @@ int scratch_store_enter(void **state)
         return -1;
     err = (linkd_error){0};
     scratch_store_open(0);
-    assert_int_equal(
-        linkd_store_create_collection(store, str_of("people"), &options, &err),
-        LINKD_OK);
+    assert_int_equal(linkd_store_create_collection(store, str_of("people"),
+                                                   &options, NULL, NULL, &err),
+                     LINKD_OK);
     return 0;
 }
 

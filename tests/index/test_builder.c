@@ -152,9 +152,9 @@ static void collection_create(linkd_index_kind kind)
 {
     linkd_collection_options options = {.dim = DIM, .index = kind};
 
-    assert_int_equal(
-        linkd_store_create_collection(store, str_of("people"), &options, &err),
-        LINKD_OK);
+    assert_int_equal(linkd_store_create_collection(store, str_of("people"),
+                                                   &options, NULL, NULL, &err),
+                     LINKD_OK);
 }
 
 static int setup_kind(linkd_index_kind kind, void **state)
@@ -568,8 +568,9 @@ static void a_dropped_collection_leaves_nothing(void **state)
     (void)state;
     records_put(0, N);
     wait_for(is_indexed);
-    assert_int_equal(linkd_store_drop_collection(store, str_of("people"), &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_store_drop_collection(store, str_of("people"), NULL, NULL, &err),
+        LINKD_OK);
     wait_for(is_purged);
     assert_int_equal(stats_of().n_segments, 0);
     assert_int_equal(rows_count(LK_TABLE_VECTORS), 0);
@@ -677,9 +678,9 @@ static void a_damaged_collection_does_not_hold_up_others(void **state)
     uint32_t firms = 2, people = 1;
 
     (void)state;
-    assert_int_equal(
-        linkd_store_create_collection(store, str_of("firms"), &options, &err),
-        LINKD_OK);
+    assert_int_equal(linkd_store_create_collection(store, str_of("firms"),
+                                                   &options, NULL, NULL, &err),
+                     LINKD_OK);
     assert_int_equal(
         lk_writer_run(store->writer, row_damage, &firms, 1, NULL, &err),
         LINKD_OK);

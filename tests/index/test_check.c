@@ -81,9 +81,9 @@ static void store_fill(void)
     assert_int_equal(
         linkd_store_put_job(store, &job, str_of("state"), NULL, &err),
         LINKD_OK);
-    assert_int_equal(
-        linkd_store_create_collection(store, str_of("empty"), &options, &err),
-        LINKD_OK);
+    assert_int_equal(linkd_store_create_collection(store, str_of("empty"),
+                                                   &options, NULL, NULL, &err),
+                     LINKD_OK);
 }
 
 static void a_sound_store_has_no_faults(void **state)
@@ -105,8 +105,9 @@ static void a_sound_store_has_no_faults(void **state)
     assert_int_equal(info.n_entities, 1);
     assert_int_equal(report.n_jobs, 1);
     assert_int_equal(report.n_segments, 0);
-    assert_int_equal(linkd_store_drop_collection(store, str_of("people"), &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_store_drop_collection(store, str_of("people"), NULL, NULL, &err),
+        LINKD_OK);
     assert_int_equal(check_run(&f).n_faults, 0);
 }
 

@@ -13,7 +13,8 @@
 
 static int create(const char *name, const linkd_collection_options *options)
 {
-    return linkd_store_create_collection(store, str_of(name), options, &err);
+    return linkd_store_create_collection(store, str_of(name), options, NULL,
+                                         NULL, &err);
 }
 
 static const linkd_collection_options PLAIN = {.dim = DIM};
@@ -105,8 +106,9 @@ static void what_is_not_there_is_absent(void **state)
     assert_int_equal(
         linkd_store_describe(store, str_of("nobody"), &arena, &info, &err),
         LINKD_E_ABSENT);
-    assert_int_equal(linkd_store_drop_collection(store, str_of("nobody"), &err),
-                     LINKD_E_ABSENT);
+    assert_int_equal(
+        linkd_store_drop_collection(store, str_of("nobody"), NULL, NULL, &err),
+        LINKD_E_ABSENT);
     assert_string_equal(err.message, "there is no collection \"nobody\"");
     lk_arena_clear(&arena);
 }
@@ -130,8 +132,9 @@ static void a_dropped_collection_frees_its_name_at_once(void **state)
 
     (void)state;
     put_one("a", vector);
-    assert_int_equal(linkd_store_drop_collection(store, str_of("people"), &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_store_drop_collection(store, str_of("people"), NULL, NULL, &err),
+        LINKD_OK);
     assert_int_equal(create("people", &PLAIN), LINKD_OK);
     assert_int_not_equal(info_of("people").number, number);
     assert_int_equal(info_of("people").n_records, 0);
@@ -159,8 +162,9 @@ static void the_rows_of_a_dropped_collection_are_removed(void **state)
                                          &record, 1, NULL, &result, &err),
                          LINKD_OK);
     assert_int_equal(count_of(LK_TABLE_RECORDS), 2);
-    assert_int_equal(linkd_store_drop_collection(store, str_of("people"), &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_store_drop_collection(store, str_of("people"), NULL, NULL, &err),
+        LINKD_OK);
     purge(number);
     assert_int_equal(count_of(LK_TABLE_COLLECTIONS), 1);
     assert_int_equal(count_of(LK_TABLE_GENERATIONS), 1);
@@ -186,8 +190,9 @@ static void a_segment_of_a_dropped_collection_is_refused(void **state)
     };
 
     (void)state;
-    assert_int_equal(linkd_store_drop_collection(store, str_of("people"), &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_store_drop_collection(store, str_of("people"), NULL, NULL, &err),
+        LINKD_OK);
     assert_int_equal(
         lk_writer_run(store->writer, lk_segments_apply, &change, 1, NULL, &err),
         LINKD_E_ABSENT);

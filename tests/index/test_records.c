@@ -230,9 +230,9 @@ static void only_the_filter_fields_of_a_collection_get_keys(void **state)
     linkd_write_result result;
 
     (void)state;
-    assert_int_equal(
-        linkd_store_create_collection(store, str_of("few"), &options, &err),
-        LINKD_OK);
+    assert_int_equal(linkd_store_create_collection(store, str_of("few"),
+                                                   &options, NULL, NULL, &err),
+                     LINKD_OK);
     assert_int_equal(
         linkd_store_put(store, str_of("few"), &record, 1, NULL, &result, &err),
         LINKD_OK);

@@ -42,8 +42,9 @@ static void a_collection_that_is_not_there_has_no_view(void **state)
                      LINKD_E_ABSENT);
     assert_string_equal(err.message, "there is no collection \"nobody\"");
     assert_null(view);
-    assert_int_equal(linkd_store_drop_collection(store, str_of("people"), &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_store_drop_collection(store, str_of("people"), NULL, NULL, &err),
+        LINKD_OK);
     assert_int_equal(linkd_view_open(store, str_of("people"), &view, &err),
                      LINKD_E_ABSENT);
 }
@@ -221,9 +222,9 @@ static void changes_are_those_of_the_collection(void **state)
     linkd_view *view;
 
     (void)state;
-    assert_int_equal(
-        linkd_store_create_collection(store, str_of("other"), &options, &err),
-        LINKD_OK);
+    assert_int_equal(linkd_store_create_collection(store, str_of("other"),
+                                                   &options, NULL, NULL, &err),
+                     LINKD_OK);
     (void)put_one("a", NULL);
     number = number_of("a");
     assert_int_equal(

@@ -88,9 +88,9 @@ static int setup(void **state)
     failure = 0;
     assert_int_equal(linkd_store_open("data", &options, &store, &err),
                      LINKD_OK);
-    assert_int_equal(
-        linkd_store_create_collection(store, str_of("c"), &collection, &err),
-        LINKD_OK);
+    assert_int_equal(linkd_store_create_collection(
+                         store, str_of("c"), &collection, NULL, NULL, &err),
+                     LINKD_OK);
     return 0;
 }
 

@@ -310,6 +310,11 @@ def slowness():
     return float(os.environ.get("LINKD_TEST_SLOWNESS", "1"))
 
 
+def memory_factor():
+    """They keep what was freed, too."""
+    return 1 if slowness() == 1 else 4
+
+
 def arguments(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--linkd", default=os.environ.get("LINKD"), help="the daemon; default $LINKD")

@@ -58,21 +58,6 @@ static int system_fail(const char *verb, const char *path, linkd_error *err)
                    strerror(number));
 }
 
-static int dir_sync(const char *path, linkd_error *err)
-{
-    int rc = LINKD_OK;
-    int fd;
-
-    LK_ASSERT(path != NULL);
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return system_fail("open directory", path, err);
-    if (fsync(fd) != 0)
-        rc = system_fail("sync", path, err);
-    (void)close(fd);
-    return rc;
-}
-
 static int parent_sync(const char *path, linkd_error *err)
 {
     const char *slash = strrchr(path, '/');
@@ -80,13 +65,13 @@ static int parent_sync(const char *path, linkd_error *err)
     int rc;
 
     if (slash == NULL)
-        return dir_sync(".", err);
+        return lk_dir_sync(".", err);
     if (slash == path)
-        return dir_sync("/", err);
+        return lk_dir_sync("/", err);
     parent = strndup(path, (size_t)(slash - path));
     if (parent == NULL)
         return lk_fail_nomem(err);
-    rc = dir_sync(parent, err);
+    rc = lk_dir_sync(parent, err);
     free(parent);
     return rc;
 }
@@ -300,10 +285,10 @@ static int copy_complete(backup *b, linkd_error *err)
 /* From here on the backup is there. */
 static int tmp_rename(backup *b, linkd_error *err)
 {
-    int rc = dir_sync(b->segments.data, err);
+    int rc = lk_dir_sync(b->segments.data, err);
 
     if (rc == LINKD_OK)
-        rc = dir_sync(b->tmp.data, err);
+        rc = lk_dir_sync(b->tmp.data, err);
     if (rc != LINKD_OK)
         return rc;
     if (renameat2(AT_FDCWD, b->tmp.data, AT_FDCWD, b->dir, RENAME_NOREPLACE) !=

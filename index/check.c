@@ -75,20 +75,11 @@ int lk_check_number(const lk_check *c, lk_table table, const lk_key *key,
     return rc == LINKD_E_DATA ? LINKD_OK : rc; /* told when it is visited */
 }
 
-static uint64_t body_number(linkd_str body)
-{
-    uint64_t number = 0;
-
-    for (size_t i = body.len; i > 0; i--)
-        number = number << 8 | (unsigned char)body.bytes[i - 1];
-    return number;
-}
-
 int lk_check_take_number(linkd_str body, uint64_t *ret_number, linkd_error *err)
 {
     if (body.len != sizeof(uint64_t))
         return lk_fail(err, LINKD_E_DATA, "a number has %zu bytes", body.len);
-    *ret_number = body_number(body);
+    *ret_number = lk_u64_read(body.bytes);
     return LINKD_OK;
 }
 

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "index/names.h"
+
 enum {
     NUMBER_MAX_BYTES = 400, /* 1e308 written out, and a fraction */
 };
@@ -28,6 +30,18 @@ _Static_assert(sizeof(uint32_t) + sizeof(uint64_t) + 1 + 2 * LK_FIELD_TEXT_MAX +
                        1 + sizeof(uint64_t) + sizeof(uint64_t) <=
                    LK_KEY_MAX_BYTES,
                "the longest text fits into a key");
+
+bool lk_field_is_filtered(const linkd_collection_options *options,
+                          linkd_str name)
+{
+    if (options->filter_fields == NULL)
+        return true;
+    for (size_t i = 0; i < options->n_filter_fields; i++) {
+        if (lk_str_equal(options->filter_fields[i], name))
+            return true;
+    }
+    return false;
+}
 
 void lk_field_key_begin(lk_key *key, uint32_t collection, linkd_str field,
                         lk_field_key_kind kind)

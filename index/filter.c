@@ -18,7 +18,6 @@
  * keys leave FIELDS in the transaction that deletes or replaces it. */
 #include "index/filter.h"
 
-#include "index/names.h"
 #include "index/parts.h"
 
 #include <math.h>
@@ -91,12 +90,9 @@ static int field_check(const linkd_view *view, linkd_str field,
 {
     const linkd_collection_options *options = &view->row.options;
 
-    if (options->filter_fields == NULL)
-        return LINKD_OK;
-    for (size_t i = 0; i < options->n_filter_fields; i++)
-        if (lk_str_equal(options->filter_fields[i], field))
-            return LINKD_OK;
-    return field_fail(options, field, err);
+    return lk_field_is_filtered(options, field)
+               ? LINKD_OK
+               : field_fail(options, field, err);
 }
 
 static int value_check(const linkd_value *value, linkd_error *err)

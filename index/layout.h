@@ -180,6 +180,9 @@ typedef enum lk_field_key_kind {
     LK_FIELD_KEY_TEXT = 3,
 } lk_field_key_kind;
 
+/* Whether the collection's filters may use the field. */
+bool lk_field_is_filtered(const linkd_collection_options *options,
+                          linkd_str name);
 /* The key up to and without value and number. */
 void lk_field_key_begin(lk_key *key, uint32_t collection, linkd_str field,
                         lk_field_key_kind kind);

@@ -69,7 +69,7 @@ static int path_join(const char *dir, const char *name, lk_buf *ret_path,
     return lk_buf_printf(ret_path, err, "%s/%s", dir, name);
 }
 
-static int dir_sync(const char *path, linkd_error *err)
+int lk_dir_sync(const char *path, linkd_error *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc;
@@ -87,7 +87,7 @@ static int dir_make(const char *path, const char *parent, linkd_error *err)
     if (mkdir(path, 0700) != 0)
         return errno == EEXIST ? LINKD_OK
                                : system_fail("make directory", path, err);
-    return dir_sync(parent, err);
+    return lk_dir_sync(parent, err);
 }
 
 static int data_dir_make(const char *dir, linkd_error *err)
@@ -323,7 +323,7 @@ int linkd_store_open(const char *dir, const linkd_store_options *options,
     if (rc == LINKD_OK)
         rc = lk_env_open(dir, store->options.map_bytes, &store->env, err);
     if (rc == LINKD_OK) /* LMDB syncs its file, and not that file's name */
-        rc = dir_sync(dir, err);
+        rc = lk_dir_sync(dir, err);
     if (rc == LINKD_OK)
         rc = format_check(store, !content.database || content.lock, err);
     if (rc == LINKD_OK)

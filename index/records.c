@@ -154,19 +154,6 @@ static int put_ids_check(const linkd_put *puts, size_t n, linkd_error *err)
 
 /* ---- the fields that filters use ------------------------------------------ */
 
-static bool is_filtered(const lk_edit *edit, linkd_str name)
-{
-    const linkd_collection_options *options = &edit->row.options;
-
-    if (options->filter_fields == NULL)
-        return true;
-    for (size_t i = 0; i < options->n_filter_fields; i++) {
-        if (lk_str_equal(options->filter_fields[i], name))
-            return true;
-    }
-    return false;
-}
-
 static int field_key_change(lk_edit *edit, lk_key *key, uint64_t number,
                             bool add, linkd_error *err)
 {
@@ -189,7 +176,7 @@ static int fields_change(lk_edit *edit, uint64_t number,
     int rc = LINKD_OK;
 
     for (size_t i = 0; rc == LINKD_OK && i < n; i++) {
-        if (!is_filtered(edit, fields[i].name))
+        if (!lk_field_is_filtered(&edit->row.options, fields[i].name))
             continue;
         lk_field_key_begin(&key, edit->collection, fields[i].name,
                            LK_FIELD_KEY_EXISTS);

@@ -22,18 +22,6 @@ static int entry_exists(const lk_check *c, lk_table table, const lk_key *key,
 
 /* ---- records, ids, fields ------------------------------------------------ */
 
-static bool is_filtered(const lk_check *c, linkd_str name)
-{
-    const linkd_collection_options *options = &c->row->options;
-
-    if (options->filter_fields == NULL)
-        return true;
-    for (size_t i = 0; i < options->n_filter_fields; i++)
-        if (lk_str_equal(options->filter_fields[i], name))
-            return true;
-    return false;
-}
-
 static int field_check(lk_check *c, uint64_t number, const linkd_field *field,
                        linkd_error *err)
 {
@@ -42,7 +30,7 @@ static int field_check(lk_check *c, uint64_t number, const linkd_field *field,
     bool has_value;
     int rc;
 
-    if (!is_filtered(c, field->name))
+    if (!lk_field_is_filtered(&c->row->options, field->name))
         return LINKD_OK;
     has_value =
         lk_field_key_of(&key, c->collection, field) != LK_FIELD_KEY_EXISTS;

@@ -122,7 +122,7 @@ const lk_route lk_routes[] = {
      UPLOAD_MAX, true, "uploadFile", "Upload a table for jobs", NULL, OBJECT},
 
     {LK_POST, "/v1/embeddings", lk_handle_embeddings, LK_ROLE_READ,
-     LK_LANE_READ, 32 * MIB, false, "embeddings",
+     LK_LANE_EMBED, 32 * MIB, false, "embeddings",
      "Vectors of texts, in OpenAI's shape",
      "{\"type\":\"object\",\"required\":[\"input\"],\"properties\":{"
      "\"input\":{},\"model\":{\"type\":\"string\"},"

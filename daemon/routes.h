@@ -16,6 +16,8 @@ typedef enum lk_lane {
     LK_LANE_LOOP,  /* none: answered on the loop at once; must not block */
     LK_LANE_READ,  /* searches and whatever people wait for */
     LK_LANE_WRITE, /* bulk writes */
+    LK_LANE_EMBED, /* encoding for others, by the thousand: behind minutes of
+                      it no search may wait for a worker */
     LK_N_LANES
 } lk_lane;
 

@@ -28,6 +28,7 @@
  * workers.c. Guesses. */
 #define READ_THREADS_MIN 16
 #define WRITE_THREADS    8
+#define EMBED_THREADS    8
 /* Descriptors that connections leave to the store, segments, models, log. */
 #define RESERVED_FILES 256
 #define BACKLOG        511
@@ -316,6 +317,7 @@ static int workers_open(server *self, linkd_error *err)
         n_threads[LK_LANE_READ] < READ_THREADS_MIN)
         n_threads[LK_LANE_READ] = READ_THREADS_MIN;
     n_threads[LK_LANE_WRITE] = WRITE_THREADS;
+    n_threads[LK_LANE_EMBED] = EMBED_THREADS;
     return lk_workers_new(&self->loop, n_threads, &self->hub.workers, err);
 }
 

@@ -151,8 +151,11 @@ static int thread_start(lk_workers *workers, lane_queue *lane, const char *name,
 static int threads_start(lk_workers *workers, const size_t *n_threads,
                          linkd_error *err)
 {
-    static const char *const names[LK_N_LANES] = {"", "linkd-read",
-                                                  "linkd-write"};
+    static const char *const names[LK_N_LANES] = {
+        [LK_LANE_READ] = "linkd-read",
+        [LK_LANE_WRITE] = "linkd-write",
+        [LK_LANE_EMBED] = "linkd-embed",
+    };
     sigset_t all, before;
     int rc = LINKD_OK;
 
@@ -181,11 +184,13 @@ int lk_workers_new(uv_loop_t *loop, const size_t n_threads[LK_N_LANES],
                    lk_workers **ret_workers, linkd_error *err)
 {
     lk_workers *workers = calloc(1, sizeof(*workers));
-    size_t n = n_threads[LK_LANE_READ] + n_threads[LK_LANE_WRITE];
+    size_t n = 0;
     int rc;
 
     if (workers == NULL)
         return lk_fail_nomem(err);
+    for (size_t i = LK_LANE_LOOP + 1; i < LK_N_LANES; i++)
+        n += n_threads[i];
     workers->threads = calloc(n, sizeof(*workers->threads));
     if (workers->threads == NULL) {
         free(workers);

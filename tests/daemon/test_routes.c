@@ -144,6 +144,17 @@ static void writes_need_a_writer(void **state)
     }
 }
 
+/* Sixteen clients that embed 2,048 texts each would hold every worker of the
+ * searches for minutes. */
+static void bulk_encoding_takes_no_worker_of_the_searches(void **state)
+{
+    (void)state;
+    assert_int_equal(find(LK_POST, "/v1/collections/a/search"), LINKD_OK);
+    assert_int_equal(f.route->lane, LK_LANE_READ);
+    assert_int_equal(find(LK_POST, "/v1/embeddings"), LINKD_OK);
+    assert_int_equal(f.route->lane, LK_LANE_EMBED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
 
 int main(void)
@@ -157,6 +168,7 @@ int main(void)
         TEST(a_parameter_that_is_not_text_is_refused),
         TEST(every_schema_is_json),
         TEST(writes_need_a_writer),
+        TEST(bulk_encoding_takes_no_worker_of_the_searches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

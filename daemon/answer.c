@@ -202,6 +202,7 @@ void lk_answer_send(lk_connection *connection)
         exchange->response.status = 200;
     if (exchange->read_ns > 0)
         exchange->seconds = lk_clock_seconds_since(exchange->read_ns);
+    lk_exchange_charge_answer(exchange);
     if (put_head(connection) != LINKD_OK) {
         lk_connection_close(connection);
         return;

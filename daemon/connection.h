@@ -22,8 +22,9 @@ typedef struct lk_hub {
     lk_connection *connections; /* all that are open */
     size_t n_connections;       /* those whose memory is not freed yet */
     size_t n_exchanges;
-    size_t n_body_bytes; /* of bodies in memory: LK_BODIES_MAX_BYTES */
-    bool is_draining;    /* no keep-alive, no waiting streams */
+    size_t n_body_bytes;   /* of bodies in memory: LK_BODIES_MAX_BYTES */
+    size_t n_answer_bytes; /* of answers in memory: LK_ANSWERS_MAX_BYTES */
+    bool is_draining;      /* no keep-alive, no waiting streams */
     /* Called when an exchange or a connection is gone. */
     void (*quiet_cb)(struct lk_hub *hub);
     char read_buffer[LK_READ_BYTES]; /* every read is parsed at once */

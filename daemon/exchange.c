@@ -181,6 +181,27 @@ void lk_exchange_set_problem(lk_exchange *exchange)
     }
 }
 
+void lk_exchange_charge_answer(lk_exchange *exchange)
+{
+    lk_response *response = &exchange->response;
+    lk_hub *hub = exchange->hub;
+    bool is_small = response->body.capacity <= LK_ANSWER_SMALL_BYTES;
+
+    if (!is_small && response->stream.next == NULL &&
+        hub->n_answer_bytes + response->body.capacity > LK_ANSWERS_MAX_BYTES) {
+        (void)lk_fail(&exchange->err, LINKD_E_BUSY,
+                      "the answers that wait to be read are too large "
+                      "together: try again later");
+        lk_metrics_count_refused(exchange->service->metrics);
+        lk_buf_clear(&response->body);
+        response->code = NULL;
+        response->n_headers = 0;
+        lk_exchange_set_problem(exchange);
+    }
+    exchange->n_answer = response->body.capacity;
+    hub->n_answer_bytes += exchange->n_answer;
+}
+
 /* ---- on workers ------------------------------------------------------------ */
 
 /* A cancelled handler does not know why it was cancelled. */
@@ -343,6 +364,7 @@ static void exchange_end(lk_exchange *exchange)
 
     exchange_log(exchange);
     hub->n_body_bytes -= exchange->n_charged;
+    hub->n_answer_bytes -= exchange->n_answer;
     lk_buf_clear(&exchange->request.body);
     lk_buf_clear(&exchange->response.body);
     lk_buf_clear(&exchange->chunk);

@@ -29,6 +29,7 @@ typedef struct lk_exchange {
     double seconds;     /* from then to the answer */
     uint64_t n_written; /* bytes of the answer */
     size_t n_charged;   /* bytes of the body, as counted against the limit */
+    size_t n_answer;    /* bytes of the answer, likewise */
     int64_t uid;        /* of the peer; -1 over TCP */
     bool is_handled;    /* the handler has run */
 
@@ -68,6 +69,10 @@ LINKD_MUST_CHECK int lk_exchange_admit(lk_exchange *exchange,
                                        const lk_peer *peer);
 /* How long a body the route takes. */
 uint64_t lk_exchange_body_max(const lk_exchange *exchange);
+
+/* Counts the made answer against the limit until the exchange ends. A large one
+ * beyond it becomes a problem document: clients are slow to read others. */
+void lk_exchange_charge_answer(lk_exchange *exchange);
 
 /* Makes the response the problem document of exchange->err. */
 void lk_exchange_set_problem(lk_exchange *exchange);

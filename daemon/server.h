@@ -22,6 +22,8 @@
 #define LK_WRITE_TIMEOUT_MS   30000 /* without progress */
 #define LK_DRAIN_TIMEOUT_MS   10000
 #define LK_BODIES_MAX_BYTES   ((size_t)512 << 20) /* of all requests at once */
+#define LK_ANSWERS_MAX_BYTES  ((size_t)512 << 20) /* that wait to be read */
+#define LK_ANSWER_SMALL_BYTES ((size_t)64 << 10)  /* never refused for it */
 
 /* Listens and serves until SIGTERM or SIGINT has drained it (a second one ends
  * it at once). The loop runs from the beginning, so that /healthz answers and

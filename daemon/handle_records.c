@@ -251,6 +251,7 @@ typedef struct scroll {
     json_t *filter_json; /* the filter borrows from it */
     lk_arena arena;      /* of the filter */
     const linkd_filter *filter;
+    linkd_selection *selection; /* by the filter, as of the first piece */
     uint64_t next;
     size_t limit; /* of a page; a stream has none */
     bool vectors;
@@ -262,6 +263,7 @@ static void scroll_free(void *ctx)
 
     if (s == NULL)
         return;
+    linkd_selection_free(s->selection);
     json_decref(s->filter_json);
     lk_arena_clear(&s->arena);
     free(s->collection);
@@ -274,7 +276,6 @@ static int scroll_read(scroll *s, bool is_stream, lk_buf *body, bool *ret_more,
                        linkd_error *err)
 {
     linkd_str name = {s->collection, strlen(s->collection)};
-    linkd_selection *selection = NULL;
     linkd_view *view = NULL;
     lk_arena arena = {0};
     size_t begin = body->len;
@@ -282,10 +283,9 @@ static int scroll_read(scroll *s, bool is_stream, lk_buf *body, bool *ret_more,
     bool found = true;
     int rc = linkd_view_open(s->store, name, &view, err);
 
-    if (rc == LINKD_OK && s->filter != NULL)
-        rc = linkd_view_select(view, s->filter,
-                               s->request == NULL ? NULL : lk_request_is_over,
-                               s->request, &selection, err);
+    if (rc == LINKD_OK && s->filter != NULL && s->selection == NULL)
+        rc = linkd_view_select(view, s->filter, lk_request_is_over, s->request,
+                               &s->selection, err);
     while (rc == LINKD_OK && n < s->limit &&
            (!is_stream || body->len - begin < CHUNK_BYTES)) {
         uint64_t number = 0;
@@ -294,7 +294,7 @@ static int scroll_read(scroll *s, bool is_stream, lk_buf *body, bool *ret_more,
         if (rc != LINKD_OK || !found)
             break;
         s->next = number + 1;
-        if (selection != NULL && !linkd_selection_has(selection, number))
+        if (s->selection != NULL && !linkd_selection_has(s->selection, number))
             continue;
         if (n++ > 0 && !is_stream)
             rc = lk_buf_append(body, ",", 1, err);
@@ -304,7 +304,6 @@ static int scroll_read(scroll *s, bool is_stream, lk_buf *body, bool *ret_more,
             rc = lk_buf_append(body, "\n", 1, err);
         lk_arena_clear(&arena);
     }
-    linkd_selection_free(selection);
     linkd_view_close(view);
     *ret_more = found;
     return rc;

@@ -14,10 +14,11 @@
 
 /* ---- parsing ------------------------------------------------------------- */
 
-/* Whether brackets open deeper than the limit, strings left out. */
-static bool is_too_deep(linkd_str text)
+/* Counts brackets and commas, strings left out, before memory is spent. */
+static int limits_check(linkd_str text, linkd_error *err)
 {
     size_t depth = 0;
+    size_t n_values = 0;
     bool in_string = false;
 
     for (size_t i = 0; i < text.len; i++) {
@@ -31,25 +32,35 @@ static bool is_too_deep(linkd_str text)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
-            if (++depth > LK_JSON_DEPTH_MAX)
-                return true;
+            depth++;
         } else if ((c == ']' || c == '}') && depth > 0) {
             depth--;
         }
+        n_values += !in_string && c == ',';
+        if (depth > LK_JSON_DEPTH_MAX)
+            return lk_fail(err, LINKD_E_ARG,
+                           "JSON is nested deeper than %d levels",
+                           LK_JSON_DEPTH_MAX);
+        if (n_values > LK_JSON_VALUES_MAX)
+            return lk_fail(err, LINKD_E_ARG,
+                           "JSON has more than %zu values: send vectors as "
+                           "base64",
+                           LK_JSON_VALUES_MAX);
     }
-    return false;
+    return LINKD_OK;
 }
 
 int lk_json_parse(linkd_str text, json_t **ret_json, linkd_error *err)
 {
     json_error_t why;
     json_t *json;
+    int rc;
 
     if (text.len == 0)
         return lk_fail(err, LINKD_E_ARG, "the body is empty, not JSON");
-    if (is_too_deep(text))
-        return lk_fail(err, LINKD_E_ARG, "JSON is nested deeper than %d levels",
-                       LK_JSON_DEPTH_MAX);
+    rc = limits_check(text, err);
+    if (rc != LINKD_OK)
+        return rc;
     json = json_loadb(text.bytes, text.len,
                       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (json == NULL)

@@ -1,6 +1,6 @@
 /* daemon/json.h — private: JSON bodies, parsed strictly (jansson behind it):
- * UTF-8, no repeated members, no NaN, depth at most LK_JSON_DEPTH_MAX (checked
- * before parsing), nothing after the value. */
+ * UTF-8, no repeated members, no NaN, nothing after the value; depth and number
+ * of values are limited, and counted before memory is spent on them. */
 #ifndef LK_DAEMON_JSON_H
 #define LK_DAEMON_JSON_H
 
@@ -9,6 +9,9 @@
 #include "index/index.h"
 
 #define LK_JSON_DEPTH_MAX 64
+/* A value takes some 50 bytes in memory and 2 in the body, so a body alone is
+ * no bound: 2^21 are 5,000 vectors of 384 numbers and 100 MB. */
+#define LK_JSON_VALUES_MAX ((size_t)1 << 21)
 
 /* `ret_json` is freed with json_decref(). LINKD_E_ARG: the message says what
  * and where ("line 1 column 9: …"). */

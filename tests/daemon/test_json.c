@@ -275,6 +275,26 @@ static void values_are_compact(void **state)
     json_decref(json);
 }
 
+static void too_many_values_are_refused_before_they_are_made(void **state)
+{
+    size_t len = 2 * (LK_JSON_VALUES_MAX + 2) + 1;
+    char *text = malloc(len);
+    json_t *json = NULL;
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < len; i++)
+        text[i] = i % 2 == 0 ? ',' : '0';
+    text[0] = '[';
+    text[len - 1] = ']';
+    assert_int_equal(lk_json_parse((linkd_str){text, len}, &json, &err),
+                     LINKD_E_ARG);
+    assert_string_equal(
+        err.message,
+        "JSON has more than 2097152 values: send vectors as base64");
+    free(text);
+}
+
 static void numbers_are_printed_as_they_were_read(void **state)
 {
     static const char *const texts[] = {"0.1", "-2.5", "0.30000000000000004",
@@ -300,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_that_are_not_json_are_refused),
+        cmocka_unit_test(too_many_values_are_refused_before_they_are_made),
         cmocka_unit_test(numbers_are_printed_as_they_were_read),
         cmocka_unit_test(nesting_has_a_limit),
         cmocka_unit_test(brackets_in_strings_do_not_nest),

@@ -338,6 +338,7 @@ def parse(parser):
     if not args.linkd or not os.access(args.linkd, os.X_OK):
         parser.error("--linkd or $LINKD has to name the program linkd")
     args.linkd = os.path.abspath(args.linkd)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     return args
 
 

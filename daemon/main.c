@@ -8,6 +8,7 @@
  * Exit codes: 0 ended by a signal, 1 failed, 2 wrong options. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,17 @@ static int daemon_run(const lk_config *config, linkd_error *err)
     return rc;
 }
 
+/* What many threads allocate and free in turn must not stay behind in an arena
+ * each: a 20 minute soak grew by 0.5 MB a minute (2026-11-24). Bodies of some MB
+ * go back to the system when they are freed; a search's table of visited nodes,
+ * a byte a vector, is kept. */
+static void memory_set_up(void)
+{
+    (void)mallopt(M_ARENA_MAX, 4);
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+}
+
 /* A file must not become a standard descriptor because it was closed: what is
  * said there would end up in it. */
 static bool std_descriptors_fill(void)
@@ -144,6 +156,7 @@ int main(int argc, char **argv)
     bool is_help = false;
     int rc;
 
+    memory_set_up();
     if (!std_descriptors_fill())
         return EXIT_FAILED;
     lk_log_init("linkd", LK_LOG_ERROR);

@@ -16,8 +16,9 @@ LINKD_MUST_CHECK int lk_segments_load(linkd_store *store, lk_pool *pool,
                                       uint64_t *ret_n_damaged,
                                       linkd_error *err);
 
-/* Most chunks that one vacuum moves. */
-#define LK_VACUUM_CHUNKS ((size_t)64)
+/* Most chunks that one survey finds for a vacuum: a survey walks over all that
+ * is dead, so it has to be worth it. */
+#define LK_VACUUM_CHUNKS ((size_t)16384)
 
 /* A range of slots that one segment covers, or none. Bounds are those of
  * chunks. */

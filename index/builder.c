@@ -37,8 +37,9 @@
 #define NEVER        UINT64_MAX
 #define NICE_LOWEST  19
 /* Of one write: small beside the writer's groups of 64 MB. */
-#define VACUUM_COST_MAX ((size_t)16 << 20)
-#define PURGE_COST      ((size_t)1 << 20)
+#define VACUUM_COST_MAX   ((size_t)16 << 20)
+#define VACUUM_CHUNKS_MAX ((size_t)64)
+#define PURGE_COST        ((size_t)1 << 20)
 
 /* What the thread remembers of a collection between two looks. */
 typedef struct watched {
@@ -213,17 +214,29 @@ static int step_forget(lk_builder *builder, const lk_survey *s,
     return rc;
 }
 
+/* A write for each few chunks, so that others come in between. The survey's list
+ * may be old by then: what is alive in a chunk is looked up by the write. */
 static int step_vacuum(lk_builder *builder, const lk_survey *s,
                        linkd_error *err)
 {
     size_t n_fit = VACUUM_COST_MAX / lk_vacuum_cost(1, s->dim) + 1;
-    lk_vacuum vacuum = {.collection = s->collection,
-                        .generation = s->generation,
-                        .chunks = s->vacuum,
-                        .n_chunks = s->n_vacuum < n_fit ? s->n_vacuum : n_fit};
+    int rc = LINKD_OK;
 
-    return lk_writer_run(builder->store->writer, lk_vacuum_apply, &vacuum,
-                         lk_vacuum_cost(vacuum.n_chunks, s->dim), NULL, err);
+    if (n_fit > VACUUM_CHUNKS_MAX)
+        n_fit = VACUUM_CHUNKS_MAX;
+    for (size_t at = 0;
+         at < s->n_vacuum && rc == LINKD_OK && !atomic_load(&builder->stopping);
+         at += n_fit) {
+        size_t n = s->n_vacuum - at < n_fit ? s->n_vacuum - at : n_fit;
+        lk_vacuum vacuum = {.collection = s->collection,
+                            .generation = s->generation,
+                            .chunks = s->vacuum + at,
+                            .n_chunks = n};
+
+        rc = lk_writer_run(builder->store->writer, lk_vacuum_apply, &vacuum,
+                           lk_vacuum_cost(n, s->dim), NULL, err);
+    }
+    return rc;
 }
 
 static int step_purge(lk_builder *builder, uint32_t collection,

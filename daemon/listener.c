@@ -353,7 +353,7 @@ static int tcp_open(const lk_config *config, lk_listeners *listeners,
 {
     const char *text = config->listen;
     socket_address address;
-    socklen_t len;
+    socklen_t len = 0;
     int fd;
     int rc = tcp_check(config, &address, &len, err);
 

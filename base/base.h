@@ -56,6 +56,14 @@ static inline int lk_fail_nomem(linkd_error *err)
     return LINKD_E_NOMEM;
 }
 
+/* What an errno is to a caller: LINKD_E_FULL where the disk or a quota is full,
+ * else LINKD_E_IO. */
+int lk_errno_code(int number);
+
+/* Makes new names in a directory survive a power cut. LINKD_E_ABSENT: there is
+ * no such directory. LINKD_E_FULL, LINKD_E_IO. */
+LINKD_MUST_CHECK int lk_dir_sync(const char *path, linkd_error *err);
+
 /* A bug, not an error: prints file and line and aborts, in release too. */
 #define LK_ASSERT(condition)                                                   \
  ((condition) ? (void)0 : lk_assert_failed(#condition, __FILE__, __LINE__))

@@ -39,7 +39,7 @@ struct lk_checkpoint {
 
 static int file_fail(const char *verb, linkd_error *err)
 {
-    int code = errno == ENOSPC || errno == EDQUOT ? LINKD_E_FULL : LINKD_E_IO;
+    int code = lk_errno_code(errno);
 
     return lk_fail(err, code, "could not %s the job's checkpoint: %s", verb,
                    strerror(errno));

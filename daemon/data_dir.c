@@ -17,23 +17,9 @@
 static int system_fail(const char *verb, const char *path, linkd_error *err)
 {
     int number = errno;
-    bool is_full = number == ENOSPC || number == EDQUOT;
 
-    return lk_fail(err, is_full ? LINKD_E_FULL : LINKD_E_IO,
-                   "could not %s \"%s\": %s", verb, path, strerror(number));
-}
-
-static int dir_sync(const char *path, linkd_error *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = LINKD_OK;
-
-    if (fd < 0)
-        return system_fail("open directory", path, err);
-    if (fsync(fd) != 0)
-        rc = system_fail("sync", path, err);
-    (void)close(fd);
-    return rc;
+    return lk_fail(err, lk_errno_code(number), "could not %s \"%s\": %s", verb,
+                   path, strerror(number));
 }
 
 /* Makes one directory that survives a power cut. `path` is cut at its last
@@ -48,11 +34,11 @@ static int dir_make(char *path, linkd_error *err)
                                : system_fail("make directory", path, err);
     slash = strrchr(path, '/');
     if (slash == NULL)
-        return dir_sync(".", err);
+        return lk_dir_sync(".", err);
     if (slash == path)
-        return dir_sync("/", err);
+        return lk_dir_sync("/", err);
     *slash = '\0';
-    rc = dir_sync(path, err);
+    rc = lk_dir_sync(path, err);
     *slash = '/';
     return rc;
 }

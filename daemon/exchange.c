@@ -282,9 +282,7 @@ static int upload_append(lk_exchange *exchange)
             write(exchange->upload_fd, body->data + done, body->len - done);
 
         if (n < 0 && errno != EINTR)
-            return lk_fail(&exchange->err,
-                           errno == ENOSPC || errno == EDQUOT ? LINKD_E_FULL
-                                                              : LINKD_E_IO,
+            return lk_fail(&exchange->err, lk_errno_code(errno),
                            "could not store the upload: %s", strerror(errno));
         if (n > 0)
             done += (size_t)n;
@@ -299,9 +297,7 @@ static int upload_close(lk_exchange *exchange)
 
     exchange->upload_fd = -1;
     if (close(fd) != 0)
-        return lk_fail(&exchange->err,
-                       errno == ENOSPC || errno == EDQUOT ? LINKD_E_FULL
-                                                          : LINKD_E_IO,
+        return lk_fail(&exchange->err, lk_errno_code(errno),
                        "could not store the upload: %s", strerror(errno));
     return lk_buf_append(&exchange->request.body, exchange->upload_path,
                          strlen(exchange->upload_path), &exchange->err);

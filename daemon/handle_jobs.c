@@ -524,8 +524,8 @@ static int file_sync(const char *path, linkd_error *err)
     int rc = LINKD_OK;
 
     if (fd < 0 || fsync(fd) != 0)
-        rc = lk_fail(err, errno == ENOSPC ? LINKD_E_FULL : LINKD_E_IO,
-                     "could not keep the upload: %s", strerror(errno));
+        rc = lk_fail(err, lk_errno_code(errno), "could not keep the upload: %s",
+                     strerror(errno));
     if (fd >= 0)
         (void)close(fd);
     return rc;
@@ -548,8 +548,11 @@ static int upload_keep(lk_service *service, const char *temporary,
                            service->upload_dir, name, ending);
     if (rc == LINKD_OK &&
         (rename(temporary, path.data) != 0 || stat(path.data, &status) != 0))
-        rc = lk_fail(err, LINKD_E_IO, "could not keep the upload: %s",
+        rc = lk_fail(err, lk_errno_code(errno), "could not keep the upload: %s",
                      strerror(errno));
+    /* what is answered survives a power cut: its name, too */
+    if (rc == LINKD_OK)
+        rc = lk_dir_sync(service->upload_dir, err);
     if (rc == LINKD_OK) {
         response->status = 201;
         rc = lk_buf_printf(&response->body, err,

@@ -21,7 +21,7 @@ static const char *const endings[] = {"jsonl", "csv", "tsv"};
 
 static int file_fail(const char *verb, linkd_error *err)
 {
-    int code = errno == ENOSPC || errno == EDQUOT ? LINKD_E_FULL : LINKD_E_IO;
+    int code = lk_errno_code(errno);
 
     return lk_fail(err, code, "could not %s a job's input: %s", verb,
                    strerror(errno));

@@ -26,7 +26,7 @@ typedef struct results {
 
 static int results_fail(linkd_error *err)
 {
-    int code = errno == ENOSPC || errno == EDQUOT ? LINKD_E_FULL : LINKD_E_IO;
+    int code = lk_errno_code(errno);
 
     return lk_fail(err, code, "could not write the job's results: %s",
                    strerror(errno));

@@ -342,7 +342,7 @@ static void *jobs_main(void *arg)
 
 static int dir_fail(linkd_error *err)
 {
-    int code = errno == ENOSPC || errno == EDQUOT ? LINKD_E_FULL : LINKD_E_IO;
+    int code = lk_errno_code(errno);
 
     return lk_fail(err, code, "could not make the job's directory: %s",
                    strerror(errno));

@@ -49,10 +49,9 @@ typedef struct backup {
 static int system_fail(const char *verb, const char *path, linkd_error *err)
 {
     int number = errno;
-    int code = number == ENOSPC || number == EDQUOT ? LINKD_E_FULL
-               : number == EEXIST                   ? LINKD_E_CONFLICT
-               : number == ENOMEM                   ? LINKD_E_NOMEM
-                                                    : LINKD_E_IO;
+    int code = number == EEXIST   ? LINKD_E_CONFLICT
+               : number == ENOMEM ? LINKD_E_NOMEM
+                                  : lk_errno_code(number);
 
     return lk_fail(err, code, "could not %s \"%s\": %s", verb, path,
                    strerror(number));

@@ -54,9 +54,7 @@ void lk_store_tell(linkd_store *store, linkd_store_event event,
 static int system_fail(const char *verb, const char *path, linkd_error *err)
 {
     int number = errno;
-    int code = number == ENOSPC || number == EDQUOT ? LINKD_E_FULL
-               : number == ENOENT                   ? LINKD_E_ABSENT
-                                                    : LINKD_E_IO;
+    int code = number == ENOENT ? LINKD_E_ABSENT : lk_errno_code(number);
 
     return lk_fail(err, code, "could not %s \"%s\": %s", verb, path,
                    strerror(number));
@@ -67,18 +65,6 @@ static int path_join(const char *dir, const char *name, lk_buf *ret_path,
 {
     lk_buf_reset(ret_path);
     return lk_buf_printf(ret_path, err, "%s/%s", dir, name);
-}
-
-int lk_dir_sync(const char *path, linkd_error *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc;
-
-    if (fd < 0)
-        return system_fail("open directory", path, err);
-    rc = fsync(fd) == 0 ? LINKD_OK : system_fail("sync", path, err);
-    (void)close(fd);
-    return rc;
 }
 
 /* Makes a directory that survives a power cut: `parent` is synced. */

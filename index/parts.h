@@ -121,8 +121,6 @@ LINKD_MUST_CHECK int lk_review_decode(linkd_str body, linkd_str *ret_lower,
 /* ---- open.c --------------------------------------------------------------- */
 
 uint64_t lk_unix_ms(void);
-/* Makes the names in a directory survive a power cut. */
-LINKD_MUST_CHECK int lk_dir_sync(const char *path, linkd_error *err);
 
 /* ---- collections.c: rows of COLLECTIONS and GENERATIONS ----------------- */
 

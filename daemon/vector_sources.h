@@ -15,8 +15,7 @@
 /* ---- known: vectors that a collection has already ------------------------ */
 
 /* A file of text hashes and vectors, written when a job is submitted:
- *   "linkdvec" | dim u64 | n u64 | n x (hash u128, f32 [dim]) | XXH3 u64
- */
+ *   "linkdvec" | dim u64 | n u64 | n x (hash u128, f32 [dim]) | XXH3 u64 */
 typedef struct lk_known_writer lk_known_writer;
 
 LINKD_MUST_CHECK int lk_known_writer_open(const char *path, size_t dim,

@@ -156,6 +156,50 @@ LINKD_MUST_CHECK int linkd_record_text(const linkd_cell *cells, size_t n_cells,
                                        const size_t *columns, size_t n_columns,
                                        lk_buf *ret_text, linkd_error *err);
 
+/* ---- what a column holds ------------------------------------------------ */
+
+typedef enum linkd_holds {
+    LINKD_HOLDS_EMPTY,    /* nothing */
+    LINKD_HOLDS_NAME,     /* short texts: names, titles, addresses */
+    LINKD_HOLDS_TEXT,     /* long texts */
+    LINKD_HOLDS_CODE,     /* identifiers: mostly distinct, letters and digits */
+    LINKD_HOLDS_NUMBER,   /* quantities: years, prices */
+    LINKD_HOLDS_DATE,     /* calendar dates */
+    LINKD_HOLDS_CATEGORY, /* one of few */
+} linkd_holds;
+
+/* One column, as `linkctl profile` prints it. Strings are borrowed from the
+ * table. Cells of blanks alone count as empty. */
+typedef struct linkd_column_profile {
+    linkd_str name;
+    linkd_holds type;
+    uint64_t n_rows;
+    uint64_t n_filled;
+    uint64_t n_distinct; /* of the filled ones, compared as lk_words_append()
+                            makes them; where that is nothing, as they are */
+    double mean_chars;   /* of the filled ones */
+    double mean_words;
+    /* LINKD_HOLDS_NUMBER, LINKD_HOLDS_DATE (days since 1970-01-01) */
+    double low, high; /* 5th and 95th percentile */
+    double spread;    /* (75th - 25th percentile) / 1.35: robust deviation */
+    bool logarithmic; /* all positive, and high / low > 20 */
+    bool month_first; /* LINKD_HOLDS_DATE */
+    linkd_str common; /* the most frequent value as it is first written */
+    uint64_t n_common;
+} linkd_column_profile;
+
+extern const char *const linkd_holds_words[];
+
+LINKD_MUST_CHECK int
+linkd_column_profile_make(const linkd_table *table, size_t column,
+                          linkd_column_profile *ret_profile, linkd_error *err);
+/* The profile of two columns that are compared, as if they were one. `tables`
+ * [1] NULL: the first alone. */
+LINKD_MUST_CHECK int
+linkd_field_profile_make(const linkd_table *const tables[2],
+                         const size_t columns[2],
+                         linkd_column_profile *ret_profile, linkd_error *err);
+
 /* ---- texts to vectors --------------------------------------------------- */
 
 /* What turns texts into vectors. An encoder is one, see below; so is whatever
@@ -198,6 +242,8 @@ typedef enum linkd_assign {
     LINKD_ASSIGN_ONE_TO_MANY,  /* every right row to its best left row */
     LINKD_ASSIGN_MANY_TO_ONE,  /* every left row to its best right row */
     LINKD_ASSIGN_MANY_TO_MANY, /* every candidate */
+    LINKD_ASSIGN_AUTO,         /* what the tables' own duplicates say; only with
+                                  probabilities */
 } linkd_assign;
 
 typedef struct linkd_pair {
@@ -245,6 +291,28 @@ linkd_link(const linkd_table *left, const linkd_table *right,
            const linkd_link_options *options, const linkd_progress *progress,
            linkd_link_result *ret_result, linkd_error *err);
 void linkd_link_result_clear(linkd_link_result *result);
+
+/* ---- evidence and decisions --------------------------------------------- */
+
+/* One answered pair: a label, or an answer of a review. */
+typedef struct linkd_label {
+    size_t left; /* row; within one table left < right */
+    size_t right;
+    bool match;
+} linkd_label;
+
+/* Why the mode is what it is. */
+typedef struct linkd_verdict {
+    linkd_assign assign; /* never LINKD_ASSIGN_AUTO; dedup: MANY_TO_MANY or
+                            ONE_TO_ONE (at most two records an entity) */
+    char why[160];       /* one line: what spoke for the mode */
+    double precision, recall, f1; /* expected at the threshold */
+    double n_matches;             /* expected among the candidates */
+    bool supported;  /* false: the data cannot support a decision */
+    char doubt[200]; /* one line why, or empty */
+} linkd_verdict;
+
+#define LINKD_THRESHOLD_AUTO (-1.0) /* the cut with the best expected F1 */
 
 /* ---- finding the entities of one table ---------------------------------- */
 

@@ -1,0 +1,84 @@
+/* linkage/decision.h — private: from features to probabilities, with labels or
+ * without, for two tables (decide_link.c) and for one (decide_dedup.c). */
+#ifndef LK_LINKAGE_DECISION_H
+#define LK_LINKAGE_DECISION_H
+
+#include "linkage/boost.h"
+#include "linkage/matching.h"
+
+/* All that a decision rests on. Borrowed. */
+typedef struct lk_decision_input {
+    const lk_pairset *pairs;
+    const lk_features *features; /* of the pairs */
+    const lk_features *random; /* the same features of pairs drawn at random */
+    /* Texts: equal numbers are equal texts; [n_records]. */
+    const uint32_t *text_numbers;
+    const linkd_label *labels; /* records, not rows; [n_labels] */
+    size_t n_labels;
+    linkd_assign assign; /* LINKD_ASSIGN_AUTO: to be found out */
+    lk_pool *pool;
+    const linkd_progress *progress; /* steps "fit" and "decide" */
+} lk_decision_input;
+
+/* What was fitted, so that it can be explained and used again. */
+typedef struct lk_pair_model {
+    lk_logistic logistic;
+    lk_boost boost; /* n_trees 0: the logistic model decides */
+    double prior;   /* log-odds that are added to the model's */
+} lk_pair_model;
+
+typedef struct lk_decision {
+    float *log_odds;   /* [n_pairs]: of the pair alone */
+    float *posteriors; /* [n_pairs]: among its rivals; calibrated */
+    lk_multiplicity multiplicity;
+    double threshold; /* the probability with the best expected F1 */
+    lk_pair_model model;
+    linkd_verdict verdict;
+} lk_decision;
+
+LINKD_MUST_CHECK int lk_decide_link(const lk_decision_input *input,
+                                    lk_decision *ret_decision,
+                                    linkd_error *err);
+/* Also ret_entities [n_records], numbered from 0 in order of first records:
+ * average linkage of the log-odds. */
+LINKD_MUST_CHECK int lk_decide_dedup(const lk_decision_input *input,
+                                     lk_decision *ret_decision,
+                                     size_t *ret_entities, linkd_error *err);
+void lk_decision_clear(lk_decision *decision);
+
+/* ---- shared by the two -------------------------------------------------- */
+
+/* How implausible each pair is by chance: sum over fields of
+ * -ln P(a random pair is at least this similar), times the record's mean of
+ * gram and soft; ret_surprise [n_pairs]. research: a p-value per field, summed
+ * as in Fisher's method. */
+LINKD_MUST_CHECK int lk_surprise(const lk_features *features,
+                                 const lk_features *random, lk_pool *pool,
+                                 float *ret_surprise, linkd_error *err);
+
+/* The pairs that are the best of their a record, and of their b record;
+ * each [n_pairs]. Of equal scores the earlier pair is the better one. */
+void lk_best_pairs(const lk_pairset *pairs, const float *scores,
+                   bool *ret_best_of_a, bool *ret_best_of_b,
+                   uint32_t *scratch /* [n_records] */);
+
+/* Log-odds of every pair from a model that did not see it: two folds by the
+ * pair's `a` record (within one table by the lower record). `answers` [n_pairs]:
+ * 0, 1, or 255 for a pair that is left out of fitting. Many easy negatives are
+ * sampled and reweighted. The model that is returned is fitted on both folds. */
+LINKD_MUST_CHECK int lk_cross_fit(const lk_features *features,
+                                  const lk_pairset *pairs,
+                                  const uint8_t *answers, lk_pool *pool,
+                                  float *ret_log_odds, lk_logistic *ret_model,
+                                  linkd_error *err);
+
+/* The cut with the best expected F1 of posteriors, and what is expected there.
+ * `extra` are matches that are expected beyond the candidates. */
+typedef struct lk_expected {
+    double threshold, precision, recall, f1;
+} lk_expected;
+LINKD_MUST_CHECK int lk_expected_cut(const float *posteriors, size_t n,
+                                     double extra, lk_expected *ret_expected,
+                                     linkd_error *err);
+
+#endif

@@ -1,0 +1,45 @@
+/* linkage/logistic.h — private: logistic regression on pair features.
+ *
+ * The model sees each feature x as three columns: x, x * x (0 where missing) and
+ * "is missing", so a feature's effect may bend and absence has a weight of its
+ * own. Fitted by Newton's method (iteratively reweighted least squares) with an
+ * L2 penalty: minimise sum_i w_i * loss_i + penalty / 2 * |weights|^2, the
+ * intercept not penalised (Hastie, Tibshirani, Friedman, 2nd ed., 4.4.1). */
+#ifndef LK_LINKAGE_LOGISTIC_H
+#define LK_LINKAGE_LOGISTIC_H
+
+#include "linkage/features.h"
+
+/* One weighted example: pair number, answer, weight. */
+typedef struct lk_example {
+    uint32_t pair;
+    float answer; /* 0 or 1 */
+    float weight;
+} lk_example;
+
+typedef struct lk_logistic {
+    double *weights; /* [1 + 3 * n_features]: intercept, then x, x * x, missing
+                        of each feature */
+    size_t n_features;
+} lk_logistic;
+
+/* LINKD_E_ARG: no example, or all answers are the same. Deterministic, and the
+ * same for any number of workers. */
+LINKD_MUST_CHECK int lk_logistic_fit(const lk_features *features,
+                                     const lk_example *examples, size_t n,
+                                     double penalty, lk_pool *pool,
+                                     lk_logistic *ret_model, linkd_error *err);
+void lk_logistic_clear(lk_logistic *model);
+
+/* Log-odds of one pair's features [n_features]. */
+double lk_logistic_log_odds(const lk_logistic *model, const uint8_t *values);
+/* What each feature adds to the log-odds; ret_parts [n_features]. */
+void lk_logistic_parts(const lk_logistic *model, const uint8_t *values,
+                       double *ret_parts);
+/* Log-odds of all pairs; ret_log_odds [features->n_pairs]. */
+LINKD_MUST_CHECK int lk_logistic_score(const lk_logistic *model,
+                                       const lk_features *features,
+                                       lk_pool *pool, float *ret_log_odds,
+                                       linkd_error *err);
+
+#endif

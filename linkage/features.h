@@ -62,7 +62,8 @@ typedef struct lk_features_source {
     const lk_texts *record_texts; /* the whole record */
     const lk_terms *record_grams;
     const lk_terms *record_words;
-    const float *vectors; /* [n_records, dim], zeros: none; NULL: no model */
+    /* [n_records], each [dim] or NULL: the record has none; NULL: no model */
+    const float *const *vectors;
     size_t dim;
     lk_pool *pool;
     const linkd_progress *progress; /* step "compare", in fields */

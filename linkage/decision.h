@@ -27,24 +27,23 @@ typedef struct lk_pair_model {
     double prior;   /* log-odds that are added to the model's */
 } lk_pair_model;
 
-typedef struct lk_decision {
+typedef struct lk_outcome {
     float *log_odds;   /* [n_pairs]: of the pair alone */
     float *posteriors; /* [n_pairs]: among its rivals; calibrated */
     lk_multiplicity multiplicity;
     double threshold; /* the probability with the best expected F1 */
     lk_pair_model model;
     linkd_verdict verdict;
-} lk_decision;
+} lk_outcome;
 
 LINKD_MUST_CHECK int lk_decide_link(const lk_decision_input *input,
-                                    lk_decision *ret_decision,
-                                    linkd_error *err);
+                                    lk_outcome *ret_outcome, linkd_error *err);
 /* Also ret_entities [n_records], numbered from 0 in order of first records:
  * average linkage of the log-odds. */
 LINKD_MUST_CHECK int lk_decide_dedup(const lk_decision_input *input,
-                                     lk_decision *ret_decision,
+                                     lk_outcome *ret_outcome,
                                      size_t *ret_entities, linkd_error *err);
-void lk_decision_clear(lk_decision *decision);
+void lk_outcome_clear(lk_outcome *outcome);
 
 /* ---- shared by the two -------------------------------------------------- */
 

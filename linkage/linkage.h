@@ -294,6 +294,16 @@ void linkd_link_result_clear(linkd_link_result *result);
 
 /* ---- evidence and decisions --------------------------------------------- */
 
+/* What may propose a candidate: bits. */
+typedef enum linkd_channel {
+    LINKD_CHANNEL_DENSE = 1,   /* near in the encoder's space */
+    LINKD_CHANNEL_LEXICAL = 2, /* whole records share character 3-grams */
+    LINKD_CHANNEL_WORDS = 4,   /* whole records share rare words */
+    LINKD_CHANNEL_FIELDS = 8,  /* one field shares character 3-grams */
+    LINKD_CHANNEL_ALL = 15,
+    LINKD_CHANNEL_ASKED = 16, /* the caller named the pair */
+} linkd_channel;
+
 /* One answered pair: a label, or an answer of a review. */
 typedef struct linkd_label {
     size_t left; /* row; within one table left < right */
@@ -301,10 +311,57 @@ typedef struct linkd_label {
     bool match;
 } linkd_label;
 
-/* Why the mode is what it is. */
+/* Candidates of two tables, or of one with itself, and what is known of each:
+ * everything that a decision rests on. Gathering takes nearly all of the time,
+ * so decisions may be repeated with other options and more labels. */
+typedef struct linkd_evidence linkd_evidence;
+
+typedef struct linkd_evidence_options {
+    const linkd_column_pair *columns; /* in one table left == right */
+    size_t n_columns;
+    size_t left_block; /* column, or LINKD_COLUMN_NONE: only rows with equal, */
+    size_t right_block; /* non-empty values there are compared */
+    size_t k;           /* neighbours per row, direction and channel; 0: what
+                           suits the number of rows */
+    unsigned channels;  /* linkd_channel bits */
+    const linkd_label *asked; /* candidates in any case; [n_asked] */
+    size_t n_asked;
+} linkd_evidence_options;
+
+/* How many candidates each channel proposed, and what it cost. */
+typedef struct linkd_funnel {
+    size_t n_dense, n_lexical, n_words, n_fields, n_asked;
+    size_t n_candidates; /* distinct ones */
+    size_t n_empty[2];   /* rows without any word: never compared */
+    linkd_encode_stats encode;
+    double encode_seconds, search_seconds, compare_seconds;
+} linkd_funnel;
+
+/* `right` NULL compares `left` with itself. Tables, columns, embedder and pool
+ * are borrowed until the evidence is freed. Without `embedder` there is no dense
+ * channel. Reports the steps "encode", "search", "candidates", "compare". */
+LINKD_MUST_CHECK int
+linkd_evidence_gather(const linkd_table *left, const linkd_table *right,
+                      const linkd_embedder *embedder, lk_pool *pool,
+                      const linkd_evidence_options *options,
+                      const linkd_progress *progress,
+                      linkd_evidence **ret_evidence, linkd_error *err);
+void linkd_evidence_free(linkd_evidence *evidence);
+const linkd_funnel *linkd_evidence_funnel(const linkd_evidence *evidence);
+
+#define LINKD_THRESHOLD_AUTO (-1.0) /* the cut with the best expected F1 */
+
+typedef struct linkd_decide_options {
+    linkd_assign assign;
+    double threshold; /* probability, or LINKD_THRESHOLD_AUTO */
+    const linkd_label *labels;
+    size_t n_labels;
+} linkd_decide_options;
+
+/* What is expected of the accepted pairs, and why the mode is what it is. */
 typedef struct linkd_verdict {
-    linkd_assign assign; /* never LINKD_ASSIGN_AUTO; dedup: MANY_TO_MANY or
-                            ONE_TO_ONE (at most two records an entity) */
+    linkd_assign assign; /* never LINKD_ASSIGN_AUTO; in one table MANY_TO_MANY,
+                            or ONE_TO_ONE: at most two rows an entity */
     char why[160];       /* one line: what spoke for the mode */
     double precision, recall, f1; /* expected at the threshold */
     double n_matches;             /* expected among the candidates */
@@ -312,7 +369,36 @@ typedef struct linkd_verdict {
     char doubt[200]; /* one line why, or empty */
 } linkd_verdict;
 
-#define LINKD_THRESHOLD_AUTO (-1.0) /* the cut with the best expected F1 */
+typedef struct linkd_candidate {
+    uint32_t left, right; /* rows; in one table left < right */
+    float score; /* likeness of the whole rows: cosine of their vectors, without
+                    a model of their 3-grams; six decimals */
+    float probability;
+    uint8_t channels; /* linkd_channel bits */
+    bool accepted;
+} linkd_candidate;
+
+typedef struct linkd_decision {
+    linkd_candidate *candidates; /* by left, then right */
+    size_t n_candidates;
+    size_t n_accepted;
+    size_t *entities; /* one table: [n_rows], numbered from 0 in order of first
+                         row; else NULL */
+    size_t n_entities;
+    double threshold;
+    linkd_verdict verdict;
+    struct lk_pair_model *model; /* what was fitted; private */
+} linkd_decision;
+
+/* LINKD_E_ARG: the labels are all of one kind that cannot teach anything, or
+ * name rows that are not candidates (gather with them as `asked`). Reports
+ * "decide". */
+LINKD_MUST_CHECK int linkd_evidence_decide(const linkd_evidence *evidence,
+                                           const linkd_decide_options *options,
+                                           const linkd_progress *progress,
+                                           linkd_decision *ret_decision,
+                                           linkd_error *err);
+void linkd_decision_clear(linkd_decision *decision);
 
 /* ---- finding the entities of one table ---------------------------------- */
 

@@ -43,9 +43,9 @@ typedef struct lk_feature {
 
 /* A column of each side that are compared, and what it holds. */
 typedef struct lk_field {
-    linkd_str name;    /* of the left column, borrowed */
-    size_t columns[2]; /* in one table both are the same */
-    linkd_holds type;
+    linkd_str name;               /* of the left column, borrowed */
+    size_t columns[2];            /* in one table both are the same */
+    linkd_column_profile profile; /* of both columns as if they were one */
 } lk_field;
 
 typedef struct lk_features {
@@ -65,6 +65,7 @@ typedef struct lk_features_source {
     /* [n_records], each [dim] or NULL: the record has none; NULL: no model */
     const float *const *vectors;
     size_t dim;
+    bool at_random; /* pairs that are no candidates: no rank, no margin */
     lk_pool *pool;
     const linkd_progress *progress; /* step "compare", in fields */
 } lk_features_source;

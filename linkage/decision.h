@@ -16,6 +16,7 @@ typedef struct lk_decision_input {
     const linkd_label *labels; /* records, not rows; [n_labels] */
     size_t n_labels;
     linkd_assign assign; /* LINKD_ASSIGN_AUTO: to be found out */
+    double threshold;    /* probability, or LINKD_THRESHOLD_AUTO */
     lk_pool *pool;
     const linkd_progress *progress; /* steps "fit" and "decide" */
 } lk_decision_input;
@@ -31,7 +32,7 @@ typedef struct lk_outcome {
     float *log_odds;   /* [n_pairs]: of the pair alone */
     float *posteriors; /* [n_pairs]: among its rivals; calibrated */
     lk_multiplicity multiplicity;
-    double threshold; /* the probability with the best expected F1 */
+    double threshold; /* the one asked for, or the best expected F1's */
     lk_pair_model model;
     linkd_verdict verdict;
 } lk_outcome;

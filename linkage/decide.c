@@ -1,0 +1,226 @@
+/* linkage/decide.c — evidence to a decision: asks decide_link.c or
+ * decide_dedup.c for probabilities, then accepts pairs by them.
+ *
+ * A probability says how likely a pair is; the mode says which pairs exclude
+ * each other. So links are chosen by lk_assign() with probabilities in place of
+ * scores, and the entities of one table are clusters of its log-odds. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "linkage/assign.h"
+#include "linkage/evidence.h"
+
+/* ---- labels ------------------------------------------------------------- */
+
+/* Labels name rows; inside they name records. */
+static int labels_translate(const linkd_evidence *e,
+                            const linkd_decide_options *options,
+                            linkd_label **ret_labels, linkd_error *err)
+{
+    size_t shift = e->tables[1] != NULL ? e->pairs.n_left : 0;
+    linkd_label *labels = calloc(options->n_labels + 1, sizeof(*labels));
+
+    if (labels == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < options->n_labels; i++) {
+        labels[i] = options->labels[i];
+        labels[i].right += shift;
+        if (lk_pairset_find(&e->pairs, labels[i].left, labels[i].right) ==
+            SIZE_MAX) {
+            free(labels);
+            return lk_fail(err, LINKD_E_ARG,
+                           "label %zu is of a pair that is no candidate",
+                           i + 1);
+        }
+    }
+    *ret_labels = labels;
+    return LINKD_OK;
+}
+
+/* ---- links -------------------------------------------------------------- */
+
+static void pairs_mark(linkd_decision *d, const linkd_pair *chosen, size_t n)
+{
+    size_t next = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        linkd_candidate *c = &d->candidates[next];
+
+        while (c->left != chosen[i].left || c->right != chosen[i].right)
+            c = &d->candidates[++next];
+        c->accepted = true;
+    }
+    d->n_accepted = n;
+}
+
+static int links_accept(const linkd_evidence *e, linkd_decision *d,
+                        linkd_error *err)
+{
+    lk_assign_input input = {.n = d->n_candidates,
+                             .n_left = e->pairs.n_left,
+                             .n_right = e->pairs.n_records - e->pairs.n_left,
+                             .threshold = (float)d->threshold};
+    linkd_pair *pairs = calloc(d->n_candidates + 1, sizeof(*pairs));
+    linkd_pair *chosen = calloc(d->n_candidates + 1, sizeof(*chosen));
+    size_t n = 0;
+    int rc = LINKD_OK;
+
+    if (pairs == NULL || chosen == NULL)
+        rc = lk_fail_nomem(err);
+    for (size_t i = 0; rc == LINKD_OK && i < d->n_candidates; i++)
+        pairs[i] = (linkd_pair){.left = d->candidates[i].left,
+                                .right = d->candidates[i].right,
+                                .score = d->candidates[i].probability};
+    input.candidates = pairs;
+    if (rc == LINKD_OK)
+        rc = lk_assign(&input, d->verdict.assign, chosen, &n, err);
+    if (rc == LINKD_OK)
+        pairs_mark(d, chosen, n);
+    free(chosen);
+    free(pairs);
+    return rc;
+}
+
+/* ---- entities ----------------------------------------------------------- */
+
+/* A pair within an entity is accepted if it was a candidate at all. */
+static void entity_pairs_accept(linkd_decision *d)
+{
+    for (size_t i = 0; i < d->n_candidates; i++) {
+        linkd_candidate *c = &d->candidates[i];
+
+        c->accepted = d->entities[c->left] == d->entities[c->right];
+        d->n_accepted += c->accepted;
+    }
+}
+
+static size_t entities_count(const linkd_decision *d, size_t n_rows)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_rows; i++)
+        n = d->entities[i] >= n ? d->entities[i] + 1 : n;
+    return n;
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+static int candidates_fill(const linkd_evidence *e, const lk_outcome *outcome,
+                           linkd_decision *d, linkd_error *err)
+{
+    const lk_pairset *pairs = &e->pairs;
+
+    d->candidates = calloc(pairs->n + 1, sizeof(*d->candidates));
+    if (d->candidates == NULL)
+        return lk_fail_nomem(err);
+    d->n_candidates = pairs->n;
+    for (size_t i = 0; i < pairs->n; i++)
+        d->candidates[i] = (linkd_candidate){
+            .left = (uint32_t)lk_evidence_row(e, pairs->a[i]),
+            .right = (uint32_t)lk_evidence_row(e, pairs->b[i]),
+            .score = e->scores[i],
+            .probability = lk_score_round(outcome->posteriors[i]),
+            .channels = pairs->channels[i],
+        };
+    return LINKD_OK;
+}
+
+static int outcome_find(const linkd_evidence *e, const lk_decision_input *input,
+                        lk_outcome *outcome, linkd_decision *d,
+                        linkd_error *err)
+{
+    if (e->tables[1] != NULL)
+        return lk_decide_link(input, outcome, err);
+    d->entities = calloc(e->pairs.n_records + 1, sizeof(*d->entities));
+    if (d->entities == NULL)
+        return lk_fail_nomem(err);
+    return lk_decide_dedup(input, outcome, d->entities, err);
+}
+
+static int decision_make(const linkd_evidence *e,
+                         const lk_decision_input *input, linkd_decision *d,
+                         linkd_error *err)
+{
+    lk_outcome outcome = {0};
+    int rc = outcome_find(e, input, &outcome, d, err);
+
+    if (rc == LINKD_OK)
+        rc = candidates_fill(e, &outcome, d, err);
+    if (rc != LINKD_OK)
+        goto done;
+    d->threshold = outcome.threshold;
+    d->verdict = outcome.verdict;
+    d->model = calloc(1, sizeof(*d->model));
+    if (d->model == NULL) {
+        rc = lk_fail_nomem(err);
+        goto done;
+    }
+    *d->model = outcome.model;
+    outcome.model = (lk_pair_model){0};
+    if (e->tables[1] != NULL) {
+        rc = links_accept(e, d, err);
+    } else {
+        entity_pairs_accept(d);
+        d->n_entities = entities_count(d, e->pairs.n_records);
+    }
+done:
+    lk_outcome_clear(&outcome);
+    return rc;
+}
+
+int linkd_evidence_decide(const linkd_evidence *evidence,
+                          const linkd_decide_options *options,
+                          const linkd_progress *progress,
+                          linkd_decision *ret_decision, linkd_error *err)
+{
+    linkd_label *labels = NULL;
+    linkd_decision decision = {0};
+    int rc = labels_translate(evidence, options, &labels, err);
+
+    if (rc == LINKD_OK) {
+        lk_decision_input input = {
+            .pairs = &evidence->pairs,
+            .features = &evidence->features,
+            .random = &evidence->random,
+            .text_numbers = evidence->text_numbers,
+            .labels = labels,
+            .n_labels = options->n_labels,
+            .assign = options->assign,
+            .threshold = options->threshold,
+            .pool = evidence->pool,
+            .progress = progress,
+        };
+
+        rc = decision_make(evidence, &input, &decision, err);
+    }
+    free(labels);
+    if (rc == LINKD_OK)
+        *ret_decision = decision;
+    else
+        linkd_decision_clear(&decision);
+    return rc;
+}
+
+static void model_clear(lk_pair_model *model)
+{
+    lk_logistic_clear(&model->logistic);
+    lk_boost_clear(&model->boost);
+}
+
+void lk_outcome_clear(lk_outcome *outcome)
+{
+    free(outcome->log_odds);
+    free(outcome->posteriors);
+    model_clear(&outcome->model);
+    *outcome = (lk_outcome){0};
+}
+
+void linkd_decision_clear(linkd_decision *decision)
+{
+    if (decision->model != NULL)
+        model_clear(decision->model);
+    free(decision->model);
+    free(decision->entities);
+    free(decision->candidates);
+    *decision = (linkd_decision){0};
+}

@@ -1,0 +1,387 @@
+/* linkage/decide_link.c — which pairs of two tables are matches, told by the
+ * tables themselves.
+ *
+ *   surprise ─► seeds ─► ┌ fit a model on them ─► likelihood ratios ┐ x ROUNDS
+ *                        └ posteriors ◄─ pairs compete, EM on their ┘
+ *                           │            number
+ *                           └─► the mode, the cut, what is expected
+ *
+ * Seeds are pairs that are each other's best by how implausible their likeness
+ * is by chance. A discriminative model learns to tell them from the other
+ * candidates (each pair is scored by a model that did not see it), the pairs
+ * compete for their records (matching.h), and who wins is the next round's
+ * answer. Doubtful pairs teach nothing.
+ *
+ * Which side may have several partners is tried: fitted so, and believed only
+ * if many records do have several, and if nearly all of that side are matched
+ * one to one as well: tables full of near-variants look like one-to-many too,
+ * but leave most records of either side alone. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linkage/decision.h"
+
+enum {
+    ROUNDS = 3,
+    SEEDS_MIN = 5, /* fewer teach nothing */
+};
+
+#define ANSWER_NONE ((uint8_t)255)
+
+/* Posteriors above are matches, and between the two teach nothing. */
+#define SURE_MIN  0.5F
+#define DOUBT_MIN 0.1F
+
+/* A side has several partners if those that have any have so many on average,
+ * and if so large a share of the side is matched one to one. Measured with the
+ * rest of the algorithm. */
+#define MULTIPLICITY_MIN 1.12
+#define SATURATION_MIN   0.7
+
+typedef struct linker {
+    const lk_decision_input *input;
+    const lk_pairset *pairs;
+    size_t n;
+    float *surprise;
+    bool *best_a;
+    bool *best_b;
+    uint8_t *answers;
+    float *log_odds; /* of the current round */
+    float *ratios;   /* sum over the rounds, then of the current one */
+} linker;
+
+/* One fit under one mode. */
+typedef struct fit {
+    lk_matching matching;
+    lk_logistic model;
+    double prior; /* log-odds taken off the model's to get ratios */
+} fit;
+
+static void fit_clear(fit *f)
+{
+    lk_matching_clear(&f->matching);
+    lk_logistic_clear(&f->model);
+    *f = (fit){0};
+}
+
+/* ---- seeds -------------------------------------------------------------- */
+
+static void seeds_sow(linker *l, lk_multiplicity multiplicity)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        bool a = l->best_a[i];
+        bool b = l->best_b[i];
+
+        switch (multiplicity) {
+        case LK_ONE_TO_ONE:
+            l->answers[i] = a && b;
+            break;
+        case LK_ONE_TO_MANY:
+            l->answers[i] = b;
+            break;
+        case LK_MANY_TO_ONE:
+            l->answers[i] = a;
+            break;
+        case LK_MANY_TO_MANY:
+            l->answers[i] = a || b;
+            break;
+        }
+    }
+}
+
+static size_t answers_count(const linker *l)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n; i++)
+        n += l->answers[i] == 1;
+    return n;
+}
+
+static void labels_apply(linker *l)
+{
+    const lk_decision_input *in = l->input;
+
+    for (size_t i = 0; i < in->n_labels; i++) {
+        size_t pair =
+            lk_pairset_find(l->pairs, in->labels[i].left, in->labels[i].right);
+
+        if (pair != SIZE_MAX)
+            l->answers[pair] = in->labels[i].match;
+    }
+}
+
+/* ---- one fit ------------------------------------------------------------ */
+
+static void ratios_add(linker *l, double prior)
+{
+    for (size_t i = 0; i < l->n; i++)
+        l->ratios[i] += l->log_odds[i] - (float)prior;
+}
+
+/* The last round decides by the mean of all rounds: each alone is noisy. */
+static void ratios_choose(linker *l, float *ret_ratios, double prior,
+                          size_t round)
+{
+    bool is_last = round + 1 == ROUNDS;
+
+    for (size_t i = 0; i < l->n; i++)
+        ret_ratios[i] = is_last ? l->ratios[i] / (float)ROUNDS
+                                : l->log_odds[i] - (float)prior;
+}
+
+static void answers_renew(linker *l, const float *posteriors)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (posteriors[i] > SURE_MIN)
+            l->answers[i] = 1;
+        else
+            l->answers[i] = posteriors[i] > DOUBT_MIN ? ANSWER_NONE : 0;
+    }
+    labels_apply(l);
+}
+
+static int round_run(linker *l, lk_multiplicity multiplicity, size_t round,
+                     float *ratios, fit *f, linkd_error *err)
+{
+    size_t n_seeds = answers_count(l);
+    double prior;
+    int rc;
+
+    if (n_seeds < SEEDS_MIN || n_seeds >= l->n)
+        return LINKD_OK;
+    fit_clear(f);
+    rc = lk_cross_fit(l->input->features, l->pairs, l->answers, l->input->pool,
+                      l->log_odds, &f->model, err);
+    if (rc != LINKD_OK)
+        return rc;
+    prior = log((double)n_seeds / (double)(l->n - n_seeds));
+    f->prior = prior;
+    ratios_add(l, prior);
+    ratios_choose(l, ratios, prior, round);
+    rc = lk_matching_infer(l->pairs, ratios, multiplicity, (double)n_seeds,
+                           l->input->pool, &f->matching, err);
+    if (rc == LINKD_OK)
+        answers_renew(l, f->matching.posteriors);
+    return rc;
+}
+
+static int fit_run(linker *l, lk_multiplicity multiplicity, fit *ret_fit,
+                   linkd_error *err)
+{
+    float *ratios = calloc(l->n + 1, sizeof(*ratios));
+    fit f = {0};
+    int rc = ratios == NULL ? lk_fail_nomem(err) : LINKD_OK;
+
+    if (rc == LINKD_OK) {
+        memset(l->ratios, 0, l->n * sizeof(*l->ratios));
+        seeds_sow(l, multiplicity);
+        labels_apply(l);
+    }
+    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
+        rc = round_run(l, multiplicity, round, ratios, &f, err);
+    free(ratios);
+    if (rc == LINKD_OK)
+        *ret_fit = f;
+    else
+        fit_clear(&f);
+    return rc;
+}
+
+/* ---- the mode ----------------------------------------------------------- */
+
+/* Partners of those records of one side that have any, records of one text
+ * counting once. */
+static int partners_mean(const linker *l, const float *posteriors, bool of_a,
+                         double *ret_mean, linkd_error *err)
+{
+    const uint32_t *numbers = l->input->text_numbers;
+    lk_pairset_builder builder = {0};
+    lk_pairset distinct = {0};
+    size_t n_owners = 0;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < l->n && rc == LINKD_OK; i++) {
+        size_t owner = numbers[of_a ? l->pairs->a[i] : l->pairs->b[i]];
+        size_t other = numbers[of_a ? l->pairs->b[i] : l->pairs->a[i]];
+
+        if (posteriors[i] > SURE_MIN)
+            rc = lk_pairset_add(&builder, owner, other, LK_CHANNEL_ASKED, err);
+    }
+    if (rc == LINKD_OK)
+        rc = lk_pairset_build(&builder, l->pairs->n_records, l->pairs->n_left,
+                              &distinct, err);
+    for (size_t i = 0; i < distinct.n; i++)
+        n_owners += i == 0 || distinct.a[i] != distinct.a[i - 1];
+    *ret_mean = n_owners > 0 ? (double)distinct.n / (double)n_owners : 1.0;
+    lk_pairset_clear(&distinct);
+    lk_pairset_builder_clear(&builder);
+    return rc;
+}
+
+/* What spoke for and against several partners. */
+typedef struct trial {
+    double partners_of_left; /* right partners a left record has */
+    double partners_of_right;
+    double n_one_to_one; /* matches if both sides had at most one */
+} trial;
+
+static int mode_try(linker *l, trial *t, linkd_error *err)
+{
+    fit f = {0};
+    int rc = fit_run(l, LK_ONE_TO_MANY, &f, err);
+
+    t->partners_of_left = t->partners_of_right = 1.0;
+    if (rc == LINKD_OK && f.matching.posteriors != NULL)
+        rc = partners_mean(l, f.matching.posteriors, true, &t->partners_of_left,
+                           err);
+    fit_clear(&f);
+    if (rc == LINKD_OK)
+        rc = fit_run(l, LK_MANY_TO_ONE, &f, err);
+    if (rc == LINKD_OK && f.matching.posteriors != NULL)
+        rc = partners_mean(l, f.matching.posteriors, false,
+                           &t->partners_of_right, err);
+    fit_clear(&f);
+    if (rc == LINKD_OK)
+        rc = fit_run(l, LK_ONE_TO_ONE, &f, err);
+    t->n_one_to_one = f.matching.n_matches;
+    fit_clear(&f);
+    return rc;
+}
+
+static bool side_has_many(double partners, double n_matches, size_t n_side)
+{
+    return partners >= MULTIPLICITY_MIN &&
+           n_matches >= SATURATION_MIN * (double)n_side;
+}
+
+static int mode_choose(linker *l, linkd_verdict *verdict, linkd_error *err)
+{
+    size_t n_left = l->pairs->n_left;
+    size_t n_right = l->pairs->n_records - n_left;
+    trial t = {0};
+    int rc = mode_try(l, &t, err);
+    bool left_many;
+    bool right_many;
+
+    if (rc != LINKD_OK)
+        return rc;
+    left_many = side_has_many(t.partners_of_left, t.n_one_to_one, n_left);
+    right_many = side_has_many(t.partners_of_right, t.n_one_to_one, n_right);
+    if (left_many)
+        verdict->assign =
+            right_many ? LINKD_ASSIGN_MANY_TO_MANY : LINKD_ASSIGN_ONE_TO_MANY;
+    else
+        verdict->assign =
+            right_many ? LINKD_ASSIGN_MANY_TO_ONE : LINKD_ASSIGN_ONE_TO_ONE;
+    (void)snprintf(verdict->why, sizeof(verdict->why),
+                   "partners per matched row: left %.2f, right %.2f; matched "
+                   "one to one: %.0f %% of left, %.0f %% of right",
+                   t.partners_of_left, t.partners_of_right,
+                   100.0 * t.n_one_to_one / (double)n_left,
+                   100.0 * t.n_one_to_one / (double)n_right);
+    return LINKD_OK;
+}
+
+static lk_multiplicity multiplicity_of(linkd_assign assign)
+{
+    switch (assign) {
+    case LINKD_ASSIGN_ONE_TO_MANY:
+        return LK_ONE_TO_MANY;
+    case LINKD_ASSIGN_MANY_TO_ONE:
+        return LK_MANY_TO_ONE;
+    case LINKD_ASSIGN_MANY_TO_MANY:
+        return LK_MANY_TO_MANY;
+    default:
+        return LK_ONE_TO_ONE;
+    }
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+static int linker_init(linker *l, const lk_decision_input *input,
+                       linkd_error *err)
+{
+    uint32_t *scratch = NULL;
+    int rc = LINKD_OK;
+
+    *l = (linker){.input = input, .pairs = input->pairs, .n = input->pairs->n};
+    l->surprise = calloc(l->n + 1, sizeof(*l->surprise));
+    l->best_a = calloc(l->n + 1, sizeof(*l->best_a));
+    l->best_b = calloc(l->n + 1, sizeof(*l->best_b));
+    l->answers = calloc(l->n + 1, sizeof(*l->answers));
+    l->log_odds = calloc(l->n + 1, sizeof(*l->log_odds));
+    l->ratios = calloc(l->n + 1, sizeof(*l->ratios));
+    scratch = calloc(l->pairs->n_records + 1, sizeof(*scratch));
+    if (l->surprise == NULL || l->best_a == NULL || l->best_b == NULL ||
+        l->answers == NULL || l->log_odds == NULL || l->ratios == NULL ||
+        scratch == NULL)
+        rc = lk_fail_nomem(err);
+    if (rc == LINKD_OK)
+        rc = lk_surprise(input->features, input->random, input->pool,
+                         l->surprise, err);
+    if (rc == LINKD_OK)
+        lk_best_pairs(l->pairs, l->surprise, l->best_a, l->best_b, scratch);
+    free(scratch);
+    return rc;
+}
+
+static void linker_clear(linker *l)
+{
+    free(l->surprise);
+    free(l->best_a);
+    free(l->best_b);
+    free(l->answers);
+    free(l->log_odds);
+    free(l->ratios);
+}
+
+static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
+                        linkd_error *err)
+{
+    lk_expected expected = {0};
+    int rc = lk_expected_cut(f->matching.posteriors, l->n, 0.0, &expected, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    outcome->log_odds = l->log_odds;
+    l->log_odds = NULL;
+    outcome->posteriors = f->matching.posteriors;
+    f->matching.posteriors = NULL;
+    outcome->model.logistic = f->model;
+    f->model = (lk_logistic){0};
+    outcome->model.prior = -f->prior;
+    outcome->threshold =
+        l->input->threshold >= 0.0 ? l->input->threshold : expected.threshold;
+    outcome->verdict.precision = expected.precision;
+    outcome->verdict.recall = expected.recall;
+    outcome->verdict.f1 = expected.f1;
+    outcome->verdict.n_matches = f->matching.n_matches;
+    outcome->verdict.supported = true;
+    return LINKD_OK;
+}
+
+int lk_decide_link(const lk_decision_input *input, lk_outcome *ret_outcome,
+                   linkd_error *err)
+{
+    lk_outcome outcome = {.verdict.assign = input->assign};
+    linker l;
+    fit f = {0};
+    int rc = linker_init(&l, input, err);
+
+    if (rc == LINKD_OK && input->assign == LINKD_ASSIGN_AUTO)
+        rc = mode_choose(&l, &outcome.verdict, err);
+    if (rc == LINKD_OK)
+        rc = fit_run(&l, multiplicity_of(outcome.verdict.assign), &f, err);
+    if (rc == LINKD_OK && f.matching.posteriors != NULL)
+        rc = outcome_fill(&l, &f, &outcome, err);
+    fit_clear(&f);
+    linker_clear(&l);
+    if (rc == LINKD_OK)
+        *ret_outcome = outcome;
+    else
+        lk_outcome_clear(&outcome);
+    return rc;
+}

@@ -5,6 +5,7 @@
 
 #include "cli/columns.h"
 #include "cli/command.h"
+#include "cli/decide.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
@@ -21,7 +22,7 @@ typedef struct dedup_values {
     const char *pairs;
     size_t k;
     size_t n_threads;
-    double threshold;
+    lk_decide_values decide;
     int cluster;
     int format;
     bool apply;
@@ -33,8 +34,7 @@ typedef struct dedup_values {
 static const dedup_values defaults = {
     .model = LK_MODEL_DEFAULT,
     .output = "-",
-    .k = LINKD_DEDUP_K,
-    .threshold = (double)NAN, /* depends on the clusters */
+    .decide = {.threshold = LINKD_THRESHOLD_AUTO, .min_score = (double)NAN},
     .cluster = LINKD_CLUSTER_COMPLETE,
 };
 
@@ -49,13 +49,18 @@ static const lk_option options[] = {
     {"cluster", 0, LK_OPTION_WORD, AT(cluster), "HOW", lk_cluster_words, 0, 0,
      "complete: every two rows of an entity are a pair\n"
      "(default); components: a chain of pairs is enough"},
-    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
-     "least score of a pair: a cosine from -1 to 1 (0.74\n"
-     "for complete clusters, 0.82 for components)"},
+    {"threshold", 't', LK_OPTION_REAL, AT(decide.threshold), "P", NULL, 0, 1,
+     "least probability that two parts of an entity belong\n"
+     "together (0.5)"},
+    {"min-score", 0, LK_OPTION_REAL, AT(decide.min_score), "S", NULL, -1, 1,
+     "decide by the cosine of the rows' vectors alone, from\n"
+     "S on, without probabilities"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
-     "neighbours looked at for each row (10)"},
+     "neighbours looked at for each row by each channel\n"
+     "(what suits the number of rows; 10 with --min-score)"},
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
-     "name or directory of the model (" LK_MODEL_DEFAULT ")"},
+     "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
+     "none: compare words and letters only, which is faster"},
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "the input with entity_id added, as .csv, .tsv or\n"
      ".jsonl; - is standard output (default)"},
@@ -93,7 +98,7 @@ static const lk_syntax syntax = {
         "Examples:\n"
         "  linkctl dedup people.csv -o entities.csv\n"
         "  linkctl dedup firms.csv --on name,city --block country \\\n"
-        "      --threshold 0.85 -o entities.csv --pairs pairs.csv\n"
+        "      --threshold 0.9 -o entities.csv --pairs pairs.csv\n"
         "  linkctl dedup collection:firms --apply -o entities.csv\n",
 };
 
@@ -105,8 +110,9 @@ typedef struct dedup_run {
     size_t n_columns;
     size_t block;
     lk_engine engine;
-    linkd_dedup_result result;
-    lk_output *outputs[2]; /* entities, pairs */
+    lk_decided decided;        /* by probability, or else */
+    linkd_dedup_result result; /* by score */
+    lk_output *outputs[2];     /* entities, pairs */
     lk_manifest manifest;
     double read_seconds;
 } dedup_run;
@@ -202,7 +208,12 @@ static int table_read(dedup_run *run, linkd_error *err)
     return LINKD_OK;
 }
 
-static int table_dedup(dedup_run *run, linkd_error *err)
+static bool by_score(const dedup_run *run)
+{
+    return !isnan(run->values->decide.min_score);
+}
+
+static int table_dedup_by_score(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
     linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
@@ -211,8 +222,8 @@ static int table_dedup(dedup_run *run, linkd_error *err)
         .columns = run->columns,
         .n_columns = run->n_columns,
         .block = run->block,
-        .k = v->k,
-        .threshold = (float)v->threshold,
+        .k = v->k > 0 ? v->k : LINKD_DEDUP_K,
+        .threshold = (float)v->decide.min_score,
         .cluster = (linkd_cluster)v->cluster,
     };
     int rc =
@@ -222,6 +233,41 @@ static int table_dedup(dedup_run *run, linkd_error *err)
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);
     return rc;
+}
+
+static int table_dedup_by_probability(dedup_run *run, linkd_error *err)
+{
+    const dedup_values *v = run->values;
+    linkd_column_pair *columns = calloc(run->n_columns, sizeof(*columns));
+    lk_decide_input input = {.left = run->table,
+                             .columns = columns,
+                             .n_columns = run->n_columns,
+                             .left_block = run->block,
+                             .right_block = run->block,
+                             .k = v->k,
+                             .assign = LINKD_ASSIGN_AUTO,
+                             .engine = &run->engine};
+    int rc;
+
+    if (columns == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < run->n_columns; i++)
+        columns[i] = (linkd_column_pair){run->columns[i], run->columns[i], 1};
+    rc = lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
+    free(columns);
+    return rc;
+}
+
+static int table_dedup(dedup_run *run, linkd_error *err)
+{
+    return by_score(run) ? table_dedup_by_score(run, err)
+                         : table_dedup_by_probability(run, err);
+}
+
+static const size_t *entities_of(const dedup_run *run)
+{
+    return by_score(run) ? run->result.entities
+                         : run->decided.decision.entities;
 }
 
 static int entity_rows_write(const dedup_run *run, lk_rows *rows,
@@ -234,7 +280,7 @@ static int entity_rows_write(const dedup_run *run, lk_rows *rows,
          row++) {
         for (size_t i = 0; i < n_columns; i++)
             lk_rows_cell(rows, linkd_table_cell(run->table, row, i));
-        lk_rows_count(rows, run->result.entities[row] + 1);
+        lk_rows_count(rows, entities_of(run)[row] + 1);
         rc = lk_rows_end(rows, err);
     }
     return rc;
@@ -263,10 +309,13 @@ static int entities_write(const dedup_run *run, linkd_error *err)
 
 static int results_write(const dedup_run *run, linkd_error *err)
 {
+    bool scored = by_score(run);
     lk_pairs pairs = {.left = run->table,
                       .right = run->table,
-                      .pairs = run->result.pairs,
-                      .n_pairs = run->result.n_pairs};
+                      .pairs = scored ? run->result.pairs : run->decided.pairs,
+                      .probabilities = run->decided.probabilities,
+                      .n_pairs =
+                          scored ? run->result.n_pairs : run->decided.n_pairs};
     int rc = entities_write(run, err);
 
     if (rc != LINKD_OK || run->values->pairs == NULL)
@@ -277,40 +326,81 @@ static int results_write(const dedup_run *run, linkd_error *err)
 
 /* ---- the summary -------------------------------------------------------- */
 
-static void manifest_fill(dedup_run *run)
+static void score_manifest(const dedup_run *run, lk_manifest *m)
 {
     const linkd_dedup_result *result = &run->result;
-    lk_manifest *m = &run->manifest;
 
-    lk_manifest_model(m, run->values->model,
-                      linkd_encoder_describe(run->engine.encoder));
-    lk_manifest_count(m, "rows", linkd_table_n_rows(run->table));
-    lk_manifest_count(m, "rows_without_text", result->n_empty);
     lk_manifest_count(m, "candidates", result->n_candidates);
     lk_manifest_count(m, "pairs", result->n_pairs);
-    lk_manifest_count(m, "entities", result->n_entities);
     lk_manifest_count(m, "tokens", result->encode.n_tokens);
     lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
-    lk_manifest_seconds(m, "read", run->read_seconds);
     lk_manifest_seconds(m, "encode", result->encode_seconds);
     lk_manifest_seconds(m, "search", result->search_seconds);
     lk_manifest_seconds(m, "cluster", result->cluster_seconds);
 }
 
-static void summary_print(const dedup_run *run)
+static size_t entities_count(const dedup_run *run)
+{
+    return by_score(run) ? run->result.n_entities
+                         : run->decided.decision.n_entities;
+}
+
+static size_t empty_count(const dedup_run *run)
+{
+    return by_score(run)
+               ? run->result.n_empty
+               : linkd_evidence_funnel(run->decided.evidence)->n_empty[0];
+}
+
+static void manifest_fill(dedup_run *run)
+{
+    lk_manifest *m = &run->manifest;
+
+    if (run->engine.encoder != NULL)
+        lk_manifest_model(m, run->values->model,
+                          linkd_encoder_describe(run->engine.encoder));
+    lk_manifest_count(m, "rows", linkd_table_n_rows(run->table));
+    lk_manifest_count(m, "rows_without_text", empty_count(run));
+    lk_manifest_seconds(m, "read", run->read_seconds);
+    if (by_score(run))
+        score_manifest(run, m);
+    else
+        lk_decided_manifest(&run->decided, m);
+    lk_manifest_count(m, "entities", entities_count(run));
+}
+
+static void steps_print(const dedup_run *run)
 {
     const linkd_dedup_result *result = &run->result;
-    size_t n_rows = linkd_table_n_rows(run->table);
 
-    (void)fprintf(stderr, "%s: %s, %s\n",
-                  lk_counted(n_rows, "row", "rows").text,
-                  lk_counted(result->n_entities, "entity", "entities").text,
-                  lk_counted(result->n_pairs, "pair", "pairs").text);
-    lk_texts_note(result->n_empty, result->encode.n_truncated);
     (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    if (!by_score(run)) {
+        lk_decided_steps(&run->decided);
+        return;
+    }
     lk_encode_note(result->encode_seconds, result->encode.n_texts);
     (void)fprintf(stderr, ", search %.1f s, cluster %.1f s\n",
                   result->search_seconds, result->cluster_seconds);
+}
+
+static void summary_print(const dedup_run *run)
+{
+    bool scored = by_score(run);
+    size_t n_pairs = scored ? run->result.n_pairs : run->decided.n_pairs;
+
+    (void)fprintf(
+        stderr, "%s: %s, %s\n",
+        lk_counted(linkd_table_n_rows(run->table), "row", "rows").text,
+        lk_counted(entities_count(run), "entity", "entities").text,
+        lk_counted(n_pairs, "pair", "pairs").text);
+    lk_texts_note(
+        empty_count(run),
+        scored
+            ? run->result.encode.n_truncated
+            : linkd_evidence_funnel(run->decided.evidence)->encode.n_truncated);
+    if (!scored)
+        lk_decided_note(&run->decided);
+    steps_print(run);
 }
 
 static int summary(dedup_run *run, linkd_error *err)
@@ -329,6 +419,7 @@ static int summary(dedup_run *run, linkd_error *err)
 
 static void dedup_clear(dedup_run *run)
 {
+    lk_decided_clear(&run->decided);
     linkd_dedup_result_clear(&run->result);
     lk_engine_close(&run->engine);
     free(run->columns);
@@ -336,13 +427,6 @@ static void dedup_clear(dedup_run *run)
     lk_output_close(run->outputs[0]);
     lk_output_close(run->outputs[1]);
     lk_manifest_clear(&run->manifest);
-}
-
-static double default_threshold(int cluster)
-{
-    return cluster == LINKD_CLUSTER_COMPONENTS
-               ? LINKD_DEDUP_COMPONENTS_THRESHOLD
-               : LINKD_DEDUP_THRESHOLD;
 }
 
 /* What needs the whole table, or this machine's threads. */
@@ -357,7 +441,7 @@ static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
         .model = lk_args_given(&syntax, &cli->args, "model") ? v->model : NULL,
         .output = v->output,
         .k = v->k,
-        .threshold = v->threshold,
+        .threshold = v->decide.threshold,
         .cluster = v->cluster,
         .format = (linkd_format)v->format,
         .apply = v->apply,
@@ -371,17 +455,17 @@ static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 
 static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
 {
-    dedup_values resolved = *(const dedup_values *)values;
-    dedup_run run = {.cli = cli, .values = &resolved};
-    int rc;
+    dedup_run run = {.cli = cli, .values = values};
+    const dedup_values *v = run.values;
+    int rc = lk_decide_check(&v->decide, v->model, err);
 
-    if (isnan(resolved.threshold))
-        resolved.threshold = default_threshold(resolved.cluster);
-    if (lk_is_remote(cli, resolved.socket))
-        return dedup_remotely(cli, &resolved, err);
-    if (resolved.apply)
+    if (rc != LINKD_OK)
+        return rc;
+    if (lk_is_remote(cli, v->socket))
+        return dedup_remotely(cli, v, err);
+    if (v->apply)
         return lk_fail(err, LINKD_E_ARG, "--apply needs a collection");
-    lk_manifest_init(&run.manifest, &syntax, &resolved);
+    lk_manifest_init(&run.manifest, &syntax, values);
     rc = outputs_open(&run, err);
     if (rc == LINKD_OK)
         rc = lk_model_check(cli, run.values->model, err);

@@ -1,9 +1,11 @@
 /* cli/cmd_link.c — linkctl link: the rows of two tables that are the same. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/columns.h"
 #include "cli/command.h"
+#include "cli/decide.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
@@ -20,7 +22,7 @@ typedef struct link_values {
     const char *unmatched;
     size_t k;
     size_t n_threads;
-    double threshold;
+    lk_decide_values decide;
     int assign;
     int format;
     bool wide;
@@ -32,9 +34,8 @@ typedef struct link_values {
 static const link_values defaults = {
     .model = LK_MODEL_DEFAULT,
     .output = "-",
-    .k = LINKD_LINK_K,
-    .threshold = LINKD_LINK_THRESHOLD,
-    .assign = LINKD_ASSIGN_RECIPROCAL,
+    .decide = {.threshold = LINKD_THRESHOLD_AUTO, .min_score = (double)NAN},
+    .assign = LINKD_ASSIGN_AUTO,
 };
 
 static const lk_option options[] = {
@@ -59,19 +60,24 @@ static const lk_option options[] = {
     {"right-id", 0, LK_OPTION_TEXT, AT(right_id), "COLUMN", NULL, 0, 0,
      "column of the ids of RIGHT"},
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
-     "reciprocal: each is the other's best (default);\n"
-     "one-to-one: best sum of scores, each row once, among\n"
-     "the k nearest of each row;\n"
+     "auto: what the tables' own duplicates say (default);\n"
+     "one-to-one: best sum, each row once;\n"
      "one-to-many: every right row has its best left row;\n"
      "many-to-one: every left row has its best right row;\n"
-     "many-to-many: every pair over the threshold among the\n"
-     "k nearest of each row"},
-    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
-     "least score of a pair: a cosine from -1 to 1 (0.64)"},
+     "many-to-many: every pair over the threshold;\n"
+     "reciprocal: each is the other's best"},
+    {"threshold", 't', LK_OPTION_REAL, AT(decide.threshold), "P", NULL, 0, 1,
+     "least probability of a pair; without it the one that\n"
+     "gives the best expected F1"},
+    {"min-score", 0, LK_OPTION_REAL, AT(decide.min_score), "S", NULL, -1, 1,
+     "decide by the cosine of the rows' vectors alone, from\n"
+     "S on, without probabilities"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
-     "neighbours looked at for each row (10)"},
+     "neighbours looked at for each row by each channel\n"
+     "(what suits the number of rows; 10 with --min-score)"},
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
-     "name or directory of the model (" LK_MODEL_DEFAULT ")"},
+     "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
+     "none: compare words and letters only, which is faster"},
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "pairs as .csv, .tsv or .jsonl; - is standard output\n(default)"},
     {"unmatched", 'u', LK_OPTION_TEXT, AT(unmatched), "FILE", NULL, 0, 0,
@@ -111,7 +117,8 @@ static const lk_syntax syntax = {
         "  linkctl link ours.csv theirs.csv -o pairs.csv\n"
         "  linkctl link a.csv b.csv --left-on name,city --right-on firm,town\n"
         "  linkctl link a.jsonl b.csv --block country --assign one-to-one \\\n"
-        "      --threshold 0.7 --wide --unmatched rest.csv -o pairs.csv\n"
+        "      --threshold 0.9 --wide --unmatched rest.csv -o pairs.csv\n"
+        "  linkctl link a.csv b.csv --model none -o pairs.csv\n"
         "  linkctl link new.csv collection:firms -o pairs.csv\n",
 };
 
@@ -124,8 +131,9 @@ typedef struct link_run {
     size_t n_columns;
     size_t left_block, right_block;
     lk_engine engine;
-    linkd_link_result result;
-    lk_output *outputs[2]; /* pairs, unmatched */
+    lk_decided decided;       /* by probability, or else */
+    linkd_link_result result; /* by score */
+    lk_output *outputs[2];    /* pairs, unmatched */
     size_t n_left_unmatched, n_right_unmatched;
     lk_manifest manifest;
     double read_seconds;
@@ -162,6 +170,8 @@ static int values_check(const lk_cli *cli, const link_values *v,
         return lk_fail(err, LINKD_E_ARG,
                        "--id excludes --left-id and --right-id");
     rc = lk_inputs_check(cli, err);
+    if (rc == LINKD_OK)
+        rc = lk_decide_check(&v->decide, v->model, err);
     if (rc != LINKD_OK)
         return rc;
     if (v->unmatched != NULL && strcmp(v->unmatched, v->output) == 0)
@@ -331,7 +341,12 @@ static int tables_read(link_run *run, linkd_error *err)
     return LINKD_OK;
 }
 
-static int tables_link(link_run *run, linkd_error *err)
+static bool by_score(const link_run *run)
+{
+    return !isnan(run->values->decide.min_score);
+}
+
+static int tables_link_by_score(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
     linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
@@ -341,9 +356,10 @@ static int tables_link(link_run *run, linkd_error *err)
         .n_columns = run->n_columns,
         .left_block = run->left_block,
         .right_block = run->right_block,
-        .k = v->k,
-        .threshold = (float)v->threshold,
-        .assign = (linkd_assign)v->assign,
+        .k = v->k > 0 ? v->k : LINKD_LINK_K,
+        .threshold = (float)v->decide.min_score,
+        .assign = v->assign == LINKD_ASSIGN_AUTO ? LINKD_ASSIGN_RECIPROCAL
+                                                 : (linkd_assign)v->assign,
     };
     int rc = linkd_link(run->left, run->right, &embedder, run->engine.pool,
                         &link_options, &run->cli->progress, &run->result, err);
@@ -353,13 +369,34 @@ static int tables_link(link_run *run, linkd_error *err)
     return rc;
 }
 
+static int tables_link(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    lk_decide_input input = {.left = run->left,
+                             .right = run->right,
+                             .columns = run->columns,
+                             .n_columns = run->n_columns,
+                             .left_block = run->left_block,
+                             .right_block = run->right_block,
+                             .k = v->k,
+                             .assign = (linkd_assign)v->assign,
+                             .engine = &run->engine};
+
+    if (by_score(run))
+        return tables_link_by_score(run, err);
+    return lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
+}
+
 static int results_write(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
+    bool scored = by_score(run);
     lk_pairs pairs = {.left = run->left,
                       .right = run->right,
-                      .pairs = run->result.pairs,
-                      .n_pairs = run->result.n_pairs,
+                      .pairs = scored ? run->result.pairs : run->decided.pairs,
+                      .probabilities = run->decided.probabilities,
+                      .n_pairs =
+                          scored ? run->result.n_pairs : run->decided.n_pairs,
                       .wide = v->wide};
     int rc =
         lk_pairs_write(&pairs, run->outputs[0], lk_rows_format(v->output), err);
@@ -374,48 +411,94 @@ static int results_write(link_run *run, linkd_error *err)
 
 /* ---- the summary -------------------------------------------------------- */
 
-static void manifest_fill(link_run *run)
+static void score_manifest(const link_run *run, lk_manifest *m)
 {
     const linkd_link_result *result = &run->result;
-    lk_manifest *m = &run->manifest;
 
-    lk_manifest_model(m, run->values->model,
-                      linkd_encoder_describe(run->engine.encoder));
-    lk_manifest_count(m, "left_rows", linkd_table_n_rows(run->left));
-    lk_manifest_count(m, "right_rows", linkd_table_n_rows(run->right));
-    lk_manifest_count(m, "left_rows_without_text", result->n_left_empty);
-    lk_manifest_count(m, "right_rows_without_text", result->n_right_empty);
     lk_manifest_count(m, "candidates", result->n_candidates);
     lk_manifest_count(m, "pairs", result->n_pairs);
-    lk_manifest_count(m, "left_unmatched", run->n_left_unmatched);
-    lk_manifest_count(m, "right_unmatched", run->n_right_unmatched);
     lk_manifest_count(m, "tokens", result->encode.n_tokens);
     lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
-    lk_manifest_seconds(m, "read", run->read_seconds);
     lk_manifest_seconds(m, "encode", result->encode_seconds);
     lk_manifest_seconds(m, "search", result->search_seconds);
     lk_manifest_seconds(m, "assign", result->assign_seconds);
 }
 
-static void summary_print(const link_run *run)
+static void empty_count(const link_run *run, size_t *ret_left,
+                        size_t *ret_right)
+{
+    *ret_left = run->result.n_left_empty;
+    *ret_right = run->result.n_right_empty;
+    if (!by_score(run)) {
+        const linkd_funnel *f = linkd_evidence_funnel(run->decided.evidence);
+
+        *ret_left = f->n_empty[0];
+        *ret_right = f->n_empty[1];
+    }
+}
+
+static void manifest_fill(link_run *run)
+{
+    lk_manifest *m = &run->manifest;
+    size_t n_left_empty;
+    size_t n_right_empty;
+
+    if (run->engine.encoder != NULL)
+        lk_manifest_model(m, run->values->model,
+                          linkd_encoder_describe(run->engine.encoder));
+    empty_count(run, &n_left_empty, &n_right_empty);
+    lk_manifest_count(m, "left_rows", linkd_table_n_rows(run->left));
+    lk_manifest_count(m, "right_rows", linkd_table_n_rows(run->right));
+    lk_manifest_count(m, "left_rows_without_text", n_left_empty);
+    lk_manifest_count(m, "right_rows_without_text", n_right_empty);
+    lk_manifest_seconds(m, "read", run->read_seconds);
+    if (by_score(run))
+        score_manifest(run, m);
+    else
+        lk_decided_manifest(&run->decided, m);
+    lk_manifest_count(m, "left_unmatched", run->n_left_unmatched);
+    lk_manifest_count(m, "right_unmatched", run->n_right_unmatched);
+}
+
+static void steps_print(const link_run *run)
 {
     const linkd_link_result *result = &run->result;
-    size_t n_left = linkd_table_n_rows(run->left);
-    size_t n_right = linkd_table_n_rows(run->right);
 
-    (void)fprintf(stderr, "%s, %s: %s, ",
-                  lk_counted(n_left, "left row", "left rows").text,
-                  lk_counted(n_right, "right row", "right rows").text,
-                  lk_counted(result->n_pairs, "pair", "pairs").text);
-    (void)fprintf(stderr, "%s left and %s right rows without a partner\n",
-                  lk_count(run->n_left_unmatched).text,
-                  lk_count(run->n_right_unmatched).text);
-    lk_texts_note(result->n_left_empty + result->n_right_empty,
-                  result->encode.n_truncated);
     (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    if (!by_score(run)) {
+        lk_decided_steps(&run->decided);
+        return;
+    }
     lk_encode_note(result->encode_seconds, result->encode.n_texts);
     (void)fprintf(stderr, ", search %.1f s, assign %.1f s\n",
                   result->search_seconds, result->assign_seconds);
+}
+
+static void summary_print(const link_run *run)
+{
+    bool scored = by_score(run);
+    size_t n_left = linkd_table_n_rows(run->left);
+    size_t n_right = linkd_table_n_rows(run->right);
+    size_t n_pairs = scored ? run->result.n_pairs : run->decided.n_pairs;
+    size_t n_left_empty;
+    size_t n_right_empty;
+
+    empty_count(run, &n_left_empty, &n_right_empty);
+    (void)fprintf(stderr, "%s, %s: %s, ",
+                  lk_counted(n_left, "left row", "left rows").text,
+                  lk_counted(n_right, "right row", "right rows").text,
+                  lk_counted(n_pairs, "pair", "pairs").text);
+    (void)fprintf(stderr, "%s left and %s right rows without a partner\n",
+                  lk_count(run->n_left_unmatched).text,
+                  lk_count(run->n_right_unmatched).text);
+    lk_texts_note(
+        n_left_empty + n_right_empty,
+        scored
+            ? run->result.encode.n_truncated
+            : linkd_evidence_funnel(run->decided.evidence)->encode.n_truncated);
+    if (!scored)
+        lk_decided_note(&run->decided);
+    steps_print(run);
 }
 
 static int summary(link_run *run, linkd_error *err)
@@ -435,6 +518,7 @@ static int summary(link_run *run, linkd_error *err)
 
 static void link_clear(link_run *run)
 {
+    lk_decided_clear(&run->decided);
     linkd_link_result_clear(&run->result);
     lk_engine_close(&run->engine);
     free(run->columns);
@@ -461,7 +545,7 @@ static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
         .model = lk_args_given(&syntax, &cli->args, "model") ? v->model : NULL,
         .output = v->output,
         .k = v->k,
-        .threshold = v->threshold,
+        .threshold = v->decide.threshold,
         .assign = v->assign,
         .format = (linkd_format)v->format,
         .json = v->json,

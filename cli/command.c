@@ -8,9 +8,9 @@
 #include "cli/number.h"
 
 const char *const lk_format_words[] = {"auto", "csv", "tsv", "jsonl", NULL};
-const char *const lk_assign_words[] = {"reciprocal",   "one-to-one",
-                                       "one-to-many",  "many-to-one",
-                                       "many-to-many", NULL};
+const char *const lk_assign_words[] = {
+    "reciprocal",   "one-to-one", "one-to-many", "many-to-one",
+    "many-to-many", "auto",       NULL};
 const char *const lk_cluster_words[] = {"components", "complete", NULL};
 
 void lk_cli_hint(lk_cli *cli, const char *format, ...)
@@ -38,10 +38,19 @@ static int model_find(lk_cli *cli, const char *model, lk_buf *ret_path,
     return rc;
 }
 
+bool lk_model_is_none(const char *model)
+{
+    return strcmp(model, "none") == 0;
+}
+
 int lk_model_check(lk_cli *cli, const char *model, linkd_error *err)
 {
     lk_buf path = {0};
-    int rc = model_find(cli, model, &path, err);
+    int rc;
+
+    if (lk_model_is_none(model))
+        return LINKD_OK;
+    rc = model_find(cli, model, &path, err);
 
     lk_buf_clear(&path);
     return rc;
@@ -65,7 +74,10 @@ int lk_engine_open(lk_cli *cli, const char *model, size_t n_threads,
                    lk_engine *ret_engine, linkd_error *err)
 {
     lk_engine engine = {NULL, NULL};
-    int rc = encoder_open(cli, model, &engine.encoder, err);
+    int rc = LINKD_OK;
+
+    if (!lk_model_is_none(model))
+        rc = encoder_open(cli, model, &engine.encoder, err);
 
     if (rc == LINKD_OK)
         rc = lk_pool_new(n_threads, &engine.pool, err);

@@ -65,6 +65,9 @@ typedef struct lk_engine {
     lk_pool *pool;
 } lk_engine;
 
+/* "none": no model, so no vectors. */
+bool lk_model_is_none(const char *model);
+
 /* Is there a model of that name or path? Asked early, since it is opened late:
  * reading wrong tables should not wait for it. */
 LINKD_MUST_CHECK int lk_model_check(lk_cli *cli, const char *model,

@@ -182,6 +182,23 @@ void lk_manifest_seconds(lk_manifest *manifest, const char *step, double s)
     add(manifest, manifest->seconds, step, rounded_json(s));
 }
 
+void lk_manifest_verdict(lk_manifest *manifest, const linkd_verdict *verdict,
+                         const char *assign, double threshold)
+{
+    json_t *object = json_object();
+
+    add(manifest, object, "assign", json_string(assign));
+    add(manifest, object, "why", json_string(verdict->why));
+    add(manifest, object, "threshold", rounded_json(threshold));
+    add(manifest, object, "precision", rounded_json(verdict->precision));
+    add(manifest, object, "recall", rounded_json(verdict->recall));
+    add(manifest, object, "f1", rounded_json(verdict->f1));
+    add(manifest, object, "matches", rounded_json(verdict->n_matches));
+    add(manifest, object, "supported", json_boolean(verdict->supported));
+    add(manifest, object, "doubt", json_string(verdict->doubt));
+    add(manifest, manifest->root, "verdict", object);
+}
+
 void lk_manifest_job(lk_manifest *manifest, const json_t *job)
 {
     json_t *counts = json_object_get(job, "counts");

@@ -36,6 +36,9 @@ void lk_manifest_pairing(lk_manifest *manifest, linkd_str left, linkd_str right,
 void lk_manifest_column(lk_manifest *manifest, linkd_str name);
 void lk_manifest_count(lk_manifest *manifest, const char *name, uint64_t n);
 void lk_manifest_seconds(lk_manifest *manifest, const char *step, double s);
+/* What is expected of a decision, and why its mode is what it is. */
+void lk_manifest_verdict(lk_manifest *manifest, const linkd_verdict *verdict,
+                         const char *assign, double threshold);
 /* An input that linkd has read; it does not tell which column the ids are. */
 void lk_manifest_source(lk_manifest *manifest, const char *name,
                         uint64_t n_rows);

@@ -52,7 +52,10 @@ static int body_write(const lk_pairs *pairs, lk_rows *rows, linkd_error *err)
         lk_rows_id(rows, pairs->left, pair->left);
         lk_rows_id(rows, pairs->right, pair->right);
         lk_rows_score(rows, pair->score);
-        lk_rows_none(rows);
+        if (pairs->probabilities != NULL)
+            lk_rows_score(rows, pairs->probabilities[i]);
+        else
+            lk_rows_none(rows);
         if (pairs->wide) {
             row_append(rows, pairs->left, pair->left);
             row_append(rows, pairs->right, pair->right);

@@ -8,6 +8,7 @@ typedef struct lk_pairs {
     const linkd_table *left;
     const linkd_table *right; /* the same table in dedup */
     const linkd_pair *pairs;
+    const float *probabilities; /* [n_pairs]; NULL: none are known */
     size_t n_pairs;
     bool wide; /* both rows' columns, too */
 } lk_pairs;

@@ -1,0 +1,180 @@
+/* cli/decide.c — deciding by probability: gathers evidence, decides, and says
+ * in three lines what came of it:
+ *
+ *   one-to-one: partners per matched row: left 1.01, right 1.02; …
+ *   expected: precision 0.97, recall 0.95, F1 0.96 at probability 0.52 or more
+ *   doubtful: … (only where the data cannot support the decision) */
+#include "cli/decide.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/number.h"
+
+/* ---- the accepted pairs ------------------------------------------------- */
+
+static int by_left_then_probability(const void *a, const void *b)
+{
+    const linkd_candidate *x = *(const linkd_candidate *const *)a;
+    const linkd_candidate *y = *(const linkd_candidate *const *)b;
+
+    if (x->left != y->left)
+        return x->left > y->left ? 1 : -1;
+    if (x->probability != y->probability)
+        return x->probability < y->probability ? 1 : -1;
+    return (x->right > y->right) - (x->right < y->right);
+}
+
+static int accepted_list(lk_decided *d, linkd_error *err)
+{
+    size_t n = d->decision.n_accepted;
+    const linkd_candidate **accepted = calloc(n + 1, sizeof(*accepted));
+
+    d->pairs = calloc(n + 1, sizeof(*d->pairs));
+    d->probabilities = calloc(n + 1, sizeof(*d->probabilities));
+    if (accepted == NULL || d->pairs == NULL || d->probabilities == NULL) {
+        free((void *)accepted);
+        return lk_fail_nomem(err);
+    }
+    for (size_t i = 0; i < d->decision.n_candidates; i++)
+        if (d->decision.candidates[i].accepted)
+            accepted[d->n_pairs++] = &d->decision.candidates[i];
+    LK_ASSERT(d->n_pairs == n);
+    qsort((void *)accepted, n, sizeof(const linkd_candidate *),
+          by_left_then_probability);
+    for (size_t i = 0; i < n; i++) {
+        d->pairs[i] = (linkd_pair){.left = accepted[i]->left,
+                                   .right = accepted[i]->right,
+                                   .score = accepted[i]->score};
+        d->probabilities[i] = accepted[i]->probability;
+    }
+    free((void *)accepted);
+    return LINKD_OK;
+}
+
+/* ---- options ------------------------------------------------------------ */
+
+int lk_decide_check(const lk_decide_values *values, const char *model,
+                    linkd_error *err)
+{
+    if (isnan(values->min_score))
+        return LINKD_OK;
+    if (values->threshold >= 0.0)
+        return lk_fail(err, LINKD_E_ARG, "--min-score excludes --threshold");
+    if (lk_model_is_none(model))
+        return lk_fail(err, LINKD_E_ARG, "--min-score needs a model");
+    return LINKD_OK;
+}
+
+/* ---- running ------------------------------------------------------------ */
+
+static int evidence_gather(lk_cli *cli, const lk_decide_input *input,
+                           linkd_evidence **ret_evidence, linkd_error *err)
+{
+    linkd_encoder_embedder storage = {input->engine->encoder,
+                                      input->engine->pool};
+    linkd_embedder embedder;
+    bool with_model = input->engine->encoder != NULL;
+    linkd_evidence_options options = {
+        .columns = input->columns,
+        .n_columns = input->n_columns,
+        .left_block = input->left_block,
+        .right_block = input->right_block,
+        .k = input->k,
+        .channels = LINKD_CHANNEL_ALL,
+    };
+
+    if (with_model)
+        embedder = linkd_embedder_of_encoder(&storage);
+    return linkd_evidence_gather(
+        input->left, input->right, with_model ? &embedder : NULL,
+        input->engine->pool, &options, &cli->progress, ret_evidence, err);
+}
+
+int lk_decide_run(lk_cli *cli, const lk_decide_input *input,
+                  const lk_decide_values *values, lk_decided *ret_decided,
+                  linkd_error *err)
+{
+    lk_decided d = {0};
+    linkd_decide_options options = {.assign = input->assign,
+                                    .threshold = values->threshold};
+    uint64_t start;
+    int rc = evidence_gather(cli, input, &d.evidence, err);
+
+    start = lk_clock_ns();
+    if (rc == LINKD_OK)
+        rc = linkd_evidence_decide(d.evidence, &options, &cli->progress,
+                                   &d.decision, err);
+    d.decide_seconds = lk_clock_seconds_since(start);
+    if (rc == LINKD_OK)
+        rc = accepted_list(&d, err);
+    if (rc != LINKD_OK) {
+        lk_decided_clear(&d);
+        return rc;
+    }
+    lk_meter_finish(&cli->meter);
+    *ret_decided = d;
+    return LINKD_OK;
+}
+
+void lk_decided_clear(lk_decided *decided)
+{
+    free(decided->probabilities);
+    free(decided->pairs);
+    linkd_decision_clear(&decided->decision);
+    linkd_evidence_free(decided->evidence);
+    *decided = (lk_decided){0};
+}
+
+/* ---- what came of it ---------------------------------------------------- */
+
+void lk_decided_manifest(const lk_decided *decided, lk_manifest *manifest)
+{
+    const linkd_funnel *f = linkd_evidence_funnel(decided->evidence);
+
+    lk_manifest_count(manifest, "candidates", f->n_candidates);
+    lk_manifest_count(manifest, "candidates_dense", f->n_dense);
+    lk_manifest_count(manifest, "candidates_lexical", f->n_lexical);
+    lk_manifest_count(manifest, "candidates_words", f->n_words);
+    lk_manifest_count(manifest, "candidates_fields", f->n_fields);
+    lk_manifest_count(manifest, "pairs", decided->n_pairs);
+    lk_manifest_count(manifest, "tokens", f->encode.n_tokens);
+    lk_manifest_count(manifest, "truncated_texts", f->encode.n_truncated);
+    lk_manifest_seconds(manifest, "encode", f->encode_seconds);
+    lk_manifest_seconds(manifest, "search", f->search_seconds);
+    lk_manifest_seconds(manifest, "compare", f->compare_seconds);
+    lk_manifest_seconds(manifest, "decide", decided->decide_seconds);
+    lk_manifest_verdict(manifest, &decided->decision.verdict,
+                        lk_assign_words[decided->decision.verdict.assign],
+                        decided->decision.threshold);
+}
+
+void lk_decided_note(const lk_decided *decided)
+{
+    const linkd_verdict *v = &decided->decision.verdict;
+
+    if (v->why[0] != '\0')
+        (void)fprintf(stderr, "%s: %s\n", lk_assign_words[v->assign], v->why);
+    if (v->supported)
+        (void)fprintf(stderr,
+                      "expected: precision %.2f, recall %.2f, F1 %.2f at "
+                      "probability %.2f or more\n",
+                      v->precision, v->recall, v->f1,
+                      decided->decision.threshold);
+    if (v->doubt[0] != '\0')
+        (void)fprintf(stderr, "doubtful: %s\n", v->doubt);
+}
+
+void lk_decided_steps(const lk_decided *decided)
+{
+    const linkd_funnel *f = linkd_evidence_funnel(decided->evidence);
+
+    if (f->encode.n_texts > 0) {
+        lk_encode_note(f->encode_seconds, f->encode.n_texts);
+        (void)fputs(", ", stderr);
+    }
+    (void)fprintf(stderr, "search %.1f s, compare %.1f s, decide %.1f s\n",
+                  f->search_seconds, f->compare_seconds,
+                  decided->decide_seconds);
+}

@@ -1,0 +1,51 @@
+/* cli/decide.h — deciding by probability: what link and dedup share. */
+#ifndef LINKD_CLI_DECIDE_H
+#define LINKD_CLI_DECIDE_H
+
+#include "cli/command.h"
+#include "cli/manifest.h"
+
+/* How to decide, as the command line says it. */
+typedef struct lk_decide_values {
+    double threshold; /* probability; LINKD_THRESHOLD_AUTO */
+    double min_score; /* NaN: by probability */
+} lk_decide_values;
+
+/* What is compared. */
+typedef struct lk_decide_input {
+    const linkd_table *left;
+    const linkd_table *right; /* NULL: one table */
+    const linkd_column_pair *columns;
+    size_t n_columns;
+    size_t left_block, right_block;
+    size_t k; /* 0: what suits the tables */
+    linkd_assign assign;
+    const lk_engine *engine;
+} lk_decide_input;
+
+typedef struct lk_decided {
+    linkd_evidence *evidence;
+    linkd_decision decision;
+    linkd_pair *pairs;    /* the accepted ones, in the order of link.c */
+    float *probabilities; /* [n_pairs] */
+    size_t n_pairs;
+    double decide_seconds;
+} lk_decided;
+
+/* LINKD_E_ARG: the options contradict each other. */
+LINKD_MUST_CHECK int lk_decide_check(const lk_decide_values *values,
+                                     const char *model, linkd_error *err);
+LINKD_MUST_CHECK int lk_decide_run(lk_cli *cli, const lk_decide_input *input,
+                                   const lk_decide_values *values,
+                                   lk_decided *ret_decided, linkd_error *err);
+void lk_decided_clear(lk_decided *decided);
+
+/* Counts, seconds and the verdict. */
+void lk_decided_manifest(const lk_decided *decided, lk_manifest *manifest);
+/* The lines of a summary that say what was decided, why, and how well it is
+ * expected to be. */
+void lk_decided_note(const lk_decided *decided);
+/* The rest of the line that says how long each step took. */
+void lk_decided_steps(const lk_decided *decided);
+
+#endif

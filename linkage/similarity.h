@@ -41,6 +41,7 @@ bool lk_date_parse(linkd_str cell, bool month_first, int64_t *ret_days);
 typedef struct lk_date_order {
     size_t n_day_first;   /* cells that only day-first reads */
     size_t n_month_first; /* cells that only month-first reads */
+    size_t n_either;      /* cells that both read */
 } lk_date_order;
 void lk_date_order_see(lk_date_order *order, linkd_str cell);
 

@@ -26,6 +26,7 @@ typedef struct lk_terms {
     size_t n_left;
     uint32_t n_ids;
     uint32_t *df; /* [n_ids]: records that hold the term */
+    float *idf;   /* [n_ids] */
     /* LK_TERM_WORD only: the words of each record in the order of the text, with
      * repeats; word w of record r is sequence[sequence_offsets[r] + w], and its
      * bytes can be found by splitting the text at spaces. */
@@ -39,7 +40,11 @@ LINKD_MUST_CHECK int lk_terms_make(const lk_texts *texts, lk_term_kind kind,
 void lk_terms_clear(lk_terms *terms);
 
 /* ln(1 + N / df). */
-float lk_terms_idf(const lk_terms *terms, uint32_t id);
+static inline float lk_terms_idf(const lk_terms *terms, uint32_t id)
+{
+    return terms->idf[id];
+}
+
 /* Cosine of two records: 0 where one has no term. Within 0 and 1. */
 float lk_terms_cosine(const lk_terms *terms, size_t a, size_t b);
 

@@ -33,6 +33,7 @@ typedef struct lk_pairset_builder {
     size_t capacity, capacity_channels;
 } lk_pairset_builder;
 
+/* In either order. A record with itself is no pair and is left out. */
 LINKD_MUST_CHECK int lk_pairset_add(lk_pairset_builder *builder, size_t a,
                                     size_t b, lk_channel channel,
                                     linkd_error *err);

@@ -60,6 +60,7 @@ typedef struct merge {
 typedef struct linkage {
     const lk_cluster_input *input;
     lk_disjoint *sets;
+    lk_groups groups;
     cluster *clusters; /* [n_rows], by name */
     size_t *next;      /* [n_rows]: the chains of rows */
     merge *heap;
@@ -281,7 +282,7 @@ static void clusters_join(linkage *l, size_t a, size_t b, neighbour *take_list,
     cluster *ca = &l->clusters[a];
     cluster *cb = &l->clusters[b];
 
-    lk_disjoint_unite(l->sets, a, b);
+    lk_groups_unite(&l->groups, a, b);
     l->next[ca->last] = b;
     ca->last = cb->last;
     ca->version++;
@@ -324,7 +325,7 @@ static int merge_apply(linkage *l, size_t a, size_t b, linkd_error *err)
 static int linkage_init(linkage *l, const lk_cluster_input *input,
                         lk_disjoint *sets, linkd_error *err)
 {
-    int rc = LINKD_OK;
+    int rc;
 
     *l = (linkage){
         .input = input,
@@ -334,6 +335,9 @@ static int linkage_init(linkage *l, const lk_cluster_input *input,
     };
     if (l->clusters == NULL || l->next == NULL)
         return lk_fail_nomem(err);
+    rc = lk_groups_init(&l->groups, &input->limits, sets, err);
+    if (rc != LINKD_OK)
+        return rc;
     for (size_t row = 0; row < input->n_rows; row++) {
         l->clusters[row].last = row;
         l->next[row] = ROW_NONE;
@@ -359,6 +363,7 @@ static void linkage_clear(linkage *l)
     free(l->heap);
     free(l->next);
     free(l->clusters);
+    lk_groups_clear(&l->groups);
 }
 
 int lk_cluster_complete(const lk_cluster_input *input, lk_disjoint *sets,
@@ -370,7 +375,8 @@ int lk_cluster_complete(const lk_cluster_input *input, lk_disjoint *sets,
     while (rc == LINKD_OK && l.n_heap > 0) {
         merge best = heap_pop(&l);
 
-        if (merge_is_valid(&l, &best))
+        if (merge_is_valid(&l, &best) &&
+            lk_groups_may_unite(&l.groups, best.a, best.b))
             rc = merge_apply(&l, best.a, best.b, err);
     }
     linkage_clear(&l);

@@ -177,11 +177,12 @@ typedef struct linkd_column_profile {
     uint64_t n_filled;
     uint64_t n_distinct; /* of the filled ones, compared as lk_words_append()
                             makes them; where that is nothing, as they are */
-    double mean_chars;   /* of the filled ones */
+    double mean_chars;   /* of the filled ones, counted in the same form */
     double mean_words;
     /* LINKD_HOLDS_NUMBER, LINKD_HOLDS_DATE (days since 1970-01-01) */
     double low, high; /* 5th and 95th percentile */
-    double spread;    /* (75th - 25th percentile) / 1.35: robust deviation */
+    double spread;    /* (75th - 25th percentile) / 1.35: robust deviation; where
+                         that is 0, (95th - 5th) / 3.29 */
     bool logarithmic; /* all positive, and high / low > 20 */
     bool month_first; /* LINKD_HOLDS_DATE */
     linkd_str common; /* the most frequent value as it is first written */
@@ -405,7 +406,42 @@ void linkd_decision_clear(linkd_decision *decision);
 typedef enum linkd_cluster {
     LINKD_CLUSTER_COMPONENTS, /* whatever a chain of pairs connects */
     LINKD_CLUSTER_COMPLETE,   /* every two rows of an entity are a pair */
+    LINKD_CLUSTER_AVERAGE,    /* entities are alike on the whole */
+    LINKD_CLUSTER_CENTRE,     /* a row in the middle, and rows like it */
 } linkd_cluster;
+
+/* Pairs of records with their log-odds, each pair once, in any order. */
+typedef struct linkd_edges {
+    const uint32_t *a; /* [n]; a != b */
+    const uint32_t *b;
+    const float *log_odds;
+    size_t n;
+    size_t n_records;
+} linkd_edges;
+
+/* How well an entity of two or more records holds together. Its links are the
+ * pairs inside it whose log-odds are at least a limit. */
+typedef struct linkd_entity_health {
+    size_t entity;
+    size_t n_records;
+    size_t n_compared; /* pairs inside it that were compared */
+    size_t n_links;
+    size_t n_bridges; /* links without which it would fall in two */
+    uint32_t a, b;    /* the weakest link: where a spanning tree of the */
+    float weakest;    /* strongest links is weakest. -INFINITY: the links
+                         do not reach all records, a and b say nothing */
+    size_t n_smaller; /* records on the smaller side of that link */
+    double mean;      /* log-odds of the pairs that were compared */
+} linkd_entity_health;
+
+/* The entities to look at first: weakest link first, then lower entities.
+ *   entities   [edges->n_records], below n_entities
+ *   ret_health freed with free() */
+LINKD_MUST_CHECK int
+linkd_entities_check(const linkd_edges *edges, const size_t *entities,
+                     size_t n_entities, float least,
+                     linkd_entity_health **ret_health, size_t *ret_n_health,
+                     linkd_error *err);
 
 /* Defaults as above, from four sets of people. A chain needs one wrong pair to
  * glue two entities together, so components ask for more. The best cut moves

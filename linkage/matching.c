@@ -47,21 +47,24 @@ enum {
     CHUNK = 65536, /* pairs of a task */
     EM_STEPS = 15, /* as measured with the rest of the algorithm */
     SWEEPS = 12,   /* per EM step; each starts from the last one's messages */
-    SWEEPS_LAST = 60, /* a guess: enough but for long, strong loops */
+    SWEEPS_LAST = 40, /* a guess: enough but for long, strong loops */
 };
 
 #define RATIO_LOG_MAX   15.0F /* no evidence is better than e^15 */
 #define STEP            0.5   /* of the way to the new message */
-#define NEGLIGIBLE      1e-6  /* odds */
+#define NEGLIGIBLE      1e-5  /* odds */
 #define PRIOR_RANGE     16.0  /* factor after which the bounds are made anew */
-#define SETTLED         1e-3  /* relative change of a message */
-#define SETTLED_LAST    1e-6
+#define SETTLED         1e-3  /* change of a posterior by a sweep */
+#define SETTLED_LAST    1e-5
+#define MOVING_SHARE    1e-4 /* of the edges that may still move */
 #define MATCHES_SETTLED 1e-4 /* relative change of their number */
 #define MATCHES_MIN     3.0
 #define FREE_SHARE_MIN  0.01 /* of a side, however many matches there are */
 
 /* A pair that matters. */
 typedef struct edge {
+    uint32_t a;
+    uint32_t b;
     float ratio;
     float free_a;
     float free_b;
@@ -175,19 +178,22 @@ static int edge_sums_task(void *ctx, size_t item, size_t worker,
     (void)err;
     if (item == 0 && m->single_a)
         for (size_t i = 0; i < m->n_edges; i++)
-            m->sums[m->pairs->a[m->numbers[i]]] +=
+            m->sums[m->edges[i].a] +=
                 (double)m->edges[i].ratio * (double)m->edges[i].free_b;
     if (item == 1 && m->single_b)
         for (size_t i = 0; i < m->n_edges; i++)
-            m->sums_b[m->pairs->b[m->numbers[i]]] +=
+            m->sums_b[m->edges[i].b] +=
                 (double)m->edges[i].ratio * (double)m->edges[i].free_a;
     return LINKD_OK;
 }
 
-/* The chance that a record is free, given its sum, without one term of it. */
-static double free_without(const matcher *m, double sum, double term)
+/* The chance that a record is free, given its sum, without one term of it. No
+ * fmax(): it is a call, and this runs a billion times. */
+static inline double free_without(const matcher *m, double sum, double term)
 {
-    return 1.0 / (1.0 + m->prior * fmax(sum - term, 0.0));
+    double rest = sum - term;
+
+    return 1.0 / (1.0 + m->prior * (rest > 0.0 ? rest : 0.0));
 }
 
 /* ---- which pairs matter ------------------------------------------------- */
@@ -278,7 +284,11 @@ static int edge_fill_task(void *ctx, size_t item, size_t worker,
         if (!pair_matters(m, i))
             continue;
         m->numbers[n] = (uint32_t)i;
-        m->edges[n] = (edge){m->ratios[i], 1.0F, 1.0F};
+        m->edges[n] = (edge){.a = m->pairs->a[i],
+                             .b = m->pairs->b[i],
+                             .ratio = m->ratios[i],
+                             .free_a = 1.0F,
+                             .free_b = 1.0F};
         n++;
     }
     return LINKD_OK;
@@ -335,59 +345,69 @@ static int edges_choose(matcher *m, linkd_error *err)
 
 /* ---- sweeps ------------------------------------------------------------- */
 
-/* Goes a step towards the target; tells whether the message has not settled. */
-static bool message_move(const matcher *m, float *message, double target)
+/* Goes a step towards the target. Tells whether it moved a posterior of these
+ * odds: what moves hardly changes by more than the message's own share times
+ * min(odds, 1 / odds). */
+static inline bool message_move(const matcher *m, float *message, double target,
+                                double odds)
 {
     double old = (double)*message;
     double change = m->step * (target - old);
+    double moved = fabs(change);
+    double limit = m->tolerance * old;
 
     *message = (float)(old + change);
-    return fabs(change) > m->tolerance * old;
+    return moved * odds > limit && moved > limit * odds;
+}
+
+static bool edge_move(const matcher *m, edge *e)
+{
+    double ratio = (double)e->ratio;
+    double term_a = ratio * (double)e->free_b;
+    double term_b = ratio * (double)e->free_a;
+    double odds = m->prior * term_a * (double)e->free_a;
+    bool moved = false;
+
+    if (m->single_a)
+        moved = message_move(m, &e->free_a,
+                             free_without(m, m->sums[e->a], term_a), odds);
+    if (m->single_b)
+        moved |= message_move(m, &e->free_b,
+                              free_without(m, m->sums[e->b], term_b), odds);
+    return moved;
 }
 
 static int sweep_task(void *ctx, size_t item, size_t worker, linkd_error *err)
 {
     matcher *m = ctx;
     size_t end = chunk_end(item, m->n_edges);
-    size_t n_unsettled = 0;
+    size_t n_moved = 0;
 
     (void)worker;
     (void)err;
-    for (size_t i = item * CHUNK; i < end; i++) {
-        edge *e = &m->edges[i];
-        double sum_a = m->sums[m->pairs->a[m->numbers[i]]];
-        double sum_b = m->sums[m->pairs->b[m->numbers[i]]];
-        double term_a = (double)e->ratio * (double)e->free_b;
-        double term_b = (double)e->ratio * (double)e->free_a;
-
-        if (m->single_a)
-            n_unsettled +=
-                message_move(m, &e->free_a, free_without(m, sum_a, term_a));
-        if (m->single_b)
-            n_unsettled +=
-                message_move(m, &e->free_b, free_without(m, sum_b, term_b));
-    }
-    m->parts[item] = (double)n_unsettled;
+    for (size_t i = item * CHUNK; i < end; i++)
+        n_moved += edge_move(m, &m->edges[i]);
+    m->parts[item] = (double)n_moved;
     return LINKD_OK;
 }
 
+/* Until no more than a few edges move, or n_sweeps are over. */
 static int sweeps_run(matcher *m, size_t n_sweeps, double tolerance,
                       linkd_error *err)
 {
     size_t n_chunks = chunk_count(m->n_edges);
-    double n_unsettled = 1.0;
+    double few = (double)m->n_edges * MOVING_SHARE;
     int rc = LINKD_OK;
 
     m->tolerance = tolerance;
-    for (size_t i = 0; i < n_sweeps && n_unsettled > 0.0; i++) {
+    for (size_t i = 0; i < n_sweeps; i++) {
         rc = sums_run(m, edge_sums_task, err);
         if (rc == LINKD_OK)
             rc = lk_pool_run(m->pool, n_chunks, sweep_task, m, err);
-        if (rc != LINKD_OK)
-            return rc;
-        n_unsettled = parts_sum(m, n_chunks);
+        if (rc != LINKD_OK || parts_sum(m, n_chunks) <= few)
+            break;
     }
-    return LINKD_OK;
+    return rc;
 }
 
 /* ---- posteriors --------------------------------------------------------- */

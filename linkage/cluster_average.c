@@ -194,7 +194,7 @@ static void arc_offer(average *v, uint32_t name, const arc *l, best *ret_best)
 /* The best neighbour of a cluster; false: it has none to merge with. */
 static bool best_find(average *v, uint32_t name, best *ret_best)
 {
-    best found = {.mean = -INFINITY};
+    best found = {.mean = -(double)INFINITY};
 
     arcs_pack(v, name);
     for (uint32_t row = name; row != ROW_NONE; row = v->blocks[row].next)

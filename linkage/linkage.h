@@ -482,6 +482,65 @@ LINKD_MUST_CHECK int linkd_dedup(const linkd_table *table,
                                  linkd_error *err);
 void linkd_dedup_result_clear(linkd_dedup_result *result);
 
+/* ---- clusters of rows that are near each other --------------------------- */
+
+typedef enum linkd_vector_method {
+    LINKD_VECTORS_SLINK, /* single linkage: a chain of near rows is enough */
+    LINKD_VECTORS_AGGLOMERATIVE,
+    LINKD_VECTORS_DBSCAN,
+    LINKD_VECTORS_HDBSCAN,
+} linkd_vector_method;
+
+typedef enum linkd_linkage { /* how far two clusters are from each other: */
+    LINKD_LINKAGE_SINGLE,    /* as their nearest rows */
+    LINKD_LINKAGE_COMPLETE,  /* as their farthest rows */
+    LINKD_LINKAGE_AVERAGE,   /* as all their rows in the mean */
+    LINKD_LINKAGE_WARD,      /* by how much a merge adds to the squared
+                                distances from means; two rows: plain distance,
+                                sqrt(2 - 2 cosine) */
+} linkd_linkage;
+
+/* Limits of what takes the square of the rows: those that HDBSCAN or Ward's
+ * linkage compare, or of complete and average linkage the rows that a chain of
+ * near pairs connects. Complete linkage keeps 2 n^2 bytes. */
+#define LINKD_CLUSTER_PAIRWISE_MAX ((size_t)50000)
+#define LINKD_CLUSTER_MATRIX_MAX   ((size_t)20000)
+
+#define LINKD_CLUSTER_NOISE SIZE_MAX
+
+typedef struct linkd_cluster_rows_options {
+    const size_t *columns;
+    size_t n_columns;
+    linkd_vector_method method;
+    linkd_linkage linkage; /* LINKD_VECTORS_AGGLOMERATIVE */
+    float distance;        /* 1 - cosine, but see Ward; not for HDBSCAN */
+    size_t min_size;       /* LINKD_VECTORS_HDBSCAN: rows of a cluster, >= 2 */
+    size_t min_samples;    /* DBSCAN, HDBSCAN: rows near enough to be dense, the
+                              row itself included, >= 1 */
+} linkd_cluster_rows_options;
+
+typedef struct linkd_cluster_rows_result {
+    size_t *clusters; /* [n_rows]: numbered from 0 in order of first row. Only
+                         DBSCAN and HDBSCAN have LINKD_CLUSTER_NOISE; with the
+                         others a row like no other is a cluster by itself */
+    size_t n_clusters;
+    size_t n_noise;
+    size_t n_empty; /* as n_left_empty */
+    linkd_encode_stats encode;
+    double encode_seconds;
+    double cluster_seconds;
+} linkd_cluster_rows_result;
+
+/* Reports the steps "encode", "search" and "cluster". Takes time with the square
+ * of the rows, memory with the rows. LINKD_E_ARG: an option makes no sense, or
+ * there are more rows than a limit above. */
+LINKD_MUST_CHECK int
+linkd_cluster_rows(const linkd_table *table, const linkd_embedder *embedder,
+                   lk_pool *pool, const linkd_cluster_rows_options *options,
+                   const linkd_progress *progress,
+                   linkd_cluster_rows_result *ret_result, linkd_error *err);
+void linkd_cluster_rows_result_clear(linkd_cluster_rows_result *result);
+
 /* ---- collections of a store --------------------------------------------- */
 
 /* What a collection's records mean: kept as JSON in the store's settings. */

@@ -17,6 +17,7 @@ enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 static const lk_command *const commands[] = {
     &lk_cmd_link,
     &lk_cmd_dedup,
+    &lk_cmd_cluster,
     &lk_cmd_embed,
     &lk_cmd_eval,
     &lk_cmd_profile,

@@ -7,6 +7,7 @@ shop_make() {
         echo "sku,title,price,sold,colour,note"
         for i in $(seq 1 40); do
             colour=$([ $((i % 4)) -eq 0 ] && echo blue || echo Red)
+            # shellcheck disable=SC2016 # a price in dollars
             printf 'KX-%04d,Lamp number %d,"$1,2%02d.50",%02d/28/2001,%s,\n' \
                 $((i * 7)) "$i" "$i" $((i % 12 + 1)) "$colour"
         done

@@ -1,0 +1,398 @@
+/* linkage/decide_dedup.c — which rows of one table are one thing, told by the
+ * table itself.
+ *
+ *   surprise ─► mixture ─► ┌ fit a model ─► log-odds ┐ x ROUNDS
+ *              (fs_em.h)   └ same entity? ◄─ average ┘
+ *                                            linkage
+ *
+ * A mixture over the fields gives the first answers, a discriminative model
+ * learns from them, its log-odds are clustered by average linkage, and "in one
+ * entity" is the next round's answer: so a pair is judged by its neighbours,
+ * too.
+ *
+ * A mixture always finds two kinds of pairs. Where a table has few duplicates
+ * they are "similar" and "not": then pairs form chains that do not close, the
+ * friends of a friend being strangers. If so, records are given at most one
+ * partner each, and compete as links do. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linkage/cluster.h"
+#include "linkage/decision.h"
+#include "linkage/fs_em.h"
+
+enum {
+    ROUNDS = 3,
+    SEEDS_MIN = 5,
+};
+
+#define ANSWER_NONE ((uint8_t)255)
+#define SURE_MIN    0.5F
+#define DOUBT_MIN   0.1F
+
+/* The mixture is believed if few records have partners, or if enough of the
+ * pairs of partners are pairs themselves. Measured with the rest. */
+#define DEGREE_MAX  1.2
+#define CLOSURE_MIN 0.5
+
+typedef struct deduper {
+    const lk_decision_input *input;
+    const lk_pairset *pairs;
+    size_t n;
+    float *surprise;
+    bool *seeds;
+    uint8_t *answers;
+    float *log_odds; /* of the current round; then those that decide */
+    float *sums;     /* over the rounds */
+    size_t *entities;
+    lk_logistic model;
+    lk_matching matching;
+} deduper;
+
+/* ---- start -------------------------------------------------------------- */
+
+static int seeds_sow(deduper *d, linkd_error *err)
+{
+    bool *best_a = calloc(d->n + 1, sizeof(*best_a));
+    bool *best_b = calloc(d->n + 1, sizeof(*best_b));
+    uint32_t *scratch = calloc(d->pairs->n_records + 1, sizeof(*scratch));
+    int rc = LINKD_OK;
+
+    if (best_a == NULL || best_b == NULL || scratch == NULL)
+        rc = lk_fail_nomem(err);
+    if (rc == LINKD_OK)
+        rc = lk_surprise(d->input->features, d->input->random, d->input->pool,
+                         d->surprise, err);
+    if (rc == LINKD_OK)
+        lk_best_pairs(d->pairs, d->surprise, best_a, best_b, scratch);
+    for (size_t i = 0; i < d->n && rc == LINKD_OK; i++)
+        d->seeds[i] = best_a[i] && best_b[i];
+    free(scratch);
+    free(best_b);
+    free(best_a);
+    return rc;
+}
+
+static int deduper_init(deduper *d, const lk_decision_input *input,
+                        size_t *entities, linkd_error *err)
+{
+    *d = (deduper){.input = input,
+                   .pairs = input->pairs,
+                   .n = input->pairs->n,
+                   .entities = entities};
+    d->surprise = calloc(d->n + 1, sizeof(*d->surprise));
+    d->seeds = calloc(d->n + 1, sizeof(*d->seeds));
+    d->answers = calloc(d->n + 1, sizeof(*d->answers));
+    d->log_odds = calloc(d->n + 1, sizeof(*d->log_odds));
+    d->sums = calloc(d->n + 1, sizeof(*d->sums));
+    if (d->surprise == NULL || d->seeds == NULL || d->answers == NULL ||
+        d->log_odds == NULL || d->sums == NULL)
+        return lk_fail_nomem(err);
+    return seeds_sow(d, err);
+}
+
+static void deduper_clear(deduper *d)
+{
+    lk_matching_clear(&d->matching);
+    lk_logistic_clear(&d->model);
+    free(d->sums);
+    free(d->log_odds);
+    free(d->answers);
+    free(d->seeds);
+    free(d->surprise);
+}
+
+static void labels_apply(deduper *d)
+{
+    const lk_decision_input *in = d->input;
+
+    for (size_t i = 0; i < in->n_labels; i++) {
+        size_t pair =
+            lk_pairset_find(d->pairs, in->labels[i].left, in->labels[i].right);
+
+        if (pair != SIZE_MAX)
+            d->answers[pair] = in->labels[i].match;
+    }
+}
+
+static size_t answers_count(const deduper *d, uint8_t answer)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n; i++)
+        n += d->answers[i] == answer;
+    return n;
+}
+
+/* Too few to learn from, or nothing to tell them from. */
+static bool is_hopeless(const deduper *d)
+{
+    return answers_count(d, 1) < SEEDS_MIN || answers_count(d, 0) == 0;
+}
+
+/* ---- does the mixture mean "same"? -------------------------------------- */
+
+/* Marks the pairs of one record's accepted partners that are accepted, too. */
+static size_t triangles_count(const deduper *d)
+{
+    const lk_pairset *p = d->pairs;
+    size_t n = 0;
+    size_t begin = 0;
+
+    while (begin < d->n) {
+        size_t end = begin;
+
+        while (end < d->n && p->a[end] == p->a[begin])
+            end++;
+        for (size_t i = begin; i < end; i++)
+            for (size_t j = i + 1; d->log_odds[i] > 0.0F && j < end; j++) {
+                size_t third = d->log_odds[j] > 0.0F
+                                   ? lk_pairset_find(p, p->b[i], p->b[j])
+                                   : SIZE_MAX;
+
+                n += third != SIZE_MAX && d->log_odds[third] > 0.0F;
+            }
+        begin = end;
+    }
+    return n;
+}
+
+static int mixture_is_chained(const deduper *d, bool *ret_chained,
+                              double *ret_closure, linkd_error *err)
+{
+    size_t n_records = d->pairs->n_records;
+    size_t *degrees = calloc(n_records + 1, sizeof(*degrees));
+    double wedges = 0.0;
+    double sum = 0.0;
+    double n = 0.0;
+
+    if (degrees == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < d->n; i++) {
+        degrees[d->pairs->a[i]] += d->log_odds[i] > 0.0F;
+        degrees[d->pairs->b[i]] += d->log_odds[i] > 0.0F;
+    }
+    for (size_t r = 0; r < n_records; r++) {
+        double degree = (double)degrees[r];
+
+        wedges += degree * (degree - 1.0) / 2.0;
+        sum += degree;
+        n += degrees[r] > 0;
+    }
+    free(degrees);
+    *ret_closure =
+        wedges > 0.0 ? 3.0 * (double)triangles_count(d) / wedges : 1.0;
+    *ret_chained =
+        n > 0.0 && sum / n > DEGREE_MAX && *ret_closure < CLOSURE_MIN;
+    return LINKD_OK;
+}
+
+/* ---- any number of records an entity ------------------------------------ */
+
+static float stop_of(const deduper *d)
+{
+    double p = d->input->threshold;
+
+    if (p < 0.0)
+        return 0.0F;
+    p = fmin(fmax(p, 1e-6), 1.0 - 1e-6);
+    return (float)log(p / (1.0 - p));
+}
+
+static int entities_cluster(deduper *d, float stop, linkd_error *err)
+{
+    linkd_edges edges = {.a = d->pairs->a,
+                         .b = d->pairs->b,
+                         .log_odds = d->log_odds,
+                         .n = d->n,
+                         .n_records = d->pairs->n_records};
+    lk_average_options options = LK_AVERAGE_OPTIONS_INIT;
+    size_t n_entities;
+
+    options.stop = stop > options.missing ? stop : options.missing;
+    return lk_cluster_average(&edges, &options, d->entities, &n_entities, err);
+}
+
+static int round_of_clusters(deduper *d, size_t round, linkd_error *err)
+{
+    bool is_last = round + 1 == ROUNDS;
+    int rc;
+
+    lk_logistic_clear(&d->model);
+    rc = lk_cross_fit(d->input->features, d->pairs, d->answers, d->input->pool,
+                      d->log_odds, is_last ? &d->model : NULL, err);
+    if (rc != LINKD_OK)
+        return rc;
+    for (size_t i = 0; i < d->n; i++) {
+        d->sums[i] += d->log_odds[i];
+        if (is_last)
+            d->log_odds[i] = d->sums[i] / (float)ROUNDS;
+    }
+    rc = entities_cluster(d, is_last ? stop_of(d) : 0.0F, err);
+    for (size_t i = 0; i < d->n && rc == LINKD_OK; i++)
+        d->answers[i] =
+            d->entities[d->pairs->a[i]] == d->entities[d->pairs->b[i]];
+    labels_apply(d);
+    return rc;
+}
+
+static int clusters_fit(deduper *d, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < d->n; i++)
+        d->answers[i] = d->log_odds[i] > 0.0F;
+    labels_apply(d);
+    if (is_hopeless(d))
+        return entities_cluster(d, stop_of(d), err);
+    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
+        if (!is_hopeless(d))
+            rc = round_of_clusters(d, round, err);
+    return rc;
+}
+
+/* ---- at most two records an entity -------------------------------------- */
+
+static int round_of_pairs(deduper *d, size_t round, linkd_error *err)
+{
+    bool is_last = round + 1 == ROUNDS;
+    double n_seeds = (double)answers_count(d, 1);
+    float prior = (float)log(n_seeds / ((double)d->n - n_seeds));
+    float *ratios;
+    int rc;
+
+    lk_logistic_clear(&d->model);
+    lk_matching_clear(&d->matching);
+    rc = lk_cross_fit(d->input->features, d->pairs, d->answers, d->input->pool,
+                      d->log_odds, is_last ? &d->model : NULL, err);
+    if (rc != LINKD_OK)
+        return rc;
+    ratios = calloc(d->n + 1, sizeof(*ratios));
+    if (ratios == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < d->n; i++) {
+        d->sums[i] += d->log_odds[i] - prior;
+        ratios[i] =
+            is_last ? d->sums[i] / (float)ROUNDS : d->log_odds[i] - prior;
+    }
+    rc = lk_matching_infer(d->pairs, ratios, LK_ONE_TO_ONE, n_seeds,
+                           d->input->pool, &d->matching, err);
+    for (size_t i = 0; i < d->n && rc == LINKD_OK; i++) {
+        float p = d->matching.posteriors[i];
+
+        d->answers[i] = p > SURE_MIN ? 1 : p > DOUBT_MIN ? ANSWER_NONE : 0;
+    }
+    labels_apply(d);
+    free(ratios);
+    return rc;
+}
+
+static int pairs_fit(deduper *d, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < d->n; i++)
+        d->answers[i] = d->seeds[i];
+    labels_apply(d);
+    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
+        if (!is_hopeless(d))
+            rc = round_of_pairs(d, round, err);
+    return rc;
+}
+
+/* Log-odds of the posteriors, so that clustering at 0 accepts p > 1/2. */
+static void posteriors_to_log_odds(deduper *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        double p = d->matching.posteriors != NULL
+                       ? (double)d->matching.posteriors[i]
+                       : 0.0;
+
+        p = fmin(fmax(p, 1e-7), 1.0 - 1e-7);
+        d->log_odds[i] = (float)log(p / (1.0 - p));
+    }
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+static int outcome_fill(deduper *d, lk_outcome *outcome, linkd_error *err)
+{
+    double accepted = 0.0;
+    double right = 0.0;
+    double all = 0.0;
+
+    outcome->posteriors = calloc(d->n + 1, sizeof(*outcome->posteriors));
+    if (outcome->posteriors == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < d->n; i++) {
+        double p = 1.0 / (1.0 + exp(-(double)d->log_odds[i]));
+        bool is_in = d->entities[d->pairs->a[i]] == d->entities[d->pairs->b[i]];
+
+        outcome->posteriors[i] = (float)p;
+        accepted += is_in;
+        right += is_in ? p : 0.0;
+        all += p;
+    }
+    outcome->log_odds = d->log_odds;
+    d->log_odds = NULL;
+    outcome->model.logistic = d->model;
+    d->model = (lk_logistic){0};
+    outcome->threshold = d->input->threshold >= 0.0 ? d->input->threshold : 0.5;
+    outcome->verdict.precision = accepted > 0.0 ? right / accepted : 0.0;
+    outcome->verdict.recall = all > 0.0 ? right / all : 0.0;
+    outcome->verdict.f1 =
+        accepted + all > 0.0 ? 2.0 * right / (accepted + all) : 0.0;
+    outcome->verdict.n_matches = all;
+    outcome->verdict.supported = true;
+    return LINKD_OK;
+}
+
+static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
+{
+    bool chained = false;
+    double closure = 1.0;
+    int rc = lk_fs_em(d->input->features, d->seeds, d->input->pool, d->log_odds,
+                      err);
+
+    if (rc == LINKD_OK)
+        rc = mixture_is_chained(d, &chained, &closure, err);
+    if (rc != LINKD_OK)
+        return rc;
+    verdict->assign =
+        chained ? LINKD_ASSIGN_ONE_TO_ONE : LINKD_ASSIGN_MANY_TO_MANY;
+    (void)snprintf(verdict->why, sizeof(verdict->why),
+                   chained
+                       ? "at most two rows an entity, since only %.0f %% of "
+                         "the partners of one row are alike themselves"
+                       : "any number of rows an entity, since %.0f %% of "
+                         "the partners of one row are alike themselves",
+                   100.0 * closure);
+    if (!chained)
+        return clusters_fit(d, err);
+    rc = pairs_fit(d, err);
+    if (rc != LINKD_OK)
+        return rc;
+    posteriors_to_log_odds(d);
+    return entities_cluster(d, stop_of(d), err);
+}
+
+int lk_decide_dedup(const lk_decision_input *input, lk_outcome *ret_outcome,
+                    size_t *ret_entities, linkd_error *err)
+{
+    lk_outcome outcome = {0};
+    deduper d;
+    int rc = deduper_init(&d, input, ret_entities, err);
+
+    if (rc == LINKD_OK)
+        rc = duplicates_find(&d, &outcome.verdict, err);
+    if (rc == LINKD_OK)
+        rc = outcome_fill(&d, &outcome, err);
+    deduper_clear(&d);
+    if (rc == LINKD_OK)
+        *ret_outcome = outcome;
+    else
+        lk_outcome_clear(&outcome);
+    return rc;
+}

@@ -65,12 +65,27 @@ void lk_best_pairs(const lk_pairset *pairs, const float *scores,
 /* Log-odds of every pair from a model that did not see it: two folds by the
  * pair's `a` record (within one table by the lower record). `answers` [n_pairs]:
  * 0, 1, or 255 for a pair that is left out of fitting. Many easy negatives are
- * sampled and reweighted. The model that is returned is fitted on both folds. */
+ * sampled and reweighted. The model that is returned is fitted on both folds;
+ * ret_model may be NULL if it is not wanted, which saves half of the time. Where
+ * one fold's examples all have the same answer, that model judges the other.
+ * LINKD_E_ARG: no example, or all have the same answer. */
 LINKD_MUST_CHECK int lk_cross_fit(const lk_features *features,
                                   const lk_pairset *pairs,
                                   const uint8_t *answers, lk_pool *pool,
                                   float *ret_log_odds, lk_logistic *ret_model,
                                   linkd_error *err);
+/* The same with a weight of each pair as an example. */
+typedef struct lk_cross_input {
+    const lk_features *features;
+    const lk_pairset *pairs;
+    const uint8_t *answers; /* [n_pairs] */
+    const float *weights;   /* [n_pairs], 0: left out; NULL: all 1 */
+    lk_pool *pool;
+} lk_cross_input;
+LINKD_MUST_CHECK int lk_cross_fit_weighted(const lk_cross_input *input,
+                                           float *ret_log_odds,
+                                           lk_logistic *ret_model,
+                                           linkd_error *err);
 
 /* The cut with the best expected F1 of posteriors, and what is expected there.
  * `extra` are matches that are expected beyond the candidates. */

@@ -19,17 +19,20 @@ enum {
     LK_BOOST_MAX_DEPTH = 8,
 };
 
+/* The feature of a node that has none. */
+#define LK_BOOST_LEAF UINT32_MAX
+
 #define LK_BOOST_OPTIONS_INIT                                                  \
  {                                                                             \
   .n_trees = 100, .depth = 4, .rate = 0.1, .penalty = 1.0, .leaf_weight = 1.0  \
  }
 
 typedef struct lk_boost_node {
-    uint32_t feature; /* UINT32_MAX: a leaf */
+    uint32_t feature; /* or LK_BOOST_LEAF */
     uint8_t below;    /* values <= this go left */
     bool missing_left;
     uint32_t left, right; /* node numbers */
-    float value;          /* a leaf's log-odds; an inner node's mean */
+    float value; /* a leaf's log-odds; an inner node's mean, a root's is 0 */
 } lk_boost_node;
 
 typedef struct lk_boost {
@@ -37,11 +40,11 @@ typedef struct lk_boost {
     size_t n_nodes;
     uint32_t *roots; /* [n_trees] */
     size_t n_trees;
-    double base; /* log-odds before the first tree */
+    double base; /* log-odds before any feature is looked at */
     size_t n_features;
 } lk_boost;
 
-/* As lk_logistic_fit(). */
+/* As lk_logistic_fit(). `n_trees` and `depth` are at least 1. */
 LINKD_MUST_CHECK int lk_boost_fit(const lk_features *features,
                                   const lk_example *examples, size_t n,
                                   const lk_boost_options *options,

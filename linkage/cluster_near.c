@@ -1,17 +1,18 @@
 /* linkage/cluster_near.c — all that is near every vector, without keeping it.
  *
  * The index answers the k nearest. Where the last of them is too far away, all
- * that are near enough are among them; the other vectors ask again, for eight
- * times as many, until they have them all or k is the number of vectors:
+ * that are near enough are among them; the other vectors ask again for more, and
+ * those with very many neighbours are compared with all vectors in the end, for
+ * the index keeps its answers in heaps, which is slow for long ones:
  *
- *   pending ─► tiles of rows ─► workers: index ─► slots ─► callback
- *      ▲                                            └─ too many: next level ─┐
- *      └─────────────────────────────────────────────────────────────────────┘
+ *   pending ─► tiles of rows ─► workers: index, or scan ─► slots ─► callback
+ *      ▲                                                     └─ more? ─┐
+ *      └───────────────────────────────────────────────────────────────┘
  *
- * Tiles and rounds have sizes that depend on k alone, and the callback hears
- * the slots in order, so nothing depends on how many workers there are. Memory
- * is 16 MB of hits besides the index (which copies the vectors). Time is the
- * square of the number of vectors, in matrix products. */
+ * Tiles and rounds have sizes that depend on k and n alone, and the callback
+ * hears the slots in order, so nothing depends on how many workers there are.
+ * Memory is the index (which copies the vectors) and 64 MB of hits, or 256 bytes
+ * a vector where that is more. Time is the square of the number of vectors. */
 #include "linkage/cluster_vectors.h"
 
 #include <math.h>
@@ -22,13 +23,16 @@
 #define ROWS_PER_TILE   ((size_t)256)
 #define TILES_PER_ROUND ((size_t)16)
 #define K_FIRST         ((size_t)32)
-#define K_GROWTH        ((size_t)8)
+#define K_LAST          ((size_t)256)    /* then a scan */
+#define SCAN_HITS       ((size_t)262144) /* 4 MB a tile */
+#define SCAN_ROWS       ((size_t)8)
 
 typedef struct near {
     const lk_space *space;
     linkd_index *index;
     bool is_range;
-    float least; /* is_range */
+    float least;  /* is_range */
+    bool is_scan; /* this level compares with all vectors: k is n */
     lk_near_fn *near_cb;
     void *ctx;
     /* the level */
@@ -61,6 +65,25 @@ static size_t tile_rows(const near *w, size_t tile)
     return n_left < w->rows_per_tile ? n_left : w->rows_per_tile;
 }
 
+/* All vectors against a tile's rows, which stay in the cache. */
+static void tile_scan(const near *w, size_t first, size_t n_rows)
+{
+    size_t n_hits[SCAN_ROWS] = {0};
+
+    for (size_t i = 0; i < w->space->n; i++)
+        for (size_t row = 0; row < n_rows; row++) {
+            float score =
+                lk_space_score(w->space, w->pending[w->at + first + row], i);
+
+            if (score >= w->least)
+                w->hits[(first + row) * w->k + n_hits[row]++] =
+                    (linkd_hit){i, score};
+        }
+    for (size_t row = 0; row < n_rows; row++)
+        if (n_hits[row] < w->k)
+            w->hits[(first + row) * w->k + n_hits[row]].id = LINKD_ID_NONE;
+}
+
 static int tile_task(void *ctx, size_t tile, size_t worker, linkd_error *err)
 {
     const near *w = ctx;
@@ -69,6 +92,10 @@ static int tile_task(void *ctx, size_t tile, size_t worker, linkd_error *err)
     size_t n = tile_rows(w, tile);
 
     (void)worker;
+    if (w->is_scan) {
+        tile_scan(w, first, n);
+        return LINKD_OK;
+    }
     for (size_t i = 0; i < n; i++)
         memcpy(w->queries + (first + i) * dim,
                w->space->vectors + w->pending[w->at + first + i] * dim,
@@ -111,16 +138,23 @@ static size_t round_report(near *w, size_t n_rows, size_t n_front)
 
 /* ---- one level ----------------------------------------------------------- */
 
+static size_t tile_size(const near *w)
+{
+    size_t most = w->is_scan ? SCAN_ROWS : ROWS_PER_TILE;
+    size_t n = (w->is_scan ? SCAN_HITS : HITS_PER_TILE) / w->k;
+
+    if (n > most)
+        return most;
+    return n > 0 ? n : 1;
+}
+
 static int level_init(near *w, size_t k, linkd_error *err)
 {
     size_t n_rows;
 
-    w->k = k < w->space->n ? k : w->space->n;
-    w->rows_per_tile = HITS_PER_TILE / w->k;
-    if (w->rows_per_tile > ROWS_PER_TILE)
-        w->rows_per_tile = ROWS_PER_TILE;
-    if (w->rows_per_tile == 0)
-        w->rows_per_tile = 1;
+    w->is_scan = w->is_range && k > K_LAST;
+    w->k = k < w->space->n && !w->is_scan ? k : w->space->n;
+    w->rows_per_tile = tile_size(w);
     n_rows = w->rows_per_tile * TILES_PER_ROUND;
     free(w->queries);
     free(w->hits);
@@ -179,7 +213,7 @@ static int near_run(near *w, size_t k, linkd_error *err)
         rc = level_init(w, k, err);
         if (rc == LINKD_OK)
             rc = level_run(w, err);
-        k *= K_GROWTH;
+        k = k < K_LAST ? K_LAST : SIZE_MAX;
     }
     free(w->hits);
     free(w->queries);

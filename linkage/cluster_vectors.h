@@ -20,7 +20,7 @@ float lk_space_score(const lk_space *space, size_t a, size_t b);
 
 /* ---- neighbours --------------------------------------------------------- */
 
-/* `hits` [n], best first, are those of vector `number`, itself included. */
+/* `hits` [n] are those of vector `number`, itself included. */
 typedef void lk_near_fn(void *ctx, size_t number, const linkd_hit *hits,
                         size_t n);
 
@@ -30,7 +30,7 @@ typedef void lk_near_fn(void *ctx, size_t number, const linkd_hit *hits,
 LINKD_MUST_CHECK int lk_near_range(const lk_space *space, float least,
                                    lk_near_fn *near_cb, void *ctx,
                                    linkd_error *err);
-/* The same with the `k` nearest, or all if there are fewer. */
+/* The same with the `k` nearest, best first, or all if there are fewer. */
 LINKD_MUST_CHECK int lk_near_count(const lk_space *space, size_t k,
                                    lk_near_fn *near_cb, void *ctx,
                                    linkd_error *err);

@@ -236,6 +236,7 @@ static lk_features_source features_source(const gathering *g)
         .record_words = &g->words,
         .vectors = g->record_vectors,
         .dim = g->embedder != NULL ? g->embedder->dim : 0,
+        .without_context = true,
         .pool = e->pool,
         .progress = g->progress,
     };

@@ -123,8 +123,9 @@ static int features_plan(const lk_features_source *source, size_t n_pairs,
         list_add(features, i, field_list(&source->fields[i]));
     list_add(features, LK_FIELD_RECORD,
              source->vectors != NULL ? &FOR_RECORDS_DENSE : &FOR_RECORDS);
-    list_add(features, LK_FIELD_RECORD,
-             source->vectors != NULL ? &FOR_CONTEXT_DENSE : &FOR_CONTEXT);
+    if (!source->without_context)
+        list_add(features, LK_FIELD_RECORD,
+                 source->vectors != NULL ? &FOR_CONTEXT_DENSE : &FOR_CONTEXT);
     features->values = calloc(n_pairs + 1, features->n);
     return features->values != NULL ? LINKD_OK : lk_fail_nomem(err);
 }
@@ -318,6 +319,8 @@ static int context_compare(const pass *p, size_t column, linkd_error *err)
     lk_pool *pool = p->source->pool;
     int rc;
 
+    if (p->source->without_context)
+        return LINKD_OK;
     if (p->source->at_random) {
         context_leave_out(p->features, column);
         return LINKD_OK;

@@ -68,6 +68,9 @@ typedef struct lk_features_source {
     /* [n_records], each [dim] or NULL: the record has none; NULL: no model */
     const float *const *vectors;
     size_t dim;
+    /* No rank and no margin: a model without labels learns from pairs that were
+     * chosen by their rank, so it would only learn the choice. */
+    bool without_context;
     bool at_random; /* pairs that are no candidates: no rank, no margin */
     lk_pool *pool;
     const linkd_progress *progress; /* step "compare", in fields */

@@ -46,10 +46,16 @@
 /* Chunks per worker between two progress reports: 1,000 queries of 0.1 ms. */
 #define CHUNKS_PER_ROUND ((size_t)16)
 
-/* Positions of a span. */
+/* Positions of a span: 128 kB of partial scores, which stay in a core's cache.
+ * Measured 2026-11-29 with 300,000 persons of 50 3-grams each and a budget of
+ * 20,000 on two cores: 16 s for 2^14 and 2^15, 18 s for 2^16, 30 s for one span
+ * of everything. That is 2.0e8 postings/s on a core, exact scores included. */
 #ifndef SPAN
-#define SPAN ((size_t)1 << 16)
+#define SPAN ((size_t)1 << 15)
 #endif
+
+/* Records ahead whose terms are fetched. */
+#define PREFETCH ((size_t)3)
 
 #define BLOCK_NONE UINT32_MAX
 
@@ -484,6 +490,15 @@ static float score_of(const searcher *s, size_t record, const float *query)
     return sum < 1.0 ? (float)sum : 1.0F;
 }
 
+static void terms_prefetch(const searcher *s, uint32_t record)
+{
+    const lk_terms *t = s->terms;
+    size_t end = t->offsets[record + 1];
+
+    for (size_t i = t->offsets[record]; i < end; i += 8)
+        __builtin_prefetch(&t->terms[i]);
+}
+
 static int neighbour_compare(const void *a, const void *b)
 {
     const lk_neighbour *x = a;
@@ -515,6 +530,9 @@ static size_t finalists_score(const searcher *s, size_t query, scratch *work)
     for (size_t i = 0; i < n; i++) {
         uint32_t record = s->records[work->finalists[i].position];
 
+        if (i + PREFETCH < n)
+            terms_prefetch(s,
+                           s->records[work->finalists[i + PREFETCH].position]);
         work->found[i] =
             (lk_neighbour){record, score_of(s, record, work->query)};
     }

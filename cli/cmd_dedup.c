@@ -47,8 +47,10 @@ static const lk_option options[] = {
      "column of the ids; without it the first column if its\n"
      "values are unique, else the row number"},
     {"cluster", 0, LK_OPTION_WORD, AT(cluster), "HOW", lk_cluster_words, 0, 0,
-     "complete: every two rows of an entity are a pair\n"
-     "(default); components: a chain of pairs is enough"},
+     "with --min-score, complete: every two rows of an\n"
+     "entity are a pair (default); components: a chain of\n"
+     "pairs is enough. Probabilities are averaged over all\n"
+     "pairs between two parts"},
     {"threshold", 't', LK_OPTION_REAL, AT(decide.threshold), "P", NULL, 0, 1,
      "least probability that two parts of an entity belong\n"
      "together (0.5)"},
@@ -90,8 +92,10 @@ static const lk_syntax syntax = {
     .summary = "Finds the rows of one table that are the same thing.",
     .notes =
         "FILE is CSV, TSV or JSON lines; - is standard input. With --socket\n"
-        "linkd does the work, and it can also be one of its collections, as\n"
-        "collection:NAME; Ctrl-C stops the job. Rows of one\n"
+        "linkd does the work, by scores alone (--min-score), and it can also "
+        "be\n"
+        "one of its collections, as collection:NAME; Ctrl-C stops the job. "
+        "Rows of one\n"
         "entity get the same entity_id; a row that is like no other has an\n"
         "entity of its own. Entities are numbered from 1 in the order of\n"
         "their first rows.\n\n"
@@ -429,8 +433,16 @@ static void dedup_clear(dedup_run *run)
     lk_manifest_clear(&run->manifest);
 }
 
+static double default_min_score(int cluster)
+{
+    return cluster == LINKD_CLUSTER_COMPONENTS
+               ? LINKD_DEDUP_COMPONENTS_THRESHOLD
+               : LINKD_DEDUP_THRESHOLD;
+}
+
 /* What needs the whole table, or this machine's threads. */
-static const char *const only_files[] = {"id", "pairs", "threads", NULL};
+static const char *const only_files[] = {"id", "pairs", "threads", "threshold",
+                                         NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {
@@ -440,8 +452,9 @@ static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
         .block = v->block,
         .model = lk_args_given(&syntax, &cli->args, "model") ? v->model : NULL,
         .output = v->output,
-        .k = v->k,
-        .threshold = v->decide.threshold,
+        .k = v->k > 0 ? v->k : LINKD_DEDUP_K,
+        .threshold = isnan(v->decide.min_score) ? default_min_score(v->cluster)
+                                                : v->decide.min_score,
         .cluster = v->cluster,
         .format = (linkd_format)v->format,
         .apply = v->apply,

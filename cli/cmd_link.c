@@ -108,8 +108,10 @@ static const lk_syntax syntax = {
     .summary = "Finds the rows of two tables that are the same thing.",
     .notes =
         "LEFT and RIGHT are CSV, TSV or JSON lines; - is standard input.\n"
-        "With --socket linkd does the work, and they can also be its\n"
-        "collections, as collection:NAME; Ctrl-C stops the job.\n"
+        "With --socket linkd does the work, by scores alone (--min-score), "
+        "and\n"
+        "they can also be its collections, as collection:NAME; Ctrl-C stops\n"
+        "the job.\n"
         "The pairs are left_id,right_id,score,probability in the order of LEFT."
         "\nThe score is the cosine of the two rows' vectors; probability is\n"
         "empty in this version.\n\n"
@@ -531,8 +533,8 @@ static void link_clear(link_run *run)
 
 /* What needs the whole tables, or this machine's models and threads. */
 static const char *const only_files[] = {
-    "left-block", "right-block", "id",      "left-id", "right-id",
-    "unmatched",  "wide",        "threads", NULL};
+    "left-block", "right-block", "id",      "left-id",   "right-id",
+    "unmatched",  "wide",        "threads", "threshold", NULL};
 
 static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
 {
@@ -544,9 +546,11 @@ static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
         .block = v->block,
         .model = lk_args_given(&syntax, &cli->args, "model") ? v->model : NULL,
         .output = v->output,
-        .k = v->k,
-        .threshold = v->decide.threshold,
-        .assign = v->assign,
+        .k = v->k > 0 ? v->k : LINKD_LINK_K,
+        .threshold = isnan(v->decide.min_score) ? LINKD_LINK_THRESHOLD
+                                                : v->decide.min_score,
+        .assign = v->assign == LINKD_ASSIGN_AUTO ? LINKD_ASSIGN_RECIPROCAL
+                                                 : v->assign,
         .format = (linkd_format)v->format,
         .json = v->json,
     };

@@ -132,6 +132,15 @@ static bool is_hopeless(const deduper *d)
     return answers_count(d, 1) < SEEDS_MIN || answers_count(d, 0) == 0;
 }
 
+static size_t seeds_count(const deduper *d)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n; i++)
+        n += d->seeds[i];
+    return n;
+}
+
 /* ---- does the mixture mean "same"? -------------------------------------- */
 
 /* Marks the pairs of one record's accepted partners that are accepted, too. */
@@ -345,7 +354,7 @@ static int outcome_fill(deduper *d, lk_outcome *outcome, linkd_error *err)
     outcome->verdict.f1 =
         accepted + all > 0.0 ? 2.0 * right / (accepted + all) : 0.0;
     outcome->verdict.n_matches = all;
-    outcome->verdict.supported = true;
+    outcome->verdict.supported = outcome->verdict.doubt[0] == '\0';
     return LINKD_OK;
 }
 
@@ -353,9 +362,16 @@ static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
 {
     bool chained = false;
     double closure = 1.0;
-    int rc = lk_fs_em(d->input->features, d->seeds, d->input->pool, d->log_odds,
-                      err);
+    int rc;
 
+    if (seeds_count(d) < SEEDS_MIN) {
+        verdict->assign = LINKD_ASSIGN_MANY_TO_MANY;
+        lk_fallback_doubt(verdict);
+        lk_fallback_log_odds(d->input->features, d->log_odds);
+        return entities_cluster(d, stop_of(d), err);
+    }
+    rc = lk_fs_em(d->input->features, d->seeds, d->input->pool, d->log_odds,
+                  err);
     if (rc == LINKD_OK)
         rc = mixture_is_chained(d, &chained, &closure, err);
     if (rc != LINKD_OK)

@@ -338,6 +338,16 @@ static void linker_clear(linker *l)
     free(l->ratios);
 }
 
+/* Nothing could be fitted. */
+static int fit_fall_back(linker *l, lk_multiplicity multiplicity, fit *f,
+                         linkd_error *err)
+{
+    lk_fallback_log_odds(l->input->features, l->log_odds);
+    return lk_matching_infer(l->pairs, l->log_odds, multiplicity,
+                             (double)(answers_count(l) + 1), l->input->pool,
+                             &f->matching, err);
+}
+
 static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
                         linkd_error *err)
 {
@@ -369,14 +379,21 @@ int lk_decide_link(const lk_decision_input *input, lk_outcome *ret_outcome,
     lk_outcome outcome = {.verdict.assign = input->assign};
     linker l;
     fit f = {0};
+    bool is_fitted;
     int rc = linker_init(&l, input, err);
 
     if (rc == LINKD_OK && input->assign == LINKD_ASSIGN_AUTO)
         rc = mode_choose(&l, &outcome.verdict, err);
     if (rc == LINKD_OK)
         rc = fit_run(&l, multiplicity_of(outcome.verdict.assign), &f, err);
-    if (rc == LINKD_OK && f.matching.posteriors != NULL)
+    is_fitted = f.matching.posteriors != NULL;
+    if (rc == LINKD_OK && !is_fitted)
+        rc =
+            fit_fall_back(&l, multiplicity_of(outcome.verdict.assign), &f, err);
+    if (rc == LINKD_OK)
         rc = outcome_fill(&l, &f, &outcome, err);
+    if (rc == LINKD_OK && !is_fitted)
+        lk_fallback_doubt(&outcome.verdict);
     fit_clear(&f);
     linker_clear(&l);
     if (rc == LINKD_OK)

@@ -88,6 +88,11 @@ LINKD_MUST_CHECK int lk_cross_fit_weighted(const lk_cross_input *input,
                                            lk_logistic *ret_model,
                                            linkd_error *err);
 
+/* Log-odds of all pairs where there is too little to fit a model on, and what a
+ * verdict then says; ret_log_odds [n_pairs]. */
+void lk_fallback_log_odds(const lk_features *features, float *ret_log_odds);
+void lk_fallback_doubt(linkd_verdict *verdict);
+
 /* The cut with the best expected F1 of posteriors, and what is expected there.
  * `extra` are matches that are expected beyond the candidates. */
 typedef struct lk_expected {

@@ -1,21 +1,19 @@
 /* linkage/lexical.c — records that share terms, without comparing all records.
  *
  * For each direction (whose side asks, whose side is asked) an inverted index of
- * the side that is asked is made; then every record of the other side visits the
- * lists of its terms, shortest first, and adds up a partial score for each
- * record that it meets:
+ * the side that is asked is made. Then every record of the other side picks, from
+ * the rarest on, as many of its terms as its budget of postings pays for, and
+ * their lists are added up to partial scores, span by span of positions:
  *
- *   postings  [term 0: pos, pos, …][term 1: pos, …] …   by position
- *   partial   [pos 0][pos 1] …      one array per worker, zero between queries
- *   met       pos, pos, …           what has to be read and made zero again
+ *   term 0  pos, pos, │ pos, pos, …         one span's partial scores stay in a
+ *   term 1  pos,      │ pos, pos, pos, …    core's cache, and are zero again
+ *   partial [span 0]  │ [span 1] …          when its lists have been read twice
  *
- * A list that does not fit in what is left of the query's budget ends the visit:
- * all that follow are longer. So rare terms find the candidates, and the best of
- * them by partial score (FINALISTS times as many as are wanted) are then scored
+ * The best of all spans (FINALISTS times as many as are wanted) are then scored
  * by all of their terms. If the rare terms met too few records to choose from,
- * the first list that does not fit is visited in part: a window of it that lies
- * where the query itself lies among its side, for files are often in a similar
- * order, and any other choice would favour some records over others.
+ * the first list that is not paid for is visited in part: a window of it that
+ * lies where the query itself lies among its side, since files are often in a
+ * similar order, and its beginning would favour the same records every time.
  *
  * Records are put in positions by block, within it by number. A block is then a
  * range of positions, and its part of each list is found by bisection: records
@@ -25,11 +23,13 @@
  *              block 0  block 1
  *
  * Terms that are in too many records are not in the index at all. A search
- * costs n * budget at most. Measured: see the comment at QUERIES_PER_CHUNK.
+ * visits n * budget postings at most.
  *
  * Every query writes to its own chunk's array, so the outcome does not depend on
  * the number of workers. Partial scores are sums in the order of the query's
- * lists, final ones in the order of term ids: the same for (a, b) and (b, a). */
+ * lists, final ones in the order of term ids: the same for (a, b) and (b, a).
+ *
+ * Memory: 8 bytes a posting, besides the terms. */
 #include "linkage/lexical.h"
 
 #include <float.h>
@@ -50,12 +50,7 @@
  * Measured 2026-11-29 with 300,000 persons of 50 3-grams each and a budget of
  * 20,000 on two cores: 16 s for 2^14 and 2^15, 18 s for 2^16, 30 s for one span
  * of everything. That is 2.0e8 postings/s on a core, exact scores included. */
-#ifndef SPAN
 #define SPAN ((size_t)1 << 15)
-#endif
-
-/* Records ahead whose terms are fetched. */
-#define PREFETCH ((size_t)3)
 
 #define BLOCK_NONE UINT32_MAX
 
@@ -102,7 +97,6 @@ typedef struct range {
 typedef struct searcher {
     const lk_terms *terms;
     const lk_lexical_options *options;
-    size_t n_wanted; /* per query at most */
     size_t n_finalists;
     scratch *scratches; /* [n_workers] */
     size_t n_workers;
@@ -490,15 +484,6 @@ static float score_of(const searcher *s, size_t record, const float *query)
     return sum < 1.0 ? (float)sum : 1.0F;
 }
 
-static void terms_prefetch(const searcher *s, uint32_t record)
-{
-    const lk_terms *t = s->terms;
-    size_t end = t->offsets[record + 1];
-
-    for (size_t i = t->offsets[record]; i < end; i += 8)
-        __builtin_prefetch(&t->terms[i]);
-}
-
 static int neighbour_compare(const void *a, const void *b)
 {
     const lk_neighbour *x = a;
@@ -530,9 +515,6 @@ static size_t finalists_score(const searcher *s, size_t query, scratch *work)
     for (size_t i = 0; i < n; i++) {
         uint32_t record = s->records[work->finalists[i].position];
 
-        if (i + PREFETCH < n)
-            terms_prefetch(s,
-                           s->records[work->finalists[i + PREFETCH].position]);
         work->found[i] =
             (lk_neighbour){record, score_of(s, record, work->query)};
     }
@@ -562,7 +544,7 @@ static int query_run(searcher *s, size_t query, chunk *out, scratch *work,
     void *array = out->neighbours;
     int rc;
 
-    if (range_len(block) > 0 && s->n_finalists > 0) {
+    if (range_len(block) > 0) {
         finalists_find(s, query, block, work);
         n = finalists_score(s, query, work);
     }
@@ -673,19 +655,14 @@ static int scratches_init(searcher *s, linkd_error *err)
     return rc;
 }
 
-/* No more neighbours than there are records. */
-static void wanted_set(searcher *s)
+/* No more than there are records. */
+static size_t finalists_count(const searcher *s)
 {
     const lk_lexical_options *o = s->options;
+    size_t n_wanted = o->k > o->k_far ? o->k : o->k_far;
     size_t n_most = range_len(s->asked);
 
-    s->n_wanted = o->k > o->k_far ? o->k : o->k_far;
-    if (s->n_wanted > n_most)
-        s->n_wanted = n_most;
-    s->n_finalists =
-        s->n_wanted < n_most / FINALISTS ? s->n_wanted * FINALISTS : n_most;
-    if (o->k == 0 && o->k_far == 0)
-        s->n_finalists = 0;
+    return n_wanted < n_most / FINALISTS ? n_wanted * FINALISTS : n_most;
 }
 
 static int direction_run(searcher *s, range askers, range asked,
@@ -696,7 +673,7 @@ static int direction_run(searcher *s, range askers, range asked,
     s->askers = askers;
     s->asked = asked;
     s->is_self = askers.begin == asked.begin;
-    wanted_set(s);
+    s->n_finalists = finalists_count(s);
     rc = index_make(s, err);
     if (rc == LINKD_OK)
         rc = scratches_init(s, err);

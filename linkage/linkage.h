@@ -401,6 +401,77 @@ LINKD_MUST_CHECK int linkd_evidence_decide(const linkd_evidence *evidence,
                                            linkd_error *err);
 void linkd_decision_clear(linkd_decision *decision);
 
+/* ---- why a pair was decided as it was ------------------------------------ */
+
+#define LINKD_CANDIDATE_NONE SIZE_MAX
+
+/* A word of either record, in lower case and without marks, and what it meets
+ * in the other one. */
+typedef struct linkd_word_pair {
+    linkd_str left, right; /* len 0: the word has no counterpart */
+    float similarity;      /* 1 if equal; 0 without a counterpart */
+} linkd_word_pair;
+
+/* What one field adds to the log-odds. */
+typedef struct linkd_field_part {
+    linkd_str name; /* of the left column */
+    size_t columns[2];
+    linkd_cell cells[2]; /* of both rows, borrowed from the tables */
+    double log_odds;
+    linkd_word_pair *words; /* those of the left cell in their order, then
+                               those that are only right; the first
+                               LINKD_EXPLAINED_WORDS of a cell */
+    size_t n_words;
+} linkd_field_part;
+
+#define LINKD_EXPLAINED_WORDS ((size_t)100)
+
+/* The best other candidate of one of the two rows. */
+typedef struct linkd_runner_up {
+    size_t candidate; /* LINKD_CANDIDATE_NONE: the row has no other one */
+    size_t row;       /* its partner there */
+    double margin;    /* log-odds that the explained pair is ahead by */
+} linkd_runner_up;
+
+/* prior + record + the fields' log_odds + competition = log_odds. */
+typedef struct linkd_explanation {
+    linkd_candidate candidate;
+    double log_odds;    /* of candidate.probability */
+    double prior;       /* before anything was compared */
+    double record;      /* the whole rows: words, vectors, ranks */
+    double competition; /* what remains: other pairs of the two rows, and that
+                           the mean of several fits decides, not one alone */
+    linkd_field_part *fields;
+    size_t n_fields;
+    linkd_runner_up runners_up[2]; /* of the left row, of the right row */
+    lk_arena arena;                /* holds what the pointers above point to */
+} linkd_explanation;
+
+/* Explains many pairs of one decision. Both are borrowed until it is freed. */
+typedef struct linkd_explainer linkd_explainer;
+
+LINKD_MUST_CHECK int linkd_explainer_new(const linkd_evidence *evidence,
+                                         const linkd_decision *decision,
+                                         linkd_explainer **ret_explainer,
+                                         linkd_error *err);
+void linkd_explainer_free(linkd_explainer *explainer);
+/* `candidate` is a position in the decision. LINKD_E_ARG: there is none. */
+LINKD_MUST_CHECK int linkd_explainer_explain(const linkd_explainer *explainer,
+                                             size_t candidate,
+                                             linkd_explanation *ret_explanation,
+                                             linkd_error *err);
+/* The same for one pair. */
+LINKD_MUST_CHECK int linkd_evidence_explain(const linkd_evidence *evidence,
+                                            const linkd_decision *decision,
+                                            size_t candidate,
+                                            linkd_explanation *ret_explanation,
+                                            linkd_error *err);
+void linkd_explanation_clear(linkd_explanation *explanation);
+/* The position of the candidate of these rows, or LINKD_CANDIDATE_NONE. In one
+ * table in either order. */
+size_t linkd_decision_find(const linkd_decision *decision, size_t left,
+                           size_t right);
+
 /* ---- finding the entities of one table ---------------------------------- */
 
 typedef enum linkd_cluster {

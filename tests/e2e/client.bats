@@ -166,14 +166,14 @@ END
 @test "link through linkd writes the bytes that file mode writes" {
     tables_make
     for form in csv tsv jsonl; do
-        "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q -o file.$form
-        "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q --socket s -o job.$form
+        "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 -q -o file.$form
+        "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 -q --socket s -o job.$form
         cmp file.$form job.$form
     done
     "$LINKCTL" link left.csv right.csv --left-on name --right-on name --block city \
-        --assign many-to-many -t 0 -m tiny -q -o file.csv
+        --assign many-to-many --min-score 0 -m tiny -q -o file.csv
     "$LINKCTL" link left.csv right.csv --left-on name --right-on name --block city \
-        --assign many-to-many -t 0 -m tiny -q -s s -o job.csv
+        --assign many-to-many --min-score 0 -m tiny -q -s s -o job.csv
     cmp file.csv job.csv
     [ "$("$LINKCTL" job list)" = "there is no job" ] # fetched and forgotten
     python3 -c '
@@ -186,7 +186,7 @@ assert [i["rows"] for i in manifest["inputs"]] == [4, 4], manifest'
 @test "a file is linked with a collection" {
     firms_make
     tables_make
-    run --separate-stderr "$LINKCTL" link left.csv collection:firms -t 0.9
+    run --separate-stderr "$LINKCTL" link left.csv collection:firms --min-score 0.9
     [ "$status" -eq 0 ]
     [ "$(cut -d, -f1,2 <<<"$output" | tail -n +2 | tr '\n' ' ')" = "1,1 2,2 3,3 4,4 " ]
     [[ "$stderr" == *"4 left rows, 5 right rows: 4 pairs"* ]]
@@ -195,8 +195,8 @@ assert [i["rows"] for i in manifest["inputs"]] == [4, 4], manifest'
 @test "dedup through linkd writes the bytes that file mode writes" {
     firms_make
     for form in csv jsonl; do
-        "$LINKCTL" dedup firms.csv --on name -m tiny -t 0.9 -q -o file.$form
-        "$LINKCTL" dedup firms.csv --on name -m tiny -t 0.9 -q -s s -o job.$form
+        "$LINKCTL" dedup firms.csv --on name -m tiny --min-score 0.9 -q -o file.$form
+        "$LINKCTL" dedup firms.csv --on name -m tiny --min-score 0.9 -q -s s -o job.$form
         cmp file.$form job.$form
     done
     [ "$(tail -n 1 job.csv)" = "5,alpha trading compani,paris,1900,1" ]
@@ -204,7 +204,7 @@ assert [i["rows"] for i in manifest["inputs"]] == [4, 4], manifest'
 
 @test "the entities of a collection are found and, with --apply, kept" {
     firms_make
-    run --separate-stderr "$LINKCTL" dedup collection:firms -t 0.9 --apply
+    run --separate-stderr "$LINKCTL" dedup collection:firms --min-score 0.9 --apply
     [ "$output" = "$(printf 'id,entity_id\n1,1\n2,2\n3,3\n4,4\n5,1')" ]
     [[ "$("$LINKCTL" search firms --record 1 -k 1)" == *'"id":"5",'*'"entity":'* ]]
     refused 2 '--apply needs a collection' "$LINKCTL" dedup firms.csv --apply
@@ -319,8 +319,8 @@ END
 
 @test "jobs outlive the linkd that runs them" {
     rows_make 4000 >big.csv
-    "$LINKCTL" dedup big.csv -m tiny -t 0.99 -q -o file.csv
-    "$LINKCTL" dedup big.csv -m tiny -t 0.99 -q -s s -o job.csv 3>&- &
+    "$LINKCTL" dedup big.csv -m tiny --min-score 0.99 -q -o file.csv
+    "$LINKCTL" dedup big.csv -m tiny --min-score 0.99 -q -s s -o job.csv 3>&- &
     local client=$!
     until_true bash -c '"$LINKCTL" job list | grep -q running'
     kill -KILL "$daemon"

@@ -19,7 +19,7 @@ END
 @test "the input comes back unchanged with entity_id added" {
     people_make
     run --separate-stderr "$LINKCTL" dedup people.csv --on name -m tiny \
-        -t 0.95 -o entities.csv -q
+        --min-score 0.95 -o entities.csv -q
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
     cat >expected.csv <<'END'
@@ -47,14 +47,14 @@ END
 
 @test "--pairs writes the pairs inside entities" {
     people_make
-    "$LINKCTL" dedup people.csv --on name -m tiny -t 0.95 -o e.csv -q --pairs p.csv
+    "$LINKCTL" dedup people.csv --on name -m tiny --min-score 0.95 -o e.csv -q --pairs p.csv
     [ "$(cat p.csv)" = "$(printf 'left_id,right_id,score,probability\na,c,1.000000,')" ]
 }
 
 @test "a chain is one entity for components and more for complete linkage" {
     printf 'id,name\n1,aaaaaaaaaa\n2,aaaaabbbbb\n3,bbbbbbbbbb\n' >chain.csv
     # neighbours in the chain are closer than its ends
-    "$LINKCTL" dedup chain.csv -m tiny -t -1 -q -o all.csv --pairs all_pairs.csv
+    "$LINKCTL" dedup chain.csv -m tiny --min-score -1 -q -o all.csv --pairs all_pairs.csv
     threshold=$(python3 - <<'END'
 import csv
 score = {(r["left_id"], r["right_id"]): float(r["score"])
@@ -65,7 +65,7 @@ print((ends + links) / 2)
 END
 )
     entities() {
-        "$LINKCTL" dedup chain.csv -m tiny -t "$threshold" -q --cluster "$1" |
+        "$LINKCTL" dedup chain.csv -m tiny --min-score "$threshold" -q --cluster "$1" |
             tail -n +2 | cut -d, -f3 | sort -u | wc -l
     }
     [ "$(entities components)" -eq 1 ]
@@ -110,7 +110,7 @@ END
 
 @test "the bytes are the same for one and two threads" {
     people_make
-    "$LINKCTL" dedup people.csv -m tiny -t 0.5 -q --threads 1 -o one.csv
-    "$LINKCTL" dedup people.csv -m tiny -t 0.5 -q --threads 2 -o two.csv
+    "$LINKCTL" dedup people.csv -m tiny --min-score 0.5 -q --threads 1 -o one.csv
+    "$LINKCTL" dedup people.csv -m tiny --min-score 0.5 -q --threads 2 -o two.csv
     cmp one.csv two.csv
 }

@@ -9,7 +9,7 @@ setup_file() {
 @test "the rows that are alike are linked, in the order of the left table" {
     tables_make
     run --separate-stderr "$LINKCTL" link left.csv right.csv -m tiny \
-        --threshold 0.9 -q -o pairs.csv
+        --min-score 0.9 -q -o pairs.csv
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
     [ "$(head -n 1 pairs.csv)" = left_id,right_id,score,probability ]
@@ -19,25 +19,25 @@ setup_file() {
 
 @test "standard input and output take the place of files" {
     tables_make
-    "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q -o pairs.csv
+    "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 -q -o pairs.csv
     run --separate-stderr bash -c \
-        '"$LINKCTL" link - right.csv -m tiny -t 0.9 -q <left.csv'
+        '"$LINKCTL" link - right.csv -m tiny --min-score 0.9 -q <left.csv'
     [ "$status" -eq 0 ]
     [ "$output" = "$(cat pairs.csv)" ]
 }
 
 @test "--format tells what standard input is and leaves the other table alone" {
     tables_make
-    "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q -o pairs.csv
+    "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 -q -o pairs.csv
     run --separate-stderr bash -c \
-        'tr , "\t" <right.csv | "$LINKCTL" link left.csv - --format tsv -m tiny -t 0.9 -q'
+        'tr , "\t" <right.csv | "$LINKCTL" link left.csv - --format tsv -m tiny --min-score 0.9 -q'
     [ "$status" -eq 0 ]
     [ "$output" = "$(cat pairs.csv)" ]
 }
 
 @test "the pairing of the columns and the summary go to standard error" {
     tables_make
-    run --separate-stderr "$LINKCTL" link left.csv right.csv -m tiny -t 0.9
+    run --separate-stderr "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9
     [ "$status" -eq 0 ]
     [[ "$stderr" == *"name = name (1.00)"* ]]
     [[ "$stderr" == *"4 left rows, 4 right rows: 3 pairs, 1 left and 1 right rows without a partner"* ]]
@@ -46,13 +46,13 @@ setup_file() {
 
 @test "--unmatched lists the rows without a partner" {
     tables_make
-    "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q -o p.csv --unmatched u.csv
+    "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 -q -o p.csv --unmatched u.csv
     [ "$(cat u.csv)" = "$(printf 'side,id\nleft,4\nright,r4')" ]
 }
 
 @test "--wide adds the columns of both rows" {
     tables_make
-    "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q --wide -o p.csv
+    "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 -q --wide -o p.csv
     [ "$(head -n 1 p.csv)" = \
         left_id,right_id,score,probability,id_x,name_x,city_x,key_y,name_y,city_y ]
     grep -q '^2,r3,.*,,2,"beta, gamma and sons",london,r3,beta gamma and sons,london$' p.csv
@@ -60,7 +60,7 @@ setup_file() {
 
 @test "--json prints a summary that parses, beside the manifest" {
     tables_make
-    run --separate-stderr "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 \
+    run --separate-stderr "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 \
         -q --json -o p.jsonl
     [ "$status" -eq 0 ]
     python3 - "$output" <<'END'
@@ -69,7 +69,7 @@ summary = json.loads(sys.argv[1])
 manifest = json.load(open("p.jsonl.manifest.json"))
 assert summary == manifest, (summary, manifest)
 assert summary["counts"]["pairs"] == 3
-assert summary["options"]["threshold"] == 0.9
+assert summary["options"]["min-score"] == 0.9
 assert [i["rows"] for i in summary["inputs"]] == [4, 4]
 assert len(summary["model"]["fingerprint"]) == 32
 row = json.loads(open("p.jsonl").readline())
@@ -111,17 +111,17 @@ END
 
 @test "the bytes are the same for one and two threads" {
     tables_make
-    "$LINKCTL" link left.csv right.csv -m tiny -t 0 -q --threads 1 -o one.csv
-    "$LINKCTL" link left.csv right.csv -m tiny -t 0 -q --threads 2 -o two.csv
+    "$LINKCTL" link left.csv right.csv -m tiny --min-score 0 -q --threads 1 -o one.csv
+    "$LINKCTL" link left.csv right.csv -m tiny --min-score 0 -q --threads 2 -o two.csv
     cmp one.csv two.csv
 }
 
 @test "the pairs are the same for every kernel that the processor has" {
     tables_make
-    LINKD_ISA=scalar "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q -o scalar.csv
+    LINKD_ISA=scalar "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 -q -o scalar.csv
     for isa in avx2 avx512; do
         if LINKD_ISA=$isa "$LINKCTL" model info tiny >/dev/null 2>&1; then
-            LINKD_ISA=$isa "$LINKCTL" link left.csv right.csv -m tiny -t 0.9 -q -o $isa.csv
+            LINKD_ISA=$isa "$LINKCTL" link left.csv right.csv -m tiny --min-score 0.9 -q -o $isa.csv
             cmp <(cut -d, -f1,2 scalar.csv) <(cut -d, -f1,2 $isa.csv)
         fi
     done
@@ -144,7 +144,7 @@ assert e["common"] == 2 and abs(e["f1"] - 2 / 3) < 1e-6, e'
     tables_make
     for form in csv tsv jsonl; do
         "$LINKCTL" link left.csv truth.csv --left-on name --right-on right_id \
-            -m tiny -t 1 -q -o none.$form
+            -m tiny --min-score 1 -q -o none.$form
         run --separate-stderr "$LINKCTL" eval none.$form truth.csv
         [ "$status" -eq 0 ]
         [[ "${lines[1]}" =~ ^pairs\ +0.0000\ +0.0000\ +0.0000\ +0\ +3\ +0$ ]]
@@ -160,7 +160,7 @@ with open("b.csv", "w") as f:
     for i in range(n):
         f.write("r%d,%s%s\n" % (i, "alpha" if i == 7 else "zz%d" % i, "," * n))
 END
-    run --separate-stderr "$LINKCTL" link a.csv b.csv --on name -m tiny -q -t 0.99
+    run --separate-stderr "$LINKCTL" link a.csv b.csv --on name -m tiny -q --min-score 0.99
     [ "$status" -eq 0 ]
     [ "${lines[1]}" = "1,r7,1.000000," ]
 }

@@ -338,14 +338,21 @@ static void linker_clear(linker *l)
     free(l->ratios);
 }
 
-/* Nothing could be fitted. */
-static int fit_fall_back(linker *l, lk_multiplicity multiplicity, fit *f,
-                         linkd_error *err)
+/* Nothing could be fitted: pairs do not compete either, for how many matches
+ * there are is as unknown. */
+static int fit_fall_back(linker *l, fit *f, linkd_error *err)
 {
+    float *posteriors = calloc(l->n + 1, sizeof(*posteriors));
+
+    if (posteriors == NULL)
+        return lk_fail_nomem(err);
     lk_fallback_log_odds(l->input->features, l->log_odds);
-    return lk_matching_infer(l->pairs, l->log_odds, multiplicity,
-                             (double)(answers_count(l) + 1), l->input->pool,
-                             &f->matching, err);
+    for (size_t i = 0; i < l->n; i++) {
+        posteriors[i] = 1.0F / (1.0F + expf(-l->log_odds[i]));
+        f->matching.n_matches += (double)posteriors[i];
+    }
+    f->matching.posteriors = posteriors;
+    return LINKD_OK;
 }
 
 static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,

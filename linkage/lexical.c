@@ -362,7 +362,8 @@ static void list_visit(list *l, range span, float *partial)
 
 /* ---- the best by partial score ------------------------------------------- */
 
-/* A record that a comes after: positions rise with records in a block. */
+/* Of equal scores the later position is worse: within a block, positions rise
+ * with records. */
 static bool met_is_worse(met a, met b)
 {
     return a.score < b.score || (a.score == b.score && a.position > b.position);
@@ -544,7 +545,7 @@ static int query_run(searcher *s, size_t query, chunk *out, scratch *work,
     void *array = out->neighbours;
     int rc;
 
-    if (range_len(block) > 0) {
+    if (range_len(block) > 0 && s->n_finalists > 0) {
         finalists_find(s, query, block, work);
         n = finalists_score(s, query, work);
     }

@@ -1,0 +1,349 @@
+/* tests/linkage/test_decide.c — decisions on tables made here: people, some of
+ * them twice with a typing error. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "linkage/evidence.h"
+#include "tests/linkage/scratch.h"
+
+enum {
+    N_PEOPLE = 240, /* on the left; every second one is on the right, too */
+};
+
+typedef struct fixture {
+    linkd_table *tables[2];
+    lk_pool *pool;
+    linkd_evidence *evidence;
+    linkd_decision decision;
+    linkd_error err;
+} fixture;
+
+static const linkd_column_pair COLUMNS[] = {{1, 1, 1}, {2, 2, 1}, {3, 3, 1}};
+
+static uint32_t mix(uint32_t x)
+{
+    x = (x ^ (x >> 16)) * UINT32_C(0x45d9f3b);
+    x = (x ^ (x >> 16)) * UINT32_C(0x45d9f3b);
+    return x ^ (x >> 16);
+}
+
+/* A name of three syllables that a number stands for. */
+static void name_of(uint32_t number, char *ret_name)
+{
+    static const char *const syllables[] = {
+        "ba", "ke", "li",  "mo",  "nu",  "ra",  "si",  "to",
+        "vu", "ze", "dor", "fan", "gel", "hin", "jos", "pam"};
+
+    (void)snprintf(ret_name, 16, "%s%s%s", syllables[number % 16],
+                   syllables[number / 16 % 16], syllables[number / 256 % 16]);
+}
+
+static void person_append(lk_buf *csv, uint32_t id, uint32_t person, bool wrong)
+{
+    char first[16];
+    char last[16];
+    uint32_t birth = mix(person * 3 + 7);
+
+    name_of(mix(person * 3 + 1), first);
+    name_of(mix(person * 3 + 2), last);
+    if (wrong)
+        last[2] = last[2] == 'x' ? 'y' : 'x';
+    assert_int_equal(lk_buf_printf(csv, NULL, "%u,%s,%s,%u-%02u-%02u\n", id,
+                                   first, last, 1900 + birth % 80,
+                                   1 + birth / 80 % 12, 1 + birth / 960 % 28),
+                     LINKD_OK);
+}
+
+static void table_open(fixture *f, size_t side, const lk_buf *csv)
+{
+    const char *name = side == 0 ? "l.csv" : "r.csv";
+
+    scratch_write_text(name, csv->data);
+    assert_int_equal(linkd_table_read(name, LINKD_FORMAT_CSV, "id", NULL,
+                                      &f->tables[side], &f->err),
+                     LINKD_OK);
+}
+
+static void csv_begin(lk_buf *csv)
+{
+    assert_int_equal(lk_buf_printf(csv, NULL, "id,first,last,born\n"),
+                     LINKD_OK);
+}
+
+/* Right row i is left row 2i for i < N_PEOPLE / 2, then come strangers. */
+static void two_tables_make(fixture *f)
+{
+    lk_buf left = {0};
+    lk_buf right = {0};
+
+    csv_begin(&left);
+    csv_begin(&right);
+    for (uint32_t i = 0; i < N_PEOPLE; i++) {
+        bool shared = i < N_PEOPLE / 2;
+
+        person_append(&left, i, i, false);
+        person_append(&right, i, shared ? 2 * i : 10000 + i,
+                      shared && i % 3 == 0);
+    }
+    table_open(f, 0, &left);
+    table_open(f, 1, &right);
+    lk_buf_clear(&left);
+    lk_buf_clear(&right);
+}
+
+/* Rows 3i, 3i + 1, 3i + 2 are one person. */
+static void one_table_make(fixture *f)
+{
+    lk_buf csv = {0};
+
+    csv_begin(&csv);
+    for (uint32_t i = 0; i < N_PEOPLE; i++)
+        person_append(&csv, i, i / 3, i % 3 == 2);
+    table_open(f, 0, &csv);
+    lk_buf_clear(&csv);
+}
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    assert_int_equal(lk_pool_new(1, &f->pool, &f->err), LINKD_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+
+    linkd_decision_clear(&f->decision);
+    linkd_evidence_free(f->evidence);
+    linkd_table_free(f->tables[0]);
+    linkd_table_free(f->tables[1]);
+    lk_pool_free(f->pool);
+    free(f);
+    return 0;
+}
+
+static void gather(fixture *f, const linkd_label *asked, size_t n_asked)
+{
+    linkd_evidence_options options = {.columns = COLUMNS,
+                                      .n_columns = 3,
+                                      .left_block = LINKD_COLUMN_NONE,
+                                      .right_block = LINKD_COLUMN_NONE,
+                                      .channels = LINKD_CHANNEL_ALL,
+                                      .asked = asked,
+                                      .n_asked = n_asked};
+
+    assert_int_equal(linkd_evidence_gather(f->tables[0], f->tables[1], NULL,
+                                           f->pool, &options, NULL,
+                                           &f->evidence, &f->err),
+                     LINKD_OK);
+}
+
+static int decide(fixture *f, linkd_decide_options options)
+{
+    linkd_decision_clear(&f->decision);
+    return linkd_evidence_decide(f->evidence, &options, NULL, &f->decision,
+                                 &f->err);
+}
+
+static const linkd_decide_options AUTO = {.assign = LINKD_ASSIGN_AUTO,
+                                          .threshold = LINKD_THRESHOLD_AUTO};
+
+static size_t right_links(const linkd_decision *d)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_candidates; i++)
+        n += d->candidates[i].accepted &&
+             d->candidates[i].right < N_PEOPLE / 2 &&
+             d->candidates[i].left == 2 * d->candidates[i].right;
+    return n;
+}
+
+static void people_of_both_tables_are_found_without_labels(void **state)
+{
+    fixture *f = *state;
+
+    two_tables_make(f);
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    assert_int_equal(f->decision.verdict.assign, LINKD_ASSIGN_ONE_TO_ONE);
+    assert_true(f->decision.verdict.supported);
+    assert_true(right_links(&f->decision) >= N_PEOPLE / 2 - 4);
+    assert_true(f->decision.n_accepted <= N_PEOPLE / 2 + 2);
+    assert_true(f->decision.verdict.f1 > 0.9);
+}
+
+static void a_threshold_is_a_probability(void **state)
+{
+    fixture *f = *state;
+    linkd_decide_options options = AUTO;
+
+    two_tables_make(f);
+    gather(f, NULL, 0);
+    options.threshold = 0.9;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    assert_true(f->decision.threshold == 0.9);
+    for (size_t i = 0; i < f->decision.n_candidates; i++)
+        if (f->decision.candidates[i].accepted)
+            assert_true(f->decision.candidates[i].probability >= 0.9F);
+}
+
+static void each_row_is_linked_once_where_that_is_asked(void **state)
+{
+    fixture *f = *state;
+    linkd_decide_options options = AUTO;
+    bool seen[2][N_PEOPLE] = {{false}};
+
+    two_tables_make(f);
+    gather(f, NULL, 0);
+    options.assign = LINKD_ASSIGN_ONE_TO_ONE;
+    options.threshold = 0.0;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    for (size_t i = 0; i < f->decision.n_candidates; i++) {
+        const linkd_candidate *c = &f->decision.candidates[i];
+
+        if (!c->accepted)
+            continue;
+        assert_false(seen[0][c->left]);
+        assert_false(seen[1][c->right]);
+        seen[0][c->left] = seen[1][c->right] = true;
+    }
+}
+
+static void a_person_in_three_rows_is_one_entity(void **state)
+{
+    fixture *f = *state;
+    size_t n_whole = 0;
+
+    one_table_make(f);
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    for (size_t i = 0; i < N_PEOPLE; i += 3)
+        n_whole += f->decision.entities[i] == f->decision.entities[i + 1] &&
+                   f->decision.entities[i] == f->decision.entities[i + 2];
+    assert_true(n_whole >= N_PEOPLE / 3 - 3);
+    assert_in_range(f->decision.n_entities, N_PEOPLE / 3 - 2, N_PEOPLE / 3 + 4);
+    assert_true(f->decision.verdict.f1 > 0.9);
+}
+
+/* Nothing of what comes out may depend on who computed it. */
+static void one_worker_and_two_decide_the_same(void **state)
+{
+    fixture *f = *state;
+    linkd_decision first;
+    size_t n;
+
+    two_tables_make(f);
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    first = f->decision;
+    f->decision = (linkd_decision){0};
+    linkd_evidence_free(f->evidence);
+    f->evidence = NULL;
+    lk_pool_free(f->pool);
+    assert_int_equal(lk_pool_new(2, &f->pool, &f->err), LINKD_OK);
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    n = first.n_candidates;
+    assert_int_equal(n, f->decision.n_candidates);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(first.candidates[i].right,
+                         f->decision.candidates[i].right);
+        assert_memory_equal(&first.candidates[i].probability,
+                            &f->decision.candidates[i].probability,
+                            sizeof(float));
+    }
+    linkd_decision_clear(&first);
+}
+
+static void a_label_counts_more_than_the_evidence(void **state)
+{
+    fixture *f = *state;
+    linkd_label no = {.left = 0, .right = 1, .match = false};
+    linkd_decide_options options = AUTO;
+
+    one_table_make(f);
+    gather(f, &no, 1);
+    options.labels = &no;
+    options.n_labels = 1;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    assert_int_equal(f->decision.candidates[0].left, 0);
+}
+
+static void a_label_of_a_pair_that_is_no_candidate_is_refused(void **state)
+{
+    fixture *f = *state;
+    linkd_label stranger = {.left = 0, .right = 0, .match = true};
+    linkd_decide_options options = AUTO;
+
+    one_table_make(f);
+    gather(f, NULL, 0);
+    options.labels = &stranger;
+    options.n_labels = 1;
+    assert_int_equal(decide(f, options), LINKD_E_ARG);
+    assert_string_equal(f->err.message,
+                        "label 1 is of a pair that is no candidate");
+}
+
+static void an_asked_pair_is_a_candidate_however_strange(void **state)
+{
+    fixture *f = *state;
+    linkd_label asked = {.left = 1, .right = N_PEOPLE - 1};
+
+    two_tables_make(f);
+    gather(f, &asked, 1);
+    assert_int_equal(linkd_evidence_funnel(f->evidence)->n_asked, 1);
+    assert_int_not_equal(
+        lk_pairset_find(&f->evidence->pairs, 1, N_PEOPLE + N_PEOPLE - 1),
+        SIZE_MAX);
+}
+
+/* Two rows teach nothing; equal ones are linked all the same, with a doubt. */
+static void
+a_table_too_small_to_learn_from_is_decided_with_a_doubt(void **state)
+{
+    fixture *f = *state;
+    lk_buf csv = {0};
+
+    csv_begin(&csv);
+    person_append(&csv, 1, 1, false);
+    person_append(&csv, 2, 2, false);
+    table_open(f, 0, &csv);
+    table_open(f, 1, &csv);
+    lk_buf_clear(&csv);
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    assert_int_equal(f->decision.n_accepted, 2);
+    assert_false(f->decision.verdict.supported);
+    assert_non_null(strstr(f->decision.verdict.doubt, "too few rows"));
+}
+
+#define DECIDE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DECIDE_TEST(people_of_both_tables_are_found_without_labels),
+        DECIDE_TEST(a_threshold_is_a_probability),
+        DECIDE_TEST(each_row_is_linked_once_where_that_is_asked),
+        DECIDE_TEST(a_person_in_three_rows_is_one_entity),
+        DECIDE_TEST(one_worker_and_two_decide_the_same),
+        DECIDE_TEST(a_label_counts_more_than_the_evidence),
+        DECIDE_TEST(a_label_of_a_pair_that_is_no_candidate_is_refused),
+        DECIDE_TEST(an_asked_pair_is_a_candidate_however_strange),
+        DECIDE_TEST(a_table_too_small_to_learn_from_is_decided_with_a_doubt),
+    };
+
+    return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
+}

@@ -189,55 +189,6 @@ static const char *either(const char *own, const char *both)
 
 /* ---- columns ------------------------------------------------------------ */
 
-static int columns_pair_named(link_run *run, const lk_name_list *left,
-                              const lk_name_list *right, linkd_error *err)
-{
-    size_t n = left->n;
-    size_t *found = NULL; /* [n] of the left table, [n] of the right one */
-    int rc;
-
-    if (right->n != n)
-        return lk_fail(err, LINKD_E_ARG,
-                       "--left-on names %zu columns and --right-on %zu", n,
-                       right->n);
-    run->columns = calloc(n, sizeof(*run->columns));
-    found = calloc(n * 2, sizeof(*found));
-    if (run->columns == NULL || found == NULL) {
-        rc = lk_fail_nomem(err);
-        goto done;
-    }
-    rc = lk_columns_find(run->cli, run->left, left, found, err);
-    if (rc == LINKD_OK)
-        rc = lk_columns_find(run->cli, run->right, right, found + n, err);
-    if (rc != LINKD_OK)
-        goto done;
-    for (size_t i = 0; i < n; i++)
-        run->columns[i] = (linkd_column_pair){
-            .left = found[i], .right = found[n + i], .similarity = 1};
-    run->n_columns = n;
-done:
-    free(found);
-    return rc;
-}
-
-static int columns_resolve_named(link_run *run, linkd_error *err)
-{
-    const link_values *v = run->values;
-    lk_name_list left = {0};
-    lk_name_list right = {0};
-    int rc = lk_name_list_split(v->on ? "on" : "left-on",
-                                either(v->on, v->left_on), &left, err);
-
-    if (rc == LINKD_OK)
-        rc = lk_name_list_split(v->on ? "on" : "right-on",
-                                either(v->on, v->right_on), &right, err);
-    if (rc == LINKD_OK)
-        rc = columns_pair_named(run, &left, &right, err);
-    lk_name_list_clear(&left);
-    lk_name_list_clear(&right);
-    return rc;
-}
-
 static linkd_str column_name(const linkd_table *table, size_t column)
 {
     return column == LINKD_COLUMN_NONE ? (linkd_str){NULL, 0}
@@ -277,13 +228,10 @@ static int columns_resolve(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
     bool named = v->on != NULL || v->left_on != NULL;
-    int rc;
+    lk_on_values on = {v->on, v->left_on, v->right_on};
+    int rc = lk_columns_pair(run->cli, run->left, run->right, &on,
+                             &run->columns, &run->n_columns, err);
 
-    if (named)
-        rc = columns_resolve_named(run, err);
-    else
-        rc = linkd_columns_pair(run->left, run->right, &run->columns,
-                                &run->n_columns, err);
     if (rc == LINKD_OK)
         rc =
             lk_column_find(run->cli, run->left, either(v->left_block, v->block),

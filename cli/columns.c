@@ -200,3 +200,63 @@ int lk_column_find(lk_cli *cli, const linkd_table *table, const char *name,
     return column_find(cli, table, (linkd_str){name, strlen(name)}, ret_column,
                        err);
 }
+
+/* ---- pairs of columns ---------------------------------------------------- */
+
+static int names_pair(lk_cli *cli, const linkd_table *const tables[2],
+                      const lk_name_list names[2],
+                      linkd_column_pair **ret_pairs, linkd_error *err)
+{
+    size_t n = names[0].n;
+    linkd_column_pair *pairs = calloc(n + 1, sizeof(*pairs));
+    size_t *found = calloc(n + 1, sizeof(*found));
+    int rc = LINKD_OK;
+
+    if (pairs == NULL || found == NULL)
+        rc = lk_fail_nomem(err);
+    else if (names[1].n != n)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "--left-on names %zu columns and --right-on %zu", n,
+                     names[1].n);
+    for (size_t side = 0; side < 2 && rc == LINKD_OK; side++) {
+        rc = lk_columns_find(cli, tables[side], &names[side], found, err);
+        for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+            *(side == 0 ? &pairs[i].left : &pairs[i].right) = found[i];
+            pairs[i].similarity = 1;
+        }
+    }
+    free(found);
+    if (rc == LINKD_OK)
+        *ret_pairs = pairs;
+    else
+        free(pairs);
+    return rc;
+}
+
+int lk_columns_pair(lk_cli *cli, const linkd_table *left,
+                    const linkd_table *right, const lk_on_values *values,
+                    linkd_column_pair **ret_pairs, size_t *ret_n_pairs,
+                    linkd_error *err)
+{
+    const linkd_table *const tables[2] = {left, right};
+    bool both = values->on != NULL;
+    lk_name_list names[2] = {{0}, {0}};
+    int rc;
+
+    if (!both && values->left_on == NULL)
+        return linkd_columns_pair(left, right, ret_pairs, ret_n_pairs, err);
+    rc =
+        lk_name_list_split(both ? "on" : "left-on",
+                           both ? values->on : values->left_on, &names[0], err);
+    if (rc == LINKD_OK)
+        rc = lk_name_list_split(both ? "on" : "right-on",
+                                both ? values->on : values->right_on, &names[1],
+                                err);
+    if (rc == LINKD_OK)
+        rc = names_pair(cli, tables, names, ret_pairs, err);
+    if (rc == LINKD_OK)
+        *ret_n_pairs = names[0].n;
+    lk_name_list_clear(&names[0]);
+    lk_name_list_clear(&names[1]);
+    return rc;
+}

@@ -31,6 +31,18 @@ LINKD_MUST_CHECK int lk_column_find(lk_cli *cli, const linkd_table *table,
                                     const char *name, size_t *ret_column,
                                     linkd_error *err);
 
+/* What --on, or --left-on and --right-on, pair; all three NULL: all columns but
+ * the ids, paired by name and content. `ret_pairs` is freed with free().
+ * LINKD_E_ARG: no such column, or not as many on both sides. */
+typedef struct lk_on_values {
+    const char *on, *left_on, *right_on;
+} lk_on_values;
+LINKD_MUST_CHECK int lk_columns_pair(lk_cli *cli, const linkd_table *left,
+                                     const linkd_table *right,
+                                     const lk_on_values *values,
+                                     linkd_column_pair **ret_pairs,
+                                     size_t *ret_n_pairs, linkd_error *err);
+
 /* Sets the hint to the columns of an open reader, or of a file to be opened. */
 void lk_columns_hint(lk_cli *cli, const linkd_reader *reader);
 void lk_columns_hint_file(lk_cli *cli, const char *path, linkd_format format);

@@ -83,6 +83,8 @@ static int evidence_gather(lk_cli *cli, const lk_decide_input *input,
         .right_block = input->right_block,
         .k = input->k,
         .channels = LINKD_CHANNEL_ALL,
+        .asked = input->asked,
+        .n_asked = input->n_asked,
     };
 
     if (with_model)

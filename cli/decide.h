@@ -20,6 +20,8 @@ typedef struct lk_decide_input {
     size_t left_block, right_block;
     size_t k; /* 0: what suits the tables */
     linkd_assign assign;
+    const linkd_label *asked; /* candidates in any case; [n_asked] */
+    size_t n_asked;
     const lk_engine *engine;
 } lk_decide_input;
 

@@ -262,6 +262,18 @@ static bool parts_make(const linkd_explainer *x, size_t candidate,
     return true;
 }
 
+/* Nothing was fitted: the whole record has decided. */
+static double fallback_of(const lk_features *features, size_t candidate)
+{
+    lk_features one = *features;
+    float log_odds = 0.0F;
+
+    one.values += candidate * one.n;
+    one.n_pairs = 1;
+    lk_fallback_log_odds(&one, &log_odds);
+    return (double)log_odds;
+}
+
 static double share_log_odds(const linkd_decision *d)
 {
     double n = (double)d->n_candidates;
@@ -278,8 +290,9 @@ static int parts_sum(const linkd_explainer *x, size_t candidate,
 
     if (parts == NULL)
         return lk_fail_nomem(err);
-    if (parts_make(x, candidate, &e->prior, parts) &&
-        x->decision->model->prior != 0.0)
+    if (!parts_make(x, candidate, &e->prior, parts))
+        e->record = fallback_of(f, candidate);
+    else if (x->decision->model->prior != 0.0)
         e->prior += share_log_odds(x->decision);
     for (size_t i = 0; i < f->n; i++) {
         size_t field = f->features[i].field;

@@ -148,7 +148,7 @@ static void features_of_one_field_are_one_part(void **state)
     assert_near(f->explanation.prior, -3.0);
     assert_near(f->explanation.fields[0].log_odds, 3.0 + 0.5);
     assert_near(f->explanation.fields[1].log_odds, 4.0);
-    assert_near(f->explanation.record, 4.0);
+    assert_near(f->explanation.record, 2.0);
     explain(f, 3); /* the city is missing */
     assert_near(f->explanation.fields[1].log_odds, 7.0);
 }
@@ -160,7 +160,7 @@ static void competition_is_what_the_pair_itself_does_not_explain(void **state)
     explain(f, 0);
     assert_near(f->explanation.log_odds, log(0.9 / 0.1));
     assert_near(f->explanation.competition,
-                log(0.9 / 0.1) - (-3.0 + 3.5 + 4.0 + 4.0));
+                log(0.9 / 0.1) - (-3.0 + 3.5 + 4.0 + 2.0));
 }
 
 static void a_probability_of_one_leaves_nothing_to_explain(void **state)

@@ -395,8 +395,7 @@ int lk_decide_link(const lk_decision_input *input, lk_outcome *ret_outcome,
         rc = fit_run(&l, multiplicity_of(outcome.verdict.assign), &f, err);
     is_fitted = f.matching.posteriors != NULL;
     if (rc == LINKD_OK && !is_fitted)
-        rc =
-            fit_fall_back(&l, multiplicity_of(outcome.verdict.assign), &f, err);
+        rc = fit_fall_back(&l, &f, err);
     if (rc == LINKD_OK)
         rc = outcome_fill(&l, &f, &outcome, err);
     if (rc == LINKD_OK && !is_fitted)

@@ -262,9 +262,9 @@ static void evidence_beyond_eight_rare_words_is_one(void **state)
 {
     fixture *f = *state;
 
-    comparer_make(f,
-                  "id,text\n0,a b c d e f g h i j k\n1,a b c d e f g h i j k\n"
-                  "2,a b\n3,l\n4,m\n5,n\n6,o\n7,p\n8,q\n9,r\n");
+    comparer_make(f, "id,text\n0,a b c d e f g h i j k u v w\n"
+                     "1,a b c d e f g h i j k u v w\n"
+                     "2,a b\n3,l\n4,m\n5,n\n6,o\n7,p\n8,q\n9,r\n");
     run(f, 0, 1);
     assert_value(f, EVIDENCE, 1.0F);
     run(f, 0, 2);

@@ -11,6 +11,7 @@
 #include "cli/pairs.h"
 #include "cli/remote.h"
 #include "cli/remote_dedup.h"
+#include "cli/why.h"
 
 typedef struct dedup_values {
     const char *socket;
@@ -23,6 +24,7 @@ typedef struct dedup_values {
     size_t k;
     size_t n_threads;
     lk_decide_values decide;
+    lk_why_values why;
     int cluster;
     int format;
     bool apply;
@@ -68,6 +70,7 @@ static const lk_option options[] = {
      ".jsonl; - is standard output (default)"},
     {"pairs", 'p', LK_OPTION_TEXT, AT(pairs), "FILE", NULL, 0, 0,
      "write the pairs inside entities, too"},
+    LK_WHY_OPTIONS(AT(why)),
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
      "csv, tsv or jsonl for the input, whatever its name\nends in"},
     {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
@@ -114,9 +117,9 @@ typedef struct dedup_run {
     size_t n_columns;
     size_t block;
     lk_engine engine;
-    lk_decided decided;        /* by probability, or else */
-    linkd_dedup_result result; /* by score */
-    lk_output *outputs[2];     /* entities, pairs */
+    lk_decided decided;                     /* by probability, or else */
+    linkd_dedup_result result;              /* by score */
+    lk_output *outputs[2 + LK_WHY_OUTPUTS]; /* entities, pairs */
     lk_manifest manifest;
     double read_seconds;
 } dedup_run;
@@ -185,6 +188,8 @@ static int outputs_open(dedup_run *run, linkd_error *err)
     rc = lk_output_open(v->output, inputs, 1, &run->outputs[0], err);
     if (rc == LINKD_OK && v->pairs != NULL)
         rc = lk_output_open(v->pairs, inputs, 1, &run->outputs[1], err);
+    if (rc == LINKD_OK)
+        rc = lk_why_open(&v->why, &v->decide, inputs, 1, &run->outputs[2], err);
     if (rc == LINKD_OK)
         rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
                               inputs, 1, err);
@@ -428,8 +433,8 @@ static void dedup_clear(dedup_run *run)
     lk_engine_close(&run->engine);
     free(run->columns);
     linkd_table_free(run->table);
-    lk_output_close(run->outputs[0]);
-    lk_output_close(run->outputs[1]);
+    for (size_t i = 0; i < 2 + LK_WHY_OUTPUTS; i++)
+        lk_output_close(run->outputs[i]);
     lk_manifest_clear(&run->manifest);
 }
 
@@ -441,8 +446,8 @@ static double default_min_score(int cluster)
 }
 
 /* What needs the whole table, or this machine's threads. */
-static const char *const only_files[] = {"id", "pairs", "threads", "threshold",
-                                         NULL};
+static const char *const only_files[] = {
+    "id", "pairs", "threads", "threshold", "explain", "report", "truth", NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {
@@ -493,9 +498,13 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = table_dedup(&run, err);
     if (rc == LINKD_OK)
         rc = results_write(&run, err);
+    if (rc == LINKD_OK && !by_score(&run))
+        rc = lk_why_write(cli, &run.values->why, "dedup", run.table, NULL,
+                          &run.decided, &run.outputs[2], err);
     if (rc == LINKD_OK) {
         manifest_fill(&run);
-        rc = lk_manifest_commit(&run.manifest, run.outputs, 2, err);
+        rc = lk_manifest_commit(&run.manifest, run.outputs, 2 + LK_WHY_OUTPUTS,
+                                err);
     }
     if (rc == LINKD_OK)
         rc = summary(&run, err);

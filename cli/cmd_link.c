@@ -11,6 +11,7 @@
 #include "cli/pairs.h"
 #include "cli/remote.h"
 #include "cli/remote_link.h"
+#include "cli/why.h"
 
 typedef struct link_values {
     const char *socket;
@@ -23,6 +24,7 @@ typedef struct link_values {
     size_t k;
     size_t n_threads;
     lk_decide_values decide;
+    lk_why_values why;
     int assign;
     int format;
     bool wide;
@@ -84,6 +86,7 @@ static const lk_option options[] = {
      "write side and id of the rows without a partner"},
     {"wide", 'w', LK_OPTION_FLAG, AT(wide), NULL, NULL, 0, 0,
      "add the columns of both rows, named with _x and _y"},
+    LK_WHY_OPTIONS(AT(why)),
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
      "csv, tsv or jsonl, whatever the names end in: of\n"
      "standard input if one table comes from there, else of\n"
@@ -133,9 +136,9 @@ typedef struct link_run {
     size_t n_columns;
     size_t left_block, right_block;
     lk_engine engine;
-    lk_decided decided;       /* by probability, or else */
-    linkd_link_result result; /* by score */
-    lk_output *outputs[2];    /* pairs, unmatched */
+    lk_decided decided;                     /* by probability, or else */
+    linkd_link_result result;               /* by score */
+    lk_output *outputs[2 + LK_WHY_OUTPUTS]; /* pairs, unmatched */
     size_t n_left_unmatched, n_right_unmatched;
     lk_manifest manifest;
     double read_seconds;
@@ -255,6 +258,8 @@ static int outputs_open(link_run *run, linkd_error *err)
 
     if (rc == LINKD_OK && v->unmatched != NULL)
         rc = lk_output_open(v->unmatched, inputs, 2, &run->outputs[1], err);
+    if (rc == LINKD_OK)
+        rc = lk_why_open(&v->why, &v->decide, inputs, 2, &run->outputs[2], err);
     if (rc == LINKD_OK)
         rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
                               inputs, 2, err);
@@ -474,15 +479,16 @@ static void link_clear(link_run *run)
     free(run->columns);
     linkd_table_free(run->left);
     linkd_table_free(run->right);
-    lk_output_close(run->outputs[0]);
-    lk_output_close(run->outputs[1]);
+    for (size_t i = 0; i < 2 + LK_WHY_OUTPUTS; i++)
+        lk_output_close(run->outputs[i]);
     lk_manifest_clear(&run->manifest);
 }
 
 /* What needs the whole tables, or this machine's models and threads. */
 static const char *const only_files[] = {
     "left-block", "right-block", "id",      "left-id",   "right-id",
-    "unmatched",  "wide",        "threads", "threshold", NULL};
+    "unmatched",  "wide",        "threads", "threshold", "explain",
+    "report",     "truth",       NULL};
 
 static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
 {
@@ -532,9 +538,13 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = tables_link(&run, err);
     if (rc == LINKD_OK)
         rc = results_write(&run, err);
+    if (rc == LINKD_OK && !by_score(&run))
+        rc = lk_why_write(cli, &run.values->why, "link", run.left, run.right,
+                          &run.decided, &run.outputs[2], err);
     if (rc == LINKD_OK) {
         manifest_fill(&run);
-        rc = lk_manifest_commit(&run.manifest, run.outputs, 2, err);
+        rc = lk_manifest_commit(&run.manifest, run.outputs, 2 + LK_WHY_OUTPUTS,
+                                err);
     }
     if (rc == LINKD_OK)
         rc = summary(&run, err);

@@ -47,9 +47,8 @@ static json_t *option_json(const lk_option *option, const void *slot)
     case LK_OPTION_COUNT:
         return json_integer((json_int_t) * (const size_t *)slot);
     case LK_OPTION_REAL: /* NaN: not given */
-        return isnan(*(const double *)slot)
-                   ? json_null()
-                   : json_real(*(const double *)slot);
+        return isnan(*(const double *)slot) ? json_null()
+                                            : json_real(*(const double *)slot);
     case LK_OPTION_WORD:
         return json_string(option->words[*(const int *)slot]);
     case LK_OPTION_TEXT:

@@ -192,33 +192,42 @@ static int fit_run(linker *l, lk_multiplicity multiplicity, fit *ret_fit,
 
 /* ---- the mode ----------------------------------------------------------- */
 
-/* Partners of those records of one side that have any, records of one text
- * counting once. */
+static int key_compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Partners of those records of one side that have any; records of one text
+ * count once, as owners and as partners. */
 static int partners_mean(const linker *l, const float *posteriors, bool of_a,
                          double *ret_mean, linkd_error *err)
 {
     const uint32_t *numbers = l->input->text_numbers;
-    lk_pairset_builder builder = {0};
-    lk_pairset distinct = {0};
+    uint64_t *keys = calloc(l->n + 1, sizeof(*keys));
+    size_t n = 0;
     size_t n_owners = 0;
-    int rc = LINKD_OK;
+    size_t n_partners = 0;
 
-    for (size_t i = 0; i < l->n && rc == LINKD_OK; i++) {
-        size_t owner = numbers[of_a ? l->pairs->a[i] : l->pairs->b[i]];
-        size_t other = numbers[of_a ? l->pairs->b[i] : l->pairs->a[i]];
+    if (keys == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < l->n; i++) {
+        uint64_t owner = numbers[of_a ? l->pairs->a[i] : l->pairs->b[i]];
+        uint64_t partner = numbers[of_a ? l->pairs->b[i] : l->pairs->a[i]];
 
         if (posteriors[i] > SURE_MIN)
-            rc = lk_pairset_add(&builder, owner, other, LK_CHANNEL_ASKED, err);
+            keys[n++] = owner << 32 | partner;
     }
-    if (rc == LINKD_OK)
-        rc = lk_pairset_build(&builder, l->pairs->n_records, l->pairs->n_left,
-                              &distinct, err);
-    for (size_t i = 0; i < distinct.n; i++)
-        n_owners += i == 0 || distinct.a[i] != distinct.a[i - 1];
-    *ret_mean = n_owners > 0 ? (double)distinct.n / (double)n_owners : 1.0;
-    lk_pairset_clear(&distinct);
-    lk_pairset_builder_clear(&builder);
-    return rc;
+    qsort(keys, n, sizeof(*keys), key_compare);
+    for (size_t i = 0; i < n; i++) {
+        n_partners += i == 0 || keys[i] != keys[i - 1];
+        n_owners += i == 0 || keys[i] >> 32 != keys[i - 1] >> 32;
+    }
+    free(keys);
+    *ret_mean = n_owners > 0 ? (double)n_partners / (double)n_owners : 1.0;
+    return LINKD_OK;
 }
 
 /* What spoke for and against several partners. */

@@ -181,7 +181,7 @@ typedef struct linkd_column_profile {
     double mean_words;
     /* LINKD_HOLDS_NUMBER, LINKD_HOLDS_DATE (days since 1970-01-01) */
     double low, high; /* 5th and 95th percentile */
-    double spread;    /* (75th - 25th percentile) / 1.35: robust deviation; where
+    double spread; /* (75th - 25th percentile) / 1.35: robust deviation; where
                          that is 0, (95th - 5th) / 3.29 */
     bool logarithmic; /* all positive, and high / low > 20 */
     bool month_first; /* LINKD_HOLDS_DATE */
@@ -508,11 +508,12 @@ typedef struct linkd_entity_health {
 /* The entities to look at first: weakest link first, then lower entities.
  *   entities   [edges->n_records], below n_entities
  *   ret_health freed with free() */
-LINKD_MUST_CHECK int
-linkd_entities_check(const linkd_edges *edges, const size_t *entities,
-                     size_t n_entities, float least,
-                     linkd_entity_health **ret_health, size_t *ret_n_health,
-                     linkd_error *err);
+LINKD_MUST_CHECK int linkd_entities_check(const linkd_edges *edges,
+                                          const size_t *entities,
+                                          size_t n_entities, float least,
+                                          linkd_entity_health **ret_health,
+                                          size_t *ret_n_health,
+                                          linkd_error *err);
 
 /* Defaults as above, from four sets of people. A chain needs one wrong pair to
  * glue two entities together, so components ask for more. The best cut moves
@@ -563,10 +564,10 @@ typedef enum linkd_vector_method {
 } linkd_vector_method;
 
 typedef enum linkd_linkage { /* how far two clusters are from each other: */
-    LINKD_LINKAGE_SINGLE,    /* as their nearest rows */
-    LINKD_LINKAGE_COMPLETE,  /* as their farthest rows */
-    LINKD_LINKAGE_AVERAGE,   /* as all their rows in the mean */
-    LINKD_LINKAGE_WARD,      /* by how much a merge adds to the squared
+                             LINKD_LINKAGE_SINGLE,   /* as their nearest rows */
+                             LINKD_LINKAGE_COMPLETE, /* as their farthest rows */
+                             LINKD_LINKAGE_AVERAGE, /* as all their rows in the mean */
+                             LINKD_LINKAGE_WARD, /* by how much a merge adds to the squared
                                 distances from means; two rows: plain distance,
                                 sqrt(2 - 2 cosine) */
 } linkd_linkage;

@@ -48,8 +48,10 @@ typedef struct linker {
     bool *best_a;
     bool *best_b;
     uint8_t *answers;
-    float *log_odds; /* of the current round */
-    float *ratios;   /* sum over the rounds, then of the current one */
+    float *log_odds;  /* of the current round */
+    float *ratios;    /* sum over the rounds, then of the current one */
+    float *chances;   /* see lk_chance() */
+    bool is_reseeded; /* chance explained what was found at first */
 } linker;
 
 /* One fit under one mode. */
@@ -89,6 +91,15 @@ static void seeds_sow(linker *l, lk_multiplicity multiplicity)
             break;
         }
     }
+}
+
+/* Of the seeds those stay that chance does not explain; others teach nothing
+ * unless it explains them all. */
+static void seeds_weed(linker *l)
+{
+    for (size_t i = 0; i < l->n && l->is_reseeded; i++)
+        if (l->answers[i] == 1 && l->chances[i] >= LK_CHANCE_SURE)
+            l->answers[i] = l->chances[i] < 1.0F ? ANSWER_NONE : 0;
 }
 
 static size_t answers_count(const linker *l)
@@ -178,6 +189,7 @@ static int fit_run(linker *l, lk_multiplicity multiplicity, fit *ret_fit,
     if (rc == LINKD_OK) {
         memset(l->ratios, 0, l->n * sizeof(*l->ratios));
         seeds_sow(l, multiplicity);
+        seeds_weed(l);
         labels_apply(l);
     }
     for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
@@ -323,10 +335,11 @@ static int linker_init(linker *l, const lk_decision_input *input,
     l->answers = calloc(l->n + 1, sizeof(*l->answers));
     l->log_odds = calloc(l->n + 1, sizeof(*l->log_odds));
     l->ratios = calloc(l->n + 1, sizeof(*l->ratios));
+    l->chances = calloc(l->n + 1, sizeof(*l->chances));
     scratch = calloc(l->pairs->n_records + 1, sizeof(*scratch));
     if (l->surprise == NULL || l->best_a == NULL || l->best_b == NULL ||
         l->answers == NULL || l->log_odds == NULL || l->ratios == NULL ||
-        scratch == NULL)
+        l->chances == NULL || scratch == NULL)
         rc = lk_fail_nomem(err);
     if (rc == LINKD_OK)
         rc = lk_surprise(input->features, input->random, input->pool,
@@ -345,6 +358,44 @@ static void linker_clear(linker *l)
     free(l->answers);
     free(l->log_odds);
     free(l->ratios);
+    free(l->chances);
+}
+
+static double chance_share(const linker *l, const float *posteriors)
+{
+    double sum = 0.0;
+    double n = 0.0;
+
+    for (size_t i = 0; i < l->n; i++)
+        if (posteriors[i] > SURE_MIN) {
+            sum += (double)l->chances[i];
+            n += 1.0;
+        }
+    return n > 0.0 ? sum / n : 0.0;
+}
+
+/* Fits anew, from seeds that chance does not explain, if it explains most of
+ * what was found. */
+static int chance_consider(linker *l, linkd_verdict *verdict, fit *f,
+                           linkd_error *err)
+{
+    double n_left = (double)l->pairs->n_left;
+    double n_right = (double)l->pairs->n_records - n_left;
+    int rc;
+
+    if (f->matching.posteriors == NULL)
+        return LINKD_OK;
+    rc = lk_chance(l->input->features, l->input->random, n_left * n_right,
+                   l->chances, err);
+    if (rc != LINKD_OK ||
+        chance_share(l, f->matching.posteriors) <= LK_CHANCE_MAX)
+        return rc;
+    l->is_reseeded = true;
+    (void)snprintf(verdict->doubt, sizeof(verdict->doubt),
+                   "chance alone makes most of the likeness in so many rows: "
+                   "only what it does not explain was learned from");
+    fit_clear(f);
+    return fit_run(l, multiplicity_of(verdict->assign), f, err);
 }
 
 /* Nothing could be fitted: pairs do not compete either, for how many matches
@@ -385,7 +436,7 @@ static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
     outcome->verdict.recall = expected.recall;
     outcome->verdict.f1 = expected.f1;
     outcome->verdict.n_matches = f->matching.n_matches;
-    outcome->verdict.supported = true;
+    outcome->verdict.supported = !l->is_reseeded;
     return LINKD_OK;
 }
 
@@ -402,6 +453,8 @@ int lk_decide_link(const lk_decision_input *input, lk_outcome *ret_outcome,
         rc = mode_choose(&l, &outcome.verdict, err);
     if (rc == LINKD_OK)
         rc = fit_run(&l, multiplicity_of(outcome.verdict.assign), &f, err);
+    if (rc == LINKD_OK)
+        rc = chance_consider(&l, &outcome.verdict, &f, err);
     is_fitted = f.matching.posteriors != NULL;
     if (rc == LINKD_OK && !is_fitted)
         rc = fit_fall_back(&l, &f, err);

@@ -56,6 +56,20 @@ LINKD_MUST_CHECK int lk_surprise(const lk_features *features,
                                  const lk_features *random, lk_pool *pool,
                                  float *ret_surprise, linkd_error *err);
 
+/* The share of strangers among pairs as surprising as each, by chance alone;
+ * 1: chance explains all of them; all 0 with fewer than three fields, where it
+ * cannot be told; ret_chances [n_pairs]. `n_possible`: how many pairs of records
+ * there are. */
+LINKD_MUST_CHECK int lk_chance(const lk_features *features,
+                               const lk_features *random, double n_possible,
+                               float *ret_chances, linkd_error *err);
+
+/* If more than this share of what would be accepted is explained by chance, the
+ * fit has found similar strangers: 0.9 to 1 in tables without duplicates, up to
+ * 0.2 in tables with some. Pairs of less than LK_CHANCE_SURE are believed. */
+#define LK_CHANCE_MAX  0.5
+#define LK_CHANCE_SURE 0.1F
+
 /* The pairs that are the best of their a record, and of their b record;
  * each [n_pairs]. Of equal scores the earlier pair is the better one. */
 void lk_best_pairs(const lk_pairset *pairs, const float *scores,

@@ -309,6 +309,33 @@ static void an_asked_pair_is_a_candidate_however_strange(void **state)
         SIZE_MAX);
 }
 
+/* Strangers of few names and towns are alike, but no more than chance has it. */
+static void a_table_of_strangers_has_no_duplicates(void **state)
+{
+    static const char *const towns[] = {"berlin", "hamburg", "muenchen",
+                                        "koeln"};
+    fixture *f = *state;
+    lk_buf csv = {0};
+
+    csv_begin(&csv);
+    for (uint32_t i = 0; i < 400; i++) {
+        char first[16];
+
+        name_of(mix(i) % 256, first);
+        assert_int_equal(lk_buf_printf(&csv, NULL, "%u,%s,%s,%u\n", i, first,
+                                       towns[mix(i + 1000) % 4],
+                                       1900 + mix(i + 2000) % 80),
+                         LINKD_OK);
+    }
+    table_open(f, 0, &csv);
+    lk_buf_clear(&csv);
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    assert_true(f->decision.n_accepted <= 4);
+    assert_false(f->decision.verdict.supported && f->decision.n_accepted > 0 &&
+                 f->decision.verdict.f1 > 0.5);
+}
+
 /* Two rows teach nothing; equal ones are linked all the same, with a doubt. */
 static void
 a_table_too_small_to_learn_from_is_decided_with_a_doubt(void **state)
@@ -342,6 +369,7 @@ int main(void)
         DECIDE_TEST(a_label_counts_more_than_the_evidence),
         DECIDE_TEST(a_label_of_a_pair_that_is_no_candidate_is_refused),
         DECIDE_TEST(an_asked_pair_is_a_candidate_however_strange),
+        DECIDE_TEST(a_table_of_strangers_has_no_duplicates),
         DECIDE_TEST(a_table_too_small_to_learn_from_is_decided_with_a_doubt),
     };
 

@@ -35,7 +35,12 @@ enum {
 /* The mixture is believed if few records have partners, or if enough of the
  * pairs of partners are pairs themselves. Measured with the rest. */
 #define DEGREE_MAX  1.2
-#define CLOSURE_MIN 0.5
+#define CLOSURE_MIN 0.35
+
+/* More of the mixture explained by chance, and it found similar strangers: 0.97 to
+ * 1 of the pairs in tables of few or no duplicates, up to 0.8 in others, where
+ * matches are some of the pairs at random. */
+#define CHANCE_MAX 0.9
 
 typedef struct deduper {
     const lk_decision_input *input;
@@ -225,7 +230,7 @@ static int chance_consider(deduper *d, linkd_error *err)
     int rc = lk_chance(d->input->features, d->input->random,
                        n * (n - 1.0) / 2.0, d->chances, err);
 
-    if (rc != LINKD_OK || chance_share(d) <= LK_CHANCE_MAX)
+    if (rc != LINKD_OK || chance_share(d) <= CHANCE_MAX)
         return rc;
     d->is_reseeded = true;
     for (size_t i = 0; i < d->n; i++)
@@ -452,6 +457,8 @@ static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
         rc = mixture_is_chained(d, &chained, &closure, err);
     if (rc != LINKD_OK)
         return rc;
+    /* the few that chance does not explain are too few to tell chains by */
+    chained = chained && !d->is_reseeded;
     mode_explain(d, chained, closure, verdict);
     if (!chained)
         return clusters_fit(d, err);

@@ -64,10 +64,7 @@ LINKD_MUST_CHECK int lk_chance(const lk_features *features,
                                const lk_features *random, double n_possible,
                                float *ret_chances, linkd_error *err);
 
-/* If more than this share of what would be accepted is explained by chance, the
- * fit has found similar strangers: 0.9 to 1 in tables without duplicates, up to
- * 0.2 in tables with some. Pairs of less than LK_CHANCE_SURE are believed. */
-#define LK_CHANCE_MAX  0.5
+/* Pairs of less are believed. */
 #define LK_CHANCE_SURE 0.1F
 
 /* The pairs that are the best of their a record, and of their b record;

@@ -240,7 +240,7 @@ static void curve_write(reporter *r)
 {
     size_t n = r->decision->n_candidates;
     const linkd_candidate **sorted = calloc(n + 1, sizeof(*sorted));
-    double *points = calloc(2 * (CURVE_POINTS + 2), sizeof(*points));
+    double *points = calloc((size_t)2 * (CURVE_POINTS + 2), sizeof(*points));
     quality q = quality_found(r);
 
     if (sorted == NULL || points == NULL) {

@@ -49,6 +49,7 @@ static int line_write(const linkd_explainer *explainer, lk_told *told,
     rc = lk_explanation_json(told, line, err);
     if (rc == LINKD_OK)
         rc = lk_output_write(output, line->data, line->len, err);
+    told->explanation = NULL;
     linkd_explanation_clear(&e);
     return rc;
 }
@@ -90,6 +91,7 @@ static int report_write(lk_cli *cli, const char *truth_path, lk_report *report,
     if (rc == LINKD_OK)
         rc = lk_output_write(output, html.data, html.len, err);
     lk_buf_clear(&html);
+    report->truth = NULL;
     lk_truth_clear(&truth);
     return rc;
 }

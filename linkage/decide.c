@@ -86,6 +86,7 @@ static int links_accept(const linkd_evidence *e, linkd_decision *d,
 /* A pair within an entity is accepted if it was a candidate at all. */
 static void entity_pairs_accept(linkd_decision *d)
 {
+    LK_ASSERT(d->entities != NULL);
     for (size_t i = 0; i < d->n_candidates; i++) {
         linkd_candidate *c = &d->candidates[i];
 

@@ -423,6 +423,7 @@ size_t linkd_decision_find(const linkd_decision *decision, size_t left,
                            size_t right)
 {
     if (decision->entities != NULL && left > right)
+        /* NOLINTNEXTLINE(readability-suspicious-call-argument): lower first */
         return candidate_search(decision, right, left);
     return candidate_search(decision, left, right);
 }

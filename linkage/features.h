@@ -89,6 +89,7 @@ static inline uint8_t lk_feature_of(float value)
 {
     if (!(value <= 1.0F))
         return value > 1.0F ? LK_FEATURE_ONE : LK_FEATURE_MISSING;
+    /* NOLINTNEXTLINE(bugprone-incorrect-roundings): it is positive */
     return value > 0.0F ? (uint8_t)(value * 254.0F + 0.5F) : 0;
 }
 

@@ -26,6 +26,7 @@
 #include "linkage/normal.h"
 
 enum {
+    RIDGE_TRIES = 12, /* from 1e-9 to 100 times the largest curvature */
     BYTES = 256,
     STEPS_MAX = 25,
     HALVINGS_MAX = 20,
@@ -355,6 +356,7 @@ static void sum_curvature(fit *f, double ridge)
 static int find_step(fit *f, linkd_error *err)
 {
     double largest = 1;
+    double ridge = 1e-9;
     int rc = lk_pool_run(f->pool, f->n_chunks, curvature_task, f, err);
 
     if (rc != LINKD_OK)
@@ -362,7 +364,7 @@ static int find_step(fit *f, linkd_error *err)
     sum_curvature(f, 0);
     for (size_t i = 0; i < f->n_columns; i++)
         largest = fmax(largest, f->matrix[i * (f->stride + 1)]);
-    for (double ridge = 1e-9; ridge < 1e3; ridge *= 10) {
+    for (size_t try = 0; try < RIDGE_TRIES; try++, ridge *= 10) {
         memcpy(f->step, f->gradient, f->n_columns * sizeof(*f->step));
         if (lk_normal_solve(f->matrix, f->stride, f->n_columns, f->step))
             return LINKD_OK;

@@ -40,6 +40,9 @@ static const lk_command *const commands[] = {
     &lk_cmd_job_cancel,
     &lk_cmd_job_results,
     &lk_cmd_job_delete,
+    &lk_cmd_compat_fit,
+    &lk_cmd_compat_map,
+    &lk_cmd_compat_eval,
     &lk_cmd_backup,
     &lk_cmd_fsck,
     &lk_cmd_compact,
@@ -54,6 +57,7 @@ static const struct {
     {"model", "there are model list, add, pull, info and verify"},
     {"collection", "there are collection create, list, info, drop, import and "
                    "export"},
+    {"compat", "there are compat fit, map and eval"},
     {"job", "there are job list, show, wait, cancel, results and delete"},
 };
 

@@ -1,0 +1,217 @@
+/* cli/cmd_compat.c — linkctl compat fit and map: vectors of one model to
+ * vectors that compare with another's, for files of vectors from anywhere. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cli/command.h"
+#include "cli/compat_file.h"
+#include "cli/npy.h"
+#include "cli/number.h"
+#include "cli/rows.h"
+#include "cli/vector_read.h"
+
+typedef struct compat_values {
+    const char *from;
+    const char *to;
+    const char *head;
+    const char *output;
+    double penalty;
+    size_t seed;
+} compat_values;
+
+#define AT(member) offsetof(compat_values, member)
+
+/* ---- fit ---------------------------------------------------------------- */
+
+static const compat_values fit_defaults = {.head = "procrustes", .seed = 1};
+
+static const lk_option fit_options[] = {
+    {"from", 0, LK_OPTION_TEXT, AT(from), "NEW", NULL, 0, 0,
+     "vectors by the model that queries will use"},
+    {"to", 0, LK_OPTION_TEXT, AT(to), "OLD", NULL, 0, 0,
+     "vectors of the same records, in the same order, by the\n"
+     "model that stored ones were made with"},
+    {"head", 0, LK_OPTION_TEXT, AT(head), "HEAD", NULL, 0, 0,
+     "procrustes: a rotation about the means (default);\n"
+     "ridge: least squares; bt2: a lossless rotation whose\n"
+     "first dimensions compare with OLD"},
+    {"penalty", 0, LK_OPTION_REAL, AT(penalty), "L", NULL, 1e-9, 1e3,
+     "of ridge (the best of 1e-5, 1e-4, 1e-3 on held-out\n"
+     "pairs)"},
+    {"seed", 0, LK_OPTION_COUNT, AT(seed), "N", NULL, 0, 4294967295.0,
+     "for what is random (1)"},
+    {"output", 'o', LK_OPTION_TEXT, AT(output), "MAP", NULL, 0, 0,
+     "where the map goes"},
+};
+
+static const lk_syntax fit_syntax = {
+    .name = "compat fit",
+    .options = fit_options,
+    .n_options = sizeof(fit_options) / sizeof(*fit_options),
+    .summary = "Fits a map from one model's vectors to another's.",
+    .notes =
+        "Files are .npy (float32 rows) or .fvecs. Row i of both is one\n"
+        "record; a few thousand records are enough. A tenth of them is held\n"
+        "out to measure the map.\n\n"
+        "Examples:\n"
+        "  linkctl compat fit --from new.npy --to old.npy -o new-to-old.map\n"
+        "  linkctl compat fit --from new.fvecs --to old.fvecs --head bt2 \\\n"
+        "      -o new-to-old.map\n",
+};
+
+static int required(const char *value, const char *name, linkd_error *err)
+{
+    return value != NULL ? LINKD_OK
+                         : lk_fail(err, LINKD_E_ARG, "--%s is needed", name);
+}
+
+static int map_save(const linkd_compat_map *map, const char *path,
+                    const char *const inputs[2], linkd_error *err)
+{
+    unsigned char *bytes = NULL;
+    size_t len = 0;
+    lk_output *output = NULL;
+    int rc = linkd_compat_map_encode(map, &bytes, &len, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_output_open(path, inputs, 2, &output, err);
+    if (rc == LINKD_OK)
+        rc = lk_output_write(output, bytes, len, err);
+    if (rc == LINKD_OK)
+        rc = lk_output_commit(&output, 1, err);
+    lk_output_close(output);
+    free(bytes);
+    return rc;
+}
+
+static void map_note(const linkd_compat_map *map)
+{
+    linkd_compat_info info = linkd_compat_map_info(map);
+
+    (void)fprintf(stderr,
+                  "%s: %zu to %zu dimensions, from %s; mean cosine of "
+                  "held-out pairs %.4f\n",
+                  linkd_compat_head_words[info.head], info.dim_from,
+                  info.dim_to, lk_counted(info.n_pairs, "pair", "pairs").text,
+                  (double)info.cosine);
+}
+
+static int fit_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const compat_values *values = opaque;
+    const char *const inputs[2] = {values->from, values->to};
+    linkd_compat_fit_options options = {.seed = values->seed,
+                                        .penalty = values->penalty};
+    linkd_rows from, to;
+    float *from_data = NULL;
+    float *to_data = NULL;
+    linkd_compat_map *map = NULL;
+    int rc = required(values->from, "from", err);
+
+    if (rc == LINKD_OK)
+        rc = required(values->to, "to", err);
+    if (rc == LINKD_OK)
+        rc = required(values->output, "output", err);
+    if (rc == LINKD_OK)
+        rc = linkd_compat_head_parse(values->head, &options.head, err);
+    if (rc == LINKD_OK)
+        rc = lk_vectors_load(values->from, &from, &from_data, err);
+    if (rc == LINKD_OK)
+        rc = lk_vectors_load(values->to, &to, &to_data, err);
+    if (rc == LINKD_OK)
+        rc = linkd_compat_fit(&from, &to, &options, &cli->progress, &map, err);
+    if (rc == LINKD_OK)
+        rc = map_save(map, values->output, inputs, err);
+    if (rc == LINKD_OK && !cli->args.quiet)
+        map_note(map);
+    linkd_compat_map_free(map);
+    free(to_data);
+    free(from_data);
+    return rc;
+}
+
+const lk_command lk_cmd_compat_fit = {&fit_syntax, &fit_defaults,
+                                      sizeof(fit_defaults), fit_run};
+
+/* ---- map ---------------------------------------------------------------- */
+
+static const compat_values map_defaults = {0};
+
+static const lk_option map_options[] = {
+    {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
+     "the mapped vectors, as .npy"},
+};
+
+static const char *const map_operands[] = {"MAP", "VECTORS"};
+
+static const lk_syntax map_syntax = {
+    .name = "compat map",
+    .operands = map_operands,
+    .n_operands_min = 2,
+    .n_operands_max = 2,
+    .options = map_options,
+    .n_options = sizeof(map_options) / sizeof(*map_options),
+    .summary = "Maps vectors with a map of compat fit.",
+    .notes =
+        "VECTORS are .npy (float32 rows) or .fvecs, by the model that the\n"
+        "map is from. Mapped vectors have length 1, but those of bt2,\n"
+        "whose inner products with each other are the new model's.\n\n"
+        "Examples:\n"
+        "  linkctl compat map new-to-old.map queries.npy -o mapped.npy\n",
+};
+
+static int rows_save(const float *rows, size_t n, size_t dim, const char *path,
+                     const char *const *inputs, linkd_error *err)
+{
+    lk_output *output = NULL;
+    int rc = lk_output_open(path, inputs, 2, &output, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_npy_begin(output, err);
+    if (rc == LINKD_OK)
+        rc = lk_npy_write(output, rows, n * dim, err);
+    if (rc == LINKD_OK)
+        rc = lk_npy_end(output, n, dim, err);
+    if (rc == LINKD_OK)
+        rc = lk_output_commit(&output, 1, err);
+    lk_output_close(output);
+    return rc;
+}
+
+static int map_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const compat_values *values = opaque;
+    const char *const *operands = cli->args.operands;
+    linkd_compat_map *map = NULL;
+    linkd_rows rows = {0};
+    float *data = NULL;
+    float *mapped = NULL;
+    size_t dim = 0;
+    int rc = required(values->output, "output", err);
+
+    if (rc == LINKD_OK && !lk_path_ends_in(values->output, ".npy"))
+        rc = lk_fail(err, LINKD_E_ARG, "--output: %s does not end in .npy",
+                     lk_label_of_path(values->output).text);
+    if (rc == LINKD_OK)
+        rc = lk_compat_map_load(operands[0], &map, err);
+    if (rc == LINKD_OK)
+        rc = lk_vectors_load(operands[1], &rows, &data, err);
+    if (rc == LINKD_OK) {
+        dim = linkd_compat_map_info(map).dim_to;
+        mapped = lk_alloc_aligned(rows.n + 1, dim * sizeof(*mapped));
+        rc = mapped == NULL ? lk_fail_nomem(err)
+                            : linkd_compat_map_apply(map, &rows, mapped, err);
+    }
+    if (rc == LINKD_OK)
+        rc = rows_save(mapped, rows.n, dim, values->output, operands, err);
+    if (rc == LINKD_OK && !cli->args.quiet)
+        (void)fprintf(stderr, "%s of %zu dimensions\n",
+                      lk_counted(rows.n, "vector", "vectors").text, dim);
+    free(mapped);
+    free(data);
+    linkd_compat_map_free(map);
+    return rc;
+}
+
+const lk_command lk_cmd_compat_map = {&map_syntax, &map_defaults,
+                                      sizeof(map_defaults), map_run};

@@ -1,0 +1,189 @@
+/* cli/vector_read.c — vectors and labels that other programs wrote. Sizes are
+ * checked against the file's length before memory is asked for. */
+#include "cli/vector_read.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "cli/npy.h"
+#include "cli/rows.h"
+#include "linkage/linkage.h"
+
+static int fail_read(const char *path, linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
+                   lk_label_of_path(path).text, strerror(errno));
+}
+
+static int fail_data(const char *path, const char *reason, linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_DATA, "%s: %s", lk_label_of_path(path).text,
+                   reason);
+}
+
+static void floats_from_le(float *values, size_t n)
+{
+    uint32_t bits;
+
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&bits, values + i, sizeof(bits));
+        bits = le32toh(bits);
+        memcpy(values + i, &bits, sizeof(bits));
+    }
+}
+
+static int npy_load(const char *path, linkd_rows *ret_rows, float **ret_data,
+                    linkd_error *err)
+{
+    FILE *file = NULL;
+    uint64_t n_rows = 0;
+    size_t dim = 0;
+    float *data;
+    int rc = lk_npy_open(path, &file, &n_rows, &dim, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    data = lk_alloc_aligned((size_t)n_rows + 1, dim * sizeof(*data));
+    if (data == NULL)
+        rc = lk_fail_nomem(err);
+    else if (fread(data, dim * sizeof(*data), (size_t)n_rows, file) != n_rows)
+        rc = fail_read(path, err);
+    (void)fclose(file);
+    if (rc != LINKD_OK) {
+        free(data);
+        return rc;
+    }
+    floats_from_le(data, (size_t)n_rows * dim);
+    *ret_rows = (linkd_rows){data, (size_t)n_rows, dim};
+    *ret_data = data;
+    return LINKD_OK;
+}
+
+/* ---- .fvecs ------------------------------------------------------------- */
+
+/* The dimension of the first row, and by the length of the file the rows. */
+static int fvecs_sizes(const char *path, FILE *file, size_t *ret_n,
+                       size_t *ret_dim, linkd_error *err)
+{
+    struct stat st;
+    uint32_t dim = 0;
+    uint64_t row_bytes;
+
+    if (fstat(fileno(file), &st) != 0)
+        return fail_read(path, err);
+    if (fread(&dim, sizeof(dim), 1, file) != 1)
+        return fail_data(path, "it is empty", err);
+    dim = le32toh(dim);
+    row_bytes = 4 * ((uint64_t)dim + 1);
+    if (dim == 0 || dim > LINKD_COMPAT_DIM_MAX)
+        return fail_data(path, "its first row has no possible dimension", err);
+    if ((uint64_t)st.st_size % row_bytes != 0)
+        return fail_data(path, "its length is not that of whole rows", err);
+    *ret_n = (size_t)((uint64_t)st.st_size / row_bytes);
+    *ret_dim = dim;
+    rewind(file);
+    return LINKD_OK;
+}
+
+static int fvecs_rows(const char *path, FILE *file, size_t n, size_t dim,
+                      float *data, linkd_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t own = 0;
+
+        if (fread(&own, sizeof(own), 1, file) != 1 ||
+            fread(data + i * dim, sizeof(*data), dim, file) != dim)
+            return fail_read(path, err);
+        if (le32toh(own) != dim)
+            return lk_fail(err, LINKD_E_DATA,
+                           "%s: row %zu has another dimension than the first",
+                           lk_label_of_path(path).text, i + 1);
+    }
+    floats_from_le(data, n * dim);
+    return LINKD_OK;
+}
+
+static int fvecs_load(const char *path, linkd_rows *ret_rows, float **ret_data,
+                      linkd_error *err)
+{
+    FILE *file = fopen(path, "rbe");
+    size_t n = 0;
+    size_t dim = 0;
+    float *data = NULL;
+    int rc;
+
+    if (file == NULL)
+        return fail_read(path, err);
+    rc = fvecs_sizes(path, file, &n, &dim, err);
+    if (rc == LINKD_OK) {
+        data = lk_alloc_aligned(n, dim * sizeof(*data));
+        rc = data == NULL ? lk_fail_nomem(err)
+                          : fvecs_rows(path, file, n, dim, data, err);
+    }
+    (void)fclose(file);
+    if (rc != LINKD_OK) {
+        free(data);
+        return rc;
+    }
+    *ret_rows = (linkd_rows){data, n, dim};
+    *ret_data = data;
+    return LINKD_OK;
+}
+
+int lk_vectors_load(const char *path, linkd_rows *ret_rows, float **ret_data,
+                    linkd_error *err)
+{
+    if (lk_path_ends_in(path, ".npy"))
+        return npy_load(path, ret_rows, ret_data, err);
+    if (lk_path_ends_in(path, ".fvecs"))
+        return fvecs_load(path, ret_rows, ret_data, err);
+    return lk_fail(err, LINKD_E_ARG, "%s ends in neither .npy nor .fvecs",
+                   lk_label_of_path(path).text);
+}
+
+/* ---- labels ------------------------------------------------------------- */
+
+/* A label is the hash of its line: two that differ are taken for one once in
+ * 2^64 pairs. */
+int lk_labels_load(const char *path, size_t n, uint64_t **ret_labels,
+                   linkd_error *err)
+{
+    FILE *file = fopen(path, "re");
+    uint64_t *labels = malloc((n + 1) * sizeof(*labels));
+    char *line = NULL;
+    size_t capacity = 0;
+    size_t n_lines = 0;
+    ssize_t len;
+    int rc = LINKD_OK;
+
+    if (file == NULL) {
+        free(labels);
+        return fail_read(path, err);
+    }
+    if (labels == NULL)
+        rc = lk_fail_nomem(err);
+    while (rc == LINKD_OK && (len = getline(&line, &capacity, file)) >= 0) {
+        while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+            len--;
+        if (n_lines < n)
+            labels[n_lines] = XXH3_64bits(line, (size_t)len);
+        n_lines++;
+    }
+    if (rc == LINKD_OK && ferror(file))
+        rc = fail_read(path, err);
+    if (rc == LINKD_OK && n_lines != n)
+        rc = lk_fail(err, LINKD_E_DATA, "%s has %zu lines for %zu rows",
+                     lk_label_of_path(path).text, n_lines, n);
+    free(line);
+    (void)fclose(file);
+    if (rc == LINKD_OK)
+        *ret_labels = labels;
+    else
+        free(labels);
+    return rc;
+}

@@ -1,0 +1,162 @@
+# linkctl compat: maps between two models' vectors, on files of vectors.
+
+load helpers
+
+# Two views of the same points: a rotation each, a centre each, and the old one
+# with more noise. Queries are other views of every third point.
+setup_file() {
+    cd "$BATS_FILE_TMPDIR"
+    python3 - <<'END'
+import array, math, random, struct
+
+random.seed(3)
+DIM, N = 16, 600
+
+
+def rotation():
+    rows = []
+    while len(rows) < DIM:
+        row = [random.gauss(0, 1) for _ in range(DIM)]
+        for other in rows:
+            dot = sum(a * b for a, b in zip(row, other))
+            row = [a - dot * b for a, b in zip(row, other)]
+        norm = math.sqrt(sum(a * a for a in row))
+        rows.append([a / norm for a in row])
+    return rows
+
+
+def view(point, turn, centre, noise):
+    point = [p + random.gauss(0, noise) for p in point]
+    return [c + sum(p * t[j] for p, t in zip(point, turn)) for j, c in enumerate(centre)]
+
+
+def npy(name, rows):
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (len(rows), len(rows[0]))
+    head += " " * (117 - len(head)) + "\n"
+    with open(name, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode())
+        for row in rows:
+            array.array("f", row).tofile(file)
+
+
+def fvecs(name, rows):
+    with open(name, "wb") as file:
+        for row in rows:
+            file.write(struct.pack("<i", len(row)))
+            array.array("f", row).tofile(file)
+
+
+points = [[random.gauss(0, 1) for _ in range(DIM)] for _ in range(N)]
+sides = {}
+for name, noise in (("old", 0.6), ("new", 0.2)):
+    turn = rotation()
+    centre = [random.gauss(0, 0.5) for _ in range(DIM)]
+    sides[name] = (turn, centre, noise)
+    npy(name + ".npy", [view(p, turn, centre, noise) for p in points])
+queries = range(0, N, 3)
+npy("q-old.npy", [view(points[i], *sides["old"]) for i in queries])
+rows = [view(points[i], *sides["new"]) for i in queries]
+npy("q-new.npy", rows)
+fvecs("q-new.fvecs", rows)
+with open("groups.txt", "w") as file:
+    file.writelines("record %d\n" % i for i in range(N))
+with open("q-groups.txt", "w") as file:
+    file.writelines("record %d\n" % i for i in queries)
+END
+    "$LINKCTL" compat fit --from new.npy --to old.npy -o new-to-old.map -q
+}
+
+setup() { cd "$BATS_FILE_TMPDIR"; }
+
+judge() {
+    "$LINKCTL" compat eval "$1" --old-gallery old.npy --new-gallery new.npy \
+        --old-queries q-old.npy --new-queries q-new.npy \
+        --gallery-groups groups.txt --query-groups q-groups.txt "${@:2}"
+}
+
+@test "a map is fitted, says how good it is, and is the same each time" {
+    run --separate-stderr "$LINKCTL" compat fit --from new.npy --to old.npy -o again.map
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == "procrustes: 16 to 16 dimensions, from 600 pairs; mean cosine of held-out pairs 0."* ]]
+    cmp new-to-old.map again.map
+}
+
+@test "mapped vectors are as many as came, from either kind of file" {
+    "$LINKCTL" compat map new-to-old.map q-new.npy -o one.npy -q
+    "$LINKCTL" compat map new-to-old.map q-new.fvecs -o two.npy -q
+    cmp one.npy two.npy
+    [ "$(head -c 128 one.npy | grep -ac "(200, 16)")" -eq 1 ]
+}
+
+@test "a fused query is better than either, and a new index is best" {
+    judge new-to-old.map --json -j 1 >one.json
+    judge new-to-old.map --json -j 2 >two.json
+    cmp one.json two.json
+    python3 - <<'END'
+import json
+r = json.load(open("one.json"))
+way = {w["queries"]: w for w in r["ways"]}
+assert r["queries"] == 100 and 0 < r["weight"] <= 1, r
+old, fused, new = (way[n]["mrr_10"] for n in ("old model", "fused", "new model"))
+assert old < fused < new, (old, fused, new)
+assert way["fused"]["difference"]["low"] > 0
+assert abs(way["fused"]["gain"]["value"] - (fused - old) / (new - old)) < 1e-6
+END
+    judge new-to-old.map >table.txt
+    [[ "$(head -n 1 table.txt)" == QUERIES*RECALL@1*MRR@10* ]]
+    [ "$(grep -c '^[a-z]* *model\|^mapped\|^fused' table.txt)" -eq 4 ]
+}
+
+@test "the lossless head keeps the new model's own scores" {
+    "$LINKCTL" compat fit --from new.npy --to old.npy --head bt2 -o bt2.map -q
+    "$LINKCTL" compat map bt2.map q-new.npy -o z.npy -q
+    python3 - <<'END'
+import array, math
+def load(name):
+    data = open(name, "rb").read()[128:]
+    values = array.array("f", data)
+    return [values[i:i + 16] for i in range(0, len(values), 16)]
+dot = lambda a, b: sum(x * y for x, y in zip(a, b))
+h, z = load("q-new.npy"), load("z.npy")
+for a, b in ((0, 1), (5, 77), (150, 9)):
+    native = dot(h[a], h[b]) / math.sqrt(dot(h[a], h[a]) * dot(h[b], h[b]))
+    assert abs(native - dot(z[a], z[b])) < 1e-5, (native, dot(z[a], z[b]))
+END
+    judge bt2.map --json >bt2.json
+}
+
+@test "what is wrong with the input is told, and nothing is written" {
+    run --separate-stderr "$LINKCTL" compat fit --from new.npy --to q-old.npy -o x.map
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "linkctl: row i of both sides is one record, but there are 600 and 200 rows" ]
+    run --separate-stderr "$LINKCTL" compat fit --from new.npy --to old.npy --head magic -o x.map
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == 'linkctl: there is no head "magic", only procrustes, ridge'* ]]
+    run --separate-stderr "$LINKCTL" compat fit --from groups.txt --to old.npy -o x.map
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "linkctl: groups.txt ends in neither .npy nor .fvecs" ]
+    run --separate-stderr "$LINKCTL" compat fit --from new.npy -o x.map
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "linkctl: --to is needed" ]
+    [ ! -e x.map ]
+}
+
+@test "a damaged map and labels that do not fit are refused" {
+    cp new-to-old.map bad.map
+    printf 'X' | dd of=bad.map bs=1 seek=300 conv=notrunc 2>dd.log
+    run --separate-stderr "$LINKCTL" compat map bad.map q-new.npy -o x.npy
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "linkctl: bad.map: not a map: its checksum is wrong" ]
+    run --separate-stderr "$LINKCTL" compat map groups.txt q-new.npy -o x.npy
+    [ "$stderr" = "linkctl: groups.txt: not a map: it does not begin as one" ]
+    head -n 10 q-groups.txt >few.txt
+    run --separate-stderr "$LINKCTL" compat eval new-to-old.map --old-gallery old.npy \
+        --old-queries q-old.npy --new-queries q-new.npy \
+        --gallery-groups groups.txt --query-groups few.txt
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "linkctl: few.txt has 10 lines for 200 rows" ]
+    head -c 200 q-new.fvecs >cut.fvecs
+    run --separate-stderr "$LINKCTL" compat map new-to-old.map cut.fvecs -o x.npy
+    [ "$stderr" = "linkctl: cut.fvecs: its length is not that of whole rows" ]
+    [ ! -e x.npy ]
+}

@@ -62,6 +62,7 @@ static const lk_option options[] = {
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
      "neighbours looked at for each row by each channel\n"
      "(what suits the number of rows; 10 with --min-score)"},
+    LK_CHANNELS_OPTION(AT(decide.channels)),
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
      "none: compare words and letters only, which is faster"},
@@ -446,8 +447,9 @@ static double default_min_score(int cluster)
 }
 
 /* What needs the whole table, or this machine's threads. */
-static const char *const only_files[] = {
-    "id", "pairs", "threads", "threshold", "explain", "report", "truth", NULL};
+static const char *const only_files[] = {"id",        "pairs",    "threads",
+                                         "threshold", "explain",  "report",
+                                         "truth",     "channels", NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {

@@ -1,49 +1,96 @@
-/* cli/cmd_eval.c — linkctl eval: how good a result is, given the truth. */
+/* cli/cmd_eval.c — linkctl eval: how good a result is, given the truth, or how
+ * much of it the candidates of a run still hold. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/columns.h"
-#include "cli/command.h"
 #include "cli/number.h"
+#include "cli/recall.h"
 
 typedef struct eval_values {
-    const char *id;
+    lk_recall_values recall; /* its id is also that of a RESULT */
     const char *truth_id;
+    bool candidates;
     bool json;
 } eval_values;
 
 #define AT(member) offsetof(eval_values, member)
 
-static const eval_values defaults = {0};
+static const eval_values defaults = {.recall = {.model = LK_MODEL_DEFAULT}};
 
 static const lk_option options[] = {
-    {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
+    {"id", 0, LK_OPTION_TEXT, AT(recall.compared.id), "COLUMN", NULL, 0, 0,
      "column of the ids in a RESULT that names entities\n"
-     "(the first)"},
+     "(the first); of the tables, with --candidates"},
     {"truth-id", 0, LK_OPTION_TEXT, AT(truth_id), "COLUMN", NULL, 0, 0,
      "the same for TRUTH"},
+    {"candidates", 0, LK_OPTION_FLAG, AT(candidates), NULL, NULL, 0, 0,
+     "how many of the true pairs link or dedup looks at; the\n"
+     "options below say how, as they do there"},
+    {"first", 0, LK_OPTION_COUNT, AT(recall.first), "N", NULL, 1, 1e12,
+     "also the recall of the N most promising candidates"},
+    LK_CHANNELS_OPTION(AT(recall.channels)),
+    {"k", 'k', LK_OPTION_COUNT, AT(recall.k), "N", NULL, 1, 10000,
+     "neighbours looked at for each row by each channel"},
+    {"model", 'm', LK_OPTION_TEXT, AT(recall.model), "NAME", NULL, 0, 0,
+     "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
+     "none: compare words and letters only"},
+    {"on", 0, LK_OPTION_TEXT, AT(recall.compared.on.on), "A,B", NULL, 0, 0,
+     "columns to compare"},
+    {"left-on", 0, LK_OPTION_TEXT, AT(recall.compared.on.left_on), "A,B", NULL,
+     0, 0, "columns of LEFT to compare with those of --right-on"},
+    {"right-on", 0, LK_OPTION_TEXT, AT(recall.compared.on.right_on), "A,B",
+     NULL, 0, 0, "as many columns of RIGHT, in the same order"},
+    {"block", 0, LK_OPTION_TEXT, AT(recall.compared.block), "COLUMN", NULL, 0,
+     0, "compare only rows with equal values in this column"},
+    {"left-block", 0, LK_OPTION_TEXT, AT(recall.compared.left_block), "COLUMN",
+     NULL, 0, 0, "the same where the names differ: the column of LEFT"},
+    {"right-block", 0, LK_OPTION_TEXT, AT(recall.compared.right_block),
+     "COLUMN", NULL, 0, 0, "and that of RIGHT"},
+    {"left-id", 0, LK_OPTION_TEXT, AT(recall.compared.left_id), "COLUMN", NULL,
+     0, 0, "column of the ids of LEFT"},
+    {"right-id", 0, LK_OPTION_TEXT, AT(recall.compared.right_id), "COLUMN",
+     NULL, 0, 0, "column of the ids of RIGHT"},
+    {"format", 0, LK_OPTION_WORD, AT(recall.compared.format), "FORMAT",
+     lk_format_words, 0, 0,
+     "csv, tsv or jsonl for the tables, whatever their names\nend in"},
+    {"threads", 'j', LK_OPTION_COUNT, AT(recall.n_threads), "N", NULL, 0,
+     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "print one JSON object"},
 };
 
-static const char *const operands[] = {"RESULT", "TRUTH"};
+/* RESULT TRUTH; with --candidates also LEFT RIGHT TRUTH: see the notes. */
+static const char *const operands[] = {"RESULT", "TRUTH", "TRUTH"};
 
 static const lk_syntax syntax = {
     .name = "eval",
     .operands = operands,
     .n_operands_min = 2,
-    .n_operands_max = 2,
+    .n_operands_max = 3,
     .options = options,
     .n_options = sizeof(options) / sizeof(*options),
-    .summary = "Compares a result with the truth.",
+    .summary = "Compares a result, or the candidates of a run, with the truth.",
     .notes =
-        "Both files are pairs (columns left_id and right_id) or entities (an\n"
+        "linkctl eval RESULT TRUTH\n"
+        "linkctl eval --candidates LEFT RIGHT TRUTH\n"
+        "linkctl eval --candidates FILE TRUTH\n\n"
+        "RESULT and TRUTH are pairs (columns left_id and right_id) or entities "
+        "(an\n"
         "id and entity_id). Pairs are compared as pairs; entities as the\n"
         "pairs of rows that they hold together, and row by row (B-cubed).\n\n"
+        "A pair that is no candidate is never found. --candidates tells how "
+        "many\n"
+        "true pairs are candidates: by channel, of those that are among the "
+        "best\n"
+        "of a row, and how many have to be looked at, most promising first.\n"
+        "A row: of both tables together.\n\n"
         "Examples:\n"
         "  linkctl eval pairs.csv truth.csv\n"
-        "  linkctl eval entities.csv truth.csv --id person --json\n",
+        "  linkctl eval entities.csv truth.csv --id person --json\n"
+        "  linkctl eval --candidates a.csv b.csv truth.csv --model none\n",
 };
 
 static void table_print(const linkd_evaluation *e)
@@ -116,9 +163,33 @@ static int judgement_read(lk_cli *cli, const char *path, const char *id_column,
     return rc;
 }
 
-static int eval_run(lk_cli *cli, const void *opaque, linkd_error *err)
+/* Options of --candidates say nothing about a result, and the other way
+ * round. */
+static int options_check(const lk_cli *cli, bool candidates, linkd_error *err)
 {
-    const eval_values *values = opaque;
+    static const char *const shared[] = {"id", "json", "candidates", NULL};
+
+    for (size_t i = 0; i < syntax.n_options; i++) {
+        const char *name = options[i].name;
+        bool is_shared = false;
+
+        for (size_t j = 0; shared[j] != NULL; j++)
+            is_shared = is_shared || strcmp(shared[j], name) == 0;
+        if (is_shared || !lk_args_given(&syntax, &cli->args, name) ||
+            candidates != (strcmp(name, "truth-id") == 0))
+            continue;
+        return lk_fail(err, LINKD_E_ARG, "--%s says nothing %s --candidates",
+                       name, candidates ? "with" : "without");
+    }
+    if (!candidates && cli->args.n_operands > 2)
+        return lk_fail(err, LINKD_E_ARG,
+                       "eval takes two tables only with --candidates");
+    return LINKD_OK;
+}
+
+static int result_eval(lk_cli *cli, const eval_values *values, linkd_error *err)
+{
+    const char *const *paths = cli->args.operands;
     linkd_evaluation evaluation;
     linkd_table *result = NULL;
     linkd_table *truth = NULL;
@@ -126,13 +197,10 @@ static int eval_run(lk_cli *cli, const void *opaque, linkd_error *err)
 
     /* reading is the quick part here, so nobody wants to hear of it */
     cli->progress = (linkd_progress){NULL, NULL};
-    rc = lk_inputs_check(cli, err);
+    rc =
+        judgement_read(cli, paths[0], values->recall.compared.id, &result, err);
     if (rc == LINKD_OK)
-        rc = judgement_read(cli, cli->args.operands[0], values->id, &result,
-                            err);
-    if (rc == LINKD_OK)
-        rc = judgement_read(cli, cli->args.operands[1], values->truth_id,
-                            &truth, err);
+        rc = judgement_read(cli, paths[1], values->truth_id, &truth, err);
     if (rc == LINKD_OK)
         rc = linkd_evaluate(result, truth, &evaluation, err);
     if (rc == LINKD_OK && values->json)
@@ -142,6 +210,20 @@ static int eval_run(lk_cli *cli, const void *opaque, linkd_error *err)
     linkd_table_free(result);
     linkd_table_free(truth);
     return rc;
+}
+
+static int eval_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const eval_values *values = opaque;
+    int rc = options_check(cli, values->candidates, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_inputs_check(cli, err);
+    if (rc != LINKD_OK)
+        return rc;
+    return values->candidates
+               ? lk_recall_run(cli, &values->recall, values->json, err)
+               : result_eval(cli, values, err);
 }
 
 const lk_command lk_cmd_eval = {

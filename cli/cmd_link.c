@@ -77,6 +77,7 @@ static const lk_option options[] = {
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
      "neighbours looked at for each row by each channel\n"
      "(what suits the number of rows; 10 with --min-score)"},
+    LK_CHANNELS_OPTION(AT(decide.channels)),
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
      "none: compare words and letters only, which is faster"},
@@ -486,9 +487,9 @@ static void link_clear(link_run *run)
 
 /* What needs the whole tables, or this machine's models and threads. */
 static const char *const only_files[] = {
-    "left-block", "right-block", "id",      "left-id",   "right-id",
-    "unmatched",  "wide",        "threads", "threshold", "explain",
-    "report",     "truth",       NULL};
+    "left-block", "right-block", "id",       "left-id",   "right-id",
+    "unmatched",  "wide",        "threads",  "threshold", "explain",
+    "report",     "truth",       "channels", NULL};
 
 static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
 {

@@ -58,8 +58,13 @@ static int accepted_list(lk_decided *d, linkd_error *err)
 int lk_decide_check(const lk_decide_values *values, const char *model,
                     linkd_error *err)
 {
+    unsigned channels;
+
     if (isnan(values->min_score))
-        return LINKD_OK;
+        return lk_channels_parse(values->channels, !lk_model_is_none(model),
+                                 &channels, err);
+    if (values->channels != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--min-score excludes --channels");
     if (values->threshold >= 0.0)
         return lk_fail(err, LINKD_E_ARG, "--min-score excludes --threshold");
     if (lk_model_is_none(model))
@@ -69,8 +74,9 @@ int lk_decide_check(const lk_decide_values *values, const char *model,
 
 /* ---- running ------------------------------------------------------------ */
 
-static int evidence_gather(lk_cli *cli, const lk_decide_input *input,
-                           linkd_evidence **ret_evidence, linkd_error *err)
+int lk_decide_gather(lk_cli *cli, const lk_decide_input *input,
+                     const char *channels, linkd_evidence **ret_evidence,
+                     linkd_error *err)
 {
     linkd_encoder_embedder storage = {input->engine->encoder,
                                       input->engine->pool};
@@ -82,11 +88,13 @@ static int evidence_gather(lk_cli *cli, const lk_decide_input *input,
         .left_block = input->left_block,
         .right_block = input->right_block,
         .k = input->k,
-        .channels = LINKD_CHANNEL_ALL,
         .asked = input->asked,
         .n_asked = input->n_asked,
     };
+    int rc = lk_channels_parse(channels, with_model, &options.channels, err);
 
+    if (rc != LINKD_OK)
+        return rc;
     if (with_model)
         embedder = linkd_embedder_of_encoder(&storage);
     return linkd_evidence_gather(
@@ -102,7 +110,7 @@ int lk_decide_run(lk_cli *cli, const lk_decide_input *input,
     linkd_decide_options options = {.assign = input->assign,
                                     .threshold = values->threshold};
     uint64_t start;
-    int rc = evidence_gather(cli, input, &d.evidence, err);
+    int rc = lk_decide_gather(cli, input, values->channels, &d.evidence, err);
 
     start = lk_clock_ns();
     if (rc == LINKD_OK)

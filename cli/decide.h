@@ -2,13 +2,15 @@
 #ifndef LINKD_CLI_DECIDE_H
 #define LINKD_CLI_DECIDE_H
 
+#include "cli/channels.h"
 #include "cli/command.h"
 #include "cli/manifest.h"
 
 /* How to decide, as the command line says it. */
 typedef struct lk_decide_values {
-    double threshold; /* probability; LINKD_THRESHOLD_AUTO */
-    double min_score; /* NaN: by probability */
+    double threshold;     /* probability; LINKD_THRESHOLD_AUTO */
+    double min_score;     /* NaN: by probability */
+    const char *channels; /* as lk_channels_parse() takes them */
 } lk_decide_values;
 
 /* What is compared. */
@@ -37,6 +39,11 @@ typedef struct lk_decided {
 /* LINKD_E_ARG: the options contradict each other. */
 LINKD_MUST_CHECK int lk_decide_check(const lk_decide_values *values,
                                      const char *model, linkd_error *err);
+/* Only what a decision rests on; freed with linkd_evidence_free(). */
+LINKD_MUST_CHECK int lk_decide_gather(lk_cli *cli, const lk_decide_input *input,
+                                      const char *channels,
+                                      linkd_evidence **ret_evidence,
+                                      linkd_error *err);
 LINKD_MUST_CHECK int lk_decide_run(lk_cli *cli, const lk_decide_input *input,
                                    const lk_decide_values *values,
                                    lk_decided *ret_decided, linkd_error *err);

@@ -18,6 +18,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli/channels.h"
 #include "cli/command.h"
 #include "cli/grid.h"
 #include "cli/rows.h"
@@ -317,16 +318,15 @@ static void put_runner_up(writer *w, const lk_told *told, size_t side)
 
 static void put_channels(writer *w, unsigned channels)
 {
-    static const char *const names[] = {"dense", "lexical", "words", "fields",
-                                        "asked"};
     const char *separator = "";
 
     put(w, ", \"channels\": [");
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    for (size_t i = 0; i <= LK_N_CHANNELS; i++) {
         if ((channels >> i & 1U) == 0)
             continue;
         put(w, separator);
-        put_text(w, "", (linkd_str){names[i], strlen(names[i])});
+        put_text(w, "",
+                 (linkd_str){lk_channel_words[i], strlen(lk_channel_words[i])});
         separator = ", ";
     }
     put(w, "]");

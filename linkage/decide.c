@@ -106,26 +106,6 @@ static size_t entities_count(const linkd_decision *d, size_t n_rows)
 
 /* ---- all ---------------------------------------------------------------- */
 
-static int candidates_fill(const linkd_evidence *e, const lk_outcome *outcome,
-                           linkd_decision *d, linkd_error *err)
-{
-    const lk_pairset *pairs = &e->pairs;
-
-    d->candidates = calloc(pairs->n + 1, sizeof(*d->candidates));
-    if (d->candidates == NULL)
-        return lk_fail_nomem(err);
-    d->n_candidates = pairs->n;
-    for (size_t i = 0; i < pairs->n; i++)
-        d->candidates[i] = (linkd_candidate){
-            .left = (uint32_t)lk_evidence_row(e, pairs->a[i]),
-            .right = (uint32_t)lk_evidence_row(e, pairs->b[i]),
-            .score = e->scores[i],
-            .probability = lk_score_round(outcome->posteriors[i]),
-            .channels = pairs->channels[i],
-        };
-    return LINKD_OK;
-}
-
 static int outcome_find(const linkd_evidence *e, const lk_decision_input *input,
                         lk_outcome *outcome, linkd_decision *d,
                         linkd_error *err)
@@ -146,9 +126,10 @@ static int decision_make(const linkd_evidence *e,
     int rc = outcome_find(e, input, &outcome, d, err);
 
     if (rc == LINKD_OK)
-        rc = candidates_fill(e, &outcome, d, err);
+        rc = lk_evidence_candidates(e, outcome.posteriors, &d->candidates, err);
     if (rc != LINKD_OK)
         goto done;
+    d->n_candidates = e->pairs.n;
     d->threshold = outcome.threshold;
     d->verdict = outcome.verdict;
     d->model = calloc(1, sizeof(*d->model));

@@ -400,3 +400,25 @@ const linkd_funnel *linkd_evidence_funnel(const linkd_evidence *evidence)
 {
     return &evidence->funnel;
 }
+
+int lk_evidence_candidates(const linkd_evidence *evidence,
+                           const float *posteriors,
+                           linkd_candidate **ret_candidates, linkd_error *err)
+{
+    const lk_pairset *pairs = &evidence->pairs;
+    linkd_candidate *candidates = calloc(pairs->n + 1, sizeof(*candidates));
+
+    if (candidates == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < pairs->n; i++)
+        candidates[i] = (linkd_candidate){
+            .left = (uint32_t)lk_evidence_row(evidence, pairs->a[i]),
+            .right = (uint32_t)lk_evidence_row(evidence, pairs->b[i]),
+            .score = evidence->scores[i],
+            .probability =
+                posteriors != NULL ? lk_score_round(posteriors[i]) : 0.0F,
+            .channels = pairs->channels[i],
+        };
+    *ret_candidates = candidates;
+    return LINKD_OK;
+}

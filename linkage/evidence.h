@@ -28,4 +28,11 @@ static inline size_t lk_evidence_row(const linkd_evidence *evidence,
                                            : record - evidence->pairs.n_left;
 }
 
+/* All candidates by left, then right, none accepted, each with its probability
+ * (`posteriors` [pairs.n]; NULL: 0). `ret_candidates` is freed with free(). */
+LINKD_MUST_CHECK int lk_evidence_candidates(const linkd_evidence *evidence,
+                                            const float *posteriors,
+                                            linkd_candidate **ret_candidates,
+                                            linkd_error *err);
+
 #endif

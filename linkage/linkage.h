@@ -350,6 +350,32 @@ linkd_evidence_gather(const linkd_table *left, const linkd_table *right,
 void linkd_evidence_free(linkd_evidence *evidence);
 const linkd_funnel *linkd_evidence_funnel(const linkd_evidence *evidence);
 
+typedef struct linkd_candidate {
+    uint32_t left, right; /* rows; in one table left < right */
+    float score; /* likeness of the whole rows: cosine of their vectors, without
+                    a model of their 3-grams; six decimals */
+    float probability;
+    uint8_t channels; /* linkd_channel bits */
+    bool accepted;
+} linkd_candidate;
+
+/* The candidates before anything is decided. */
+typedef struct linkd_ranking {
+    linkd_candidate *candidates; /* by left, then right; probability 0 */
+    size_t n;
+    uint32_t *order; /* [n]: positions, those most worth a look first */
+    uint32_t *ranks; /* [n]: 1 for the most surprising pair of either row, and
+                        so on; equal ones have equal ranks */
+} linkd_ranking;
+
+/* How surprising a pair is by chance (see surprise.c) is what its rank goes by.
+ * The order goes by that, too, within one table; in two tables by how far a pair
+ * is ahead of the best other pairs of its rows, or behind them. */
+LINKD_MUST_CHECK int linkd_evidence_rank(const linkd_evidence *evidence,
+                                         linkd_ranking *ret_ranking,
+                                         linkd_error *err);
+void linkd_ranking_clear(linkd_ranking *ranking);
+
 #define LINKD_THRESHOLD_AUTO (-1.0) /* the cut with the best expected F1 */
 
 typedef struct linkd_decide_options {
@@ -369,15 +395,6 @@ typedef struct linkd_verdict {
     bool supported;  /* false: the data cannot support a decision */
     char doubt[200]; /* one line why, or empty */
 } linkd_verdict;
-
-typedef struct linkd_candidate {
-    uint32_t left, right; /* rows; in one table left < right */
-    float score; /* likeness of the whole rows: cosine of their vectors, without
-                    a model of their 3-grams; six decimals */
-    float probability;
-    uint8_t channels; /* linkd_channel bits */
-    bool accepted;
-} linkd_candidate;
 
 typedef struct linkd_decision {
     linkd_candidate *candidates; /* by left, then right */

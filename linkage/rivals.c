@@ -156,31 +156,56 @@ static size_t items(size_t n, size_t per_item)
     return (n + per_item - 1) / per_item;
 }
 
+static int runs_make(rivals *r, lk_pool *pool, linkd_error *err)
+{
+    r->offsets = calloc(r->pairs->n_records + 1, sizeof(*r->offsets));
+    r->scores = calloc(2 * r->pairs->n + 1, sizeof(*r->scores));
+    if (r->offsets == NULL || r->scores == NULL)
+        return lk_fail_nomem(err);
+    runs_count(r);
+    runs_fill(r);
+    return lk_pool_run(pool, items(r->pairs->n_records, RECORDS_PER_ITEM),
+                       runs_sort_task, r, err);
+}
+
+static void runs_clear(rivals *r)
+{
+    free(r->scores);
+    free(r->offsets);
+}
+
 int lk_rivals_compare(const lk_pairset *pairs, const float *scores,
                       lk_pool *pool, size_t column, lk_features *features,
                       linkd_error *err)
 {
-    rivals r = {.pairs = pairs,
-                .own = scores,
-                .offsets = calloc(pairs->n_records + 1, sizeof(*r.offsets)),
-                .scores = calloc(2 * pairs->n + 1, sizeof(*r.scores)),
-                .column = column,
-                .features = features};
-    int rc;
+    rivals r = {
+        .pairs = pairs, .own = scores, .column = column, .features = features};
+    int rc = runs_make(&r, pool, err);
 
-    if (r.offsets == NULL || r.scores == NULL) {
-        rc = lk_fail_nomem(err);
-        goto done;
-    }
-    runs_count(&r);
-    runs_fill(&r);
-    rc = lk_pool_run(pool, items(pairs->n_records, RECORDS_PER_ITEM),
-                     runs_sort_task, &r, err);
     if (rc == LINKD_OK)
         rc = lk_pool_run(pool, items(pairs->n, PAIRS_PER_ITEM), pairs_task, &r,
                          err);
-done:
-    free(r.scores);
-    free(r.offsets);
+    runs_clear(&r);
+    return rc;
+}
+
+int lk_rivals_stand(const lk_pairset *pairs, const float *scores, lk_pool *pool,
+                    lk_standing *ret_standings, linkd_error *err)
+{
+    rivals r = {.pairs = pairs, .own = scores};
+    int rc = runs_make(&r, pool, err);
+
+    for (size_t p = 0; p < pairs->n && rc == LINKD_OK; p++) {
+        size_t a = pairs->a[p];
+        size_t b = pairs->b[p];
+        size_t better_a = better_count(&r, a, scores[p]);
+        size_t better_b = better_count(&r, b, scores[p]);
+
+        ret_standings[p] = (lk_standing){
+            .rank = 1 + (uint32_t)(better_a < better_b ? better_a : better_b),
+            .lead = 2.0F * scores[p] - rival_best(&r, a, scores[p]) -
+                    rival_best(&r, b, scores[p])};
+    }
+    runs_clear(&r);
     return rc;
 }

@@ -14,4 +14,16 @@ LINKD_MUST_CHECK int lk_rivals_compare(const lk_pairset *pairs,
                                        size_t column, lk_features *features,
                                        linkd_error *err);
 
+/* The same as numbers that nothing was rounded from, of scores of any size. */
+typedef struct lk_standing {
+    uint32_t rank; /* from 1; of the two records the one that ranks it better */
+    float lead; /* sum over both records of: score - that of its best rival */
+} lk_standing;
+
+/* `ret_standings` [n_pairs]; no score is NAN. */
+LINKD_MUST_CHECK int lk_rivals_stand(const lk_pairset *pairs,
+                                     const float *scores, lk_pool *pool,
+                                     lk_standing *ret_standings,
+                                     linkd_error *err);
+
 #endif

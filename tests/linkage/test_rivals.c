@@ -146,6 +146,48 @@ static void many_ties_within_one_table_agree_with_counting(void **state)
     }
 }
 
+/* As above, with numbers: pair 1 is the second best of record 0, but the best
+ * that record 4 has after pair 3, which scores .7. */
+static void a_lead_is_summed_over_both_records(void **state)
+{
+    static const float finite[N_PAIRS] = {0.9F, 0.5F, 0.7F, 0.7F, 0.0F, 0.2F};
+    static const uint32_t ranks[N_PAIRS] = {1, 2, 1, 1, 2, 1};
+    static const float leads[N_PAIRS] = {0.4F + 0.2F,  -0.4F - 0.2F,
+                                         -0.2F + 0.0F, 0.0F + 0.2F,
+                                         -0.7F - 0.2F, 0.2F + 0.2F};
+    lk_standing standings[N_PAIRS];
+    lk_pool *pool = NULL;
+
+    (void)state;
+    assert_int_equal(lk_pool_new(1, &pool, NULL), LINKD_OK);
+    assert_int_equal(lk_rivals_stand(&pairs, finite, pool, standings, NULL),
+                     LINKD_OK);
+    lk_pool_free(pool);
+    for (size_t p = 0; p < N_PAIRS; p++) {
+        assert_int_equal(standings[p].rank, ranks[p]);
+        assert_true(fabsf(standings[p].lead - leads[p]) < 1e-6F);
+    }
+}
+
+static void memory_for_standings_that_runs_out_is_reported(void **state)
+{
+    lk_standing standings[N_PAIRS];
+    lk_pool *pool = NULL;
+
+    (void)state;
+    assert_int_equal(lk_pool_new(1, &pool, NULL), LINKD_OK);
+    for (size_t nth = 1;; nth++) {
+        int rc;
+
+        alloc_fail_at(nth);
+        rc = lk_rivals_stand(&pairs, scores, pool, standings, NULL);
+        if (!alloc_fail_off())
+            break;
+        assert_int_equal(rc, LINKD_E_NOMEM);
+    }
+    lk_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +196,8 @@ int main(void)
         cmocka_unit_test(other_columns_are_left_alone),
         cmocka_unit_test(memory_that_runs_out_is_reported),
         cmocka_unit_test(many_ties_within_one_table_agree_with_counting),
+        cmocka_unit_test(a_lead_is_summed_over_both_records),
+        cmocka_unit_test(memory_for_standings_that_runs_out_is_reported),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,7 +106,7 @@ int lk_compared_pair(lk_cli *cli, const lk_compared_values *values,
 {
     const lk_compared_values *v = values;
     lk_compared *c = compared;
-    int rc = c->right == NULL && v->on.on == NULL
+    int rc = c->right == NULL && v->on.on == NULL && v->on.left_on == NULL
                  ? columns_all(c, err)
                  : lk_columns_pair(cli, c->tables[0], c->tables[1], &v->on,
                                    &c->columns, &c->n_columns, err);

@@ -38,33 +38,16 @@ static int options_check(const linkd_link_options *options, linkd_error *err)
     return LINKD_OK;
 }
 
-static int columns_split(linking *l, const linkd_link_options *options,
-                         linkd_error *err)
-{
-    for (size_t side = 0; side < 2; side++) {
-        l->columns[side] = calloc(options->n_columns + 1, sizeof(size_t));
-        if (l->columns[side] == NULL)
-            return lk_fail_nomem(err);
-        for (size_t i = 0; i < options->n_columns; i++) {
-            const linkd_column_pair *pair = &options->columns[i];
-            size_t column = side == 0 ? pair->left : pair->right;
-
-            if (column != LINKD_COLUMN_NONE)
-                l->columns[side][l->n_columns[side]++] = column;
-        }
-        if (l->n_columns[side] == 0)
-            return lk_fail(err, LINKD_E_ARG, "no column of %s takes part",
-                           linkd_table_path(l->tables[side]));
-    }
-    return LINKD_OK;
-}
-
 static int tables_encode(linking *l, lk_vectors_maker *maker,
                          const linkd_link_options *options, linkd_error *err)
 {
     size_t blocks[2] = {options->left_block, options->right_block};
-    int rc = columns_split(l, options, err);
+    int rc = LINKD_OK;
 
+    for (size_t side = 0; side < 2 && rc == LINKD_OK; side++)
+        rc = lk_columns_of_side(l->tables[side], options->columns,
+                                options->n_columns, side, &l->columns[side],
+                                &l->n_columns[side], err);
     for (size_t side = 0; side < 2 && rc == LINKD_OK; side++) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): linking_clear frees */
         rc = lk_vectors_make(maker, l->tables[side], l->columns[side],

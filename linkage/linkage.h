@@ -489,6 +489,49 @@ void linkd_explanation_clear(linkd_explanation *explanation);
 size_t linkd_decision_find(const linkd_decision *decision, size_t left,
                            size_t right);
 
+/* ---- scores without a decision ------------------------------------------- */
+
+typedef struct linkd_score_options {
+    const linkd_column_pair *columns; /* in one table left == right */
+    size_t n_columns;
+    float least; /* linkd_score_all(): only scores from it on; -1: all */
+} linkd_score_options;
+
+typedef struct linkd_score_stats {
+    uint64_t n_scored;
+    size_t n_empty[2]; /* rows that were asked for without any text, or without
+                          a word that the model knows */
+    linkd_encode_stats encode;
+    double encode_seconds;
+    double score_seconds;
+} linkd_score_stats;
+
+/* Gives each of these pairs the cosine of its rows' vectors, NaN where a row is
+ * empty. `right` NULL: rows of one table. Only rows that are in a pair are
+ * encoded. Reports the step "encode". */
+LINKD_MUST_CHECK int linkd_score_pairs(
+    const linkd_table *left, const linkd_table *right,
+    const linkd_embedder *embedder, const linkd_score_options *options,
+    const linkd_progress *progress, linkd_pair *pairs, size_t n_pairs,
+    linkd_score_stats *ret_stats, linkd_error *err);
+
+/* Gets the pairs of one left row, by right row. */
+typedef int linkd_scored_fn(void *ctx, const linkd_pair *pairs, size_t n,
+                            linkd_error *err);
+
+/* Calls back with all pairs that score at least options->least, left row by left
+ * row, on the calling thread; in one table each pair once, the lower row left.
+ * Every combination is computed, none is kept: memory is the vectors and 4 bytes
+ * for each of 4 million scores, or of the right rows if they are more. Empty
+ * rows are in no pair. What the callback fails with is passed on. Reports
+ * "encode" and "score" (left rows). */
+LINKD_MUST_CHECK int
+linkd_score_all(const linkd_table *left, const linkd_table *right,
+                const linkd_embedder *embedder, lk_pool *pool,
+                const linkd_score_options *options,
+                const linkd_progress *progress, linkd_scored_fn *scored_cb,
+                void *ctx, linkd_score_stats *ret_stats, linkd_error *err);
+
 /* ---- finding the entities of one table ---------------------------------- */
 
 typedef enum linkd_cluster {

@@ -33,6 +33,31 @@ typedef struct chunk {
     size_t n;
 } chunk;
 
+int lk_columns_of_side(const linkd_table *table, const linkd_column_pair *pairs,
+                       size_t n_pairs, size_t side, size_t **ret_columns,
+                       size_t *ret_n, linkd_error *err)
+{
+    size_t *columns = calloc(n_pairs + 1, sizeof(*columns));
+    size_t n = 0;
+
+    if (columns == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n_pairs; i++) {
+        size_t column = side == 0 ? pairs[i].left : pairs[i].right;
+
+        if (column != LINKD_COLUMN_NONE)
+            columns[n++] = column;
+    }
+    if (n == 0) {
+        free(columns);
+        return lk_fail(err, LINKD_E_ARG, "no column of %s takes part",
+                       linkd_table_path(table));
+    }
+    *ret_columns = columns;
+    *ret_n = n;
+    return LINKD_OK;
+}
+
 static int chunk_init(chunk *c, const linkd_embedder *embedder,
                       const linkd_table *table, const size_t *columns,
                       size_t n_columns, linkd_error *err)
@@ -108,6 +133,8 @@ static int rows_encode(lk_vectors_maker *maker, chunk *c, size_t begin,
     for (size_t row = begin; row < end && rc == LINKD_OK; row++) {
         bool added = false;
 
+        if (maker->wanted != NULL && !maker->wanted[row])
+            continue;
         rc = chunk_add(c, row, &added, err);
         if (added)
             vectors->rows[vectors->n + c->n - 1] = row;

@@ -20,10 +20,19 @@ typedef struct lk_vectors_maker {
     const linkd_progress *progress;
     uint64_t n_done;
     uint64_t n_total;
+    const bool *wanted; /* of the table at hand; NULL: every row */
     linkd_encode_stats stats;
 } lk_vectors_maker;
 
-/* Encodes the cells of `columns` of every row. */
+/* The columns of one side (0: left) that take part, in their order; freed with
+ * free(). LINKD_E_ARG: there is none. */
+LINKD_MUST_CHECK int lk_columns_of_side(const linkd_table *table,
+                                        const linkd_column_pair *pairs,
+                                        size_t n_pairs, size_t side,
+                                        size_t **ret_columns, size_t *ret_n,
+                                        linkd_error *err);
+
+/* Encodes the cells of `columns` of every row that is wanted. */
 LINKD_MUST_CHECK int lk_vectors_make(lk_vectors_maker *maker,
                                      const linkd_table *table,
                                      const size_t *columns, size_t n_columns,

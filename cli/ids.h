@@ -1,0 +1,24 @@
+/* cli/ids.h — ids in a file to rows of a table. */
+#ifndef LINKD_CLI_IDS_H
+#define LINKD_CLI_IDS_H
+
+#include "linkage/linkage.h"
+
+/* The ids of a table, sorted. Borrows the table. */
+typedef struct lk_ids {
+    struct lk_id_row *items; /* [n] */
+    size_t n;
+    lk_arena arena;
+} lk_ids;
+
+LINKD_MUST_CHECK int lk_ids_list(const linkd_table *table, lk_ids *ret_ids,
+                                 linkd_error *err);
+void lk_ids_clear(lk_ids *ids);
+
+/* The row of that id, or SIZE_MAX. */
+size_t lk_ids_find(const lk_ids *ids, linkd_cell cell);
+
+/* Bytewise, a shorter text before a longer one that begins with it. */
+int lk_str_compare(linkd_str a, linkd_str b);
+
+#endif

@@ -1,7 +1,8 @@
 /* index/index.h — vectors to nearest neighbours.
  *
- * Two things live here. `linkd_index` is a plain exact index in memory, for one
- * run of the command line. `linkd_store` is what a service needs: collections
+ * Three things live here. `linkd_index` is a plain exact index in memory, for one
+ * run of the command line, and `linkd_graph` an approximate one for runs whose
+ * vectors are too many for that. `linkd_store` is what a service needs: collections
  * of records and vectors in one data directory that survive kill -9, searched
  * through immutable FAISS segments that may be deleted at any time.
  *
@@ -58,6 +59,37 @@ LINKD_MUST_CHECK int linkd_index_search(const linkd_index *index,
                                         const float *queries, size_t n_queries,
                                         size_t k, linkd_hit *ret_hits,
                                         linkd_error *err);
+
+/* ---- approximate, in memory --------------------------------------------- */
+
+/* A graph over vectors that stay the caller's: row i is vector rows[i] of
+ * `vectors` [*, dim], or vector i (`rows` NULL). Both are borrowed until it is
+ * freed. It keeps a byte for each number of a vector and 270 bytes a row. Equal
+ * rows give equal hits, on any processor count. */
+typedef struct linkd_graph linkd_graph;
+
+/* Begins a graph of `n` rows; none is in it yet. LINKD_E_ARG: `dim` is 0 or above
+ * LINKD_DIM_MAX. Rows that are not finite are not looked for: they would be
+ * found nowhere, or at random. */
+LINKD_MUST_CHECK int linkd_graph_new(const float *vectors, const size_t *rows,
+                                     size_t n, size_t dim,
+                                     linkd_graph **ret_graph, linkd_error *err);
+void linkd_graph_free(linkd_graph *graph);
+
+/* Takes in the next `n` rows, or as many as are left, on the calling thread: 0.5
+ * to 1 ms a row. Not while another thread searches. */
+LINKD_MUST_CHECK int linkd_graph_grow(linkd_graph *graph, size_t n,
+                                      linkd_error *err);
+size_t linkd_graph_count(const linkd_graph *graph);
+
+/* The `k` best of the `width` rows that look nearest to each query: the wider,
+ * the nearer to linkd_index_search(), whose scores and order these are. Of texts
+ * a width of 32 finds .93 of the ten nearest of 1,000,000, 96 .98. All else as
+ * there. LINKD_E_ARG: k is 0 or above `width`. */
+LINKD_MUST_CHECK int linkd_graph_search(const linkd_graph *graph,
+                                        const float *queries, size_t n_queries,
+                                        size_t k, size_t width,
+                                        linkd_hit *ret_hits, linkd_error *err);
 
 /* ---- the store ---------------------------------------------------------- */
 

@@ -15,16 +15,20 @@
  *   asked   [shard 0][shard 1] …      one index at a time, so the work can be
  *   asking  [tile][tile][tile] …      stopped after any tile x shard
  *
+ * That is n * n comparisons. Where the caller says that this is too many, a
+ * block is made into graphs (graphs.h), which take the place of the shards: they
+ * are larger, few, and looked through in a few hundred steps a query.
+ *
  * The answers of a shard are merged into the slots, which are kept best first.
  * Members ascend with shards, so of equal scores the one in its slot is first,
  * as it would be in one index of everything.
  *
  * Memory per row, besides its vector of 4 * dim bytes: 24 * k for its slots.
  * One shard is in memory once more (twice when the block's rows are scattered,
- * until they are indexed).
+ * until they are indexed). Graphs keep dim + 270 bytes a row.
  *
  * The outcome does not depend on the number of workers: scores and hits are
- * linkd_index_search's, which are the same on any thread. Scores are rounded
+ * index/'s, which are the same on any thread. Scores are rounded
  * before anything is decided by them, see lk_score_round(). */
 #include "linkage/candidates.h"
 
@@ -32,7 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/index.h"
+#include "linkage/graphs.h"
 
 /* Queries of one matrix product, enough for its full speed. */
 #define ROWS_PER_TILE ((size_t)256)
@@ -44,6 +48,10 @@
 /* But so many rows for each neighbour, a guess: every shard answers with k, and
  * scoring those must cost less than finding them. */
 #define ROWS_PER_SHARD_AND_K ((size_t)32)
+/* Rows that are looked at in each graph, and for each neighbour: see
+ * linkd_graph_search(). Four graphs look at four times as many. */
+#define GRAPH_WIDTH_MIN   ((size_t)32)
+#define GRAPH_WIDTH_PER_K ((size_t)2)
 /* Items per worker between two progress reports. A pair of rows costs
  * 0.1 us each way when a search has to look at every vector: 2^21 are 0.4 s. */
 #define TILES_PER_ROUND  ((size_t)2)
@@ -65,6 +73,7 @@ typedef struct finder {
     size_t dim;
     size_t k;
     size_t rows_per_shard;
+    size_t graph_rows;
     lk_pool *pool;
     const linkd_progress *progress;
     uint64_t n_done; /* before the current round, or the current direction */
@@ -79,9 +88,10 @@ typedef struct finder {
 typedef struct search {
     finder *finder;
     const lk_block *block;
-    linkd_index *index; /* over members of the block's `to` side */
-    size_t first;       /* of them */
-    size_t from;        /* the side that asks */
+    linkd_index *index;       /* over members of the block's `to` side, */
+    const linkd_graph *graph; /* or the same as a graph */
+    size_t first;             /* of them */
+    size_t from;              /* the side that asks */
     size_t to;
     size_t first_tile; /* of this round */
     size_t n_shards;
@@ -184,6 +194,18 @@ static void slots_merge(const search *s, size_t asker, linkd_hit *hits,
     }
 }
 
+static int rows_ask(const search *s, const float *rows, size_t n, size_t k,
+                    linkd_hit *ret_hits, linkd_error *err)
+{
+    size_t width = k * GRAPH_WIDTH_PER_K;
+
+    if (s->graph == NULL)
+        return linkd_index_search(s->index, rows, n, k, ret_hits, err);
+    return linkd_graph_search(s->graph, rows, n, k,
+                              width > GRAPH_WIDTH_MIN ? width : GRAPH_WIDTH_MIN,
+                              ret_hits, err);
+}
+
 /* Answers `n` queries of the block from the one at `begin` on. */
 static int tile_search(const search *s, size_t begin, size_t n, scratch *work,
                        linkd_error *err)
@@ -194,7 +216,7 @@ static int tile_search(const search *s, size_t begin, size_t n, scratch *work,
     int rc;
 
     rows_gather(f, s->from, askers, n, work->rows);
-    rc = linkd_index_search(s->index, work->rows, n, k, work->hits, err);
+    rc = rows_ask(s, work->rows, n, k, work->hits, err);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++)
         slots_merge(s, askers[i], work->hits + i * k, k);
     return rc;
@@ -342,6 +364,28 @@ static int shards_search(search *s, linkd_error *err)
     return rc;
 }
 
+static int graphs_search(search *s, linkd_error *err)
+{
+    const finder *f = s->finder;
+    lk_graphs_source source = {.vectors = f->sides[s->to].vectors,
+                               .rows = block_members(f, s->block, s->to),
+                               .n = s->block->n[s->to],
+                               .dim = f->dim,
+                               .pool = f->pool,
+                               .progress = f->progress};
+    lk_graphs graphs = {0};
+    int rc = lk_graphs_make(&source, &graphs, err);
+
+    s->n_shards = LK_GRAPHS;
+    for (size_t i = 0; i < LK_GRAPHS && rc == LINKD_OK; i++) {
+        s->graph = graphs.graphs[i];
+        s->first = graphs.begins[i];
+        rc = tiles_run(s, err);
+    }
+    lk_graphs_clear(&graphs);
+    return rc;
+}
+
 static int large_block_search(finder *f, const lk_block *block,
                               linkd_error *err)
 {
@@ -349,8 +393,9 @@ static int large_block_search(finder *f, const lk_block *block,
 
     for (size_t from = 0; from < n_directions(f) && rc == LINKD_OK; from++) {
         search s = search_of(f, block, from);
+        bool is_huge = f->graph_rows > 0 && block->n[s.to] >= f->graph_rows;
 
-        rc = shards_search(&s, err);
+        rc = is_huge ? graphs_search(&s, err) : shards_search(&s, err);
         f->n_done += block->n[from];
     }
     return rc;
@@ -437,6 +482,7 @@ static int finder_init(finder *f, const lk_side *left, const lk_side *right,
                   .dim = options->dim,
                   .k = options->k < n_most ? options->k : n_most,
                   .rows_per_shard = options->rows_per_shard,
+                  .graph_rows = options->graph_rows,
                   .pool = options->pool,
                   .progress = options->progress};
     if (f->rows_per_shard == 0)

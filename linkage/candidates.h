@@ -10,8 +10,11 @@ typedef struct lk_search_options {
     size_t dim;
     size_t k;              /* neighbours per vector and direction, at least 1 */
     size_t rows_per_shard; /* indexed at once; 0: what keeps reports coming */
+    /* Blocks that have so many rows on the side that is asked are searched
+     * through graphs, which miss some neighbours; 0: none. */
+    size_t graph_rows;
     lk_pool *pool;
-    const linkd_progress *progress; /* step "search", in vectors */
+    const linkd_progress *progress; /* step "search", in vectors; "graphs" */
 } lk_search_options;
 
 /* Distinct pairs of vector numbers, by left, then right; scores are rounded. */

@@ -21,21 +21,28 @@
 /* How much is looked at, by the number of records. k 20, 100 and 6, the shares
  * and the cosine of 0.3 were measured on eleven sets without the truth's help
  * (decision notes, 2026-11): candidates hold 0.99 and more of the matches. The
- * budgets are what a minute on two cores allows. */
+ * budgets are what a minute on two cores allows. Of 300,000 people all matches
+ * but 1 in 10,000 that a field proposed, whole records had proposed, too: in
+ * large tables fields get less. */
 typedef struct scale {
     size_t n_records; /* up to so many */
     size_t k, k_far;  /* of whole records */
     size_t k_words;
     size_t k_field;
-    size_t budget; /* postings of a query */
+    size_t budget;       /* postings of a query about a whole record */
+    size_t budget_field; /* about a field */
 } scale;
 
 static const scale scales[] = {
-    {20000, 20, 100, 10, 6, SIZE_MAX},
-    {120000, 20, 100, 10, 6, 200000},
-    {400000, 12, 24, 6, 3, 40000},
-    {SIZE_MAX, 6, 10, 4, 2, 20000},
+    {20000, 20, 100, 10, 6, SIZE_MAX, SIZE_MAX},
+    {120000, 20, 100, 10, 6, 200000, 200000},
+    {400000, 12, 24, 6, 3, 40000, 10000},
+    {SIZE_MAX, 6, 10, 4, 2, 20000, 5000},
 };
+
+/* From so many records on the dense channel is approximate; below, comparing all
+ * of them with all is as fast. */
+#define GRAPH_ROWS ((size_t)150000)
 
 #define FAR_SHARE       0.7F
 #define RECORD_DF_SHARE 0.2F
@@ -143,6 +150,7 @@ static int field_ask(channels *c, const lk_field *field, linkd_funnel *funnel,
     options.k = k_of(c, c->scale->k_field);
     options.k_far = 0;
     options.df_share = FIELD_DF_SHARE;
+    options.budget = c->scale->budget_field;
     options.score_min = FIELD_SCORE_MIN;
     if (rc == LINKD_OK)
         rc = lk_terms_make(&texts, LK_TERM_GRAM, e->pool, &grams, err);
@@ -217,6 +225,7 @@ static int dense_ask(channels *c, linkd_funnel *funnel, linkd_error *err)
     if (rc == LINKD_OK) {
         lk_search_options search = {.dim = c->input->vectors[0].dim,
                                     .k = k_of(c, c->scale->k_words),
+                                    .graph_rows = GRAPH_ROWS,
                                     .pool = e->pool,
                                     .progress = c->input->progress};
 

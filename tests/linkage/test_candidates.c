@@ -274,6 +274,70 @@ static void a_row_among_equal_ones_is_not_its_own_neighbour(void **state)
     lk_candidates_clear(&candidates);
 }
 
+/* Which of the expected pairs are there, in their order. */
+static size_t expected_count(const fixture *f, const lk_candidates *candidates)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < candidates->n; i++) {
+        const linkd_pair *pair = &candidates->pairs[i];
+
+        n += f->expected[pair->left][pair->right];
+        if (i > 0)
+            assert_true(
+                pair->left > pair[-1].left ||
+                (pair->left == pair[-1].left && pair->right > pair[-1].right));
+    }
+    return n;
+}
+
+static size_t pairs_count(const fixture *f)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < N_LEFT; i++)
+        for (size_t j = 0; j < N_MOST; j++)
+            n += f->expected[i][j];
+    return n;
+}
+
+/* Through graphs nearly all of them come, the same on one worker and on two. */
+static void graphs_assert(fixture *f, const lk_side *right)
+{
+    lk_candidates candidates[2] = {{0}, {0}};
+
+    expected_mark(f, right == NULL);
+    for (size_t i = 0; i < 2; i++) {
+        f->options.pool = f->pools[i];
+        assert_int_equal(lk_candidates_search(&f->sides[0], right, &f->options,
+                                              &candidates[i], &f->err),
+                         LINKD_OK);
+    }
+    assert_true((double)expected_count(f, &candidates[0]) >=
+                0.95 * (double)pairs_count(f));
+    assert_int_equal(candidates[0].n, candidates[1].n);
+    for (size_t i = 0; i < candidates[0].n; i++) {
+        const linkd_pair *one = &candidates[0].pairs[i];
+        const linkd_pair *two = &candidates[1].pairs[i];
+
+        assert_true(one->left == two->left && one->right == two->right &&
+                    one->score == two->score);
+    }
+    lk_candidates_clear(&candidates[0]);
+    lk_candidates_clear(&candidates[1]);
+}
+
+static void graphs_give_nearly_what_shards_give(void **state)
+{
+    fixture *f = *state;
+
+    f->options.graph_rows = 300;
+    graphs_assert(f, &f->sides[1]);
+    graphs_assert(f, NULL);
+    blocks_set(f, 2); /* scattered rows */
+    graphs_assert(f, NULL);
+}
+
 typedef struct seen {
     uint64_t last;
     uint64_t total;
@@ -335,11 +399,8 @@ static void scores_have_six_decimals_between_minus_one_and_one(void **state)
     assert_true(lk_score_round(-0.1234564F) == -0.123456F);
 }
 
-static void memory_that_runs_out_is_reported(void **state)
+static void every_allocation_fails(fixture *f)
 {
-    fixture *f = *state;
-
-    blocks_set(f, 2); /* large and scattered: every allocation there is */
     for (size_t nth = 1;; nth++) {
         lk_candidates candidates = {0};
         int rc;
@@ -356,6 +417,20 @@ static void memory_that_runs_out_is_reported(void **state)
     }
 }
 
+static void memory_that_runs_out_is_reported(void **state)
+{
+    fixture *f = *state;
+
+    blocks_set(f, 2); /* large and scattered: every allocation there is */
+    every_allocation_fails(f);
+    f->sides[0].keys = NULL;
+    f->sides[1].keys = NULL;
+    f->sides[0].n = 300;
+    f->sides[1].n = 20;
+    f->options.graph_rows = 300;
+    every_allocation_fails(f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -365,6 +440,7 @@ int main(void)
         TEST(a_side_asks_itself_and_skips_the_row_that_asks),
         TEST(large_blocks_are_searched_apart),
         TEST(shards_give_what_one_index_gives),
+        TEST(graphs_give_nearly_what_shards_give),
         TEST(small_blocks_are_searched_apart),
         TEST(a_block_gives_no_more_than_it_has),
         TEST(an_empty_side_has_no_candidates),

@@ -9,7 +9,6 @@
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
-#include "cli/remote.h"
 #include "cli/remote_dedup.h"
 #include "cli/why.h"
 
@@ -96,13 +95,11 @@ static const lk_syntax syntax = {
     .summary = "Finds the rows of one table that are the same thing.",
     .notes =
         "FILE is CSV, TSV or JSON lines; - is standard input. With --socket\n"
-        "linkd does the work, by scores alone (--min-score), and it can also "
-        "be\n"
-        "one of its collections, as collection:NAME; Ctrl-C stops the job. "
-        "Rows of one\n"
-        "entity get the same entity_id; a row that is like no other has an\n"
-        "entity of its own. Entities are numbered from 1 in the order of\n"
-        "their first rows.\n\n"
+        "linkd does the work, and it can also be one of its collections, as\n"
+        "collection:NAME; Ctrl-C stops the job. Rows of one entity get the "
+        "same\n"
+        "entity_id; a row that is like no other has an entity of its own.\n"
+        "Entities are numbered from 1 in the order of their first rows.\n\n"
         "Examples:\n"
         "  linkctl dedup people.csv -o entities.csv\n"
         "  linkctl dedup firms.csv --on name,city --block country \\\n"
@@ -409,7 +406,8 @@ static void summary_print(const dedup_run *run)
             ? run->result.encode.n_truncated
             : linkd_evidence_funnel(run->decided.evidence)->encode.n_truncated);
     if (!scored)
-        lk_decided_note(&run->decided);
+        lk_verdict_note(&run->decided.decision.verdict,
+                        run->decided.decision.threshold);
     steps_print(run);
 }
 
@@ -439,33 +437,26 @@ static void dedup_clear(dedup_run *run)
     lk_manifest_clear(&run->manifest);
 }
 
-static double default_min_score(int cluster)
-{
-    return cluster == LINKD_CLUSTER_COMPONENTS
-               ? LINKD_DEDUP_COMPONENTS_THRESHOLD
-               : LINKD_DEDUP_THRESHOLD;
-}
-
 /* What needs the whole table, or this machine's threads. */
-static const char *const only_files[] = {"id",        "pairs",    "threads",
-                                         "threshold", "explain",  "report",
-                                         "truth",     "channels", NULL};
+static const char *const only_files[] = {
+    "id", "pairs", "threads", "explain", "report", "truth", "channels", NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {
     lk_remote_dedup dedup = {
-        .socket = v->socket,
+        .options = {.socket = v->socket,
+                    .block = v->block,
+                    .model = lk_args_given(&syntax, &cli->args, "model")
+                                 ? v->model
+                                 : NULL,
+                    .output = v->output,
+                    .k = v->k,
+                    .decide = v->decide,
+                    .format = (linkd_format)v->format,
+                    .apply = v->apply,
+                    .json = v->json},
         .on = v->on,
-        .block = v->block,
-        .model = lk_args_given(&syntax, &cli->args, "model") ? v->model : NULL,
-        .output = v->output,
-        .k = v->k > 0 ? v->k : LINKD_DEDUP_K,
-        .threshold = isnan(v->decide.min_score) ? default_min_score(v->cluster)
-                                                : v->decide.min_score,
         .cluster = v->cluster,
-        .format = (linkd_format)v->format,
-        .apply = v->apply,
-        .json = v->json,
     };
     int rc = lk_remote_check(cli, &syntax, only_files, err);
 

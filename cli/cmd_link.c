@@ -9,7 +9,6 @@
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
-#include "cli/remote.h"
 #include "cli/remote_link.h"
 #include "cli/why.h"
 
@@ -112,13 +111,12 @@ static const lk_syntax syntax = {
     .summary = "Finds the rows of two tables that are the same thing.",
     .notes =
         "LEFT and RIGHT are CSV, TSV or JSON lines; - is standard input.\n"
-        "With --socket linkd does the work, by scores alone (--min-score), "
-        "and\n"
-        "they can also be its collections, as collection:NAME; Ctrl-C stops\n"
-        "the job.\n"
+        "With --socket linkd does the work, and they can also be its\n"
+        "collections, as collection:NAME; Ctrl-C stops the job.\n"
         "The pairs are left_id,right_id,score,probability in the order of LEFT."
-        "\nThe score is the cosine of the two rows' vectors; probability is\n"
-        "empty in this version.\n\n"
+        "\nThe score is the cosine of the two rows' vectors, without a model "
+        "that of\n"
+        "their letters; with --min-score the probability is empty.\n\n"
         "Examples:\n"
         "  linkctl link ours.csv theirs.csv -o pairs.csv\n"
         "  linkctl link a.csv b.csv --left-on name,city --right-on firm,town\n"
@@ -453,7 +451,8 @@ static void summary_print(const link_run *run)
             ? run->result.encode.n_truncated
             : linkd_evidence_funnel(run->decided.evidence)->encode.n_truncated);
     if (!scored)
-        lk_decided_note(&run->decided);
+        lk_verdict_note(&run->decided.decision.verdict,
+                        run->decided.decision.threshold);
     steps_print(run);
 }
 
@@ -487,27 +486,27 @@ static void link_clear(link_run *run)
 
 /* What needs the whole tables, or this machine's models and threads. */
 static const char *const only_files[] = {
-    "left-block", "right-block", "id",       "left-id",   "right-id",
-    "unmatched",  "wide",        "threads",  "threshold", "explain",
-    "report",     "truth",       "channels", NULL};
+    "left-block", "right-block", "id",      "left-id", "right-id",
+    "unmatched",  "wide",        "threads", "explain", "report",
+    "truth",      "channels",    NULL};
 
 static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
 {
     lk_remote_link link = {
-        .socket = v->socket,
+        .options = {.socket = v->socket,
+                    .block = v->block,
+                    .model = lk_args_given(&syntax, &cli->args, "model")
+                                 ? v->model
+                                 : NULL,
+                    .output = v->output,
+                    .k = v->k,
+                    .decide = v->decide,
+                    .format = (linkd_format)v->format,
+                    .json = v->json},
         .on = v->on,
         .left_on = v->left_on,
         .right_on = v->right_on,
-        .block = v->block,
-        .model = lk_args_given(&syntax, &cli->args, "model") ? v->model : NULL,
-        .output = v->output,
-        .k = v->k > 0 ? v->k : LINKD_LINK_K,
-        .threshold = isnan(v->decide.min_score) ? LINKD_LINK_THRESHOLD
-                                                : v->decide.min_score,
-        .assign = v->assign == LINKD_ASSIGN_AUTO ? LINKD_ASSIGN_RECIPROCAL
-                                                 : v->assign,
-        .format = (linkd_format)v->format,
-        .json = v->json,
+        .assign = v->assign,
     };
     int rc = lk_remote_check(cli, &syntax, only_files, err);
 

@@ -581,7 +581,8 @@ static void summary_print(const score_run *run)
         (void)fprintf(stderr, ", score %.1f s\n", run->stats.score_seconds);
         return;
     }
-    lk_decided_note(&run->decided);
+    lk_verdict_note(&run->decided.decision.verdict,
+                    run->decided.decision.threshold);
     (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
     lk_decided_steps(&run->decided);
 }

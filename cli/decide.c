@@ -14,43 +14,27 @@
 
 /* ---- the accepted pairs ------------------------------------------------- */
 
-static int by_left_then_probability(const void *a, const void *b)
-{
-    const linkd_candidate *x = *(const linkd_candidate *const *)a;
-    const linkd_candidate *y = *(const linkd_candidate *const *)b;
-
-    if (x->left != y->left)
-        return x->left > y->left ? 1 : -1;
-    if (x->probability != y->probability)
-        return x->probability < y->probability ? 1 : -1;
-    return (x->right > y->right) - (x->right < y->right);
-}
-
 static int accepted_list(lk_decided *d, linkd_error *err)
 {
     size_t n = d->decision.n_accepted;
-    const linkd_candidate **accepted = calloc(n + 1, sizeof(*accepted));
+    linkd_candidate *accepted = NULL;
+    int rc = linkd_decision_accepted(&d->decision, &accepted, err);
 
+    if (rc != LINKD_OK)
+        return rc;
     d->pairs = calloc(n + 1, sizeof(*d->pairs));
     d->probabilities = calloc(n + 1, sizeof(*d->probabilities));
-    if (accepted == NULL || d->pairs == NULL || d->probabilities == NULL) {
-        free((void *)accepted);
-        return lk_fail_nomem(err);
+    if (d->pairs == NULL || d->probabilities == NULL)
+        rc = lk_fail_nomem(err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        d->pairs[i] = (linkd_pair){.left = accepted[i].left,
+                                   .right = accepted[i].right,
+                                   .score = accepted[i].score};
+        d->probabilities[i] = accepted[i].probability;
     }
-    for (size_t i = 0; i < d->decision.n_candidates; i++)
-        if (d->decision.candidates[i].accepted)
-            accepted[d->n_pairs++] = &d->decision.candidates[i];
-    LK_ASSERT(d->n_pairs == n);
-    qsort((void *)accepted, n, sizeof(const linkd_candidate *),
-          by_left_then_probability);
-    for (size_t i = 0; i < n; i++) {
-        d->pairs[i] = (linkd_pair){.left = accepted[i]->left,
-                                   .right = accepted[i]->right,
-                                   .score = accepted[i]->score};
-        d->probabilities[i] = accepted[i]->probability;
-    }
-    free((void *)accepted);
-    return LINKD_OK;
+    d->n_pairs = n;
+    free(accepted);
+    return rc;
 }
 
 /* ---- options ------------------------------------------------------------ */
@@ -160,18 +144,15 @@ void lk_decided_manifest(const lk_decided *decided, lk_manifest *manifest)
                         decided->decision.threshold);
 }
 
-void lk_decided_note(const lk_decided *decided)
+void lk_verdict_note(const linkd_verdict *v, double threshold)
 {
-    const linkd_verdict *v = &decided->decision.verdict;
-
     if (v->why[0] != '\0')
         (void)fprintf(stderr, "%s: %s\n", lk_assign_words[v->assign], v->why);
     if (v->supported)
         (void)fprintf(stderr,
                       "expected: precision %.2f, recall %.2f, F1 %.2f at "
                       "probability %.2f or more\n",
-                      v->precision, v->recall, v->f1,
-                      decided->decision.threshold);
+                      v->precision, v->recall, v->f1, threshold);
     if (v->doubt[0] != '\0')
         (void)fprintf(stderr, "doubtful: %s\n", v->doubt);
 }

@@ -53,7 +53,7 @@ void lk_decided_clear(lk_decided *decided);
 void lk_decided_manifest(const lk_decided *decided, lk_manifest *manifest);
 /* The lines of a summary that say what was decided, why, and how well it is
  * expected to be. */
-void lk_decided_note(const lk_decided *decided);
+void lk_verdict_note(const linkd_verdict *verdict, double threshold);
 /* The rest of the line that says how long each step took. */
 void lk_decided_steps(const lk_decided *decided);
 

@@ -41,6 +41,42 @@ uint64_t lk_job_count(const json_t *job, const char *name)
     return (uint64_t)json_integer_value(json_object_get(counts, name));
 }
 
+static linkd_assign assign_of(const char *word)
+{
+    size_t i = 0;
+
+    while (lk_assign_words[i] != NULL && strcmp(lk_assign_words[i], word) != 0)
+        i++;
+    return lk_assign_words[i] != NULL ? (linkd_assign)i
+                                      : LINKD_ASSIGN_MANY_TO_MANY;
+}
+
+static double real_of(const json_t *object, const char *name)
+{
+    return json_number_value(json_object_get(object, name));
+}
+
+bool lk_job_verdict(const json_t *job, linkd_verdict *ret_verdict,
+                    double *ret_threshold)
+{
+    const json_t *json = json_object_get(job, "verdict");
+    linkd_verdict v = {.assign = assign_of(text_of(json, "assign")),
+                       .precision = real_of(json, "precision"),
+                       .recall = real_of(json, "recall"),
+                       .f1 = real_of(json, "f1"),
+                       .n_matches = real_of(json, "matches"),
+                       .supported =
+                           json_is_true(json_object_get(json, "supported"))};
+
+    if (!json_is_object(json))
+        return false;
+    (void)snprintf(v.why, sizeof(v.why), "%s", text_of(json, "why"));
+    (void)snprintf(v.doubt, sizeof(v.doubt), "%s", text_of(json, "doubt"));
+    *ret_verdict = v;
+    *ret_threshold = real_of(json, "threshold");
+    return true;
+}
+
 int lk_job_submit(lk_client *client, const char *path, const json_t *body,
                   uint64_t *ret_number, linkd_error *err)
 {

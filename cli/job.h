@@ -27,5 +27,8 @@ LINKD_MUST_CHECK int lk_job_delete(lk_client *client, uint64_t number,
 uint64_t lk_job_number(const json_t *job);
 /* A number of the job's counts; 0 if it is not there. */
 uint64_t lk_job_count(const json_t *job, const char *name);
+/* What the job decided by probability; false: it decided by scores alone. */
+bool lk_job_verdict(const json_t *job, linkd_verdict *ret_verdict,
+                    double *ret_threshold);
 
 #endif

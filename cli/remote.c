@@ -13,12 +13,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/columns.h"
-#include "cli/rows.h"
 
 const char *lk_operand_collection(const char *operand)
 {
@@ -123,25 +123,33 @@ static int file_upload(lk_client *client, const char *path, linkd_format format,
 
 /* ---- the request -------------------------------------------------------- */
 
-int lk_remote_side(lk_client *client, const char *operand, linkd_format format,
-                   json_t *request, const char *member, linkd_error *err)
+static int member_set(lk_remote *remote, const char *member, json_t *take_value,
+                      linkd_error *err)
+{
+    if (json_object_set_new(remote->request, member, take_value) == 0)
+        return LINKD_OK;
+    return lk_fail_nomem(err);
+}
+
+int lk_remote_side(lk_remote *remote, const char *operand, const char *member,
+                   linkd_error *err)
 {
     const char *collection = lk_operand_collection(operand);
     json_t *side = NULL;
     int rc = LINKD_OK;
 
     if (collection == NULL)
-        rc = file_upload(client, operand, format, &side, err);
+        rc = file_upload(&remote->client, operand, remote->options->format,
+                         &side, err);
     else
         side = json_pack("{s:s}", "collection", collection);
-    if (rc == LINKD_OK && json_object_set_new(request, member, side) != 0)
+    if (rc == LINKD_OK && side == NULL)
         rc = lk_fail(err, LINKD_E_ARG,
-                     "the collection's name is not valid "
-                     "UTF-8");
-    return rc;
+                     "the collection's name is not valid UTF-8");
+    return rc == LINKD_OK ? member_set(remote, member, side, err) : rc;
 }
 
-int lk_remote_columns(json_t *request, const char *member, const char *option,
+int lk_remote_columns(lk_remote *remote, const char *member, const char *option,
                       const char *columns, linkd_error *err)
 {
     lk_name_list names = {0};
@@ -160,32 +168,133 @@ int lk_remote_columns(json_t *request, const char *member, const char *option,
             rc = lk_fail_nomem(err);
     }
     lk_name_list_clear(&names);
-    if (json_object_set_new(request, member, array) != 0 && rc == LINKD_OK)
+    if (rc == LINKD_OK)
+        return member_set(remote, member, array, err);
+    json_decref(array);
+    return rc;
+}
+
+int lk_remote_word(lk_remote *remote, const char *member, const char *word,
+                   linkd_error *err)
+{
+    return member_set(remote, member, json_string(word), err);
+}
+
+/* A text of the user's; NULL is left out. */
+static int text_set(lk_remote *remote, const char *member, const char *text,
+                    linkd_error *err)
+{
+    json_t *json = text != NULL ? json_string(text) : NULL;
+
+    if (text != NULL && json == NULL)
+        return lk_fail(err, LINKD_E_ARG, "--%s is not valid UTF-8", member);
+    return text != NULL ? member_set(remote, member, json, err) : LINKD_OK;
+}
+
+static int options_set(lk_remote *remote, linkd_error *err)
+{
+    const lk_remote_options *o = remote->options;
+    int rc = text_set(remote, "block", o->block, err);
+
+    if (rc == LINKD_OK)
+        rc = text_set(remote, "model", o->model, err);
+    if (rc == LINKD_OK && o->k > 0)
+        rc = member_set(remote, "k", json_integer((json_int_t)o->k), err);
+    if (rc == LINKD_OK && o->decide.threshold >= 0.0)
+        rc = member_set(remote, "threshold", json_real(o->decide.threshold),
+                        err);
+    if (rc == LINKD_OK && !isnan(o->decide.min_score))
+        rc = member_set(remote, "min_score", json_real(o->decide.min_score),
+                        err);
+    if (rc == LINKD_OK && o->apply)
+        rc = member_set(remote, "apply", json_true(), err);
+    return rc;
+}
+
+/* ---- the command -------------------------------------------------------- */
+
+int lk_remote_open(lk_cli *cli, const lk_syntax *syntax, const void *values,
+                   const lk_remote_options *options, lk_remote *ret_remote,
+                   linkd_error *err)
+{
+    const char *const *inputs = cli->args.operands;
+    size_t n = cli->args.n_operands;
+    lk_remote *r = ret_remote;
+    int rc;
+
+    *r = (lk_remote){.cli = cli, .options = options};
+    lk_manifest_init(&r->manifest, syntax, values);
+    rc = lk_output_open(options->output, inputs, n, &r->output, err);
+    if (rc == LINKD_OK)
+        rc = lk_manifest_open(&r->manifest, r->output, options->output, inputs,
+                              n, err);
+    if (rc == LINKD_OK)
+        rc = lk_client_open(cli, options->socket, &r->client, err);
+    r->request = json_object();
+    if (rc == LINKD_OK && r->request == NULL)
         rc = lk_fail_nomem(err);
     return rc;
 }
 
-int lk_remote_text(json_t *request, const char *member, const char *text,
-                   linkd_error *err)
+void lk_remote_close(lk_remote *remote)
 {
-    if (text == NULL ||
-        json_object_set_new(request, member, json_string(text)) == 0)
-        return LINKD_OK;
-    return lk_fail(err, LINKD_E_ARG, "--%s is not valid UTF-8", member);
+    lk_rows_clear(&remote->rows);
+    lk_output_close(remote->output);
+    lk_manifest_clear(&remote->manifest);
+    json_decref(remote->request);
+    json_decref(remote->job);
+    lk_client_close(&remote->client);
 }
 
-/* ---- the result --------------------------------------------------------- */
+int lk_remote_run(lk_remote *remote, linkd_error *err)
+{
+    linkd_verdict verdict;
+    double threshold;
+    int rc = options_set(remote, err);
 
-int lk_remote_rows(lk_client *client, const json_t *job,
+    if (rc == LINKD_OK)
+        rc = lk_job_run(&remote->client, "/v1/jobs", remote->request,
+                        &remote->job, err);
+    if (rc != LINKD_OK)
+        return rc;
+    lk_manifest_job(&remote->manifest, remote->job);
+    if (lk_job_verdict(remote->job, &verdict, &threshold))
+        lk_manifest_verdict(&remote->manifest, &verdict,
+                            lk_assign_words[verdict.assign], threshold);
+    return LINKD_OK;
+}
+
+int lk_remote_rows(lk_remote *remote,
                    int (*row_cb)(void *ctx, const json_t *row,
                                  linkd_error *err),
                    void *ctx, linkd_error *err)
 {
-    uint64_t number = lk_job_number(job);
+    uint64_t number = lk_job_number(remote->job);
     char path[64];
     int rc;
 
     (void)snprintf(path, sizeof(path), "/v1/jobs/%" PRIu64 "/results", number);
-    rc = lk_client_rows(client, path, row_cb, ctx, err);
-    return rc == LINKD_OK ? lk_job_delete(client, number, err) : rc;
+    rc = lk_client_rows(&remote->client, path, row_cb, ctx, err);
+    return rc == LINKD_OK ? lk_job_delete(&remote->client, number, err) : rc;
+}
+
+int lk_remote_finish(lk_remote *remote, void (*counts_note)(const json_t *job),
+                     linkd_error *err)
+{
+    bool rows_on_stdout = strcmp(remote->options->output, "-") == 0;
+    linkd_verdict verdict;
+    double threshold;
+    int rc = lk_manifest_commit(&remote->manifest, &remote->output, 1, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (remote->options->json)
+        return lk_manifest_print(&remote->manifest,
+                                 rows_on_stdout ? stderr : stdout, err);
+    if (remote->cli->args.quiet)
+        return LINKD_OK;
+    counts_note(remote->job);
+    if (lk_job_verdict(remote->job, &verdict, &threshold))
+        lk_verdict_note(&verdict, threshold);
+    return LINKD_OK;
 }

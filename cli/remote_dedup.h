@@ -2,21 +2,13 @@
 #ifndef LINKD_CLI_REMOTE_DEDUP_H
 #define LINKD_CLI_REMOTE_DEDUP_H
 
-#include "cli/command.h"
+#include "cli/remote.h"
 
 /* Options of dedup that linkd knows, too; NULL: not given. */
 typedef struct lk_remote_dedup {
-    const char *socket;
+    lk_remote_options options;
     const char *on;
-    const char *block;
-    const char *model;
-    const char *output;
-    size_t k;
-    double threshold;
     int cluster;
-    linkd_format format;
-    bool apply;
-    bool json;
 } lk_remote_dedup;
 
 /* Finds the entities of the operand and writes them: of a file its rows with

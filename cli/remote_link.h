@@ -2,20 +2,13 @@
 #ifndef LINKD_CLI_REMOTE_LINK_H
 #define LINKD_CLI_REMOTE_LINK_H
 
-#include "cli/command.h"
+#include "cli/remote.h"
 
 /* Options of link that linkd knows, too; NULL: not given. */
 typedef struct lk_remote_link {
-    const char *socket;
+    lk_remote_options options;
     const char *on, *left_on, *right_on;
-    const char *block;
-    const char *model;
-    const char *output;
-    size_t k;
-    double threshold;
     int assign;
-    linkd_format format;
-    bool json;
 } lk_remote_link;
 
 /* Links the two operands and writes the pairs. `syntax` and `values` are for

@@ -303,8 +303,13 @@ static linkd_str cell_next(char **rest, const char *end)
     return cell;
 }
 
-/* {"left_id":"a",…}; columns that end in "score" or are "entity_id" hold
- * numbers. */
+static bool holds_numbers(const char *column)
+{
+    return strcmp(column, "score") == 0 || strcmp(column, "probability") == 0 ||
+           strcmp(column, "entity_id") == 0;
+}
+
+/* {"left_id":"a",…}; a number that is empty is null. */
 static int record_print(rows *r, size_t len, lk_buf *body, linkd_error *err)
 {
     const char *end = r->line + len;
@@ -314,12 +319,13 @@ static int record_print(rows *r, size_t len, lk_buf *body, linkd_error *err)
 
     while (rc == LINKD_OK && name < r->names.data + r->names.len) {
         linkd_str cell = cell_next(&rest, end);
-        bool is_number =
-            strcmp(name, "score") == 0 || strcmp(name, "entity_id") == 0;
+        bool is_number = holds_numbers(name);
 
         rc = lk_buf_printf(body, err,
                            "%s\"%s\":", name == r->names.data ? "" : ",", name);
-        if (rc == LINKD_OK && is_number)
+        if (rc == LINKD_OK && is_number && cell.len == 0)
+            rc = lk_buf_append(body, "null", 4, err);
+        else if (rc == LINKD_OK && is_number)
             rc = lk_buf_append(body, cell.bytes, cell.len, err);
         else if (rc == LINKD_OK)
             rc = lk_json_put_string(body, cell, err);

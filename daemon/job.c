@@ -3,7 +3,7 @@
  * The row is a JSON object, since a job is little beside what it does:
  *   {"request": {…}, "dir": "5f…", "vectors": {"model": …, "fingerprint": …,
  *    "dim": 384}, "state": "queued", "submitted": ms, "started": ms,
- *    "ended": ms, "counts": null, "error": null} */
+ *    "ended": ms, "counts": null, "verdict": null, "error": null} */
 #include "daemon/job.h"
 
 #include <inttypes.h>
@@ -68,6 +68,7 @@ void lk_job_free(lk_job *job)
     json_decref(job->request);
     json_decref(job->vectors);
     json_decref(job->counts);
+    json_decref(job->verdict);
     free(job->dir);
     free(job->error);
     free(job);
@@ -119,11 +120,12 @@ bool lk_job_advance(lk_job *job, const char *step, uint64_t done,
 int lk_job_encode(const lk_job *job, lk_buf *row, linkd_error *err)
 {
     json_t *json = json_pack(
-        "{s:O, s:s, s:O, s:s, s:I, s:I, s:I, s:O?, s:s?}", "request",
+        "{s:O, s:s, s:O, s:s, s:I, s:I, s:I, s:O?, s:O?, s:s?}", "request",
         job->request, "dir", job->dir, "vectors", job->vectors, "state",
         state_names[job->state], "submitted", (json_int_t)job->submitted_ms,
         "started", (json_int_t)job->started_ms, "ended",
-        (json_int_t)job->ended_ms, "counts", job->counts, "error", job->error);
+        (json_int_t)job->ended_ms, "counts", job->counts, "verdict",
+        job->verdict, "error", job->error);
     int rc;
 
     if (json == NULL)
@@ -163,6 +165,8 @@ static int job_fill(lk_job *job, const json_t *json, linkd_error *err)
         return lk_fail(err, LINKD_E_DATA, "the row of a job is not one");
     if (json_is_object(json_object_get(json, "counts")))
         job->counts = json_incref(json_object_get(json, "counts"));
+    if (json_is_object(json_object_get(json, "verdict")))
+        job->verdict = json_incref(json_object_get(json, "verdict"));
     job->submitted_ms = number_member(json, "submitted");
     job->started_ms = number_member(json, "started");
     job->ended_ms = number_member(json, "ended");
@@ -231,14 +235,24 @@ static int progress_print(const lk_job *job, lk_buf *buf, linkd_error *err)
     return rc;
 }
 
+static int member_print(lk_buf *buf, const char *name, const json_t *value,
+                        linkd_error *err)
+{
+    int rc = lk_buf_printf(buf, err, ",\"%s\":", name);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (value == NULL)
+        return lk_buf_printf(buf, err, "null");
+    return lk_json_put_value(buf, value, err);
+}
+
 static int outcome_print(const lk_job *job, lk_buf *buf, linkd_error *err)
 {
-    int rc = lk_buf_printf(buf, err, ",\"counts\":");
+    int rc = member_print(buf, "counts", job->counts, err);
 
-    if (rc == LINKD_OK && job->counts != NULL)
-        rc = lk_json_put_value(buf, job->counts, err);
-    else if (rc == LINKD_OK)
-        rc = lk_buf_printf(buf, err, "null");
+    if (rc == LINKD_OK)
+        rc = member_print(buf, "verdict", job->verdict, err);
     if (rc == LINKD_OK)
         rc = lk_buf_printf(buf, err, ",\"error\":");
     if (rc == LINKD_OK && job->error != NULL)

@@ -32,6 +32,7 @@ typedef struct lk_job {
     json_t *request;
     json_t *vectors; /* an lk_job_vectors */
     json_t *counts;  /* NULL: none yet */
+    json_t *verdict; /* NULL: none yet, or nothing was decided by probability */
     char *dir;       /* its name under <data>/jobs */
     char *error;     /* NULL: none */
     lk_job_state state;

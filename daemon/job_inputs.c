@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +44,17 @@ typedef struct export_state {
     lk_known_writer *known;
     linkd_settings settings;
     bool has_model;
+    bool has_vectors; /* the job uses them */
+    bool needs_fields;
+    bool has_fields; /* some record has one */
     size_t side;
     size_t n_records;
     const linkd_str *wanted; /* fields that some record has to have */
     bool *found;             /* [n_wanted] */
     size_t n_wanted;
+    const linkd_str *kept; /* fields that are written, in this order; NULL: all
+                            */
+    size_t n_kept;
     lk_buf line;
     lk_buf text;
 } export_state;
@@ -86,6 +93,47 @@ static int member_print(lk_buf *line, linkd_str name, linkd_str value,
     return lk_buf_append(line, value.bytes, value.len, err);
 }
 
+static bool str_equal(linkd_str a, linkd_str b)
+{
+    return a.len == b.len &&
+           (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
+}
+
+static int field_print(export_state *e, const linkd_field *field,
+                       linkd_error *err)
+{
+    if (name_is(field->name, LK_JOB_ID_COLUMN) ||
+        name_is(field->name, LK_JOB_TEXT_COLUMN))
+        return LINKD_OK;
+    return member_print(&e->line, field->name, field->value, field->kind, err);
+}
+
+/* A field that a record lacks is null, so that columns have the order of the
+ * names. */
+static int kept_print(export_state *e, const linkd_stored *record,
+                      linkd_str name, linkd_error *err)
+{
+    linkd_field absent = {name, {"null", 4}, LINKD_FIELD_LITERAL};
+
+    for (size_t i = 0; i < record->n_fields; i++)
+        if (str_equal(record->fields[i].name, name))
+            return field_print(e, &record->fields[i], err);
+    return field_print(e, &absent, err);
+}
+
+static int fields_print(export_state *e, const linkd_stored *record,
+                        linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < e->n_kept && rc == LINKD_OK; i++)
+        rc = kept_print(e, record, e->kept[i], err);
+    for (size_t i = 0; e->kept == NULL && i < record->n_fields; i++)
+        if (rc == LINKD_OK)
+            rc = field_print(e, &record->fields[i], err);
+    return rc;
+}
+
 static int line_print(export_state *e, const linkd_stored *record,
                       linkd_error *err)
 {
@@ -98,27 +146,16 @@ static int line_print(export_state *e, const linkd_stored *record,
 
     lk_buf_reset(&e->line);
     rc = member_print(&e->line, id_name, record->id, LINKD_FIELD_TEXT, err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && e->has_vectors)
         rc = member_print(&e->line, text_name, text, LINKD_FIELD_TEXT, err);
-    for (size_t i = 0; i < record->n_fields && rc == LINKD_OK; i++) {
-        const linkd_field *field = &record->fields[i];
-
-        if (!name_is(field->name, LK_JOB_ID_COLUMN) &&
-            !name_is(field->name, LK_JOB_TEXT_COLUMN))
-            rc = member_print(&e->line, field->name, field->value, field->kind,
-                              err);
-    }
+    if (rc == LINKD_OK)
+        rc = fields_print(e, record, err);
     return rc == LINKD_OK ? lk_buf_append(&e->line, "}\n", 2, err) : rc;
-}
-
-static bool str_equal(linkd_str a, linkd_str b)
-{
-    return a.len == b.len &&
-           (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
 }
 
 static void wanted_note(export_state *e, const linkd_stored *record)
 {
+    e->has_fields = e->has_fields || record->n_fields > 0;
     for (size_t i = 0; i < e->n_wanted; i++)
         for (size_t f = 0; f < record->n_fields && !e->found[i]; f++)
             e->found[i] = str_equal(e->wanted[i], record->fields[f].name);
@@ -129,6 +166,11 @@ static int wanted_check(const export_state *e, linkd_str collection,
 {
     if (e->n_records == 0)
         return lk_fail(err, LINKD_E_ARG, "collection \"%s\" has no records",
+                       lk_label_of(collection).text);
+    if (e->needs_fields && !e->has_fields)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the records of collection \"%s\" have no fields: only "
+                       "\"min_score\" compares vectors alone",
                        lk_label_of(collection).text);
     for (size_t i = 0; i < e->n_wanted; i++)
         if (!e->found[i])
@@ -150,13 +192,14 @@ static int record_export(export_state *e, uint64_t number, lk_arena *arena,
         return rc;
     e->n_records++;
     wanted_note(e, &record);
-    rc = text_make(e, &record, err);
+    if (e->has_vectors)
+        rc = text_make(e, &record, err);
     if (rc == LINKD_OK)
         rc = line_print(e, &record, err);
     if (rc == LINKD_OK &&
         fwrite(e->line.data, 1, e->line.len, e->file) != e->line.len)
         rc = file_fail("write", err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && e->has_vectors)
         rc = linkd_view_vector(e->view, number, &vector, err);
     if (rc == LINKD_OK && vector != NULL && e->text.len > 0)
         rc = lk_known_writer_add(
@@ -183,17 +226,16 @@ static int records_export(export_state *e, linkd_error *err)
     return rc;
 }
 
-static int collection_save(lk_service *service, const lk_job_side *side,
-                           export_state *e, const linkd_collection_info *info,
-                           const char *dir, linkd_error *err)
+static int export_open(export_state *e, size_t dim, const char *dir,
+                       linkd_error *err)
 {
     lk_buf path = {0};
-    int rc = linkd_view_open(service->store, side->collection, &e->view, err);
+    int rc = LINKD_OK;
 
-    if (rc == LINKD_OK)
+    if (e->has_vectors)
         rc = side_path(dir, e->side, "known", &path, err);
-    if (rc == LINKD_OK)
-        rc = lk_known_writer_open(path.data, info->options.dim, &e->known, err);
+    if (rc == LINKD_OK && e->has_vectors)
+        rc = lk_known_writer_open(path.data, dim, &e->known, err);
     if (rc == LINKD_OK)
         rc = side_path(dir, e->side, "jsonl", &path, err);
     if (rc == LINKD_OK) {
@@ -201,6 +243,18 @@ static int collection_save(lk_service *service, const lk_job_side *side,
         if (e->file == NULL)
             rc = file_fail("write", err);
     }
+    lk_buf_clear(&path);
+    return rc;
+}
+
+static int collection_save(lk_service *service, const lk_job_side *side,
+                           export_state *e, const linkd_collection_info *info,
+                           const char *dir, linkd_error *err)
+{
+    int rc = linkd_view_open(service->store, side->collection, &e->view, err);
+
+    if (rc == LINKD_OK)
+        rc = export_open(e, info->options.dim, dir, err);
     if (rc == LINKD_OK)
         rc = records_export(e, err);
     if (rc == LINKD_OK)
@@ -214,7 +268,6 @@ static int collection_save(lk_service *service, const lk_job_side *side,
     if (e->file != NULL)
         (void)fclose(e->file);
     linkd_view_close(e->view);
-    lk_buf_clear(&path);
     return rc;
 }
 
@@ -346,7 +399,8 @@ static int file_save(lk_service *service, const lk_job_side *side,
 }
 
 /* The collection's model has to be the one that its vectors are of. */
-static int collection_vectors(lk_service *service, const lk_job_side *side,
+static int collection_vectors(lk_service *service, const lk_job_spec *spec,
+                              const lk_job_side *side,
                               const linkd_collection_options *options,
                               lk_job_vectors *vectors, linkd_error *err)
 {
@@ -355,7 +409,8 @@ static int collection_vectors(lk_service *service, const lk_job_side *side,
     int rc = vectors_agree(vectors, options->model, options->fingerprint,
                            options->dim, err);
 
-    if (rc == LINKD_OK && options->model.len == 0 && side->on != NULL)
+    if (rc == LINKD_OK && options->model.len == 0 && side->on != NULL &&
+        !isnan(spec->min_score))
         rc = lk_fail(err, LINKD_E_ARG,
                      "\"on\": the vectors of collection \"%s\" came ready-made",
                      lk_label_of(side->collection).text);
@@ -374,10 +429,37 @@ static int collection_vectors(lk_service *service, const lk_job_side *side,
     return LINKD_OK;
 }
 
-static int collection_export(lk_service *service, const lk_job_side *side,
+/* Which fields are written, see job_inputs.h. */
+static int kept_choose(export_state *e, const lk_job_spec *spec,
+                       const lk_job_side *side, lk_arena *arena,
+                       linkd_error *err)
+{
+    const linkd_str *names = side->on != NULL ? side->on : e->settings.text;
+    size_t n = side->on != NULL ? side->n_on : e->settings.n_text;
+    bool has_block = spec->block.len == 0;
+    linkd_str *kept;
+
+    if (n == 0)
+        return LINKD_OK;
+    kept = lk_arena_alloc(arena, (n + 1) * sizeof(*kept));
+    if (kept == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        kept[i] = names[i];
+        has_block = has_block || str_equal(names[i], spec->block);
+    }
+    if (!has_block)
+        kept[n++] = spec->block;
+    e->kept = kept;
+    e->n_kept = n;
+    return LINKD_OK;
+}
+
+static int collection_export(lk_service *service, const lk_job_spec *spec,
                              export_state *e, const char *dir, lk_arena *arena,
                              lk_job_vectors *vectors, linkd_error *err)
 {
+    const lk_job_side *side = &spec->sides[e->side];
     linkd_collection_info info;
     int rc = linkd_store_describe(service->store, side->collection, arena,
                                   &info, err);
@@ -386,10 +468,16 @@ static int collection_export(lk_service *service, const lk_job_side *side,
         rc = linkd_settings_parse(info.options.settings, arena, &e->settings,
                                   err);
     if (rc == LINKD_OK)
-        rc = collection_vectors(service, side, &info.options, vectors, err);
-    e->has_model = info.options.model.len > 0;
-    if (rc == LINKD_OK)
+        rc = kept_choose(e, spec, side, arena, err);
+    e->has_vectors = !spec->without_model;
+    e->needs_fields = isnan(spec->min_score);
+    if (rc == LINKD_OK && e->has_vectors)
+        rc = collection_vectors(service, spec, side, &info.options, vectors,
+                                err);
+    if (rc == LINKD_OK) {
+        e->has_model = info.options.model.len > 0;
         rc = collection_save(service, side, e, &info, dir, err);
+    }
     lk_buf_clear(&e->line);
     lk_buf_clear(&e->text);
     return rc;
@@ -414,7 +502,7 @@ static int side_save(lk_service *service, const lk_job_spec *spec,
     memset(e.found, 0, e.n_wanted * sizeof(*e.found));
     if (side->collection.len == 0)
         return file_save(service, side, number, dir, wanted, e.n_wanted, err);
-    return collection_export(service, side, &e, dir, arena, vectors, err);
+    return collection_export(service, spec, &e, dir, arena, vectors, err);
 }
 
 int lk_job_dir_sync(const char *dir, linkd_error *err)
@@ -439,7 +527,7 @@ int lk_job_inputs_save(lk_service *service, const lk_job_spec *spec,
     for (size_t i = 0; i < spec->n_sides && rc == LINKD_OK; i++)
         rc = side_save(service, spec, i, dir, arena, &vectors, err);
     for (size_t i = 0; i < spec->n_sides && rc == LINKD_OK; i++)
-        if (spec->sides[i].file.len > 0)
+        if (spec->sides[i].file.len > 0 && !spec->without_model)
             rc = file_vectors(service, spec, arena, &vectors, err);
     if (rc == LINKD_OK)
         rc = lk_job_dir_sync(dir, err);
@@ -450,27 +538,25 @@ int lk_job_inputs_save(lk_service *service, const lk_job_spec *spec,
 
 /* ---- reading ------------------------------------------------------------- */
 
-int lk_job_input_read(const char *dir, size_t side,
+int lk_job_input_read(const char *dir, const lk_job_spec *spec, size_t side,
                       const linkd_progress *progress, linkd_table **ret_table,
                       linkd_error *err)
 {
+    bool is_collection = spec->sides[side].collection.len > 0;
     lk_buf path = {0};
-    lk_buf known = {0};
-    int rc = lk_job_input_known(dir, side, &known, err);
+    int rc = LINKD_OK;
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        if (rc == LINKD_OK)
-            rc = side_path(dir, side, endings[i], &path, err);
+        rc = side_path(dir, side, endings[i], &path, err);
         if (rc != LINKD_OK || access(path.data, F_OK) == 0)
             break;
     }
     if (rc == LINKD_OK)
         rc = linkd_table_read(path.data, LINKD_FORMAT_AUTO,
-                              known.len > 0 ? LK_JOB_ID_COLUMN : NULL, progress,
+                              is_collection ? LK_JOB_ID_COLUMN : NULL, progress,
                               ret_table, err);
     if (rc != LINKD_OK)
         path_forget(dir, err);
-    lk_buf_clear(&known);
     lk_buf_clear(&path);
     return rc;
 }

@@ -2,11 +2,14 @@
  *
  *   left.jsonl|csv|tsv, right.…  the tables; a collection is written as JSON
  *                                lines with the columns linkd_id, linkd_text
- *                                and its fields
+ *                                and the fields that the job needs
  *   left.known, right.known      a collection's vectors, by linkd_text
  *
- * A collection whose vectors were given ready-made has no texts: there
- * linkd_text is the side and the id, by which the vector is found. */
+ * The fields: those that were named, else the text fields of the collection's
+ * settings, else all; and the one that rows are blocked by. A collection whose
+ * vectors were given ready-made has no texts: there linkd_text is the side and
+ * the id, by which the vector is found. Without a model there is neither
+ * linkd_text nor a vector. */
 #ifndef LK_DAEMON_JOB_INPUTS_H
 #define LK_DAEMON_JOB_INPUTS_H
 
@@ -20,7 +23,7 @@
 typedef struct lk_job_vectors {
     linkd_str model; /* empty: all of them are known */
     linkd_str fingerprint;
-    size_t dim;
+    size_t dim; /* 0: the job uses none */
 } lk_job_vectors;
 
 /* Writes the inputs into `dir`, which exists, and syncs them. Strings of
@@ -39,7 +42,8 @@ LINKD_MUST_CHECK int lk_job_inputs_save(lk_service *service,
 LINKD_MUST_CHECK int lk_job_dir_sync(const char *dir, linkd_error *err);
 
 /* Reads a side's table. */
-LINKD_MUST_CHECK int lk_job_input_read(const char *dir, size_t side,
+LINKD_MUST_CHECK int lk_job_input_read(const char *dir, const lk_job_spec *spec,
+                                       size_t side,
                                        const linkd_progress *progress,
                                        linkd_table **ret_table,
                                        linkd_error *err);

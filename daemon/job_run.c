@@ -1,182 +1,20 @@
 /* daemon/job_run.c — one job from its inputs to its results.
  *
- *   tables ─► columns ─► linkd_link/linkd_dedup ─► results.csv.tmp ─► .csv
- *                            ▲ vectors: known ─► checkpoint ─► model
+ *   tables ─► columns ─► decision ─► results.csv.tmp ─► .csv
+ *                          ▲ vectors: known ─► checkpoint ─► model
  *
  * Backup and fsck are jobs because they take long, not because they resume. */
 #include "daemon/job_run.h"
 
-#include <errno.h>
-#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "daemon/job_decide.h"
+#include "daemon/job_results.h"
 #include "daemon/models.h"
 #include "daemon/vector_sources.h"
-
-/* ---- results ------------------------------------------------------------- */
-
-typedef struct results {
-    FILE *file;
-    lk_buf path;
-    lk_buf temporary;
-} results;
-
-static int results_fail(linkd_error *err)
-{
-    int code = lk_errno_code(errno);
-
-    return lk_fail(err, code, "could not write the job's results: %s",
-                   strerror(errno));
-}
-
-static int results_open(const char *dir, const char *header, results *r,
-                        linkd_error *err)
-{
-    int rc = lk_buf_printf(&r->path, err, "%s/results.csv", dir);
-
-    if (rc == LINKD_OK)
-        rc = lk_buf_printf(&r->temporary, err, "%s/results.csv.tmp", dir);
-    if (rc != LINKD_OK)
-        return rc;
-    r->file = fopen(r->temporary.data, "we");
-    if (r->file == NULL || fputs(header, r->file) < 0)
-        return results_fail(err);
-    return LINKD_OK;
-}
-
-/* Syncs and renames, if `rc` is LINKD_OK so far: a job is called done when the
- * directory has its results under their name. */
-static int results_close(const char *dir, results *r, int rc, linkd_error *err)
-{
-    if (rc == LINKD_OK &&
-        (fflush(r->file) != 0 || fsync(fileno(r->file)) != 0 ||
-         rename(r->temporary.data, r->path.data) != 0))
-        rc = results_fail(err);
-    if (rc == LINKD_OK)
-        rc = lk_job_dir_sync(dir, err);
-    if (r->file != NULL)
-        (void)fclose(r->file);
-    if (rc != LINKD_OK && r->temporary.data != NULL)
-        (void)unlink(r->temporary.data);
-    lk_buf_clear(&r->path);
-    lk_buf_clear(&r->temporary);
-    return rc;
-}
-
-/* RFC 4180: quoted where it has to be. */
-static int cell_write(results *r, linkd_str cell, char after, linkd_error *err)
-{
-    bool is_plain = true;
-
-    for (size_t i = 0; i < cell.len && is_plain; i++)
-        is_plain = cell.bytes[i] != ',' && cell.bytes[i] != '"' &&
-                   cell.bytes[i] != '\r' && cell.bytes[i] != '\n';
-    if (!is_plain)
-        (void)fputc('"', r->file);
-    for (size_t i = 0; i < cell.len; i++) {
-        if (cell.bytes[i] == '"')
-            (void)fputc('"', r->file);
-        (void)fputc(cell.bytes[i], r->file);
-    }
-    if (!is_plain)
-        (void)fputc('"', r->file);
-    (void)fputc(after, r->file);
-    return ferror(r->file) ? results_fail(err) : LINKD_OK;
-}
-
-/* ---- columns ------------------------------------------------------------- */
-
-static int column_find(const linkd_table *table, linkd_str name,
-                       size_t *ret_column, linkd_error *err)
-{
-    size_t column = linkd_table_find_column(table, name);
-
-    if (column == LINKD_COLUMN_NONE)
-        return lk_fail(err, LINKD_E_ARG, "there is no column \"%s\"",
-                       lk_label_of(name).text);
-    *ret_column = column;
-    return LINKD_OK;
-}
-
-/* The columns of one side: those that were named, else the text of a
- * collection, else all but the ids. */
-static int columns_choose(const linkd_table *table, const lk_job_side *side,
-                          size_t **ret_columns, size_t *ret_n, linkd_error *err)
-{
-    static const linkd_str text = {LK_JOB_TEXT_COLUMN,
-                                   sizeof(LK_JOB_TEXT_COLUMN) - 1};
-    const linkd_str *on = side->on;
-    size_t n_on = side->n_on;
-    size_t n = 0;
-    size_t *columns;
-    int rc = LINKD_OK;
-
-    if (on == NULL && side->collection.len > 0) {
-        on = &text;
-        n_on = 1;
-    }
-    columns = calloc(n_on + linkd_table_n_columns(table), sizeof(*columns));
-    if (columns == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; on != NULL && i < n_on && rc == LINKD_OK; i++)
-        rc = column_find(table, on[i], &columns[n++], err);
-    for (size_t i = 0; on == NULL && i < linkd_table_n_columns(table); i++)
-        if (i != linkd_table_id_column(table))
-            columns[n++] = i;
-    if (rc != LINKD_OK) {
-        free(columns);
-        return rc;
-    }
-    *ret_columns = columns;
-    *ret_n = n;
-    return LINKD_OK;
-}
-
-static int block_find(const lk_job_spec *spec, const linkd_table *table,
-                      size_t *ret_column, linkd_error *err)
-{
-    *ret_column = LINKD_COLUMN_NONE;
-    if (spec->block.len == 0)
-        return LINKD_OK;
-    return column_find(table, spec->block, ret_column, err);
-}
-
-/* Pairs the chosen columns of both sides in their order; what one side has more
- * stands alone. Two files without named columns are paired by content. */
-static int columns_pair(const lk_job_spec *spec, linkd_table *const tables[2],
-                        linkd_column_pair **ret_pairs, size_t *ret_n,
-                        linkd_error *err)
-{
-    size_t *columns[2] = {NULL, NULL};
-    size_t n[2] = {0, 0};
-    linkd_column_pair *pairs = NULL;
-    int rc = LINKD_OK;
-
-    if (spec->sides[0].on == NULL && spec->sides[1].on == NULL &&
-        spec->sides[0].file.len > 0 && spec->sides[1].file.len > 0)
-        return linkd_columns_pair(tables[0], tables[1], ret_pairs, ret_n, err);
-    for (size_t i = 0; i < 2 && rc == LINKD_OK; i++)
-        rc =
-            columns_choose(tables[i], &spec->sides[i], &columns[i], &n[i], err);
-    if (rc == LINKD_OK) {
-        *ret_n = n[0] > n[1] ? n[0] : n[1];
-        pairs = calloc(*ret_n + 1, sizeof(*pairs));
-        if (pairs == NULL)
-            rc = lk_fail_nomem(err);
-    }
-    for (size_t i = 0; pairs != NULL && i < *ret_n; i++)
-        pairs[i] = (linkd_column_pair){
-            .left = i < n[0] ? columns[0][i] : LINKD_COLUMN_NONE,
-            .right = i < n[1] ? columns[1][i] : LINKD_COLUMN_NONE};
-    free(columns[0]);
-    free(columns[1]);
-    if (rc == LINKD_OK)
-        *ret_pairs = pairs;
-    return rc;
-}
 
 /* ---- vectors ------------------------------------------------------------- */
 
@@ -226,6 +64,8 @@ static int chain_open(const lk_job_run *run, chain *c, linkd_error *err)
     int rc = LINKD_OK;
 
     *c = (chain){0};
+    if (run->vectors->dim == 0)
+        return LINKD_OK;
     if (run->vectors->model.len > 0) {
         rc = chain_model(run, c, err);
         below = &c->checkpointed;
@@ -249,107 +89,11 @@ static void chain_close(chain *c)
     lk_checkpoint_close(c->checkpoint);
 }
 
-/* ---- link ---------------------------------------------------------------- */
-
-static int pairs_write(const lk_job_run *run, linkd_table *const tables[2],
-                       const linkd_link_result *result, linkd_error *err)
-{
-    results r = {0};
-    int rc = results_open(run->dir, "left_id,right_id,score\n", &r, err);
-
-    for (size_t i = 0; i < result->n_pairs && rc == LINKD_OK; i++) {
-        const linkd_pair *pair = &result->pairs[i];
-
-        rc = cell_write(&r, linkd_table_id(tables[0], pair->left), ',', err);
-        if (rc == LINKD_OK)
-            rc = cell_write(&r, linkd_table_id(tables[1], pair->right), ',',
-                            err);
-        if (rc == LINKD_OK &&
-            fprintf(r.file, "%.6f\n", (double)pair->score) < 0)
-            rc = results_fail(err);
-    }
-    return results_close(run->dir, &r, rc, err);
-}
-
-static int link_counts(linkd_table *const tables[2],
-                       const linkd_link_result *result, lk_buf *counts,
-                       linkd_error *err)
-{
-    return lk_buf_printf(
-        counts, err,
-        "{\"left_rows\":%zu,\"right_rows\":%zu,\"left_empty\":%zu,"
-        "\"right_empty\":%zu,\"candidates\":%zu,\"pairs\":%zu}",
-        linkd_table_n_rows(tables[0]), linkd_table_n_rows(tables[1]),
-        result->n_left_empty, result->n_right_empty, result->n_candidates,
-        result->n_pairs);
-}
-
-static int link_options(const lk_job_run *run, linkd_table *const tables[2],
-                        linkd_link_options *options,
-                        linkd_column_pair **ret_pairs, linkd_error *err)
-{
-    int rc =
-        columns_pair(run->spec, tables, ret_pairs, &options->n_columns, err);
-
-    options->columns = *ret_pairs;
-    options->k = run->spec->k;
-    options->threshold = run->spec->threshold;
-    options->assign = run->spec->assign;
-    if (rc == LINKD_OK)
-        rc = block_find(run->spec, tables[0], &options->left_block, err);
-    if (rc == LINKD_OK)
-        rc = block_find(run->spec, tables[1], &options->right_block, err);
-    return rc;
-}
-
-static int link_do(const lk_job_run *run, lk_pool *pool,
-                   const linkd_embedder *embedder, lk_buf *counts,
-                   linkd_error *err)
-{
-    linkd_table *tables[2] = {NULL, NULL};
-    linkd_column_pair *pairs = NULL;
-    linkd_link_options options = {0};
-    linkd_link_result result = {0};
-    int rc = LINKD_OK;
-
-    for (size_t i = 0; i < 2 && rc == LINKD_OK; i++)
-        rc = lk_job_input_read(run->dir, i, run->progress, &tables[i], err);
-    if (rc == LINKD_OK)
-        rc = link_options(run, tables, &options, &pairs, err);
-    if (rc == LINKD_OK)
-        rc = linkd_link(tables[0], tables[1], embedder, pool, &options,
-                        run->progress, &result, err);
-    if (rc == LINKD_OK)
-        rc = pairs_write(run, tables, &result, err);
-    if (rc == LINKD_OK)
-        rc = link_counts(tables, &result, counts, err);
-    linkd_link_result_clear(&result);
-    free(pairs);
-    linkd_table_free(tables[0]);
-    linkd_table_free(tables[1]);
-    return rc;
-}
-
-/* ---- dedup --------------------------------------------------------------- */
-
-static int entities_write(const lk_job_run *run, const linkd_table *table,
-                          const linkd_dedup_result *result, linkd_error *err)
-{
-    results r = {0};
-    int rc = results_open(run->dir, "id,entity_id\n", &r, err);
-
-    for (size_t i = 0; i < linkd_table_n_rows(table) && rc == LINKD_OK; i++) {
-        rc = cell_write(&r, linkd_table_id(table, i), ',', err);
-        if (rc == LINKD_OK &&
-            fprintf(r.file, "%zu\n", result->entities[i] + 1) < 0)
-            rc = results_fail(err);
-    }
-    return results_close(run->dir, &r, rc, err);
-}
+/* ---- entities of a collection --------------------------------------------- */
 
 /* Those rows that are still there: a job may take hours. */
 static int present_find(const lk_job_run *run, const linkd_table *table,
-                        const linkd_dedup_result *result, linkd_str *ids,
+                        const size_t *entities, linkd_str *ids,
                         uint64_t *groups, size_t *ret_n, linkd_error *err)
 {
     linkd_view *view = NULL;
@@ -362,7 +106,7 @@ static int present_find(const lk_job_run *run, const linkd_table *table,
         bool found = false;
 
         ids[n] = linkd_table_id(table, i);
-        groups[n] = result->entities[i];
+        groups[n] = entities[i];
         rc = linkd_view_find(view, ids[n], &number, &found, err);
         n += found;
     }
@@ -374,7 +118,7 @@ static int present_find(const lk_job_run *run, const linkd_table *table,
 /* Writes the entities back. A record that is deleted in between is left out in
  * the next try. Doing it again after a crash changes nothing. */
 static int entities_apply(const lk_job_run *run, const linkd_table *table,
-                          const linkd_dedup_result *result, linkd_error *err)
+                          const size_t *entities, linkd_error *err)
 {
     size_t n_rows = linkd_table_n_rows(table);
     linkd_str *ids = calloc(n_rows + 1, sizeof(*ids));
@@ -387,7 +131,7 @@ static int entities_apply(const lk_job_run *run, const linkd_table *table,
         linkd_write_result written;
         size_t n = 0;
 
-        rc = present_find(run, table, result, ids, groups, &n, err);
+        rc = present_find(run, table, entities, ids, groups, &n, err);
         if (rc == LINKD_OK && n > 0)
             rc = linkd_store_assign_entities(run->service->store,
                                              run->spec->sides[0].collection,
@@ -398,64 +142,188 @@ static int entities_apply(const lk_job_run *run, const linkd_table *table,
     return rc;
 }
 
-static int dedup_counts(const linkd_table *table,
-                        const linkd_dedup_result *result, lk_buf *counts,
-                        linkd_error *err)
+/* ---- rows ---------------------------------------------------------------- */
+
+static int pair_write(lk_job_results *r, const lk_job_tables *t,
+                      const lk_job_pair *pair, linkd_error *err)
 {
-    return lk_buf_printf(counts, err,
-                         "{\"rows\":%zu,\"empty\":%zu,\"candidates\":%zu,"
-                         "\"pairs\":%zu,\"entities\":%zu}",
-                         linkd_table_n_rows(table), result->n_empty,
-                         result->n_candidates, result->n_pairs,
-                         result->n_entities);
+    char numbers[64];
+    int rc = lk_job_results_cell(r, linkd_table_id(t->tables[0], pair->left),
+                                 ',', err);
+
+    if (rc == LINKD_OK)
+        rc = lk_job_results_cell(r, linkd_table_id(t->tables[1], pair->right),
+                                 ',', err);
+    if (isnan(pair->probability))
+        (void)snprintf(numbers, sizeof(numbers), "%.6f,\n",
+                       (double)pair->score);
+    else
+        (void)snprintf(numbers, sizeof(numbers), "%.6f,%.6f\n",
+                       (double)pair->score, (double)pair->probability);
+    return rc == LINKD_OK ? lk_job_results_number(r, numbers, err) : rc;
 }
 
-static int dedup_do(const lk_job_run *run, lk_pool *pool,
-                    const linkd_embedder *embedder, lk_buf *counts,
-                    linkd_error *err)
+static int pairs_write(const char *dir, const lk_job_tables *t,
+                       const lk_job_decided *d, linkd_error *err)
 {
-    linkd_dedup_options options = {.k = run->spec->k,
-                                   .threshold = run->spec->threshold,
-                                   .cluster = run->spec->cluster};
-    linkd_dedup_result result = {0};
-    linkd_table *table = NULL;
-    size_t *columns = NULL;
-    int rc = lk_job_input_read(run->dir, 0, run->progress, &table, err);
+    lk_job_results r = {0};
+    int rc = lk_job_results_open(dir, "left_id,right_id,score,probability\n",
+                                 &r, err);
 
+    for (size_t i = 0; i < d->n_pairs && rc == LINKD_OK; i++)
+        rc = pair_write(&r, t, &d->pairs[i], err);
+    return lk_job_results_close(dir, &r, rc, err);
+}
+
+static int entities_write(const char *dir, const linkd_table *table,
+                          const size_t *entities, linkd_error *err)
+{
+    lk_job_results r = {0};
+    int rc = lk_job_results_open(dir, "id,entity_id\n", &r, err);
+
+    for (size_t i = 0; i < linkd_table_n_rows(table) && rc == LINKD_OK; i++) {
+        char number[32];
+
+        (void)snprintf(number, sizeof(number), "%zu\n", entities[i] + 1);
+        rc = lk_job_results_cell(&r, linkd_table_id(table, i), ',', err);
+        if (rc == LINKD_OK)
+            rc = lk_job_results_number(&r, number, err);
+    }
+    return lk_job_results_close(dir, &r, rc, err);
+}
+
+/* ---- what came of it ----------------------------------------------------- */
+
+/* Takes a value that may be NULL for lack of memory. */
+static int json_take(json_t *take_value, json_t **ret_value, linkd_error *err)
+{
+    *ret_value = take_value;
+    return take_value == NULL ? lk_fail_nomem(err) : LINKD_OK;
+}
+
+static json_t *rounded(double value)
+{
+    return json_real(round(value * 1e6) / 1e6);
+}
+
+/* As in the manifests of linkctl. */
+static int verdict_make(const linkd_decision *decision, json_t **ret_json,
+                        linkd_error *err)
+{
+    const linkd_verdict *v = &decision->verdict;
+
+    return json_take(
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "assign",
+                  lk_job_assign_name(v->assign), "why", v->why, "threshold",
+                  rounded(decision->threshold), "precision",
+                  rounded(v->precision), "recall", rounded(v->recall), "f1",
+                  rounded(v->f1), "matches", rounded(v->n_matches), "supported",
+                  (int)v->supported, "doubt", v->doubt),
+        ret_json, err);
+}
+
+/* Rows that are in no pair. */
+static int unmatched_count(const lk_job_tables *t, const lk_job_decided *d,
+                           size_t ret_n[2], linkd_error *err)
+{
+    size_t n_left = linkd_table_n_rows(t->tables[0]);
+    size_t n_right = linkd_table_n_rows(t->tables[1]);
+    bool *seen = calloc(n_left + n_right + 1, sizeof(*seen));
+
+    if (seen == NULL)
+        return lk_fail_nomem(err);
+    ret_n[0] = n_left;
+    ret_n[1] = n_right;
+    for (size_t i = 0; i < d->n_pairs; i++) {
+        bool *left = &seen[d->pairs[i].left];
+        bool *right = &seen[n_left + d->pairs[i].right];
+
+        ret_n[0] -= !*left;
+        ret_n[1] -= !*right;
+        *left = *right = true;
+    }
+    free(seen);
+    return LINKD_OK;
+}
+
+static int link_counts(const lk_job_tables *t, const lk_job_decided *d,
+                       json_t **ret_counts, linkd_error *err)
+{
+    size_t n[2];
+    int rc = unmatched_count(t, d, n, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    return json_take(
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "left_rows",
+                  (json_int_t)linkd_table_n_rows(t->tables[0]), "right_rows",
+                  (json_int_t)linkd_table_n_rows(t->tables[1]), "left_empty",
+                  (json_int_t)d->n_empty[0], "right_empty",
+                  (json_int_t)d->n_empty[1], "candidates",
+                  (json_int_t)d->n_candidates, "pairs", (json_int_t)d->n_pairs,
+                  "left_unmatched", (json_int_t)n[0], "right_unmatched",
+                  (json_int_t)n[1]),
+        ret_counts, err);
+}
+
+static int dedup_counts(const lk_job_tables *t, const lk_job_decided *d,
+                        json_t **ret_counts, linkd_error *err)
+{
+    return json_take(json_pack("{s:I, s:I, s:I, s:I, s:I}", "rows",
+                               (json_int_t)linkd_table_n_rows(t->tables[0]),
+                               "empty", (json_int_t)d->n_empty[0], "candidates",
+                               (json_int_t)d->n_candidates, "pairs",
+                               (json_int_t)d->n_pairs, "entities",
+                               (json_int_t)d->n_entities),
+                     ret_counts, err);
+}
+
+/* ---- linkage ------------------------------------------------------------- */
+
+static int decided_keep(const lk_job_run *run, const lk_job_tables *t,
+                        const lk_job_decided *d, lk_job_outcome *outcome,
+                        linkd_error *err)
+{
+    bool is_link = run->spec->kind == LK_JOB_LINK;
+    int rc = LINKD_OK;
+
+    if (run->spec->apply)
+        rc = entities_apply(run, t->tables[0], d->entities, err);
     if (rc == LINKD_OK)
-        rc = columns_choose(table, &run->spec->sides[0], &columns,
-                            &options.n_columns, err);
-    options.columns = columns;
+        rc = is_link ? pairs_write(run->dir, t, d, err)
+                     : entities_write(run->dir, t->tables[0], d->entities, err);
     if (rc == LINKD_OK)
-        rc = block_find(run->spec, table, &options.block, err);
-    if (rc == LINKD_OK)
-        rc = linkd_dedup(table, embedder, pool, &options, run->progress,
-                         &result, err);
-    if (rc == LINKD_OK && run->spec->apply)
-        rc = entities_apply(run, table, &result, err);
-    if (rc == LINKD_OK)
-        rc = entities_write(run, table, &result, err);
-    if (rc == LINKD_OK)
-        rc = dedup_counts(table, &result, counts, err);
-    linkd_dedup_result_clear(&result);
-    free(columns);
-    linkd_table_free(table);
+        rc = is_link ? link_counts(t, d, &outcome->counts, err)
+                     : dedup_counts(t, d, &outcome->counts, err);
+    if (rc == LINKD_OK && d->by_probability)
+        rc = verdict_make(&d->decision, &outcome->verdict, err);
     return rc;
 }
 
-static int linkage_do(const lk_job_run *run, lk_buf *counts, linkd_error *err)
+static int linkage_do(const lk_job_run *run, lk_job_outcome *outcome,
+                      linkd_error *err)
 {
-    lk_pool *pool = NULL;
+    lk_job_tables tables = {0};
+    lk_job_deciding deciding = {.tables = &tables, .progress = run->progress};
+    lk_job_decided decided = {0};
     chain c;
     int rc = chain_open(run, &c, err);
 
+    if (c.known != NULL)
+        deciding.embedder = &c.top;
     if (rc == LINKD_OK)
-        rc = lk_pool_new(run->service->config->n_encode_threads, &pool, err);
-    if (rc == LINKD_OK && run->spec->kind == LK_JOB_LINK)
-        rc = link_do(run, pool, &c.top, counts, err);
-    else if (rc == LINKD_OK)
-        rc = dedup_do(run, pool, &c.top, counts, err);
-    lk_pool_free(pool);
+        rc = lk_pool_new(run->service->config->n_encode_threads, &deciding.pool,
+                         err);
+    if (rc == LINKD_OK)
+        rc = lk_job_tables_read(run->dir, run->spec, run->vectors,
+                                run->progress, &tables, err);
+    if (rc == LINKD_OK)
+        rc = lk_job_decide(&deciding, &decided, err);
+    if (rc == LINKD_OK)
+        rc = decided_keep(run, &tables, &decided, outcome, err);
+    lk_job_decided_clear(&decided);
+    lk_job_tables_clear(&tables);
+    lk_pool_free(deciding.pool);
     chain_close(&c);
     return rc;
 }
@@ -464,35 +332,39 @@ static int linkage_do(const lk_job_run *run, lk_buf *counts, linkd_error *err)
 
 static void fault_write(void *ctx, const char *message)
 {
-    results *r = ctx;
+    lk_job_results *r = ctx;
 
     /* a full disk is found when the file is closed */
-    (void)cell_write(r, (linkd_str){message, strlen(message)}, '\n', NULL);
+    (void)!lk_job_results_cell(r, (linkd_str){message, strlen(message)}, '\n',
+                               NULL);
 }
 
-static int fsck_do(const lk_job_run *run, lk_buf *counts, linkd_error *err)
+static int fsck_do(const lk_job_run *run, lk_job_outcome *outcome,
+                   linkd_error *err)
 {
     linkd_check_report report = {0};
-    results r = {0};
-    int rc = results_open(run->dir, "fault\n", &r, err);
+    lk_job_results r = {0};
+    int rc = lk_job_results_open(run->dir, "fault\n", &r, err);
 
     if (rc == LINKD_OK)
         rc = linkd_store_check(run->service->store, run->progress, fault_write,
                                &r, &report, err);
-    rc = results_close(run->dir, &r, rc, err);
+    rc = lk_job_results_close(run->dir, &r, rc, err);
     if (rc != LINKD_OK)
         return rc;
-    return lk_buf_printf(counts, err,
-                         "{\"collections\":%" PRIu64 ",\"records\":%" PRIu64
-                         ",\"vectors\":%" PRIu64 ",\"segments\":%" PRIu64
-                         ",\"jobs\":%" PRIu64 ",\"faults\":%" PRIu64
-                         ",\"bad_segments\":%" PRIu64 "}",
-                         report.n_collections, report.n_records,
-                         report.n_vectors, report.n_segments, report.n_jobs,
-                         report.n_faults, report.n_bad_segments);
+    return json_take(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                               "collections", (json_int_t)report.n_collections,
+                               "records", (json_int_t)report.n_records,
+                               "vectors", (json_int_t)report.n_vectors,
+                               "segments", (json_int_t)report.n_segments,
+                               "jobs", (json_int_t)report.n_jobs, "faults",
+                               (json_int_t)report.n_faults, "bad_segments",
+                               (json_int_t)report.n_bad_segments),
+                     &outcome->counts, err);
 }
 
-static int backup_do(const lk_job_run *run, lk_buf *counts, linkd_error *err)
+static int backup_do(const lk_job_run *run, lk_job_outcome *outcome,
+                     linkd_error *err)
 {
     lk_buf dir = {0};
     int rc = lk_buf_append(&dir, run->spec->directory.bytes,
@@ -502,21 +374,22 @@ static int backup_do(const lk_job_run *run, lk_buf *counts, linkd_error *err)
         rc = linkd_store_backup(run->service->store, dir.data, run->progress,
                                 err);
     if (rc == LINKD_OK)
-        rc = lk_buf_printf(counts, err, "{}");
+        rc = json_take(json_object(), &outcome->counts, err);
     lk_buf_clear(&dir);
     return rc;
 }
 
-int lk_job_do(const lk_job_run *run, lk_buf *ret_counts, linkd_error *err)
+int lk_job_do(const lk_job_run *run, lk_job_outcome *ret_outcome,
+              linkd_error *err)
 {
     switch (run->spec->kind) {
     case LK_JOB_BACKUP:
-        return backup_do(run, ret_counts, err);
+        return backup_do(run, ret_outcome, err);
     case LK_JOB_FSCK:
-        return fsck_do(run, ret_counts, err);
+        return fsck_do(run, ret_outcome, err);
     case LK_JOB_LINK:
     case LK_JOB_DEDUP:
     default:
-        return linkage_do(run, ret_counts, err);
+        return linkage_do(run, ret_outcome, err);
     }
 }

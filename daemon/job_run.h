@@ -15,11 +15,17 @@ typedef struct lk_job_run {
     void *stop_ctx;
 } lk_job_run;
 
+/* What a client sees of it beside the rows. */
+typedef struct lk_job_outcome {
+    json_t *counts;
+    json_t *verdict; /* NULL: nothing was decided by probability */
+} lk_job_outcome;
+
 /* Does the work; writes <dir>/results.csv, which appears when it is complete (a
- * backup has none).
- * Appends the counts as a JSON object. LINKD_E_CANCELLED: progress or stop_cb
- * said so. Running it again gives the same bytes. */
-LINKD_MUST_CHECK int lk_job_do(const lk_job_run *run, lk_buf *ret_counts,
-                               linkd_error *err);
+ * backup has none). Fills `ret_outcome`, empty before, even in part when it
+ * fails. LINKD_E_CANCELLED: progress or stop_cb said so. Running it again gives
+ * the same bytes. */
+LINKD_MUST_CHECK int lk_job_do(const lk_job_run *run,
+                               lk_job_outcome *ret_outcome, linkd_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* daemon/job_spec.c — what a job is asked to do, from JSON. */
 #include "daemon/job_spec.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "daemon/request.h"
@@ -19,13 +20,27 @@ const char *lk_job_kind_name(lk_job_kind kind)
     return kind_names[kind];
 }
 
+static const char *const assign_names[] = {
+    [LINKD_ASSIGN_RECIPROCAL] = "reciprocal",
+    [LINKD_ASSIGN_ONE_TO_ONE] = "one-to-one",
+    [LINKD_ASSIGN_ONE_TO_MANY] = "one-to-many",
+    [LINKD_ASSIGN_MANY_TO_ONE] = "many-to-one",
+    [LINKD_ASSIGN_MANY_TO_MANY] = "many-to-many",
+    [LINKD_ASSIGN_AUTO] = "auto",
+};
+
+const char *lk_job_assign_name(linkd_assign assign)
+{
+    return assign_names[assign];
+}
+
 /* The members of each kind; "kind" first. */
 static const char *const link_members[] = {
-    "kind",   "left", "right", "on",    "left_on",   "right_on",
-    "assign", "k",    "block", "model", "threshold", NULL};
+    "kind", "left",  "right", "on",        "left_on",   "right_on", "assign",
+    "k",    "block", "model", "threshold", "min_score", NULL};
 static const char *const dedup_members[] = {
-    "kind",  "input", "on",        "cluster", "k",
-    "block", "model", "threshold", "apply",   NULL};
+    "kind",  "input",     "on",        "cluster", "k", "block",
+    "model", "threshold", "min_score", "apply",   NULL};
 static const char *const backup_members[] = {"kind", "directory", NULL};
 static const char *const fsck_members[] = {"kind", NULL};
 
@@ -148,51 +163,100 @@ static int link_columns_read(const json_t *request, lk_arena *arena,
 
 /* ---- the kinds ----------------------------------------------------------- */
 
+static bool has_file(const lk_job_spec *spec)
+{
+    return spec->sides[0].file.len > 0 || spec->sides[1].file.len > 0;
+}
+
+/* A job by scores needs vectors; whatever is given twice is given wrongly. */
+static int decide_check(const lk_job_spec *spec, linkd_error *err)
+{
+    if (isnan(spec->min_score))
+        return LINKD_OK;
+    if (spec->threshold != LINKD_THRESHOLD_AUTO)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"min_score\" excludes \"threshold\"");
+    if (spec->without_model)
+        return lk_fail(err, LINKD_E_ARG, "\"min_score\" needs a model");
+    return LINKD_OK;
+}
+
+static int model_read(const json_t *request, lk_job_spec *spec,
+                      linkd_error *err)
+{
+    int rc = lk_json_get_string(request, "model", &spec->model, err);
+
+    if (rc != LINKD_OK || spec->model.len == 0)
+        return rc;
+    spec->without_model = strcmp(spec->model.bytes, "none") == 0;
+    if (!spec->without_model && !has_file(spec))
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"model\" is for files: a collection has its own");
+    return LINKD_OK;
+}
+
+/* A number from `least` to 1. Absent: *ret_value stays as it is. */
+static int bound_read(const json_t *request, const char *member, int least,
+                      double *ret_value, linkd_error *err)
+{
+    const json_t *json = json_object_get(request, member);
+    double value = json_number_value(json);
+
+    if (json == NULL || json_is_null(json))
+        return LINKD_OK;
+    if (!json_is_number(json) || !(value >= least && value <= 1.0))
+        return lk_fail(err, LINKD_E_ARG, "\"%s\" is not a number from %d to 1",
+                       member, least);
+    *ret_value = value;
+    return LINKD_OK;
+}
+
+/* How to decide, before all else since it has the defaults of the rest. */
+static int bounds_read(const json_t *request, lk_job_spec *spec,
+                       linkd_error *err)
+{
+    int rc;
+
+    spec->threshold = LINKD_THRESHOLD_AUTO;
+    spec->min_score = (double)NAN;
+    rc = bound_read(request, "threshold", 0, &spec->threshold, err);
+    if (rc == LINKD_OK)
+        rc = bound_read(request, "min_score", -1, &spec->min_score, err);
+    return rc;
+}
+
 static int search_read(const json_t *request, lk_job_spec *spec,
                        linkd_error *err)
 {
     int rc = lk_json_get_size(request, "k", 1, LINKD_K_MAX, &spec->k, err);
 
     if (rc == LINKD_OK)
-        rc = lk_json_get_float(request, "threshold", &spec->threshold, err);
-    if (rc == LINKD_OK)
         rc = lk_json_get_string(request, "block", &spec->block, err);
-    if (rc == LINKD_OK &&
-        !(spec->threshold >= -1.0F && spec->threshold <= 1.0F))
-        rc = lk_fail(err, LINKD_E_ARG, "\"threshold\" is not from -1 to 1");
     if (rc == LINKD_OK)
-        rc = lk_json_get_string(request, "model", &spec->model, err);
-    if (rc == LINKD_OK && spec->model.len > 0 && spec->sides[0].file.len == 0 &&
-        spec->sides[1].file.len == 0)
-        rc = lk_fail(err, LINKD_E_ARG,
-                     "\"model\" is for files: a collection has its own");
-    return rc;
+        rc = model_read(request, spec, err);
+    return rc == LINKD_OK ? decide_check(spec, err) : rc;
 }
 
 static int link_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
                      linkd_error *err)
 {
-    static const char *const names[] = {
-        [LINKD_ASSIGN_RECIPROCAL] = "reciprocal",
-        [LINKD_ASSIGN_ONE_TO_ONE] = "one-to-one",
-        [LINKD_ASSIGN_ONE_TO_MANY] = "one-to-many",
-        [LINKD_ASSIGN_MANY_TO_ONE] = "many-to-one",
-        [LINKD_ASSIGN_MANY_TO_MANY] = "many-to-many",
-    };
-    size_t assign = LINKD_ASSIGN_RECIPROCAL;
+    bool by_score = !isnan(spec->min_score);
+    size_t assign = LINKD_ASSIGN_AUTO;
     int rc;
 
     spec->n_sides = 2;
-    spec->k = LINKD_LINK_K;
-    spec->threshold = (float)LINKD_LINK_THRESHOLD;
+    spec->k = by_score ? LINKD_LINK_K : 0;
     rc = side_read(request, "left", &spec->sides[0], err);
     if (rc == LINKD_OK)
         rc = side_read(request, "right", &spec->sides[1], err);
     if (rc == LINKD_OK)
         rc = link_columns_read(request, arena, spec, err);
     if (rc == LINKD_OK)
-        rc = choice_read(request, "assign", names,
-                         sizeof(names) / sizeof(names[0]), &assign, err);
+        rc = choice_read(request, "assign", assign_names,
+                         sizeof(assign_names) / sizeof(assign_names[0]),
+                         &assign, err);
+    if (by_score && assign == LINKD_ASSIGN_AUTO)
+        assign = LINKD_ASSIGN_RECIPROCAL;
     spec->assign = (linkd_assign)assign;
     return rc == LINKD_OK ? search_read(request, spec, err) : rc;
 }
@@ -204,11 +268,13 @@ static int dedup_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
         [LINKD_CLUSTER_COMPONENTS] = "components",
         [LINKD_CLUSTER_COMPLETE] = "complete",
     };
+    bool by_score = !isnan(spec->min_score);
     size_t cluster = LINKD_CLUSTER_COMPLETE;
     int rc;
 
     spec->n_sides = 1;
-    spec->k = LINKD_DEDUP_K;
+    spec->k = by_score ? LINKD_DEDUP_K : 0;
+    spec->assign = LINKD_ASSIGN_MANY_TO_MANY;
     rc = side_read(request, "input", &spec->sides[0], err);
     if (rc == LINKD_OK)
         rc = on_read(request, "on", arena, &spec->sides[0].on,
@@ -217,9 +283,6 @@ static int dedup_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
         rc = choice_read(request, "cluster", names,
                          sizeof(names) / sizeof(names[0]), &cluster, err);
     spec->cluster = (linkd_cluster)cluster;
-    spec->threshold = cluster == LINKD_CLUSTER_COMPONENTS
-                          ? (float)LINKD_DEDUP_COMPONENTS_THRESHOLD
-                          : (float)LINKD_DEDUP_THRESHOLD;
     if (rc == LINKD_OK)
         rc = lk_json_get_bool(request, "apply", &spec->apply, err);
     if (rc == LINKD_OK && spec->apply && spec->sides[0].collection.len == 0)
@@ -244,6 +307,9 @@ int lk_job_spec_read(const json_t *request, lk_arena *arena,
     lk_job_spec spec = {0};
     int rc = kind_read(request, &spec, err);
 
+    if (rc != LINKD_OK)
+        return rc;
+    rc = bounds_read(request, &spec, err);
     if (rc != LINKD_OK)
         return rc;
     if (spec.kind == LK_JOB_LINK)

@@ -16,7 +16,7 @@ typedef enum lk_job_kind {
 typedef struct lk_job_side {
     linkd_str collection;
     linkd_str file;
-    const linkd_str *on; /* NULL: the collection's text, the file's columns */
+    const linkd_str *on; /* NULL: the collection's text fields, else all */
     size_t n_on;
 } lk_job_side;
 
@@ -26,12 +26,14 @@ typedef struct lk_job_spec {
     size_t n_sides;
     linkd_str block; /* a column of every side; empty: none */
     linkd_str model; /* of files; empty: the daemon's default */
-    size_t k;
-    float threshold;
+    bool without_model;
+    size_t k;         /* 0: what suits the tables */
+    double threshold; /* probability, or LINKD_THRESHOLD_AUTO */
+    double min_score; /* cosine; NaN: by probability */
     linkd_assign assign;
-    linkd_cluster cluster;
-    bool apply;          /* the entities to the collection */
-    linkd_str directory; /* of a backup */
+    linkd_cluster cluster; /* by scores alone */
+    bool apply;            /* the entities to the collection */
+    linkd_str directory;   /* of a backup */
 } lk_job_spec;
 
 /* Reads the body of a submission. Strings borrow from it, arrays live in the
@@ -39,5 +41,6 @@ typedef struct lk_job_spec {
 LINKD_MUST_CHECK int lk_job_spec_read(const json_t *request, lk_arena *arena,
                                       lk_job_spec *ret_spec, linkd_error *err);
 const char *lk_job_kind_name(lk_job_kind kind);
+const char *lk_job_assign_name(linkd_assign assign);
 
 #endif

@@ -120,6 +120,7 @@ static void job_show(lk_jobs *jobs, lk_job *job, const lk_job *now)
     job->started_ms = now->started_ms;
     job->ended_ms = now->ended_ms;
     job->counts = now->counts;
+    job->verdict = now->verdict;
     job->error = now->error;
     job->version++;
     (void)pthread_mutex_unlock(&jobs->lock);
@@ -229,7 +230,7 @@ static int running_report(void *ctx, const char *step, uint64_t done,
     return running_is_over(r);
 }
 
-static int job_do(running *r, lk_buf *ret_counts, linkd_error *err)
+static int job_do(running *r, lk_job_outcome *ret_outcome, linkd_error *err)
 {
     lk_job_vectors vectors = lk_job_vectors_of(r->job);
     linkd_progress progress = {.report = running_report, .ctx = r};
@@ -248,22 +249,23 @@ static int job_do(running *r, lk_buf *ret_counts, linkd_error *err)
         rc = job_dir(r->jobs, r->job->dir, &dir, err);
     run.dir = dir.data;
     if (rc == LINKD_OK)
-        rc = lk_job_do(&run, ret_counts, err);
+        rc = lk_job_do(&run, ret_outcome, err);
     lk_buf_clear(&dir);
     lk_arena_clear(&arena);
     return rc;
 }
 
 /* What a run that returned `rc` makes of the job. */
-static void job_end(lk_jobs *jobs, lk_job *job, int rc, const lk_buf *counts,
-                    const linkd_error *why)
+static void job_end(lk_jobs *jobs, lk_job *job, int rc,
+                    const lk_job_outcome *outcome, const linkd_error *why)
 {
     lk_job now = *job; /* whoever writes to it now has the change_lock: we */
 
     now.ended_ms = lk_job_now_ms();
     if (rc == LINKD_OK) {
         now.state = LK_JOB_DONE;
-        now.counts = json_loadb(counts->data, counts->len, 0, NULL);
+        now.counts = json_incref(outcome->counts);
+        now.verdict = json_incref(outcome->verdict);
     } else if (rc == LINKD_E_CANCELLED && now.state == LK_JOB_CANCELLING) {
         now.state = LK_JOB_CANCELLED;
     } else if (rc == LINKD_E_CANCELLED) {
@@ -282,13 +284,14 @@ static void job_run(lk_jobs *jobs, lk_job *job)
 {
     running r = {.jobs = jobs, .job = job};
     linkd_error err = {0};
-    lk_buf counts = {0};
-    int rc = job_do(&r, &counts, &err);
+    lk_job_outcome outcome = {NULL, NULL};
+    int rc = job_do(&r, &outcome, &err);
 
     (void)pthread_mutex_lock(&jobs->change_lock);
-    job_end(jobs, job, rc, &counts, &err);
+    job_end(jobs, job, rc, &outcome, &err);
     (void)pthread_mutex_unlock(&jobs->change_lock);
-    lk_buf_clear(&counts);
+    json_decref(outcome.counts);
+    json_decref(outcome.verdict);
 }
 
 /* The next queued job, running from now on. NULL: it was cancelled since. */

@@ -107,6 +107,8 @@ static void side_clear(side *of)
  * names is the first thing that people link. */
 static bool takes_part(const side *of, size_t column)
 {
+    if (column == linkd_table_text_column(of->table))
+        return false;
     return column != linkd_table_id_column(of->table) ||
            linkd_table_n_columns(of->table) == 1;
 }

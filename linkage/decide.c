@@ -189,6 +189,38 @@ static void model_clear(lk_pair_model *model)
     lk_boost_clear(&model->boost);
 }
 
+/* ---- what was accepted --------------------------------------------------- */
+
+static int accepted_order(const void *a, const void *b)
+{
+    const linkd_candidate *x = a;
+    const linkd_candidate *y = b;
+
+    if (x->left != y->left)
+        return x->left > y->left ? 1 : -1;
+    if (x->probability != y->probability)
+        return x->probability < y->probability ? 1 : -1;
+    return (x->right > y->right) - (x->right < y->right);
+}
+
+int linkd_decision_accepted(const linkd_decision *decision,
+                            linkd_candidate **ret_accepted, linkd_error *err)
+{
+    linkd_candidate *accepted =
+        calloc(decision->n_accepted + 1, sizeof(*accepted));
+    size_t n = 0;
+
+    if (accepted == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < decision->n_candidates; i++)
+        if (decision->candidates[i].accepted)
+            accepted[n++] = decision->candidates[i];
+    LK_ASSERT(n == decision->n_accepted);
+    qsort(accepted, n, sizeof(*accepted), accepted_order);
+    *ret_accepted = accepted;
+    return LINKD_OK;
+}
+
 void lk_outcome_clear(lk_outcome *outcome)
 {
     free(outcome->log_odds);

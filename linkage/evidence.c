@@ -176,10 +176,13 @@ static int vectors_make(gathering *g, linkd_error *err)
     if (g->record_vectors == NULL)
         return lk_fail_nomem(err);
     for (size_t side = 0; side < n_sides(e) && rc == LINKD_OK; side++) {
+        size_t text = linkd_table_text_column(e->tables[side]);
+        bool has_text = text != LINKD_COLUMN_NONE;
         lk_vectors *v = &g->vectors[side];
 
-        rc = lk_vectors_make(&maker, e->tables[side], e->columns[side],
-                             e->n_columns[side], v, err);
+        rc = lk_vectors_make(&maker, e->tables[side],
+                             has_text ? &text : e->columns[side],
+                             has_text ? 1 : e->n_columns[side], v, err);
         for (size_t i = 0; rc == LINKD_OK && i < v->n; i++)
             g->record_vectors[v->rows[i] + (side == 1 ? g->n_left : 0)] =
                 v->data + i * v->dim;

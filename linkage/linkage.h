@@ -130,6 +130,11 @@ linkd_cell linkd_table_cell(const linkd_table *table, size_t row,
                             size_t column);
 size_t linkd_table_id_column(const linkd_table *table);
 linkd_str linkd_table_id(const linkd_table *table, size_t row);
+/* A column that holds a row's text as it is embedded when evidence is gathered,
+ * in place of the columns that are compared; it is not compared itself. A new
+ * table has LINKD_COLUMN_NONE. */
+void linkd_table_set_text_column(linkd_table *table, size_t column);
+size_t linkd_table_text_column(const linkd_table *table);
 
 /* ---- which columns take part, and how a record becomes text ------------- */
 
@@ -142,7 +147,7 @@ typedef struct linkd_column_pair {
 } linkd_column_pair;
 
 /* Pairs every column but the ids (which are compared where a table has nothing
- * else): equal names first (ASCII case ignored), then
+ * else) and the text column: equal names first (ASCII case ignored), then
  * by the likeness of their contents. `ret_pairs` is freed with free(). */
 LINKD_MUST_CHECK int linkd_columns_pair(const linkd_table *left,
                                         const linkd_table *right,
@@ -253,13 +258,9 @@ typedef struct linkd_pair {
     float score;  /* cosine, rounded to six decimals before it is compared */
 } linkd_pair;
 
-/* Defaults for cosines of all-MiniLM-L6-v2, measured 2026-11-24 on public sets
- * with all columns as text. Link: 0.64 was best on four sets (mean of
- * reciprocal and one-to-one, each F1 relative to the set's own best); on three
- * others it keeps 95 % (reciprocal) and 97 % (one-to-one) of the best F1. From
- * k 10 to 20 recall rises by 0 to 4 points, F1 by none. */
-#define LINKD_LINK_THRESHOLD 0.64
-#define LINKD_LINK_K         10
+/* Neighbours by cosines alone, measured 2026-11-24 on seven public sets with all
+ * columns as text: from 10 to 20 recall rises by 0 to 4 points, F1 by none. */
+#define LINKD_LINK_K 10
 
 typedef struct linkd_link_options {
     const linkd_column_pair *columns;
@@ -417,6 +418,11 @@ LINKD_MUST_CHECK int linkd_evidence_decide(const linkd_evidence *evidence,
                                            linkd_decision *ret_decision,
                                            linkd_error *err);
 void linkd_decision_clear(linkd_decision *decision);
+/* The accepted candidates [n_accepted] by left row, then the most probable
+ * first, then right row. Freed with free(). */
+LINKD_MUST_CHECK int linkd_decision_accepted(const linkd_decision *decision,
+                                             linkd_candidate **ret_accepted,
+                                             linkd_error *err);
 
 /* ---- why a pair was decided as it was ------------------------------------ */
 
@@ -575,7 +581,8 @@ LINKD_MUST_CHECK int linkd_entities_check(const linkd_edges *edges,
                                           size_t *ret_n_health,
                                           linkd_error *err);
 
-/* Defaults as above, from four sets of people. A chain needs one wrong pair to
+/* Defaults for cosines of all-MiniLM-L6-v2 with all columns as text, measured
+ * 2026-11-24 on four sets of people. A chain needs one wrong pair to
  * glue two entities together, so components ask for more. The best cut moves
  * with the share of duplicates: 0.60 to 0.82 where at least half of the rows
  * are, 0.94 where a tenth is. Chosen on all four: not checked on others. */

@@ -35,6 +35,7 @@ struct linkd_table {
     size_t *row_starts;
     size_t n_rows, row_starts_capacity;
     size_t id_column;
+    size_t text_column;
     linkd_str *row_numbers; /* the ids, if id_column is LINKD_COLUMN_NONE */
 };
 
@@ -237,6 +238,16 @@ linkd_str linkd_table_id(const linkd_table *table, size_t row)
     return (linkd_str){cell.bytes, cell.len};
 }
 
+void linkd_table_set_text_column(linkd_table *table, size_t column)
+{
+    table->text_column = column;
+}
+
+size_t linkd_table_text_column(const linkd_table *table)
+{
+    return table->text_column;
+}
+
 /* ---- reading ------------------------------------------------------------ */
 
 static int rows_read(linkd_reader *reader, id_check *check,
@@ -325,6 +336,7 @@ static int table_read(const char *path, linkd_format format, id_check check,
     if (table == NULL)
         return lk_fail_nomem(err);
     table->id_column = LINKD_COLUMN_NONE;
+    table->text_column = LINKD_COLUMN_NONE;
     check.table = table;
     check.seen = (lk_strset){.key = id_key, .ctx = table};
     table->path = lk_arena_copy(&table->arena, path, strlen(path));

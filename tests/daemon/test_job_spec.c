@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,26 +47,64 @@ static void a_dedup_has_linkctls_defaults(void **state)
     assert_string_equal(spec.sides[0].collection.bytes, "a");
     assert_int_equal(spec.sides[0].file.len, 0);
     assert_null(spec.sides[0].on);
-    assert_int_equal(spec.k, LINKD_DEDUP_K);
-    assert_true(spec.threshold == (float)LINKD_DEDUP_THRESHOLD);
+    assert_int_equal(spec.k, 0);
+    assert_true(spec.threshold == LINKD_THRESHOLD_AUTO);
+    assert_true(isnan(spec.min_score));
+    assert_false(spec.without_model);
     assert_int_equal(spec.cluster, LINKD_CLUSTER_COMPLETE);
     assert_int_equal(spec.block.len, 0);
     assert_false(spec.apply);
 }
 
-/* Components chain, so their threshold is another one. */
-static void the_threshold_goes_with_the_clusters(void **state)
+/* As linkctl has them: its own defaults go with --min-score. */
+static void a_job_by_scores_has_defaults_of_its_own(void **state)
 {
     lk_job_spec spec;
 
     (void)state;
     assert_int_equal(
         spec_read("{\"kind\":\"dedup\",\"input\":{\"collection\":\"a\"},"
-                  "\"cluster\":\"components\"}",
+                  "\"cluster\":\"components\",\"min_score\":0.8}",
                   &spec),
         LINKD_OK);
     assert_int_equal(spec.cluster, LINKD_CLUSTER_COMPONENTS);
-    assert_true(spec.threshold == (float)LINKD_DEDUP_COMPONENTS_THRESHOLD);
+    assert_true(spec.min_score == 0.8);
+    assert_int_equal(spec.k, LINKD_DEDUP_K);
+    assert_int_equal(
+        spec_read("{\"kind\":\"link\",\"left\":{\"collection\":\"a\"},"
+                  "\"right\":{\"collection\":\"b\"},\"min_score\":-1}",
+                  &spec),
+        LINKD_OK);
+    assert_int_equal(spec.assign, LINKD_ASSIGN_RECIPROCAL);
+    assert_int_equal(spec.k, LINKD_LINK_K);
+}
+
+static void a_link_finds_its_mode_by_itself(void **state)
+{
+    lk_job_spec spec;
+
+    (void)state;
+    assert_int_equal(
+        spec_read("{\"kind\":\"link\",\"left\":{\"collection\":\"a\"},"
+                  "\"right\":{\"collection\":\"b\"}}",
+                  &spec),
+        LINKD_OK);
+    assert_int_equal(spec.assign, LINKD_ASSIGN_AUTO);
+    assert_string_equal(lk_job_assign_name(spec.assign), "auto");
+}
+
+/* Of a collection, too: its fields are compared, its vectors are not. */
+static void the_model_may_be_none(void **state)
+{
+    lk_job_spec spec;
+
+    (void)state;
+    assert_int_equal(
+        spec_read("{\"kind\":\"dedup\",\"input\":{\"collection\":\"a\"},"
+                  "\"model\":\"none\"}",
+                  &spec),
+        LINKD_OK);
+    assert_true(spec.without_model);
 }
 
 static void a_link_has_two_sides_with_columns_of_their_own(void **state)
@@ -78,7 +117,7 @@ static void a_link_has_two_sides_with_columns_of_their_own(void **state)
                   "\"right\":{\"collection\":\"b\"},\"on\":[\"name\"],"
                   "\"left_on\":null,\"right_on\":[\"title\",\"town\"],"
                   "\"block\":\"country\",\"assign\":\"one-to-one\",\"k\":3,"
-                  "\"threshold\":-0.5,\"model\":\"m\"}",
+                  "\"threshold\":0.5,\"model\":\"m\"}",
                   &spec),
         LINKD_OK);
     assert_int_equal(spec.n_sides, 2);
@@ -90,7 +129,7 @@ static void a_link_has_two_sides_with_columns_of_their_own(void **state)
     assert_string_equal(spec.model.bytes, "m");
     assert_int_equal(spec.assign, LINKD_ASSIGN_ONE_TO_ONE);
     assert_int_equal(spec.k, 3);
-    assert_true(spec.threshold == -0.5F);
+    assert_true(spec.threshold == 0.5);
 }
 
 static void a_backup_names_a_place(void **state)
@@ -132,7 +171,16 @@ static void wrong_requests_are_told_what_is_wrong(void **state)
          "\"on\" is not an array of 1 to 1024 columns"},
         {DEDUP ",\"on\":[\"a\",1]}", "\"on\": column 1 is no string"},
         {DEDUP ",\"cluster\":\"stars\"}", "\"cluster\" cannot be \"stars\""},
-        {DEDUP ",\"threshold\":1.5}", "\"threshold\" is not from -1 to 1"},
+        {DEDUP ",\"threshold\":1.5}",
+         "\"threshold\" is not a number from 0 to 1"},
+        {DEDUP ",\"threshold\":-0.5}",
+         "\"threshold\" is not a number from 0 to 1"},
+        {DEDUP ",\"min_score\":\"0.5\"}",
+         "\"min_score\" is not a number from -1 to 1"},
+        {DEDUP ",\"min_score\":0.5,\"threshold\":0.5}",
+         "\"min_score\" excludes \"threshold\""},
+        {DEDUP ",\"min_score\":0.5,\"model\":\"none\"}",
+         "\"min_score\" needs a model"},
         {DEDUP ",\"model\":\"m\"}",
          "\"model\" is for files: a collection has its own"},
         {"{\"kind\":\"dedup\",\"input\":{\"file\":\"f\"},\"apply\":true}",
@@ -190,7 +238,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_dedup_has_linkctls_defaults, leave),
-        cmocka_unit_test_teardown(the_threshold_goes_with_the_clusters, leave),
+        cmocka_unit_test_teardown(a_job_by_scores_has_defaults_of_its_own,
+                                  leave),
+        cmocka_unit_test_teardown(a_link_finds_its_mode_by_itself, leave),
+        cmocka_unit_test_teardown(the_model_may_be_none, leave),
         cmocka_unit_test_teardown(
             a_link_has_two_sides_with_columns_of_their_own, leave),
         cmocka_unit_test_teardown(a_backup_names_a_place, leave),

@@ -22,7 +22,7 @@ static uint64_t dedup_submit(const char *file)
 
     (void)snprintf(body, sizeof(body),
                    "{\"kind\":\"dedup\",\"input\":{\"file\":\"%s\"},"
-                   "\"on\":[\"name\"],\"threshold\":0.9}",
+                   "\"on\":[\"name\"],\"min_score\":0.9}",
                    file);
     return job_submit(body);
 }
@@ -99,7 +99,8 @@ static void a_job_on_a_file_and_a_collection_links_them(void **state)
                     "{\"id\":\"y\",\"fields\":{\"name\":\"zoe\"}}");
     (void)snprintf(body, sizeof(body),
                    "{\"kind\":\"link\",\"left\":{\"collection\":\"a\"},"
-                   "\"right\":{\"file\":\"%s\"},\"right_on\":[\"name\"]}",
+                   "\"right\":{\"file\":\"%s\"},\"right_on\":[\"name\"],"
+                   "\"min_score\":0.64}",
                    table_upload("text/csv", people));
     number = job_submit(body);
     job_wait(number);
@@ -107,7 +108,8 @@ static void a_job_on_a_file_and_a_collection_links_them(void **state)
     job_results(number, "");
     assert_string_equal(
         last.body.data,
-        "{\"left_id\":\"x\",\"right_id\":\"a\",\"score\":1.000000}\n");
+        "{\"left_id\":\"x\",\"right_id\":\"a\",\"score\":1.000000,"
+        "\"probability\":null}\n");
 }
 
 static void a_collection_is_taken_as_of_submission(void **state)
@@ -140,7 +142,7 @@ static void a_job_on_a_collection_encodes_nothing(void **state)
                     "{\"id\":\"c\",\"fields\":{\"name\":\"anna marla\"}},"
                     "{\"id\":\"d\"}");
     n_encoded = encoded_count();
-    number = job_submit("{\"kind\":\"dedup\",\"threshold\":0.9,"
+    number = job_submit("{\"kind\":\"dedup\",\"min_score\":0.9,"
                         "\"input\":{\"collection\":\"a\"}}");
     job_wait(number);
     assert_json_at("counts", "{\"rows\":4,\"empty\":1,\"candidates\":3,"
@@ -159,12 +161,253 @@ static void a_job_on_ready_made_vectors_needs_no_model(void **state)
     record_put("v", "{\"id\":\"a\",\"vector\":[1,0]},"
                     "{\"id\":\"b\",\"vector\":[0,1]},"
                     "{\"id\":\"c\",\"vector\":[1,0.1]}");
-    number =
-        job_submit("{\"kind\":\"dedup\",\"input\":{\"collection\":\"v\"}}");
+    number = job_submit("{\"kind\":\"dedup\",\"input\":{\"collection\":\"v\"},"
+                        "\"min_score\":0.74}");
     job_wait(number);
     job_results(number, "format=csv");
     assert_string_equal(last.body.data, "id,entity_id\na,1\nb,2\nc,1\n");
 }
+
+/* ---- by probability ------------------------------------------------------ */
+
+#define N_PEOPLE 240
+
+static uint32_t mix(uint32_t x)
+{
+    x = (x ^ (x >> 16)) * UINT32_C(0x45d9f3b);
+    x = (x ^ (x >> 16)) * UINT32_C(0x45d9f3b);
+    return x ^ (x >> 16);
+}
+
+static void name_make(uint32_t number, char *name)
+{
+    static const char *const syllables[] = {
+        "ba", "ke", "li",  "mo",  "nu",  "ra",  "si",  "to",
+        "vu", "ze", "dor", "fan", "gel", "hin", "jos", "pam"};
+
+    (void)snprintf(name, 16, "%s%s%s", syllables[number % 16],
+                   syllables[number / 16 % 16], syllables[number / 256 % 16]);
+}
+
+/* Appends record `id`: who is `person`, perhaps with a slip in the name. */
+static void person_print(lk_buf *text, bool as_json, uint32_t id,
+                         uint32_t person, bool slip)
+{
+    uint32_t note = mix(id) % 1000;
+    uint32_t birth = mix(person * 3 + 7);
+    char born[16];
+    char family[16];
+    char first[24];
+    int rc;
+
+    (void)snprintf(born, sizeof(born), "%u-%02u-%02u", 1900 + birth % 80,
+                   1 + birth / 80 % 12, 1 + birth / 960 % 28);
+    name_make(mix(person * 3 + 2), family);
+    name_make(mix(person * 3 + 1), first);
+    if (slip)
+        (void)strcat(first, "x");
+    if (as_json)
+        rc = lk_buf_printf(text, NULL,
+                           "%s{\"id\":\"p%u\",\"fields\":{\"note\":\"n%u\","
+                           "\"born\":\"%s\",\"last\":\"%s\",\"first\":\"%s\"}}",
+                           text->len > 0 ? "," : "", id, note, born, family,
+                           first);
+    else
+        rc = lk_buf_printf(text, NULL, "p%u,n%u,%s,%s,%s\n", id, note, born,
+                           family, first);
+    assert_int_equal(rc, LINKD_OK);
+}
+
+/* Of each three records [begin, end) the first two are one person. */
+static void people_print(lk_buf *text, bool as_json, uint32_t begin,
+                         uint32_t end)
+{
+    for (uint32_t i = begin; i < end; i++)
+        person_print(text, as_json, i, i % 3 == 1 ? i - 1 : i, i % 3 == 1);
+}
+
+static const char *people_upload(void)
+{
+    lk_buf text = {0};
+    const char *name;
+
+    assert_int_equal(lk_buf_printf(&text, NULL, "id,note,born,last,first\n"),
+                     LINKD_OK);
+    people_print(&text, false, 0, N_PEOPLE);
+    name = table_upload("text/csv", text.data);
+    lk_buf_clear(&text);
+    return name;
+}
+
+static void people_put(const char *collection, uint32_t begin, uint32_t end)
+{
+    lk_buf text = {0};
+
+    people_print(&text, true, begin, end);
+    record_put(collection, text.data);
+    lk_buf_clear(&text);
+}
+
+static uint64_t job_done(const char *body)
+{
+    uint64_t number = job_submit(body);
+
+    job_wait(number);
+    if (strcmp(json_string_value(at("state")), "done") != 0)
+        fail_msg("%s", last.body.data);
+    return number;
+}
+
+/* `more` begins with a comma, or is empty. */
+static uint64_t dedup_done(const char *what, const char *name, const char *more)
+{
+    char body[256];
+
+    (void)snprintf(body, sizeof(body),
+                   "{\"kind\":\"dedup\",\"input\":{\"%s\":\"%s\"}%s}", what,
+                   name, more);
+    return job_done(body);
+}
+
+#define ON ",\"on\":[\"first\",\"last\",\"born\"]"
+
+static void a_job_decides_by_probability(void **state)
+{
+    uint64_t number = dedup_done("file", people_upload(), ON);
+    double f1 = json_number_value(at("verdict.f1"));
+
+    (void)state;
+    assert_json_at("verdict.supported", "true");
+    assert_text_at("verdict.doubt", "");
+    assert_json_at("counts.pairs", "80");
+    assert_json_at("counts.entities", "160");
+    assert_true(f1 > 0.9 && f1 <= 1.0);
+    /* what the row in the store says, too */
+    jobs_stop();
+    jobs_start();
+    assert_int_equal(job_call(lk_handle_get_job, number), 200);
+    assert_true(json_number_value(at("verdict.f1")) == f1);
+}
+
+static void a_link_tells_how_probable_each_pair_is(void **state)
+{
+    uint64_t number;
+    char body[256];
+    char file[64];
+    double probability;
+
+    (void)state;
+    (void)snprintf(file, sizeof(file), "%s", people_upload());
+    (void)snprintf(body, sizeof(body),
+                   "{\"kind\":\"link\",\"left\":{\"file\":\"%s\"},"
+                   "\"right\":{\"file\":\"%s\"},\"threshold\":0.5,"
+                   "\"assign\":\"one-to-one\"}",
+                   file, file);
+    number = job_done(body);
+    assert_text_at("verdict.assign", "one-to-one");
+    assert_json_at("verdict.threshold", "0.5");
+    assert_json_at("counts.left_unmatched", "0");
+    job_results(number, "limit=1");
+    assert_text_at("left_id", "p0");
+    assert_text_at("right_id", "p0");
+    probability = json_number_value(at("probability"));
+    assert_true(probability > 0.9 && probability <= 1.0);
+}
+
+static char *dedup_results(const char *what, const char *name, const char *more)
+{
+    return results_copy(dedup_done(what, name, more));
+}
+
+static void assert_same_results(char *take_a, char *take_b)
+{
+    assert_string_equal(take_a, take_b);
+    free(take_a);
+    free(take_b);
+}
+
+/* The fields that the settings name are columns, whatever their order in the
+ * records; the vectors are those that the records have. */
+static void a_collection_is_decided_as_the_same_table_is(void **state)
+{
+    uint64_t n_encoded;
+    char *of_file = dedup_results("file", people_upload(), ON);
+    char *of_collection;
+
+    (void)state;
+    collection_create("a", "{\"text\":[\"first\",\"last\",\"born\"]}");
+    people_put("a", 0, N_PEOPLE);
+    n_encoded = encoded_count();
+    of_collection = dedup_results("collection", "a", "");
+    assert_int_equal(encoded_count(), n_encoded);
+    assert_same_results(of_collection, of_file);
+}
+
+static void named_fields_are_compared_in_place_of_the_settings(void **state)
+{
+    static const char on[] = ",\"on\":[\"last\",\"born\"]";
+
+    (void)state;
+    collection_create("a", "{\"text\":[\"note\"]}");
+    people_put("a", 0, N_PEOPLE);
+    assert_same_results(dedup_results("collection", "a", on),
+                        dedup_results("file", people_upload(), on));
+}
+
+static void without_a_model_nothing_is_encoded(void **state)
+{
+    (void)state;
+    collection_create("a", "{\"text\":[\"first\",\"last\",\"born\"]}");
+    people_put("a", 0, N_PEOPLE);
+    assert_same_results(
+        dedup_results("collection", "a", ",\"model\":\"none\""),
+        dedup_results("file", people_upload(), ON ",\"model\":\"none\""));
+    assert_int_equal(encoded_count(), N_PEOPLE);
+}
+
+/* Columns of a file and fields of a collection are paired by name and content,
+ * as those of two files are. */
+static void a_file_meets_the_fields_of_a_collection(void **state)
+{
+    char body[256];
+
+    (void)state;
+    collection_create("a", "{\"text\":[\"first\",\"last\",\"born\"]}");
+    people_put("a", 0, N_PEOPLE);
+    (void)snprintf(body, sizeof(body),
+                   "{\"kind\":\"link\",\"left\":{\"file\":\"%s\"},"
+                   "\"right\":{\"collection\":\"a\"},"
+                   "\"assign\":\"one-to-one\"}",
+                   people_upload());
+    (void)job_done(body);
+    /* the file's notes are noise in its vectors */
+    assert_in_range(json_integer_value(at("counts.pairs")), 230, N_PEOPLE);
+}
+
+/* Their vectors are found by the record, since there is no text. */
+static void ready_made_vectors_go_with_fields(void **state)
+{
+    lk_buf text = {0};
+
+    (void)state;
+    collection_create("v", "{\"model\":null,\"dim\":4}");
+    for (uint32_t i = 0; i < N_PEOPLE; i++) {
+        uint32_t person = i % 3 == 1 ? i - 1 : i;
+        uint32_t v = mix(person + 5);
+
+        person_print(&text, true, i, person, i % 3 == 1);
+        text.len--; /* the record's brace */
+        assert_int_equal(lk_buf_printf(&text, NULL, ",\"vector\":[%u,%u,%u,1]}",
+                                       v % 64, v / 64 % 64, v / 4096 % 64),
+                         LINKD_OK);
+    }
+    record_put("v", text.data);
+    lk_buf_clear(&text);
+    (void)dedup_done("collection", "v", ON);
+    assert_json_at("counts.entities", "160");
+}
+
+/* ---- jobs ---------------------------------------------------------------- */
 
 static void apply_writes_entities_and_keeps_ids(void **state)
 {
@@ -181,7 +424,7 @@ static void apply_writes_entities_and_keeps_ids(void **state)
                     "{\"id\":\"y\",\"fields\":{\"name\":\"anna marla\"}},"
                     "{\"id\":\"z\",\"fields\":{\"name\":\"bert\"}}");
     number = job_submit("{\"kind\":\"dedup\",\"input\":{\"collection\":\"a\"},"
-                        "\"threshold\":0.9,\"apply\":true}");
+                        "\"min_score\":0.9,\"apply\":true}");
     job_wait(number);
     assert_text_at("state", "done");
     assert_int_equal(call_run(&(call){.handler = lk_handle_get_record,
@@ -383,8 +626,11 @@ static void what_cannot_be_done_is_refused_at_once(void **state)
          "\"block\":\"town\"}",
          400, "no record of collection \"a\" has a field \"town\""},
         {"{\"kind\":\"dedup\",\"input\":{\"collection\":\"v\"},"
-         "\"on\":[\"name\"]}",
+         "\"on\":[\"name\"],\"min_score\":0.9}",
          400, "\"on\": the vectors of collection \"v\" came ready-made"},
+        {"{\"kind\":\"dedup\",\"input\":{\"collection\":\"v\"}}", 400,
+         "the records of collection \"v\" have no fields: only \"min_score\" "
+         "compares vectors alone"},
         {"{\"kind\":\"link\",\"left\":{\"collection\":\"a\"},"
          "\"right\":{\"collection\":\"v\"}}",
          400, "the vectors of the two sides are not of one model"},
@@ -485,6 +731,13 @@ int main(void)
         JOB_TEST(a_collection_is_taken_as_of_submission),
         JOB_TEST(a_job_on_a_collection_encodes_nothing),
         JOB_TEST(a_job_on_ready_made_vectors_needs_no_model),
+        JOB_TEST(a_job_decides_by_probability),
+        JOB_TEST(a_link_tells_how_probable_each_pair_is),
+        JOB_TEST(a_collection_is_decided_as_the_same_table_is),
+        JOB_TEST(named_fields_are_compared_in_place_of_the_settings),
+        JOB_TEST(without_a_model_nothing_is_encoded),
+        JOB_TEST(a_file_meets_the_fields_of_a_collection),
+        JOB_TEST(ready_made_vectors_go_with_fields),
         JOB_TEST(apply_writes_entities_and_keeps_ids),
         JOB_TEST(a_running_job_can_be_cancelled),
         JOB_TEST(a_cancelled_job_does_not_come_back),

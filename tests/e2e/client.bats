@@ -202,6 +202,72 @@ assert [i["rows"] for i in manifest["inputs"]] == [4, 4], manifest'
     [ "$(tail -n 1 job.csv)" = "5,alpha trading compani,paris,1900,1" ]
 }
 
+# people_make: two tables of people, half of whom are in both, with slips
+people_make() {
+    python3 - <<'END'
+import random
+random.seed(7)
+syllables = "ba ke li mo nu ra si to vu ze dor fan gel hin jos pam".split()
+def person():
+    name = ["".join(random.choices(syllables, k=3)) for _ in range(2)]
+    return name + ["%d-%02d-%02d" % (random.randrange(1900, 1980), random.randrange(1, 13), random.randrange(1, 29))]
+def slip(row):
+    return [row[0] + "x", *row[1:]] if random.random() < 0.3 else row
+left = [person() for _ in range(200)]
+right = [slip(p) for p in random.sample(left, 100)] + [person() for _ in range(100)]
+for path, rows in ("l.csv", left), ("r.csv", right), ("all.csv", left + right):
+    with open(path, "w") as file:
+        print("id,first,last,born", file=file)
+        for i, row in enumerate(rows):
+            print("%d,%s" % (i, ",".join(row)), file=file)
+END
+}
+
+# summary_lines FILE: what was decided, without columns and seconds
+summary_lines() {
+    grep -v -e '^columns compared' -e '^  ' -e '^read ' -e ': .* in .* s (' "$1"
+}
+
+@test "by probability linkd says and writes what file mode does" {
+    people_make
+    local options
+    for options in '-m tiny' '-m none --assign one-to-one' '-m tiny -t 0.9 --on last,born -k 5'; do
+        # shellcheck disable=SC2086
+        {
+            "$LINKCTL" link l.csv r.csv $options -o file.csv 2>file.txt
+            "$LINKCTL" link l.csv r.csv $options -s s -o job.csv 2>job.txt
+        }
+        cmp file.csv job.csv
+        diff <(summary_lines file.txt) <(summary_lines job.txt)
+        [[ "$(cat job.txt)" == *"expected: precision "* ]]
+    done
+    for options in '-m tiny' '-m none -t 0.9 --block born'; do
+        # shellcheck disable=SC2086
+        {
+            "$LINKCTL" dedup all.csv $options -o file.jsonl 2>file.txt
+            "$LINKCTL" dedup all.csv $options -s s -o job.jsonl 2>job.txt
+        }
+        cmp file.jsonl job.jsonl
+        diff <(summary_lines file.txt) <(summary_lines job.txt)
+    done
+    python3 -c '
+import json
+file, job = (json.load(open(n + ".csv.manifest.json")) for n in ("file", "job"))
+assert file["verdict"] == job["verdict"], (file, job)'
+}
+
+@test "the fields of a collection are compared as columns are" {
+    people_make
+    "$LINKCTL" collection create people --on first,last,born -q
+    "$LINKCTL" collection import people r.csv -q
+    "$LINKCTL" link l.csv r.csv -m tiny -q -o file.csv
+    "$LINKCTL" link l.csv collection:people -q -o job.csv
+    cmp file.csv job.csv
+    "$LINKCTL" link l.csv r.csv -m none -q -o file.csv
+    "$LINKCTL" link l.csv collection:people -m none -q -o job.csv
+    cmp file.csv job.csv
+}
+
 @test "the entities of a collection are found and, with --apply, kept" {
     firms_make
     run --separate-stderr "$LINKCTL" dedup collection:firms --min-score 0.9 --apply

@@ -101,6 +101,27 @@ static void id_columns_take_no_part(void **state)
     assert_pairs("id,a\nk1,x\nk2,x\n", "id,b\nx,9\nx,8\n", "a=id -=b");
 }
 
+static void a_text_column_takes_no_part(void **state)
+{
+    linkd_table *left = table_of("id,all,name\n1,ada bonn,ada\n2,alan,alan\n");
+    linkd_table *right = table_of("id,all\n1,ada\n2,alan\n");
+    linkd_column_pair *pairs;
+    size_t n_pairs;
+
+    (void)state;
+    assert_int_equal(linkd_table_text_column(left), LINKD_COLUMN_NONE);
+    linkd_table_set_text_column(left, 1);
+    assert_int_equal(linkd_table_text_column(left), 1);
+    assert_int_equal(linkd_columns_pair(left, right, &pairs, &n_pairs, NULL),
+                     LINKD_OK);
+    assert_int_equal(n_pairs, 1);
+    assert_int_equal(pairs[0].left, 2);
+    assert_int_equal(pairs[0].right, 1);
+    free(pairs);
+    linkd_table_free(left);
+    linkd_table_free(right);
+}
+
 /* "lead" is most like "maker", but then "crew" would be left alone. */
 static void ids_that_are_all_a_table_has_take_part(void **state)
 {
@@ -216,6 +237,7 @@ int main(void)
         cmocka_unit_test(other_columns_pair_by_what_they_hold),
         cmocka_unit_test(columns_without_a_counterpart_stand_alone),
         cmocka_unit_test(id_columns_take_no_part),
+        cmocka_unit_test(a_text_column_takes_no_part),
         cmocka_unit_test(ids_that_are_all_a_table_has_take_part),
         cmocka_unit_test(pairs_are_chosen_by_the_greatest_sum),
         cmocka_unit_test(empty_columns_look_like_nothing),

@@ -12,6 +12,7 @@
 
 #include "linkage/evidence.h"
 #include "tests/linkage/scratch.h"
+#include "tests/support/alloc_fail.h"
 
 enum {
     N_PEOPLE = 240, /* on the left; every second one is on the right, too */
@@ -199,6 +200,34 @@ static void a_threshold_is_a_probability(void **state)
             assert_true(f->decision.candidates[i].probability >= 0.9F);
 }
 
+static void what_is_accepted_comes_by_row_and_probability(void **state)
+{
+    fixture *f = *state;
+    linkd_candidate *accepted = NULL;
+    linkd_decide_options options = {.assign = LINKD_ASSIGN_MANY_TO_MANY,
+                                    .threshold = 0.01};
+
+    two_tables_make(f);
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, options), LINKD_OK);
+    alloc_fail_at(1);
+    assert_int_equal(linkd_decision_accepted(&f->decision, &accepted, &f->err),
+                     LINKD_E_NOMEM);
+    assert_true(alloc_fail_off());
+    assert_int_equal(linkd_decision_accepted(&f->decision, &accepted, &f->err),
+                     LINKD_OK);
+    assert_true(f->decision.n_accepted >= N_PEOPLE / 2);
+    for (size_t i = 1; i < f->decision.n_accepted; i++) {
+        const linkd_candidate *a = &accepted[i - 1];
+        const linkd_candidate *b = &accepted[i];
+
+        assert_true(a->accepted && b->accepted);
+        assert_true(a->left < b->left ||
+                    (a->left == b->left && a->probability >= b->probability));
+    }
+    free(accepted);
+}
+
 static void each_row_is_linked_once_where_that_is_asked(void **state)
 {
     fixture *f = *state;
@@ -363,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DECIDE_TEST(people_of_both_tables_are_found_without_labels),
         DECIDE_TEST(a_threshold_is_a_probability),
+        DECIDE_TEST(what_is_accepted_comes_by_row_and_probability),
         DECIDE_TEST(each_row_is_linked_once_where_that_is_asked),
         DECIDE_TEST(a_person_in_three_rows_is_one_entity),
         DECIDE_TEST(one_worker_and_two_decide_the_same),

@@ -14,8 +14,11 @@ typedef struct compat_values {
     const char *from;
     const char *to;
     const char *head;
+    const char *labels;
     const char *output;
     double penalty;
+    size_t n_hidden;
+    size_t n_epochs;
     size_t seed;
 } compat_values;
 
@@ -33,11 +36,21 @@ static const lk_option fit_options[] = {
      "model that stored ones were made with"},
     {"head", 0, LK_OPTION_TEXT, AT(head), "HEAD", NULL, 0, 0,
      "procrustes: a rotation about the means (default);\n"
-     "ridge: least squares; bt2: a lossless rotation whose\n"
-     "first dimensions compare with OLD"},
+     "ridge: least squares; mlp: ridge and a small network;\n"
+     "contrast: tells entities apart, by --labels; bt2: a\n"
+     "lossless rotation whose first dimensions compare with\n"
+     "OLD"},
+    {"labels", 0, LK_OPTION_TEXT, AT(labels), "FILE", NULL, 0, 0,
+     "a label a line for each record: those of one entity\n"
+     "have the same"},
     {"penalty", 0, LK_OPTION_REAL, AT(penalty), "L", NULL, 1e-9, 1e3,
      "of ridge (the best of 1e-5, 1e-4, 1e-3 on held-out\n"
      "pairs)"},
+    {"hidden", 0, LK_OPTION_COUNT, AT(n_hidden), "N", NULL, 1, 65536,
+     "hidden units of mlp (256)"},
+    {"epochs", 0, LK_OPTION_COUNT, AT(n_epochs), "N", NULL, 1, 10000,
+     "passes over the records, of heads that are trained\n"
+     "(each head has its own number)"},
     {"seed", 0, LK_OPTION_COUNT, AT(seed), "N", NULL, 0, 4294967295.0,
      "for what is random (1)"},
     {"output", 'o', LK_OPTION_TEXT, AT(output), "MAP", NULL, 0, 0,
@@ -101,10 +114,13 @@ static int fit_run(lk_cli *cli, const void *opaque, linkd_error *err)
     const compat_values *values = opaque;
     const char *const inputs[2] = {values->from, values->to};
     linkd_compat_fit_options options = {.seed = values->seed,
-                                        .penalty = values->penalty};
+                                        .penalty = values->penalty,
+                                        .n_hidden = values->n_hidden,
+                                        .n_epochs = values->n_epochs};
     linkd_rows from, to;
     float *from_data = NULL;
     float *to_data = NULL;
+    uint64_t *labels = NULL;
     linkd_compat_map *map = NULL;
     int rc = required(values->from, "from", err);
 
@@ -118,6 +134,9 @@ static int fit_run(lk_cli *cli, const void *opaque, linkd_error *err)
         rc = lk_vectors_load(values->from, &from, &from_data, err);
     if (rc == LINKD_OK)
         rc = lk_vectors_load(values->to, &to, &to_data, err);
+    if (rc == LINKD_OK && values->labels != NULL)
+        rc = lk_labels_load(values->labels, from.n, &labels, err);
+    options.labels = labels;
     if (rc == LINKD_OK)
         rc = linkd_compat_fit(&from, &to, &options, &cli->progress, &map, err);
     if (rc == LINKD_OK)
@@ -125,6 +144,7 @@ static int fit_run(lk_cli *cli, const void *opaque, linkd_error *err)
     if (rc == LINKD_OK && !cli->args.quiet)
         map_note(map);
     linkd_compat_map_free(map);
+    free(labels);
     free(to_data);
     free(from_data);
     return rc;

@@ -47,6 +47,8 @@ typedef enum linkd_compat_head {
     LINKD_HEAD_PROCRUSTES, /* centred rotation (Schoenemann 1966) */
     LINKD_HEAD_RIDGE,      /* centred least squares with an L2 penalty */
     LINKD_HEAD_BT2,        /* lossless: [ compat block ; native block ] */
+    LINKD_HEAD_MLP,        /* ridge and a residual network, by cosine */
+    LINKD_HEAD_CONTRAST,   /* affine, by InfoNCE over labelled entities */
     LINKD_N_HEADS,
 } linkd_compat_head;
 
@@ -80,13 +82,17 @@ typedef struct linkd_compat_fit_options {
     uint64_t seed;
     double penalty; /* ridge and what starts from it: times n; 0: chosen from
                         1e-5, 1e-4, 1e-3 on held-out pairs */
-    const uint64_t *labels; /* [n]: rows of one entity have one; or NULL */
+    const uint64_t *labels; /* [n]: rows of one entity have one; or NULL.
+                               LINKD_HEAD_CONTRAST needs them */
+    size_t n_hidden;        /* of LINKD_HEAD_MLP; 0: 256 */
+    size_t n_epochs;        /* of trained heads; 0: each head's own */
 } linkd_compat_fit_options;
 
 /* Row i of `from` and row i of `to` are one record under two models. A tenth of
  * the pairs is held out to measure `cosine`, then all are used.
- * LINKD_E_ARG: sizes that do not fit, too few or too many pairs. LINKD_E_DATA: a row is zero or not finite, or all rows
- * of a side are alike. */
+ * LINKD_E_ARG: sizes that do not fit, too few or too many pairs, a head that
+ * needs labels and has none or one class only. LINKD_E_DATA: a row is zero or
+ * not finite, or all rows of a side are alike. LINKD_E_CANCELLED. */
 LINKD_MUST_CHECK int linkd_compat_fit(const linkd_rows *from,
                                       const linkd_rows *to,
                                       const linkd_compat_fit_options *options,

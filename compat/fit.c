@@ -14,12 +14,16 @@ const char *const linkd_compat_head_words[LINKD_N_HEADS] = {
     [LINKD_HEAD_PROCRUSTES] = "procrustes",
     [LINKD_HEAD_RIDGE] = "ridge",
     [LINKD_HEAD_BT2] = "bt2",
+    [LINKD_HEAD_MLP] = "mlp",
+    [LINKD_HEAD_CONTRAST] = "contrast",
 };
 
 static lk_head_fn *const heads[LINKD_N_HEADS] = {
     [LINKD_HEAD_PROCRUSTES] = lk_fit_procrustes,
     [LINKD_HEAD_RIDGE] = lk_fit_ridge,
     [LINKD_HEAD_BT2] = lk_fit_bt2,
+    [LINKD_HEAD_MLP] = lk_fit_mlp,
+    [LINKD_HEAD_CONTRAST] = lk_fit_contrast,
 };
 
 int linkd_compat_head_parse(const char *word, linkd_compat_head *ret_head,
@@ -71,32 +75,31 @@ static int input_check(const linkd_rows *from, const linkd_rows *to,
 }
 
 /* Fits on all but the held-out pairs, to measure; then on all. */
-static int fit_twice(lk_fit_input *input, const lk_pairs *all,
+static int fit_twice(const linkd_compat_fit_options *options,
+                     const linkd_progress *progress, const lk_pairs *all,
                      linkd_compat_map **ret_map, linkd_error *err)
 {
-    lk_head_fn *fit = heads[input->options->head];
+    lk_head_fn *fit = heads[options->head];
     size_t n_held = all->n / HELD;
     lk_pairs held = lk_pairs_part(all, 0, n_held);
     lk_pairs rest = lk_pairs_part(all, n_held, all->n - n_held);
+    lk_fit_input input = {&rest, &held, options, progress};
     linkd_compat_map *map = NULL;
     double cosine = 0.0;
-    int rc;
+    int rc = fit(&input, &map, err);
 
-    input->held = &held;
-    input->pairs = &rest;
-    rc = fit(input, &map, err);
     if (rc == LINKD_OK)
         rc = lk_map_cosine(map, &held, &cosine, err);
     linkd_compat_map_free(map);
     map = NULL;
-    input->pairs = all;
+    input.pairs = all;
     if (rc == LINKD_OK)
-        rc = fit(input, &map, err);
+        rc = fit(&input, &map, err);
     if (rc != LINKD_OK)
         return rc;
     map->info.cosine = (float)cosine;
     map->info.n_pairs = all->n;
-    map->info.seed = input->options->seed;
+    map->info.seed = options->seed;
     *ret_map = map;
     return LINKD_OK;
 }
@@ -112,7 +115,6 @@ int linkd_compat_fit(const linkd_rows *from, const linkd_rows *to,
                      const linkd_progress *progress, linkd_compat_map **ret_map,
                      linkd_error *err)
 {
-    lk_fit_input input = {.options = options, .progress = progress};
     lk_pairs pairs = {0};
     int rc = input_check(from, to, err);
 
@@ -120,7 +122,7 @@ int linkd_compat_fit(const linkd_rows *from, const linkd_rows *to,
         rc = lk_pairs_make(from, to, options->labels, options->seed, &pairs,
                            err);
     if (rc == LINKD_OK)
-        rc = fit_twice(&input, &pairs, ret_map, err);
+        rc = fit_twice(options, progress, &pairs, ret_map, err);
     if (rc == LINKD_OK) {
         fingerprint_copy(options->from, (*ret_map)->info.from);
         fingerprint_copy(options->to, (*ret_map)->info.to);

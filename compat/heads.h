@@ -22,5 +22,9 @@ lk_head_fn lk_fit_procrustes;
 lk_head_fn lk_fit_ridge;
 /* bt2.c: z = [x R ; x N] with N the orthogonal complement of R, uncentred. */
 lk_head_fn lk_fit_bt2;
+/* mlp.c: y = x W + b + gelu(x W1 + b1) W2, by 1 - cosine. */
+lk_head_fn lk_fit_mlp;
+/* contrast.c: y = x W + b, by InfoNCE. */
+lk_head_fn lk_fit_contrast;
 
 #endif

@@ -63,12 +63,29 @@ linkd_compat_info linkd_compat_map_info(const linkd_compat_map *map)
     return map->info;
 }
 
+void lk_map_parts(const linkd_compat_map *m, lk_map_part ret[LK_MAP_PARTS])
+{
+    size_t p = m->info.dim_from;
+    size_t q = m->info.dim_to;
+
+    ret[0] = (lk_map_part){m->weights, p * q};
+    ret[1] = (lk_map_part){m->bias, q};
+    ret[2] = (lk_map_part){m->hidden_weights, p * m->n_hidden};
+    ret[3] = (lk_map_part){m->hidden_bias, m->n_hidden};
+    ret[4] = (lk_map_part){m->out_weights, m->n_hidden * q};
+    ret[5] = (lk_map_part){m->basis, m->n_basis * m->n_basis};
+}
+
 /* ---- applying ----------------------------------------------------------- */
 
-static void bias_spread(const float *bias, size_t n, size_t dim, float *ret)
+void lk_affine(const float *rows, size_t n, size_t dim_from,
+               const float *weights, const float *bias, size_t dim_to,
+               float *ret)
 {
     for (size_t i = 0; i < n; i++)
-        memcpy(ret + i * dim, bias, dim * sizeof(*ret));
+        memcpy(ret + i * dim_to, bias, dim_to * sizeof(*ret));
+    lk_multiply_f32((lk_product){LK_PLAIN, LK_PLAIN, n, dim_to, dim_from}, 1.0F,
+                    rows, weights, 1.0F, ret);
 }
 
 /* The Gaussian error linear unit in its sigmoid form (Hendrycks and Gimpel
@@ -85,13 +102,10 @@ static void tile_apply(const linkd_compat_map *map, const float *x, size_t n,
     size_t p = map->info.dim_from;
     size_t q = map->info.dim_to;
 
-    bias_spread(map->bias, n, q, y);
-    lk_multiply_f32((lk_product){LK_PLAIN, LK_PLAIN, n, q, p}, 1.0F, x,
-                    map->weights, 1.0F, y);
+    lk_affine(x, n, p, map->weights, map->bias, q, y);
     if (map->n_hidden > 0) {
-        bias_spread(map->hidden_bias, n, map->n_hidden, scratch);
-        lk_multiply_f32((lk_product){LK_PLAIN, LK_PLAIN, n, map->n_hidden, p},
-                        1.0F, x, map->hidden_weights, 1.0F, scratch);
+        lk_affine(x, n, p, map->hidden_weights, map->hidden_bias, map->n_hidden,
+                  scratch);
         gelu(scratch, n * map->n_hidden);
         lk_multiply_f32((lk_product){LK_PLAIN, LK_PLAIN, n, q, map->n_hidden},
                         1.0F, scratch, map->out_weights, 1.0F, y);

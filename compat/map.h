@@ -29,6 +29,23 @@ LINKD_MUST_CHECK int lk_map_new(const linkd_compat_info *info, size_t n_hidden,
                                 size_t n_basis, linkd_compat_map **ret_map,
                                 linkd_error *err);
 
+/* The arrays of a map, in the order of the struct, which is a map file's too. */
+typedef struct lk_map_part {
+    float *values;
+    size_t n;
+} lk_map_part;
+
+enum {
+    LK_MAP_PARTS = 6,
+};
+
+void lk_map_parts(const linkd_compat_map *map, lk_map_part ret[LK_MAP_PARTS]);
+
+/* ret [n, dim_to] = rows [n, dim_from] W + b */
+void lk_affine(const float *rows, size_t n, size_t dim_from,
+               const float *weights, const float *bias, size_t dim_to,
+               float *ret);
+
 /* As linkd_compat_map_apply() for rows that have length 1 already. */
 LINKD_MUST_CHECK int lk_map_apply(const linkd_compat_map *map,
                                   const float *rows, size_t n, float *ret_rows,

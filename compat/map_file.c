@@ -22,29 +22,6 @@ enum {
 
 static const char magic[8] = {'l', 'i', 'n', 'k', 'd', 'm', 'a', 'p'};
 
-/* The floats of a map, in their order in the file. */
-typedef struct part {
-    float *values;
-    size_t n;
-} part;
-
-enum {
-    N_PARTS = 6,
-};
-
-static void parts_of(const linkd_compat_map *m, part ret[N_PARTS])
-{
-    size_t p = m->info.dim_from;
-    size_t q = m->info.dim_to;
-
-    ret[0] = (part){m->weights, p * q};
-    ret[1] = (part){m->bias, q};
-    ret[2] = (part){m->hidden_weights, p * m->n_hidden};
-    ret[3] = (part){m->hidden_bias, m->n_hidden};
-    ret[4] = (part){m->out_weights, m->n_hidden * q};
-    ret[5] = (part){m->basis, m->n_basis * m->n_basis};
-}
-
 /* ---- little-endian ------------------------------------------------------- */
 
 static unsigned char *put(unsigned char *at, uint64_t value, size_t n_bytes)
@@ -107,18 +84,18 @@ int linkd_compat_map_encode(const linkd_compat_map *map,
                             unsigned char **ret_bytes, size_t *ret_len,
                             linkd_error *err)
 {
-    part parts[N_PARTS];
+    lk_map_part parts[LK_MAP_PARTS];
     size_t len = HEADER_BYTES + CHECKSUM_BYTES;
     unsigned char *bytes, *at;
 
-    parts_of(map, parts);
-    for (size_t i = 0; i < N_PARTS; i++)
+    lk_map_parts(map, parts);
+    for (size_t i = 0; i < LK_MAP_PARTS; i++)
         len += 4 * parts[i].n;
     bytes = malloc(len);
     if (bytes == NULL)
         return lk_fail_nomem(err);
     at = header_put(bytes, map);
-    for (size_t i = 0; i < N_PARTS; i++)
+    for (size_t i = 0; i < LK_MAP_PARTS; i++)
         for (size_t j = 0; j < parts[i].n; j++)
             at = put(at, bits_of(parts[i].values[j]), 4);
     (void)put(at, XXH3_64bits(bytes, len - CHECKSUM_BYTES), CHECKSUM_BYTES);
@@ -158,7 +135,7 @@ static int envelope_check(const unsigned char *bytes, size_t len,
 static int sizes_check(const linkd_compat_map *m, size_t len, linkd_error *err)
 {
     const linkd_compat_info *i = &m->info;
-    part parts[N_PARTS];
+    lk_map_part parts[LK_MAP_PARTS];
     size_t expected = HEADER_BYTES + CHECKSUM_BYTES;
 
     if (i->head >= LINKD_N_HEADS || i->dim_from == 0 || i->dim_to == 0 ||
@@ -167,8 +144,8 @@ static int sizes_check(const linkd_compat_map *m, size_t len, linkd_error *err)
         i->dim_compat > i->dim_to || m->n_hidden > HIDDEN_MAX ||
         m->n_unit > i->dim_to || m->n_basis > i->dim_to)
         return bad(err, "its sizes make no sense");
-    parts_of(m, parts);
-    for (size_t j = 0; j < N_PARTS; j++)
+    lk_map_parts(m, parts);
+    for (size_t j = 0; j < LK_MAP_PARTS; j++)
         expected += 4 * parts[j].n;
     return expected == len ? LINKD_OK : bad(err, "its length is wrong");
 }
@@ -199,7 +176,7 @@ int linkd_compat_map_decode(const unsigned char *bytes, size_t len,
     linkd_compat_map header = {0};
     linkd_compat_map *map;
     const unsigned char *at;
-    part parts[N_PARTS];
+    lk_map_part parts[LK_MAP_PARTS];
     int rc = envelope_check(bytes, len, err);
 
     if (rc != LINKD_OK)
@@ -212,8 +189,8 @@ int linkd_compat_map_decode(const unsigned char *bytes, size_t len,
     if (rc != LINKD_OK)
         return rc;
     map->n_unit = header.n_unit;
-    parts_of(map, parts);
-    for (size_t i = 0; i < N_PARTS; i++)
+    lk_map_parts(map, parts);
+    for (size_t i = 0; i < LK_MAP_PARTS; i++)
         for (size_t j = 0; j < parts[i].n; j++)
             parts[i].values[j] = float_of(get(&at, 4));
     *ret_map = map;

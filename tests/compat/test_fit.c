@@ -14,7 +14,8 @@
 
 static linkd_compat_map *fit(const spaces *s, linkd_compat_head head)
 {
-    linkd_compat_fit_options options = {.head = head, .seed = 1};
+    linkd_compat_fit_options options = {
+        .head = head, .seed = 1, .labels = s->groups, .n_epochs = 2};
     linkd_compat_map *map = NULL;
     linkd_error err;
     int rc = linkd_compat_fit(&s->from, &s->to, &options, &(linkd_progress){0},
@@ -173,6 +174,42 @@ static void the_same_seed_gives_the_same_bytes(void **state)
     spaces_clear(&s);
 }
 
+/* A trained head tells where it is, and stops when it is told to. */
+static int stop_at_second(void *ctx, const char *step, uint64_t done,
+                          uint64_t total)
+{
+    size_t *n_calls = ctx;
+
+    assert_string_equal(step, "train");
+    assert_int_equal(total, 3);
+    (*n_calls)++;
+    return done == 1;
+}
+
+static void training_can_be_stopped(void **state)
+{
+    static const linkd_compat_head trained[] = {LINKD_HEAD_MLP,
+                                                LINKD_HEAD_CONTRAST};
+    spaces s = spaces_make(
+        (spaces_options){.n = 60, .dim_from = 8, .dim_to = 8, .seed = 1});
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(trained) / sizeof(*trained); i++) {
+        size_t n_calls = 0;
+        linkd_progress progress = {stop_at_second, &n_calls};
+        linkd_compat_fit_options options = {
+            .head = trained[i], .labels = s.groups, .n_epochs = 3};
+        linkd_compat_map *map = NULL;
+
+        assert_int_equal(
+            linkd_compat_fit(&s.from, &s.to, &options, &progress, &map, NULL),
+            LINKD_E_CANCELLED);
+        assert_null(map);
+        assert_int_equal(n_calls, 2);
+    }
+    spaces_clear(&s);
+}
+
 /* ---- what cannot be fitted ----------------------------------------------- */
 
 static void refused(const linkd_rows *from, const linkd_rows *to, int code,
@@ -265,8 +302,10 @@ static void it_says_when_memory_is_out(void **state)
     (void)state;
     for (int head = 0; head < LINKD_N_HEADS; head++) {
         for (size_t nth = 1;; nth++) {
-            linkd_compat_fit_options options = {.head =
-                                                    (linkd_compat_head)head};
+            linkd_compat_fit_options options = {.head = (linkd_compat_head)head,
+                                                .labels = s.groups,
+                                                .n_hidden = 4,
+                                                .n_epochs = 1};
             linkd_compat_map *map = NULL;
             int rc;
 
@@ -294,6 +333,7 @@ int main(void)
         cmocka_unit_test(bt2_loses_nothing_of_the_new_model),
         cmocka_unit_test(bt2_needs_room),
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
+        cmocka_unit_test(training_can_be_stopped),
         cmocka_unit_test(bad_pairs_are_named),
         cmocka_unit_test(a_map_takes_its_own_size_only),
         cmocka_unit_test(heads_have_names),

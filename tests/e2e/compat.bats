@@ -125,6 +125,26 @@ END
     judge bt2.map --json >bt2.json
 }
 
+@test "trained heads are fitted from options, the same each time" {
+    seq 300 | sed 'p' >pairs-of-rows.txt
+    for head in mlp contrast; do
+        "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --epochs 3 --hidden 8 \
+            --labels pairs-of-rows.txt -o one.map
+        "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --epochs 3 --hidden 8 \
+            --labels pairs-of-rows.txt -o two.map -q
+        cmp one.map two.map
+        judge one.map --json >trained.json
+    done
+    run --separate-stderr "$LINKCTL" compat fit --from new.npy --to old.npy --head contrast -o x.map
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "linkctl: this head needs labels: which pairs are one entity" ]
+    run --separate-stderr "$LINKCTL" compat fit --from new.npy --to old.npy --head contrast \
+        --labels q-groups.txt -o x.map
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "linkctl: q-groups.txt has 200 lines for 600 rows" ]
+    [ ! -e x.map ]
+}
+
 @test "what is wrong with the input is told, and nothing is written" {
     run --separate-stderr "$LINKCTL" compat fit --from new.npy --to q-old.npy -o x.map
     [ "$status" -eq 2 ]

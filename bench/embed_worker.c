@@ -102,7 +102,7 @@ int main(int argc, char **argv)
         return 2;
     }
     w.batch = (size_t)strtoul(argv[3], NULL, 10);
-    rc = linkd_encoder_open(argv[1], &w.encoder, &err);
+    rc = linkd_encoder_open(argv[1], NULL, &w.encoder, &err);
     if (rc == LINKD_OK)
         rc = lk_pool_new((size_t)strtoul(argv[4], NULL, 10), &w.pool, &err);
     if (rc == LINKD_OK)

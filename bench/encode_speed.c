@@ -48,19 +48,22 @@ static double matrix_gflops(setup *s)
     const double flops = 2.0 * (double)(linear->n_in * linear->n_out);
     float *x = lk_alloc_aligned(TILE_TOKENS * lk_stride(linear->n_in), 4);
     float *y = lk_alloc_aligned(TILE_TOKENS * lk_stride(linear->n_out), 4);
+    float *scratch = lk_alloc_aligned(
+        lk_linear_scratch(s->model.kernels, linear->n_in, TILE_TOKENS) + 1, 4);
     const uint64_t start_ns = lk_clock_ns();
     double best = 1e9;
 
-    LK_ASSERT(x != NULL && y != NULL);
+    LK_ASSERT(x != NULL && y != NULL && scratch != NULL);
     memset(x, 0, TILE_TOKENS * lk_stride(linear->n_in) * sizeof(*x));
     while (lk_clock_seconds_since(start_ns) < s->seconds / 4) {
         const uint64_t round_ns = lk_clock_ns();
         double seconds;
 
-        s->model.kernels->linear(linear, x, TILE_TOKENS, y);
+        s->model.kernels->linear(linear, x, TILE_TOKENS, scratch, y);
         seconds = lk_clock_seconds_since(round_ns);
         best = seconds < best ? seconds : best;
     }
+    free(scratch);
     free(x);
     free(y);
     return flops * (double)TILE_TOKENS / best * 1e-9;
@@ -120,7 +123,7 @@ static void length_time(setup *s, size_t n_tokens)
 static int setup_open(setup *s, const char *dir, linkd_error *err)
 {
     const lk_kernels *kernels = NULL;
-    int rc = lk_kernels_choose(getenv("LINKD_ISA"), &kernels, err);
+    int rc = lk_kernels_choose(getenv("LINKD_ISA"), NULL, &kernels, err);
 
     if (rc == LINKD_OK)
         rc = lk_config_read(dir, &s->config, err);

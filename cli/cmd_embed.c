@@ -28,6 +28,7 @@ typedef struct embed_values {
     const char *model;
     const char *output;
     size_t n_threads;
+    int precision;
     int format;
     bool json;
 } embed_values;
@@ -39,6 +40,8 @@ static const embed_values defaults = {
     .output = "-",
 };
 
+static const char *const precisions[] = {"auto", "f32", "bf16", NULL};
+
 static const lk_option options[] = {
     {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
      "columns to embed; without it all but the id"},
@@ -47,6 +50,10 @@ static const lk_option options[] = {
      "values are unique, else the row number"},
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ")"},
+    {"precision", 0, LK_OPTION_WORD, AT(precision), "P", precisions, 0, 0,
+     "of the model's products: f32, or bf16, twice as fast\n"
+     "where the processor has it; auto: bf16 if it has it\n"
+     "(default)"},
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "vectors as .npy or .jsonl; - is JSON lines on standard\n"
      "output (default)"},
@@ -379,8 +386,11 @@ static int input_open(embed_run *run, linkd_error *err)
 
 static int engine_open(embed_run *run, linkd_error *err)
 {
-    int rc = lk_engine_open(run->cli, run->values->model,
-                            run->values->n_threads, &run->engine, err);
+    const char *precision = lk_args_given(&syntax, &run->cli->args, "precision")
+                                ? precisions[run->values->precision]
+                                : NULL;
+    int rc = lk_engine_open_as(run->cli, run->values->model, precision,
+                               run->values->n_threads, &run->engine, err);
 
     if (rc != LINKD_OK)
         return rc;

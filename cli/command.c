@@ -56,14 +56,14 @@ int lk_model_check(lk_cli *cli, const char *model, linkd_error *err)
     return rc;
 }
 
-static int encoder_open(lk_cli *cli, const char *model,
+static int encoder_open(lk_cli *cli, const char *model, const char *precision,
                         linkd_encoder **ret_encoder, linkd_error *err)
 {
     lk_buf path = {0};
     int rc = model_find(cli, model, &path, err);
 
     if (rc == LINKD_OK)
-        rc = linkd_encoder_open(path.data, ret_encoder, err);
+        rc = linkd_encoder_open(path.data, precision, ret_encoder, err);
     if (rc == LINKD_E_DATA)
         rc = lk_fail(err, rc, "model %s: %s", model, err->message);
     lk_buf_clear(&path);
@@ -73,11 +73,17 @@ static int encoder_open(lk_cli *cli, const char *model,
 int lk_engine_open(lk_cli *cli, const char *model, size_t n_threads,
                    lk_engine *ret_engine, linkd_error *err)
 {
+    return lk_engine_open_as(cli, model, NULL, n_threads, ret_engine, err);
+}
+
+int lk_engine_open_as(lk_cli *cli, const char *model, const char *precision,
+                      size_t n_threads, lk_engine *ret_engine, linkd_error *err)
+{
     lk_engine engine = {NULL, NULL};
     int rc = LINKD_OK;
 
     if (!lk_model_is_none(model))
-        rc = encoder_open(cli, model, &engine.encoder, err);
+        rc = encoder_open(cli, model, precision, &engine.encoder, err);
 
     if (rc == LINKD_OK)
         rc = lk_pool_new(n_threads, &engine.pool, err);

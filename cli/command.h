@@ -85,6 +85,10 @@ LINKD_MUST_CHECK int lk_model_check(lk_cli *cli, const char *model,
 LINKD_MUST_CHECK int lk_engine_open(lk_cli *cli, const char *model,
                                     size_t n_threads, lk_engine *ret_engine,
                                     linkd_error *err);
+/* The same in a precision of linkd_encoder_open(). */
+LINKD_MUST_CHECK int lk_engine_open_as(lk_cli *cli, const char *model,
+                                       const char *precision, size_t n_threads,
+                                       lk_engine *ret_engine, linkd_error *err);
 void lk_engine_close(lk_engine *engine);
 
 /* Says that a table has rows but no column: JSON lines that are all {}. */

@@ -299,7 +299,7 @@ static int record_make(const lk_stage *stage, const char *source,
 int lk_stage_commit(lk_stage *stage, const char *source, linkd_error *err)
 {
     linkd_encoder *encoder = NULL;
-    int rc = linkd_encoder_open(stage->paths[STAGE_DIR], &encoder, err);
+    int rc = linkd_encoder_open(stage->paths[STAGE_DIR], NULL, &encoder, err);
 
     if (rc == LINKD_OK)
         rc = record_make(stage, source, linkd_encoder_describe(encoder), err);

@@ -423,7 +423,7 @@ static int model_open(lk_model *model, linkd_error *err)
         model_path((linkd_str){model->name, strlen(model->name)}, &path, err);
 
     if (rc == LINKD_OK)
-        rc = linkd_encoder_open(path.data, &model->encoder, err);
+        rc = linkd_encoder_open(path.data, NULL, &model->encoder, err);
     if (rc == LINKD_OK)
         rc = lk_pool_new(model->models->n_threads, &model->pool, err);
     if (rc == LINKD_OK)

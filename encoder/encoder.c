@@ -206,20 +206,30 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     return rc;
 }
 
-/* The tier to force, or NULL for the best. */
-static const char *isa_wanted(void)
+/* What a variable of the environment asks for, or NULL. */
+static const char *wanted(const char *variable)
 {
-    const char *isa = getenv("LINKD_ISA");
+    const char *value = getenv(variable);
 
-    return isa != NULL && isa[0] != '\0' ? isa : NULL;
+    return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-int linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
-                       linkd_error *err)
+static int kernels_choose(const char *precision, const lk_kernels **ret_kernels,
+                          linkd_error *err)
+{
+    if (precision == NULL)
+        precision = wanted("LINKD_PRECISION");
+    if (precision != NULL && strcmp(precision, "auto") == 0)
+        precision = NULL;
+    return lk_kernels_choose(wanted("LINKD_ISA"), precision, ret_kernels, err);
+}
+
+int linkd_encoder_open(const char *dir, const char *precision,
+                       linkd_encoder **ret_encoder, linkd_error *err)
 {
     const lk_kernels *kernels = NULL;
     linkd_encoder *encoder = NULL;
-    int rc = lk_kernels_choose(isa_wanted(), &kernels, err);
+    int rc = kernels_choose(precision, &kernels, err);
 
     if (rc != LINKD_OK)
         return rc;

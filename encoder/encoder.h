@@ -20,8 +20,8 @@ typedef struct linkd_encoder_info {
     const char *architecture; /* "bert" */
     const char *tokenizer;    /* "wordpiece" */
     const char *pooling;      /* "mean" or "cls" */
-    const char *isa;          /* "scalar", "avx2" or "avx512" */
-    const char *precision;    /* "f32" */
+    const char *isa;          /* "scalar", "avx2", "avx512" or "avx512_bf16" */
+    const char *precision;    /* "f32" or "bf16": of the linear layers */
     /* 32 hex digits over weights, tokenizer, pooling, limit and precision
      * class: vectors are comparable exactly when these are equal */
     const char *fingerprint;
@@ -53,11 +53,14 @@ LINKD_MUST_CHECK int linkd_encoder_store_path(lk_buf *ret_path,
 /* Reads config.json, model.safetensors, tokenizer.json or vocab.txt,
  * modules.json, 1_Pooling/config.json and sentence_bert_config.json, all of
  * them as hostile input. The kernels are the best that the processor has, or
- * the ones that LINKD_ISA (scalar, avx2, avx512) names.
+ * the ones that LINKD_ISA (scalar, avx2, avx512, avx512_bf16) names.
+ *   precision  "f32", "bf16" or "auto": bf16 where the processor has it, else
+ *              f32; NULL: what LINKD_PRECISION says, else auto
  * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: it is damaged, or of a kind
  * that is not supported; the message names the file and the reason.
- * LINKD_E_ARG: LINKD_ISA is unknown or not what this processor has. */
-LINKD_MUST_CHECK int linkd_encoder_open(const char *dir,
+ * LINKD_E_ARG: LINKD_ISA or the precision is unknown or not what this processor
+ * has. */
+LINKD_MUST_CHECK int linkd_encoder_open(const char *dir, const char *precision,
                                         linkd_encoder **ret_encoder,
                                         linkd_error *err);
 void linkd_encoder_close(linkd_encoder *encoder);
@@ -79,7 +82,7 @@ LINKD_MUST_CHECK int linkd_encoder_count_tokens(const linkd_encoder *encoder,
  *   ret_vectors [n, dim] row-major, every row of length 1
  *   stats       may be NULL
  * A row depends on its text alone, bit for bit: not on the other texts, their
- * order, the number of workers or the ISA tier. Uses every worker of `pool`;
+ * order or the number of workers, and in f32 not on the ISA tier. Uses every worker of `pool`;
  * one call at a time per encoder. LINKD_E_NOMEM is its only failure: invalid
  * UTF-8 is decoded with U+FFFD in place of each bad byte. */
 LINKD_MUST_CHECK int linkd_encoder_encode(linkd_encoder *encoder, lk_pool *pool,

@@ -23,7 +23,7 @@ typedef struct pass {
     float *x;
     float *wide;
     float *context;
-    float *attention;
+    float *scratch; /* of the kernel that runs */
 } pass;
 
 void lk_scratch_clear(lk_scratch *scratch)
@@ -60,6 +60,18 @@ static int scratch_reserve(lk_scratch *scratch, size_t n_floats,
     return LINKD_OK;
 }
 
+static size_t kernel_scratch(const pass *p)
+{
+    const lk_model *model = p->model;
+    const size_t widest =
+        model->dim > model->n_inner ? model->dim : model->n_inner;
+    const size_t linear = lk_linear_scratch(model->kernels, widest, p->n_rows);
+    const size_t attention =
+        lk_attention_scratch(model->kernels, &model->heads, longest(p->batch));
+
+    return linear > attention ? linear : attention;
+}
+
 static int pass_begin(pass *p, lk_scratch *scratch, linkd_error *err)
 {
     const lk_model *model = p->model;
@@ -67,17 +79,15 @@ static int pass_begin(pass *p, lk_scratch *scratch, linkd_error *err)
     const size_t qkv = lk_stride(3 * model->dim);
     const size_t inner = lk_stride(model->n_inner);
     const size_t wide = qkv > inner ? qkv : inner;
-    const size_t attention =
-        lk_attention_scratch(model->kernels, &model->heads, longest(p->batch));
-    int rc = scratch_reserve(scratch,
-                             p->n_rows * (2 * narrow + wide) + attention, err);
+    int rc = scratch_reserve(
+        scratch, p->n_rows * (2 * narrow + wide) + kernel_scratch(p), err);
 
     if (rc != LINKD_OK)
         return rc;
     p->x = scratch->floats;
     p->wide = p->x + p->n_rows * narrow;
     p->context = p->wide + p->n_rows * wide;
-    p->attention = p->context + p->n_rows * narrow;
+    p->scratch = p->context + p->n_rows * narrow;
     return LINKD_OK;
 }
 
@@ -119,7 +129,7 @@ static void attend(const pass *p)
 
         model->kernels->attention(&model->heads,
                                   p->wide + row * lk_stride(3 * model->dim),
-                                  sequence_len(batch, i), p->attention,
+                                  sequence_len(batch, i), p->scratch,
                                   p->context + row * lk_stride(model->dim));
     }
 }
@@ -128,13 +138,13 @@ static void layer_run(const pass *p, const lk_layer *layer)
 {
     const lk_kernels *kernels = p->model->kernels;
 
-    kernels->linear(&layer->projection, p->x, p->n_rows, p->wide);
+    kernels->linear(&layer->projection, p->x, p->n_rows, p->scratch, p->wide);
     attend(p);
     kernels->linear_add_norm(&layer->attention_out, &layer->attention_norm,
-                             p->context, p->n_rows, p->x);
-    kernels->linear_gelu(&layer->ffn_in, p->x, p->n_rows, p->wide);
+                             p->context, p->n_rows, p->scratch, p->x);
+    kernels->linear_gelu(&layer->ffn_in, p->x, p->n_rows, p->scratch, p->wide);
     kernels->linear_add_norm(&layer->ffn_out, &layer->ffn_norm, p->wide,
-                             p->n_rows, p->x);
+                             p->n_rows, p->scratch, p->x);
 }
 
 /* CLS pooling is the mean over the first row alone. */

@@ -7,7 +7,7 @@
 
 /* One worker's memory for a forward pass; {0} is none yet. It holds, per token
  * of the largest batch so far, 2 * lk_stride(dim) + max(lk_stride(3 * dim),
- * lk_stride(n_inner)) floats, and the attention's scratch. */
+ * lk_stride(n_inner)) floats, and the largest kernel's scratch. */
 typedef struct lk_scratch {
     float *floats;
     size_t capacity;

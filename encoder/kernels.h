@@ -1,9 +1,12 @@
 /* encoder/kernels.h — the arithmetic of a transformer layer, one table of
  * functions per instruction set.
  *
- * Every table gives the same bits: the functions are written once
- * (kernels_impl.h) over a vector of 16 floats, every multiply-add is one fused
- * operation, and sums are taken in one fixed order. Nothing here allocates.
+ * Every table of precision f32 gives the same bits: the functions are written
+ * once (kernels_impl.h) over a vector of 16 floats, every multiply-add is one
+ * fused operation, and sums are taken in one fixed order. A table of precision
+ * bf16 rounds weights and the linear layers' inputs to 8 significant bits and
+ * does the rest as f32 does. In all of them a row depends on itself alone.
+ * Nothing here allocates.
  *
  * Activations are row-major float arrays. A row of `width` numbers takes
  * lk_stride(width) floats; the numbers past `width` are zero or unread. */
@@ -27,14 +30,16 @@ static inline size_t lk_stride(size_t width)
     return lk_round_up(width, LK_STRIDE_UNIT);
 }
 
-/* y = W x + b. The matrix lies in panels of `panel_width` outputs:
- * panels [n_panels][n_in][panel_width], so that the inner loop reads it
- * straight through; outputs past n_out are zero rows. */
+/* y = W x + b. The matrix lies in panels of `panel_width` outputs, so that the
+ * inner loop reads it straight through; outputs past n_out are zero rows.
+ *   f32   panels [n_panels][n_in][panel_width] floats
+ *   bf16  panels [n_panels][n_in / 2][panel_width] pairs of inputs, 2 bytes each;
+ *         of an odd n_in the last pair has a zero */
 typedef struct lk_linear {
     size_t n_in;
     size_t n_out;
-    const float *panels;
-    const float *bias; /* [lk_stride(n_out)], zero past n_out */
+    const float *panels; /* lk_panel_floats() for each */
+    const float *bias;   /* [lk_stride(n_out)], zero past n_out */
 } lk_linear;
 
 /* y = (x - mean) / sqrt(variance + epsilon) * gamma + beta */
@@ -57,20 +62,23 @@ typedef struct lk_kernels {
     const char *isa;
     const char *precision;
     size_t panel_width;
-    size_t tile_rows; /* rows that the inner loop takes at once */
+    size_t tile_rows;    /* rows that the inner loop takes at once */
+    size_t weight_bytes; /* of one weight in a panel: 4 or 2 */
 
     /* Rows [panel_width, n_in] of a weight matrix to one panel. */
     void (*pack)(const float *rows, size_t n_in, float *ret_panel);
 
-    /* y = W x + b for n_rows rows. */
+    /* y = W x + b for n_rows rows.
+     *   scratch  lk_linear_scratch() floats, 64-byte aligned */
     void (*linear)(const lk_linear *linear, const float *x, size_t n_rows,
-                   float *ret_y);
+                   float *scratch, float *ret_y);
     /* y = gelu(W x + b), GELU in its exact form x * Phi(x). */
     void (*linear_gelu)(const lk_linear *linear, const float *x, size_t n_rows,
-                        float *ret_y);
+                        float *scratch, float *ret_y);
     /* y = norm(y + W x + b): the residual is updated in place. */
     void (*linear_add_norm)(const lk_linear *linear, const lk_norm *norm,
-                            const float *x, size_t n_rows, float *y);
+                            const float *x, size_t n_rows, float *scratch,
+                            float *y);
     /* y = norm(y + addend), for n_rows rows of both. */
     void (*add_norm)(const lk_norm *norm, const float *addend, size_t n_rows,
                      float *y);
@@ -88,13 +96,24 @@ typedef struct lk_kernels {
                  float *ret_vector);
 } lk_kernels;
 
+/* Floats that a panel of weights takes. */
+size_t lk_panel_floats(const lk_kernels *kernels, size_t n_in);
+
+/* Scratch floats that a linear layer over `n_rows` rows needs. */
+size_t lk_linear_scratch(const lk_kernels *kernels, size_t n_in, size_t n_rows);
+
 /* Scratch floats that attention over `n_tokens` needs. */
 size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,
                             size_t n_tokens);
 
+/* Rows per pass over the weights: 128 rows of 1,536 floats are 768 KiB, which
+ * leaves a panel its room in an L2 cache of 1 MiB. */
+#define LK_BLOCK_ROWS ((size_t)128)
+
 /* The table that `isa` names, or for NULL the fastest that this processor can
- * run. LINKD_E_ARG: the name is unknown, or the processor lacks it. */
-LINKD_MUST_CHECK int lk_kernels_choose(const char *isa,
+ * run; of that precision ("f32" or "bf16"), or for NULL of any. LINKD_E_ARG: a
+ * name is unknown, or the processor lacks what is asked for. */
+LINKD_MUST_CHECK int lk_kernels_choose(const char *isa, const char *precision,
                                        const lk_kernels **ret_kernels,
                                        linkd_error *err);
 

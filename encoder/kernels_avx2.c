@@ -9,6 +9,7 @@
 #define VEC_TABLE     lk_kernels_avx2
 #define VEC_TILE_ROWS 6
 #define VEC_TILE_VECS 1
+#define VEC_PAIRS     0
 
 typedef struct vec {
     __m256 low;

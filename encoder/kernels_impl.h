@@ -1,8 +1,8 @@
 /* encoder/kernels_impl.h — the kernels, written once over 16-float vectors.
  *
  * Each kernels_<isa>.c defines `vec`, its few operations and the shape of its
- * tile, and then includes this file. All tiers therefore do the same operations
- * on the same numbers in the same order, and give the same bits.
+ * tile, and then includes this file. All tiers of a precision therefore do the
+ * same operations on the same numbers in the same order, and give the same bits.
  *
  * Matrix product. A tile is VEC_TILE_ROWS rows of x against one panel of
  * VEC_TILE_VECS vectors of outputs, held in registers over the whole sum:
@@ -20,12 +20,20 @@
  * processor does by itself, and any prefetch took 3 to 6 % (measured 2026-11-24,
  * Zen 4, distances of 1 to 4 KiB).
  *
+ * bf16. A pair of 16-bit inputs is as wide as a float, so the same tile walks
+ * over pairs: only the multiply-add differs, which takes two products at once.
+ * The inputs of a block of rows are rounded before its panels are walked over;
+ * attention, norms and GELU stay in f32.
+ *
  * What a tier must define before including this:
  *   VEC_ISA, VEC_TABLE            name and symbol of the table
  *   VEC_TILE_ROWS, VEC_TILE_VECS  rows (1 … 14) and vectors of a tile
  *   vec, vec_load, vec_store, vec_set, vec_add, vec_sub, vec_mul, vec_fma,
  *   vec_min, vec_max              lane by lane; fma(a, b, c) = a * b + c;
  *                                 min and max answer b unless a is less/more
+ *   VEC_PAIRS                     1: linear layers multiply bf16 pairs, by
+ *                                 vec_dot(a, b, c) = c + both products of each
+ *                                 pair, and vec_round(x), 32 floats to pairs
  *   vec_first(v, n)               lanes from n on become zero
  *   vec_shift_exponent(v, n)      bits of v plus (bits of n << 23)
  *   vec_sum, vec_largest          halves are folded: i with i + 8, then with
@@ -38,10 +46,6 @@
 
 #define VEC_LANES   ((size_t)16)
 #define PANEL_WIDTH ((size_t)VEC_TILE_VECS * VEC_LANES)
-
-/* Rows per pass over the weights: 128 rows of 1,536 floats are 768 KiB, which
- * leaves a panel its room in an L2 cache of 1 MiB. */
-#define BLOCK_ROWS ((size_t)128)
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -98,21 +102,26 @@ ALWAYS_INLINE vec vec_gelu(vec x)
 
 /* ---- matrix product ----------------------------------------------------- */
 
-/* Rows of x against one panel. */
+#if !VEC_PAIRS
+#define vec_dot vec_fma /* never called */
+#endif
+
+/* Rows of x against one panel. With pairs, x and panel are bf16 pairs, two
+ * inputs wide, that are carried about as floats. */
 typedef struct tile {
     const float *x;
     size_t x_stride;
     const float *panel; /* [n_in][PANEL_WIDTH] */
-    size_t n_in;
-    const float *bias; /* [PANEL_WIDTH] */
-    int adds;          /* y's content is the residual */
+    size_t n_in;        /* floats, or pairs */
+    const float *bias;  /* [PANEL_WIDTH] */
+    int adds;           /* y's content is the residual */
     float *y;
     size_t y_stride;
 } tile;
 
-/* n_rows is a constant wherever this is inlined, so that `sum` lives in
- * registers. */
-ALWAYS_INLINE void tile_run_rows(const tile *t, size_t n_rows)
+/* n_rows and pairs are constants wherever this is inlined, so that `sum` lives
+ * in registers. */
+ALWAYS_INLINE void tile_run_rows(const tile *t, size_t n_rows, int pairs)
 {
     const size_t x_stride = t->x_stride;
     const float *x = t->x;
@@ -141,7 +150,8 @@ ALWAYS_INLINE void tile_run_rows(const tile *t, size_t n_rows)
 
             UNROLLED
             for (size_t j = 0; j < VEC_TILE_VECS; j++)
-                sum[i][j] = vec_fma(input, weights[j], sum[i][j]);
+                sum[i][j] = pairs ? vec_dot(input, weights[j], sum[i][j])
+                                  : vec_fma(input, weights[j], sum[i][j]);
         }
         x++;
         panel += PANEL_WIDTH;
@@ -157,10 +167,10 @@ ALWAYS_INLINE void tile_run_rows(const tile *t, size_t n_rows)
 /* One compiled loop per number of rows. */
 #define TILE_CASE(n)                                                           \
  case n:                                                                       \
-  tile_run_rows(t, n);                                                         \
+  tile_run_rows(t, n, pairs);                                                  \
   break;
 
-static void tile_run(const tile *t, size_t n_rows)
+ALWAYS_INLINE void tile_switch(const tile *t, size_t n_rows, int pairs)
 {
     LK_ASSERT(n_rows >= 1 && n_rows <= VEC_TILE_ROWS);
     switch (n_rows) {
@@ -185,6 +195,16 @@ static void tile_run(const tile *t, size_t n_rows)
     }
 }
 
+static void tile_run(const tile *t, size_t n_rows)
+{
+    tile_switch(t, n_rows, 0);
+}
+
+static void linear_tile_run(const tile *t, size_t n_rows)
+{
+    tile_switch(t, n_rows, VEC_PAIRS);
+}
+
 static void gelu_rows(float *y, size_t y_stride, size_t n_rows)
 {
     for (size_t i = 0; i < n_rows; i++, y += y_stride)
@@ -201,7 +221,7 @@ static void panel_multiply(tile t, size_t n_rows, int is_gelu)
     for (size_t i = 0; i < n_tiles; i++) {
         size_t height = n_rows * (i + 1) / n_tiles - n_rows * i / n_tiles;
 
-        tile_run(&t, height);
+        linear_tile_run(&t, height);
         if (is_gelu)
             gelu_rows(t.y, t.y_stride, height);
         t.x += height * t.x_stride;
@@ -209,26 +229,53 @@ static void panel_multiply(tile t, size_t n_rows, int is_gelu)
     }
 }
 
-static void multiply(const lk_linear *linear, const float *x, size_t n_rows,
-                     float *y, int adds, int is_gelu)
+#if VEC_PAIRS
+
+/* Round to nearest, ties to even; a value that is not finite is never here. */
+static uint32_t bf16_of(float value)
 {
-    tile t = {.x_stride = lk_stride(linear->n_in),
-              .n_in = linear->n_in,
-              .adds = adds,
-              .y_stride = lk_stride(linear->n_out)};
+    uint32_t bits;
 
-    for (size_t row = 0; row < n_rows; row += BLOCK_ROWS) {
-        size_t height = n_rows - row < BLOCK_ROWS ? n_rows - row : BLOCK_ROWS;
+    memcpy(&bits, &value, sizeof(bits));
+    return (bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16;
+}
 
-        t.x = x + row * t.x_stride;
-        for (size_t out = 0; out < linear->n_out; out += PANEL_WIDTH) {
-            t.panel = linear->panels + out * t.n_in;
-            t.bias = linear->bias + out;
-            t.y = y + row * t.y_stride + out;
-            panel_multiply(t, height, is_gelu);
+/* The first input of a pair is its low half. */
+static float pair_of(float first, float second)
+{
+    uint32_t bits = bf16_of(first) | bf16_of(second) << 16;
+    float pair;
+
+    memcpy(&pair, &bits, sizeof(pair));
+    return pair;
+}
+
+static void pack(const float *rows, size_t n_in, float *ret_panel)
+{
+    for (size_t k = 0; k < n_in; k += 2)
+        for (size_t j = 0; j < PANEL_WIDTH; j++) {
+            const float *inputs = rows + j * n_in + k;
+
+            *ret_panel++ = pair_of(inputs[0], k + 1 < n_in ? inputs[1] : 0.0F);
         }
+}
+
+/* Rows of n_in floats to rows of pairs, half as far apart. What lies past an
+ * odd n_in may be anything, so its pair is made by hand. */
+static void rows_round(const float *x, size_t n_in, size_t n_rows,
+                       float *ret_pairs)
+{
+    const size_t stride = lk_stride(n_in);
+
+    for (size_t i = 0; i < n_rows; i++, x += stride, ret_pairs += stride / 2) {
+        for (size_t k = 0; k < n_in; k += 2 * VEC_LANES)
+            vec_store(ret_pairs + k / 2, vec_round(x + k));
+        if (n_in % 2 == 1)
+            ret_pairs[n_in / 2] = pair_of(x[n_in - 1], 0.0F);
     }
 }
+
+#else
 
 static void pack(const float *rows, size_t n_in, float *ret_panel)
 {
@@ -237,16 +284,45 @@ static void pack(const float *rows, size_t n_in, float *ret_panel)
             *ret_panel++ = rows[j * n_in + k];
 }
 
-static void linear(const lk_linear *linear, const float *x, size_t n_rows,
-                   float *ret_y)
+#endif
+
+/* The block's inputs as its tiles read them, and how many there are of them. */
+static tile block_tile(const lk_linear *linear, const float *x, size_t n_rows,
+                       float *scratch)
 {
-    multiply(linear, x, n_rows, ret_y, 0, 0);
+    const size_t stride = lk_stride(linear->n_in);
+
+#if VEC_PAIRS
+    rows_round(x, linear->n_in, n_rows, scratch);
+    return (tile){
+        .x = scratch, .x_stride = stride / 2, .n_in = (linear->n_in + 1) / 2};
+#else
+    (void)n_rows;
+    (void)scratch;
+    return (tile){.x = x, .x_stride = stride, .n_in = linear->n_in};
+#endif
 }
 
-static void linear_gelu(const lk_linear *linear, const float *x, size_t n_rows,
-                        float *ret_y)
+static void multiply(const lk_linear *linear, const float *x, size_t n_rows,
+                     float *scratch, float *y, int adds, int is_gelu)
 {
-    multiply(linear, x, n_rows, ret_y, 0, 1);
+    const size_t y_stride = lk_stride(linear->n_out);
+
+    for (size_t row = 0; row < n_rows; row += LK_BLOCK_ROWS) {
+        size_t left = n_rows - row;
+        size_t height = left < LK_BLOCK_ROWS ? left : LK_BLOCK_ROWS;
+        tile t = block_tile(linear, x + row * lk_stride(linear->n_in), height,
+                            scratch);
+
+        t.adds = adds;
+        t.y_stride = y_stride;
+        for (size_t out = 0; out < linear->n_out; out += PANEL_WIDTH) {
+            t.panel = linear->panels + out * t.n_in;
+            t.bias = linear->bias + out;
+            t.y = y + row * y_stride + out;
+            panel_multiply(t, height, is_gelu);
+        }
+    }
 }
 
 /* ---- layer normalisation ------------------------------------------------ */
@@ -291,14 +367,6 @@ static void norm_row(const lk_norm *norm, float *row)
     }
 }
 
-static void linear_add_norm(const lk_linear *linear, const lk_norm *norm,
-                            const float *x, size_t n_rows, float *y)
-{
-    multiply(linear, x, n_rows, y, 1, 0);
-    for (size_t i = 0; i < n_rows; i++)
-        norm_row(norm, y + i * lk_stride(norm->width));
-}
-
 static void add_norm(const lk_norm *norm, const float *addend, size_t n_rows,
                      float *y)
 {
@@ -309,6 +377,29 @@ static void add_norm(const lk_norm *norm, const float *addend, size_t n_rows,
             vec_store(y + i, vec_add(vec_load(y + i), vec_load(addend + i)));
         norm_row(norm, y);
     }
+}
+
+/* ---- linear layers ------------------------------------------------------ */
+
+static void linear(const lk_linear *linear, const float *x, size_t n_rows,
+                   float *scratch, float *ret_y)
+{
+    multiply(linear, x, n_rows, scratch, ret_y, 0, 0);
+}
+
+static void linear_gelu(const lk_linear *linear, const float *x, size_t n_rows,
+                        float *scratch, float *ret_y)
+{
+    multiply(linear, x, n_rows, scratch, ret_y, 0, 1);
+}
+
+static void linear_add_norm(const lk_linear *linear, const lk_norm *norm,
+                            const float *x, size_t n_rows, float *scratch,
+                            float *y)
+{
+    multiply(linear, x, n_rows, scratch, y, 1, 0);
+    for (size_t i = 0; i < n_rows; i++)
+        norm_row(norm, y + i * lk_stride(norm->width));
 }
 
 /* ---- attention ---------------------------------------------------------- */
@@ -501,9 +592,10 @@ static void pool(const float *x, size_t n_rows, size_t width, float *ret_vector)
 
 const lk_kernels VEC_TABLE = {
     .isa = VEC_ISA,
-    .precision = "f32",
+    .precision = VEC_PAIRS ? "bf16" : "f32",
     .panel_width = PANEL_WIDTH,
     .tile_rows = VEC_TILE_ROWS,
+    .weight_bytes = VEC_PAIRS ? 2 : sizeof(float),
     .pack = pack,
     .linear = linear,
     .linear_gelu = linear_gelu,

@@ -14,6 +14,7 @@ extern const lk_kernels lk_kernels_scalar;
 #if LK_HAVE_X86
 extern const lk_kernels lk_kernels_avx2;
 extern const lk_kernels lk_kernels_avx512;
+extern const lk_kernels lk_kernels_avx512_bf16;
 #endif
 
 #endif

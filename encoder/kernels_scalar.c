@@ -11,6 +11,7 @@
 #define VEC_TABLE     lk_kernels_scalar
 #define VEC_TILE_ROWS 1
 #define VEC_TILE_VECS 1
+#define VEC_PAIRS     0
 
 typedef struct vec {
     float lane[16];

@@ -45,6 +45,7 @@ typedef struct loader {
     float *rows;        /* a panel's rows before they are packed */
     float *value_bias;  /* [lk_stride(dim)] of the layer being loaded */
     float *folded;      /* [lk_stride(dim)] */
+    float *scratch;     /* of a linear layer over one row */
 } loader;
 
 /* Tensors [n_rows_each, n_columns] on top of one another; the first is
@@ -62,8 +63,9 @@ typedef struct matrix {
 static size_t linear_floats(const lk_kernels *kernels, size_t n_in,
                             size_t n_out)
 {
-    return lk_round_up(lk_round_up(n_out, kernels->panel_width) * n_in,
-                       LINE_FLOATS) +
+    size_t n_panels = (n_out + kernels->panel_width - 1) / kernels->panel_width;
+
+    return lk_round_up(n_panels * lk_panel_floats(kernels, n_in), LINE_FLOATS) +
            lk_stride(n_out);
 }
 
@@ -151,7 +153,8 @@ static int matrix_pack(loader *l, const matrix *m, lk_linear *ret_linear,
 {
     const size_t width = l->kernels->panel_width;
     const size_t n_rows = m->n_parts * m->n_rows_each;
-    float *panels = block_take(l, lk_round_up(n_rows, width) * m->n_columns);
+    const size_t panel_floats = lk_panel_floats(l->kernels, m->n_columns);
+    float *panels = block_take(l, (n_rows + width - 1) / width * panel_floats);
 
     for (size_t first = 0; first < n_rows; first += width) {
         size_t n = n_rows - first < width ? n_rows - first : width;
@@ -161,7 +164,8 @@ static int matrix_pack(loader *l, const matrix *m, lk_linear *ret_linear,
             return rc;
         memset(l->rows + n * m->n_columns, 0,
                (width - n) * m->n_columns * sizeof(*l->rows));
-        l->kernels->pack(l->rows, m->n_columns, panels + first * m->n_columns);
+        l->kernels->pack(l->rows, m->n_columns,
+                         panels + first / width * panel_floats);
     }
     for (size_t i = 0; i < m->n_parts; i++)
         lk_file_release(m->parts[i]->data, m->parts[i]->n_bytes);
@@ -240,7 +244,7 @@ static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
 
     if (rc != LINKD_OK)
         return rc;
-    l->kernels->linear(ret_linear, l->value_bias, 1, l->folded);
+    l->kernels->linear(ret_linear, l->value_bias, 1, l->scratch, l->folded);
     memcpy(bias, l->folded, l->dim * sizeof(*bias));
     return LINKD_OK;
 }
@@ -364,15 +368,17 @@ static int block_new(const lk_config *config, lk_model *model, loader *l,
         config->dim > config->n_inner ? config->dim : config->n_inner;
     const size_t n_rows = model->kernels->panel_width * widest;
     const size_t stride = lk_stride(config->dim);
+    const size_t scratch = lk_linear_scratch(model->kernels, config->dim, 1);
 
     model->layers = calloc(config->n_layers, sizeof(*model->layers));
     model->block = lk_alloc_aligned(n, sizeof(float));
-    l->rows = lk_alloc_aligned(n_rows + 2 * stride, sizeof(float));
+    l->rows = lk_alloc_aligned(n_rows + 2 * stride + scratch, sizeof(float));
     if (model->layers == NULL || model->block == NULL || l->rows == NULL)
         return lk_fail_nomem(err);
     model->n_layers = config->n_layers;
     l->value_bias = l->rows + n_rows;
     l->folded = l->value_bias + stride;
+    l->scratch = l->folded + stride;
     memset(l->value_bias, 0, 2 * stride * sizeof(float));
     use_huge_pages(model->block, n);
     l->next = model->block;

@@ -46,13 +46,13 @@ static void a_model_is_opened_once(void **state)
 static sem_t is_opening, go_on;
 static bool gave_up;
 
-int __real_linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
-                              linkd_error *error);
-int __wrap_linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
-                              linkd_error *error);
+int __real_linkd_encoder_open(const char *dir, const char *precision,
+                              linkd_encoder **ret_encoder, linkd_error *error);
+int __wrap_linkd_encoder_open(const char *dir, const char *precision,
+                              linkd_encoder **ret_encoder, linkd_error *error);
 
-int __wrap_linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
-                              linkd_error *error)
+int __wrap_linkd_encoder_open(const char *dir, const char *precision,
+                              linkd_encoder **ret_encoder, linkd_error *error)
 {
     const char *name = strrchr(dir, '/');
     struct timespec until;
@@ -63,7 +63,7 @@ int __wrap_linkd_encoder_open(const char *dir, linkd_encoder **ret_encoder,
         (void)sem_post(&is_opening);
         gave_up = sem_timedwait(&go_on, &until) != 0;
     }
-    return __real_linkd_encoder_open(dir, ret_encoder, error);
+    return __real_linkd_encoder_open(dir, precision, ret_encoder, error);
 }
 
 /* Gets "slow", which is another name of "tiny". */

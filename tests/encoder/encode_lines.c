@@ -98,7 +98,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: encode_lines MODEL_DIR WORKERS\n");
         return 2;
     }
-    rc = linkd_encoder_open(argv[1], &encoder, &err);
+    rc = linkd_encoder_open(argv[1], NULL, &encoder, &err);
     if (rc == LINKD_OK)
         rc = lk_pool_new(strtoul(argv[2], NULL, 10), &pool, &err);
     if (rc == LINKD_OK)

@@ -90,7 +90,8 @@ static linkd_encoder *encoder_open(const tiny_model *model)
     linkd_encoder *encoder = NULL;
     linkd_error err = {0};
 
-    if (linkd_encoder_open(tiny_model_dir(model), &encoder, &err) != LINKD_OK)
+    if (linkd_encoder_open(tiny_model_dir(model), "f32", &encoder, &err) !=
+        LINKD_OK)
         fail_msg("%s", err.message);
     return encoder;
 }
@@ -308,8 +309,8 @@ static void the_same_bytes_come_out_of_every_tier(void **state)
     for (size_t i = 0; i < 2; i++) {
         encoder = NULL;
         setenv("LINKD_ISA", isas[i], 1);
-        if (linkd_encoder_open(tiny_model_dir(f->model), &encoder, NULL) !=
-            LINKD_OK)
+        if (linkd_encoder_open(tiny_model_dir(f->model), NULL, &encoder,
+                               NULL) != LINKD_OK)
             continue; /* not on this processor */
         encode(encoder, f->pool, f->texts, N_TEXTS, other);
         assert_memory_equal(other, scalar, sizeof(scalar));
@@ -397,8 +398,8 @@ static void assert_open_fails(const tiny_model *model, int code,
     linkd_encoder *encoder = NULL;
     linkd_error err = {0};
 
-    assert_int_equal(linkd_encoder_open(tiny_model_dir(model), &encoder, &err),
-                     code);
+    assert_int_equal(
+        linkd_encoder_open(tiny_model_dir(model), "f32", &encoder, &err), code);
     if (strstr(err.message, message) == NULL)
         fail_msg("\"%s\" instead of \"%s\"", err.message, message);
     assert_null(encoder);
@@ -511,7 +512,7 @@ static void opening_survives_memory_that_runs_out(void **state)
         int rc;
 
         alloc_fail_at(n);
-        rc = linkd_encoder_open(tiny_model_dir(f->model), &encoder, NULL);
+        rc = linkd_encoder_open(tiny_model_dir(f->model), NULL, &encoder, NULL);
         if (!alloc_fail_off()) {
             assert_int_equal(rc, LINKD_OK);
             assert_true(n > 10);

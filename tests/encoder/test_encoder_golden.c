@@ -105,6 +105,18 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* What rounding to 8 bits leaves of the reference. */
+#define BF16_COSINE_MIN 0.9999
+
+static double cosine_of(const float *a, const float *b)
+{
+    double cosine = 0.0;
+
+    for (size_t k = 0; k < DIM; k++)
+        cosine += (double)a[k] * (double)b[k];
+    return cosine;
+}
+
 static void assert_golden(const float *vector, const float *expected, size_t i)
 {
     double cosine = 0.0;
@@ -130,7 +142,7 @@ static int tier_encode(fixture *f, const char *isa, size_t n)
     int rc;
 
     setenv("LINKD_ISA", isa, 1);
-    rc = linkd_encoder_open(f->dir.data, &encoder, &err);
+    rc = linkd_encoder_open(f->dir.data, NULL, &encoder, &err);
     if (rc == LINKD_E_ARG)
         return 0;
     if (rc != LINKD_OK)
@@ -151,6 +163,20 @@ static void check_tier(fixture *f, const char *isa, size_t n)
         assert_golden(f->vectors[i], f->expected[i], i);
 }
 
+static void bf16_stays_near_the_reference(void **state)
+{
+    fixture *f = *state;
+    double worst = 1.0;
+
+    if (!tier_encode(f, "avx512_bf16", N_TEXTS))
+        skip();
+    for (size_t i = 0; i < N_TEXTS; i++)
+        worst = fmin(worst, cosine_of(f->vectors[i], f->expected[i]));
+    if (!(worst >= BF16_COSINE_MIN))
+        fail_msg("cosine %.9f", worst);
+    print_message("lowest cosine %.9f\n", worst);
+}
+
 static void avx512_agrees_with_the_reference(void **state)
 {
     check_tier(*state, "avx512", N_TEXTS);
@@ -169,6 +195,7 @@ static void scalar_agrees_with_the_reference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bf16_stays_near_the_reference),
         cmocka_unit_test(avx512_agrees_with_the_reference),
         cmocka_unit_test(avx2_agrees_with_the_reference),
         cmocka_unit_test(scalar_agrees_with_the_reference),

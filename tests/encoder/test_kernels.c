@@ -25,7 +25,17 @@ static const lk_kernels *tier(size_t i)
 {
     const lk_kernels *kernels = NULL;
 
-    if (lk_kernels_choose(ISAS[i], &kernels, NULL) != LINKD_OK)
+    if (lk_kernels_choose(ISAS[i], NULL, &kernels, NULL) != LINKD_OK)
+        return NULL;
+    return kernels;
+}
+
+/* NULL where the processor has none. */
+static const lk_kernels *bf16_tier(void)
+{
+    const lk_kernels *kernels = NULL;
+
+    if (lk_kernels_choose(NULL, "bf16", &kernels, NULL) != LINKD_OK)
         return NULL;
     return kernels;
 }
@@ -177,12 +187,13 @@ static float *panels_new(const lk_kernels *kernels, const layer *l)
     const size_t width = kernels->panel_width;
     const size_t n = lk_round_up(l->n_out, width);
     float *rows = floats_new(n * l->n_in);
-    float *panels = floats_new(n * l->n_in);
+    const size_t panel_floats = lk_panel_floats(kernels, l->n_in);
+    float *panels = floats_new(n / width * panel_floats);
 
     memcpy(rows, l->weights, l->n_out * l->n_in * sizeof(*rows));
     for (size_t first = 0; first < n; first += width)
         kernels->pack(rows + first * l->n_in, l->n_in,
-                      panels + first * l->n_in);
+                      panels + first / width * panel_floats);
     free(rows);
     return panels;
 }
@@ -198,13 +209,17 @@ static float *layer_run(const lk_kernels *kernels, const layer *l, kind what,
     const lk_linear linear = {
         .n_in = l->n_in, .n_out = l->n_out, .panels = panels, .bias = l->bias};
 
+    float *scratch =
+        floats_new(lk_linear_scratch(kernels, l->n_in, n_rows) + 1);
+
     memcpy(y, l->residual, n_rows * lk_stride(l->n_out) * sizeof(*y));
     if (what == LINEAR)
-        kernels->linear(&linear, l->x, n_rows, y);
+        kernels->linear(&linear, l->x, n_rows, scratch, y);
     else if (what == LINEAR_GELU)
-        kernels->linear_gelu(&linear, l->x, n_rows, y);
+        kernels->linear_gelu(&linear, l->x, n_rows, scratch, y);
     else
-        kernels->linear_add_norm(&linear, &l->norm, l->x, n_rows, y);
+        kernels->linear_add_norm(&linear, &l->norm, l->x, n_rows, scratch, y);
+    free(scratch);
     free(panels);
     return y;
 }
@@ -318,7 +333,7 @@ static void gelu_is_exact_to_1e_7_everywhere(void **state)
 
         if (kernels == NULL)
             continue;
-        kernels->linear_gelu(&linear, x, N_STEPS, y);
+        kernels->linear_gelu(&linear, x, N_STEPS, NULL, y);
         for (size_t j = 0; j < N_STEPS; j++) {
             double input = (double)x[j * LK_STRIDE_UNIT];
             double off = fabs((double)y[j * LK_STRIDE_UNIT] - gelu(input));
@@ -349,7 +364,7 @@ static void gelu_of_huge_numbers_is_themselves_or_zero(void **state)
 
         if (kernels == NULL)
             continue;
-        kernels->linear_gelu(&linear, x, 2, y);
+        kernels->linear_gelu(&linear, x, 2, NULL, y);
         assert_true(y[0] == 1e6F);
         assert_true(fabsf(y[LK_STRIDE_UNIT]) < 1e-8F);
     }
@@ -550,6 +565,103 @@ static void pooling_a_zero_vector_gives_zero(void **state)
     free(vector);
 }
 
+/* ---- bf16 --------------------------------------------------------------- */
+
+static float bf16_round(float value)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    bits = (bits + 0x7FFFU + (bits >> 16 & 1U)) & 0xFFFF0000U;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* Of inputs and weights that are bf16 already nothing is lost, so that the
+ * result is that of exact products. What lies past a row of odd width must not
+ * matter, and is not a number here. */
+static void bf16_layers_multiply_what_was_rounded(void **state)
+{
+    const lk_kernels *kernels = bf16_tier();
+
+    (void)state;
+    if (kernels == NULL)
+        skip();
+    for (size_t shape = 0; shape < N_SHAPES; shape++) {
+        layer l = layer_new(SHAPES[shape][0], SHAPES[shape][1]);
+        const size_t stride = lk_stride(l.n_in);
+
+        for (size_t i = 0; i < l.n_in * l.n_out; i++)
+            l.weights[i] = bf16_round(l.weights[i]);
+        for (size_t i = 0; i < ROWS_MAX * stride; i++)
+            l.x[i] = i % stride < l.n_in ? bf16_round(l.x[i]) : NAN;
+        for (size_t n_rows = 1; n_rows <= ROWS_MAX; n_rows++)
+            for (kind what = LINEAR; what <= LINEAR_ADD_NORM; what++) {
+                double *expected = layer_reference(&l, what, n_rows);
+                float *y = layer_run(kernels, &l, what, n_rows);
+
+                assert_rows_near(y, expected, n_rows, l.n_out);
+                free(y);
+                free(expected);
+            }
+        layer_free(&l);
+    }
+}
+
+static void bf16_rounds_to_the_nearest_of_8_bits(void **state)
+{
+    const lk_kernels *kernels = bf16_tier();
+    layer l = layer_new(33, 16);
+    layer rounded = layer_new(33, 16);
+    float *y, *z;
+
+    (void)state;
+    if (kernels == NULL)
+        skip();
+    for (size_t i = 0; i < l.n_in * l.n_out; i++)
+        rounded.weights[i] = bf16_round(l.weights[i]);
+    for (size_t i = 0; i < ROWS_MAX * lk_stride(l.n_in); i++)
+        rounded.x[i] = bf16_round(l.x[i]);
+    y = layer_run(kernels, &l, LINEAR, ROWS_MAX);
+    z = layer_run(kernels, &rounded, LINEAR, ROWS_MAX);
+    assert_rows_identical(y, z, ROWS_MAX, l.n_out);
+    free(z);
+    free(y);
+    layer_free(&rounded);
+    layer_free(&l);
+}
+
+/* A block and more, so that rows are rounded in two goes. */
+static void a_bf16_row_does_not_depend_on_its_batch(void **state)
+{
+    enum { MANY = 150 };
+    const lk_kernels *kernels = bf16_tier();
+    layer l = layer_new(70, 33);
+    float *many = rows_new(MANY, l.n_in);
+    float *one = l.x;
+    float *all;
+
+    (void)state;
+    if (kernels == NULL)
+        skip();
+    l.x = many;
+    free(l.residual);
+    l.residual = rows_new(MANY, l.n_out);
+    all = layer_run(kernels, &l, LINEAR, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        float *alone;
+
+        l.x = many + i * lk_stride(l.n_in);
+        alone = layer_run(kernels, &l, LINEAR, 1);
+        assert_rows_identical(all + i * lk_stride(l.n_out), alone, 1, l.n_out);
+        free(alone);
+    }
+    l.x = one;
+    free(all);
+    free(many);
+    layer_free(&l);
+}
+
 /* ---- choice ------------------------------------------------------------- */
 
 static void an_unknown_instruction_set_is_refused_by_name(void **state)
@@ -558,10 +670,19 @@ static void an_unknown_instruction_set_is_refused_by_name(void **state)
     linkd_error err = {0};
 
     (void)state;
-    assert_int_equal(lk_kernels_choose("mmx", &kernels, &err), LINKD_E_ARG);
+    assert_int_equal(lk_kernels_choose("mmx", NULL, &kernels, &err),
+                     LINKD_E_ARG);
     assert_string_equal(err.message,
                         "unknown instruction set \"mmx\" in LINKD_ISA: scalar, "
-                        "avx2 and avx512 are known");
+                        "avx2, avx512 and avx512_bf16 are known");
+    assert_int_equal(lk_kernels_choose(NULL, "f16", &kernels, &err),
+                     LINKD_E_ARG);
+    assert_string_equal(err.message,
+                        "unknown precision \"f16\": f32 and bf16 are known");
+    assert_int_equal(lk_kernels_choose("scalar", "bf16", &kernels, &err),
+                     LINKD_E_ARG);
+    assert_string_equal(err.message, "scalar, which LINKD_ISA asks for, has no "
+                                     "precision bf16");
     assert_null(kernels);
 }
 
@@ -573,8 +694,10 @@ static void the_fastest_tier_is_chosen_without_a_name(void **state)
     (void)state;
     while (tier(i - 1) == NULL)
         i--;
-    assert_int_equal(lk_kernels_choose(NULL, &best, NULL), LINKD_OK);
+    assert_int_equal(lk_kernels_choose(NULL, "f32", &best, NULL), LINKD_OK);
     assert_string_equal(best->isa, ISAS[i - 1]);
+    assert_int_equal(lk_kernels_choose(NULL, NULL, &best, NULL), LINKD_OK);
+    assert_string_equal(best->precision, bf16_tier() != NULL ? "bf16" : "f32");
 }
 
 int main(void)
@@ -591,6 +714,9 @@ int main(void)
         cmocka_unit_test(attention_survives_large_scores),
         cmocka_unit_test(pooling_gives_the_direction_of_the_mean),
         cmocka_unit_test(pooling_a_zero_vector_gives_zero),
+        cmocka_unit_test(bf16_layers_multiply_what_was_rounded),
+        cmocka_unit_test(bf16_rounds_to_the_nearest_of_8_bits),
+        cmocka_unit_test(a_bf16_row_does_not_depend_on_its_batch),
         cmocka_unit_test(an_unknown_instruction_set_is_refused_by_name),
         cmocka_unit_test(the_fastest_tier_is_chosen_without_a_name),
     };

@@ -70,6 +70,7 @@ static const lk_option options[] = {
      ".jsonl; - is standard output (default)"},
     {"pairs", 'p', LK_OPTION_TEXT, AT(pairs), "FILE", NULL, 0, 0,
      "write the pairs inside entities, too"},
+    LK_LABELS_OPTION(AT(decide.labels)),
     LK_WHY_OPTIONS(AT(why)),
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
      "csv, tsv or jsonl for the input, whatever its name\nends in"},
@@ -177,20 +178,21 @@ static int columns_resolve(dedup_run *run, linkd_error *err)
 static int outputs_open(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
-    const char *const *inputs = run->cli->args.operands;
+    const char *const inputs[] = {run->cli->args.operands[0], v->decide.labels};
+    size_t n = v->decide.labels != NULL ? 2 : 1;
     int rc;
 
     if (v->pairs != NULL && strcmp(v->pairs, v->output) == 0)
         return lk_fail(err, LINKD_E_ARG,
                        "--output and --pairs are the same file");
-    rc = lk_output_open(v->output, inputs, 1, &run->outputs[0], err);
+    rc = lk_output_open(v->output, inputs, n, &run->outputs[0], err);
     if (rc == LINKD_OK && v->pairs != NULL)
-        rc = lk_output_open(v->pairs, inputs, 1, &run->outputs[1], err);
+        rc = lk_output_open(v->pairs, inputs, n, &run->outputs[1], err);
     if (rc == LINKD_OK)
-        rc = lk_why_open(&v->why, &v->decide, inputs, 1, &run->outputs[2], err);
+        rc = lk_why_open(&v->why, &v->decide, inputs, n, &run->outputs[2], err);
     if (rc == LINKD_OK)
         rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
-                              inputs, 1, err);
+                              inputs, n, err);
     return rc;
 }
 
@@ -438,8 +440,9 @@ static void dedup_clear(dedup_run *run)
 }
 
 /* What needs the whole table, or this machine's threads. */
-static const char *const only_files[] = {
-    "id", "pairs", "threads", "explain", "report", "truth", "channels", NULL};
+static const char *const only_files[] = {"id",       "pairs",  "threads",
+                                         "explain",  "report", "truth",
+                                         "channels", "labels", NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {

@@ -60,6 +60,7 @@ static const lk_option options[] = {
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
      "none: compare words and letters only"},
+    LK_LABELS_OPTION(AT(decide.labels)),
     {"svg", 0, LK_OPTION_TEXT, AT(svg), "FILE", NULL, 0, 0,
      "write a picture, too: what each part adds"},
     {"format", 0, LK_OPTION_WORD, AT(compared.format), "FORMAT",

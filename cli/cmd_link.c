@@ -86,6 +86,7 @@ static const lk_option options[] = {
      "write side and id of the rows without a partner"},
     {"wide", 'w', LK_OPTION_FLAG, AT(wide), NULL, NULL, 0, 0,
      "add the columns of both rows, named with _x and _y"},
+    LK_LABELS_OPTION(AT(decide.labels)),
     LK_WHY_OPTIONS(AT(why)),
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
      "csv, tsv or jsonl, whatever the names end in: of\n"
@@ -252,16 +253,18 @@ static int columns_resolve(link_run *run, linkd_error *err)
 static int outputs_open(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    const char *const *inputs = run->cli->args.operands;
-    int rc = lk_output_open(v->output, inputs, 2, &run->outputs[0], err);
+    const char *const *args = run->cli->args.operands;
+    const char *const inputs[] = {args[0], args[1], v->decide.labels};
+    size_t n = v->decide.labels != NULL ? 3 : 2;
+    int rc = lk_output_open(v->output, inputs, n, &run->outputs[0], err);
 
     if (rc == LINKD_OK && v->unmatched != NULL)
-        rc = lk_output_open(v->unmatched, inputs, 2, &run->outputs[1], err);
+        rc = lk_output_open(v->unmatched, inputs, n, &run->outputs[1], err);
     if (rc == LINKD_OK)
-        rc = lk_why_open(&v->why, &v->decide, inputs, 2, &run->outputs[2], err);
+        rc = lk_why_open(&v->why, &v->decide, inputs, n, &run->outputs[2], err);
     if (rc == LINKD_OK)
         rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
-                              inputs, 2, err);
+                              inputs, n, err);
     return rc;
 }
 
@@ -488,7 +491,7 @@ static void link_clear(link_run *run)
 static const char *const only_files[] = {
     "left-block", "right-block", "id",      "left-id", "right-id",
     "unmatched",  "wide",        "threads", "explain", "report",
-    "truth",      "channels",    NULL};
+    "truth",      "channels",    "labels",  NULL};
 
 static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
 {

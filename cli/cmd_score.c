@@ -22,6 +22,7 @@ typedef struct score_values {
     const char *model;
     const char *output;
     const char *channels;
+    const char *labels;
     size_t k;
     size_t n_threads;
     double min_score;
@@ -74,6 +75,7 @@ static const lk_option options[] = {
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
      "as for link and dedup"},
     LK_CHANNELS_OPTION(AT(channels)),
+    LK_LABELS_OPTION(AT(labels)),
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
      "none: compare words and letters only"},
@@ -174,7 +176,8 @@ static int form_choose(score_run *run, linkd_error *err)
 static int cosine_check(const score_run *run, linkd_error *err)
 {
     static const char *const vain[] = {"block",  "left-block", "right-block",
-                                       "assign", "channels",   "k"};
+                                       "assign", "channels",   "k",
+                                       "labels"};
 
     for (size_t i = 0; i < sizeof(vain) / sizeof(*vain); i++)
         if (lk_args_given(&syntax, &run->cli->args, vain[i]))
@@ -205,12 +208,17 @@ static int output_open(score_run *run, linkd_error *err)
 {
     const char *path = run->values->output;
     const lk_args *args = &run->cli->args;
-    int rc = lk_output_open(path, args->operands, args->n_operands,
-                            &run->output, err);
+    size_t n = args->n_operands;
+    const char *inputs[4] = {args->operands[0], args->operands[1],
+                             args->operands[2], NULL};
+    int rc;
 
+    if (run->values->labels != NULL)
+        inputs[n++] = run->values->labels;
+    rc = lk_output_open(path, inputs, n, &run->output, err);
     if (rc == LINKD_OK)
-        rc = lk_manifest_open(&run->manifest, run->output, path, args->operands,
-                              args->n_operands, err);
+        rc =
+            lk_manifest_open(&run->manifest, run->output, path, inputs, n, err);
     return rc;
 }
 
@@ -388,7 +396,8 @@ static int asked_decide(score_run *run, const linkd_label *asked,
     lk_decide_input input = lk_compared_input(&run->compared);
     lk_decide_values values = {.threshold = LINKD_THRESHOLD_AUTO,
                                .min_score = (double)NAN,
-                               .channels = run->values->channels};
+                               .channels = run->values->channels,
+                               .labels = run->values->labels};
 
     input.k = run->values->k;
     input.assign = (linkd_assign)run->values->assign;

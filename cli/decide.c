@@ -1,7 +1,8 @@
 /* cli/decide.c — deciding by probability: gathers evidence, decides, and says
- * in three lines what came of it:
+ * in a few lines what came of it:
  *
  *   one-to-one: partners per matched row: left 1.01, right 1.02; …
+ *   labels: … (only with labels: what they were used for)
  *   expected: precision 0.97, recall 0.95, F1 0.96 at probability 0.52 or more
  *   doubtful: … (only where the data cannot support the decision) */
 #include "cli/decide.h"
@@ -49,8 +50,9 @@ int lk_decide_check(const lk_decide_values *values, const char *model,
                                  &channels, err);
     if (values->channels != NULL)
         return lk_fail(err, LINKD_E_ARG, "--min-score excludes --channels");
-    if (values->threshold >= 0.0)
-        return lk_fail(err, LINKD_E_ARG, "--min-score excludes --threshold");
+    if (values->threshold >= 0.0 || values->labels != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--min-score excludes --%s",
+                       values->labels != NULL ? "labels" : "threshold");
     if (lk_model_is_none(model))
         return lk_fail(err, LINKD_E_ARG, "--min-score needs a model");
     return LINKD_OK;
@@ -86,6 +88,29 @@ int lk_decide_gather(lk_cli *cli, const lk_decide_input *input,
         input->engine->pool, &options, &cli->progress, ret_evidence, err);
 }
 
+/* Labelled pairs are asked for, too, answered or not. */
+static int labels_gather(lk_cli *cli, const lk_decide_input *input,
+                         const char *channels, const lk_labels *labels,
+                         linkd_evidence **ret_evidence, linkd_error *err)
+{
+    lk_decide_input with = *input;
+    linkd_label *asked =
+        calloc(input->n_asked + labels->n_pairs + 1, sizeof(*asked));
+    int rc;
+
+    if (asked == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < input->n_asked; i++)
+        asked[i] = input->asked[i];
+    for (size_t i = 0; i < labels->n_pairs; i++)
+        asked[input->n_asked + i] = labels->pairs[i];
+    with.asked = asked;
+    with.n_asked = input->n_asked + labels->n_pairs;
+    rc = lk_decide_gather(cli, &with, channels, ret_evidence, err);
+    free(asked);
+    return rc;
+}
+
 int lk_decide_run(lk_cli *cli, const lk_decide_input *input,
                   const lk_decide_values *values, lk_decided *ret_decided,
                   linkd_error *err)
@@ -94,8 +119,16 @@ int lk_decide_run(lk_cli *cli, const lk_decide_input *input,
     linkd_decide_options options = {.assign = input->assign,
                                     .threshold = values->threshold};
     uint64_t start;
-    int rc = lk_decide_gather(cli, input, values->channels, &d.evidence, err);
+    int rc = LINKD_OK;
 
+    if (values->labels != NULL)
+        rc = lk_labels_read(values->labels, input->left, input->right,
+                            &cli->progress, &d.labels, err);
+    if (rc == LINKD_OK)
+        rc = labels_gather(cli, input, values->channels, &d.labels, &d.evidence,
+                           err);
+    options.labels = d.labels.pairs;
+    options.n_labels = d.labels.n;
     start = lk_clock_ns();
     if (rc == LINKD_OK)
         rc = linkd_evidence_decide(d.evidence, &options, &cli->progress,
@@ -116,6 +149,7 @@ void lk_decided_clear(lk_decided *decided)
 {
     free(decided->probabilities);
     free(decided->pairs);
+    lk_labels_clear(&decided->labels);
     linkd_decision_clear(&decided->decision);
     linkd_evidence_free(decided->evidence);
     *decided = (lk_decided){0};
@@ -148,6 +182,8 @@ void lk_verdict_note(const linkd_verdict *v, double threshold)
 {
     if (v->why[0] != '\0')
         (void)fprintf(stderr, "%s: %s\n", lk_assign_words[v->assign], v->why);
+    if (v->learned[0] != '\0')
+        (void)fprintf(stderr, "labels: %s\n", v->learned);
     if (v->supported)
         (void)fprintf(stderr,
                       "expected: precision %.2f, recall %.2f, F1 %.2f at "

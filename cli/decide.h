@@ -4,6 +4,7 @@
 
 #include "cli/channels.h"
 #include "cli/command.h"
+#include "cli/labels.h"
 #include "cli/manifest.h"
 
 /* How to decide, as the command line says it. */
@@ -11,7 +12,16 @@ typedef struct lk_decide_values {
     double threshold;     /* probability; LINKD_THRESHOLD_AUTO */
     double min_score;     /* NaN: by probability */
     const char *channels; /* as lk_channels_parse() takes them */
+    const char *labels;   /* a file of answered pairs, or NULL */
 } lk_decide_values;
+
+/* A row of an option table; `at` is the offset of the member. */
+#define LK_LABELS_OPTION(at)                                                   \
+ {                                                                             \
+  "labels", 0, LK_OPTION_TEXT, (at), "FILE", NULL, 0, 0,                       \
+      "learn from answered pairs: left_id, right_id and match\n"               \
+      "(1 or 0); without match all are pairs"                                  \
+ }
 
 /* What is compared. */
 typedef struct lk_decide_input {
@@ -33,6 +43,7 @@ typedef struct lk_decided {
     linkd_pair *pairs;    /* the accepted ones, in the order of link.c */
     float *probabilities; /* [n_pairs] */
     size_t n_pairs;
+    lk_labels labels;
     double decide_seconds;
 } lk_decided;
 

@@ -197,6 +197,8 @@ void lk_manifest_verdict(lk_manifest *manifest, const linkd_verdict *verdict,
     add(manifest, object, "matches", rounded_json(verdict->n_matches));
     add(manifest, object, "supported", json_boolean(verdict->supported));
     add(manifest, object, "doubt", json_string(verdict->doubt));
+    if (verdict->learned[0] != '\0')
+        add(manifest, object, "learned", json_string(verdict->learned));
     add(manifest, manifest->root, "verdict", object);
 }
 

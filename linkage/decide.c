@@ -1,5 +1,6 @@
 /* linkage/decide.c — evidence to a decision: asks decide_link.c or
- * decide_dedup.c for probabilities, then accepts pairs by them.
+ * decide_dedup.c for probabilities, learn.c to improve them where there are
+ * labels, then accepts pairs by them.
  *
  * A probability says how likely a pair is; the mode says which pairs exclude
  * each other. So links are chosen by lk_assign() with probabilities in place of
@@ -8,7 +9,9 @@
 #include <stdlib.h>
 
 #include "linkage/assign.h"
+#include "linkage/cluster.h"
 #include "linkage/evidence.h"
+#include "linkage/learn.h"
 
 /* ---- labels ------------------------------------------------------------- */
 
@@ -50,32 +53,80 @@ static void pairs_mark(linkd_decision *d, const linkd_pair *chosen, size_t n)
             c = &d->candidates[++next];
         c->accepted = true;
     }
-    d->n_accepted = n;
 }
 
-static int links_accept(const linkd_evidence *e, linkd_decision *d,
+static bool left_is_unique(linkd_assign assign)
+{
+    return assign != LINKD_ASSIGN_ONE_TO_MANY &&
+           assign != LINKD_ASSIGN_MANY_TO_MANY;
+}
+
+static bool right_is_unique(linkd_assign assign)
+{
+    return assign != LINKD_ASSIGN_MANY_TO_ONE &&
+           assign != LINKD_ASSIGN_MANY_TO_MANY;
+}
+
+/* Accepts the pairs that were answered with yes, whatever the mode, and marks in
+ * `taken` [n_records] the records that the mode then has no other pair for. */
+static void labels_accept(const lk_decision_input *in, linkd_decision *d,
+                          bool *taken)
+{
+    LK_ASSERT(in->n_labels == 0 || in->labels != NULL);
+    for (size_t i = 0; i < in->n_labels; i++) {
+        const linkd_label *label = &in->labels[i];
+
+        if (!label->match)
+            continue;
+        d->candidates[lk_pairset_find(in->pairs, label->left, label->right)]
+            .accepted = true;
+        taken[label->left] = left_is_unique(d->verdict.assign);
+        taken[label->right] = right_is_unique(d->verdict.assign);
+    }
+}
+
+/* The candidates that are left to choose from. */
+static size_t pairs_list(const lk_decision_input *in, const linkd_decision *d,
+                         const bool *taken, linkd_pair *ret_pairs)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_candidates; i++)
+        if (!d->candidates[i].accepted && !taken[in->pairs->a[i]] &&
+            !taken[in->pairs->b[i]])
+            ret_pairs[n++] =
+                (linkd_pair){.left = d->candidates[i].left,
+                             .right = d->candidates[i].right,
+                             .score = d->candidates[i].probability};
+    return n;
+}
+
+static int links_accept(const lk_decision_input *in, linkd_decision *d,
                         linkd_error *err)
 {
-    lk_assign_input input = {.n = d->n_candidates,
-                             .n_left = e->pairs.n_left,
-                             .n_right = e->pairs.n_records - e->pairs.n_left,
+    lk_assign_input input = {.n_left = in->pairs->n_left,
+                             .n_right =
+                                 in->pairs->n_records - in->pairs->n_left,
                              .threshold = (float)d->threshold};
     linkd_pair *pairs = calloc(d->n_candidates + 1, sizeof(*pairs));
     linkd_pair *chosen = calloc(d->n_candidates + 1, sizeof(*chosen));
+    bool *taken = calloc(in->pairs->n_records + 1, sizeof(*taken));
     size_t n = 0;
     int rc = LINKD_OK;
 
-    if (pairs == NULL || chosen == NULL)
+    if (pairs == NULL || chosen == NULL || taken == NULL) {
         rc = lk_fail_nomem(err);
-    for (size_t i = 0; rc == LINKD_OK && i < d->n_candidates; i++)
-        pairs[i] = (linkd_pair){.left = d->candidates[i].left,
-                                .right = d->candidates[i].right,
-                                .score = d->candidates[i].probability};
-    input.candidates = pairs;
-    if (rc == LINKD_OK)
+    } else {
+        labels_accept(in, d, taken);
+        input.candidates = pairs;
+        input.n = pairs_list(in, d, taken, pairs);
         rc = lk_assign(&input, d->verdict.assign, chosen, &n, err);
+    }
     if (rc == LINKD_OK)
         pairs_mark(d, chosen, n);
+    for (size_t i = 0; i < d->n_candidates && rc == LINKD_OK; i++)
+        d->n_accepted += d->candidates[i].accepted;
+    free(taken);
     free(chosen);
     free(pairs);
     return rc;
@@ -106,16 +157,92 @@ static size_t entities_count(const linkd_decision *d, size_t n_rows)
 
 /* ---- all ---------------------------------------------------------------- */
 
+/* Expected of pairs, some of which are accepted. */
+static void expected_tell(const lk_outcome *outcome, const lk_pairset *pairs,
+                          const size_t *entities, linkd_verdict *verdict)
+{
+    double accepted = 0.0;
+    double right = 0.0;
+    double all = 0.0;
+
+    for (size_t i = 0; i < pairs->n; i++) {
+        double p = (double)outcome->posteriors[i];
+        bool is_in = entities[pairs->a[i]] == entities[pairs->b[i]];
+
+        accepted += is_in;
+        right += is_in ? p : 0.0;
+        all += p;
+    }
+    verdict->precision = accepted > 0.0 ? right / accepted : 0.0;
+    verdict->recall = all > 0.0 ? right / all : 0.0;
+    verdict->f1 = accepted + all > 0.0 ? 2.0 * right / (accepted + all) : 0.0;
+    verdict->n_matches = all;
+}
+
+static int entities_renew(const lk_decision_input *in, lk_outcome *outcome,
+                          size_t *entities, linkd_error *err)
+{
+    double p = fmin(fmax(outcome->threshold, 1e-6), 1.0 - 1e-6);
+    linkd_edges edges = {.a = in->pairs->a,
+                         .b = in->pairs->b,
+                         .log_odds = outcome->log_odds,
+                         .n = in->pairs->n,
+                         .n_records = in->pairs->n_records};
+    lk_average_options options = LK_AVERAGE_OPTIONS_INIT;
+    size_t n_entities;
+    int rc;
+
+    options.stop = fmaxf((float)log(p / (1.0 - p)), options.missing);
+    rc = lk_cluster_average(&edges, &options, entities, &n_entities, err);
+    if (rc == LINKD_OK)
+        expected_tell(outcome, in->pairs, entities, &outcome->verdict);
+    return rc;
+}
+
+static int cut_renew(const lk_decision_input *in, lk_outcome *outcome,
+                     linkd_error *err)
+{
+    lk_expected expected = {0};
+    int rc =
+        lk_expected_cut(outcome->posteriors, in->pairs->n, 0.0, &expected, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (in->threshold < 0.0)
+        outcome->threshold = expected.threshold;
+    outcome->verdict.precision = expected.precision;
+    outcome->verdict.recall = expected.recall;
+    outcome->verdict.f1 = expected.f1;
+    outcome->verdict.n_matches = 0.0;
+    for (size_t i = 0; i < in->pairs->n; i++)
+        outcome->verdict.n_matches += (double)outcome->posteriors[i];
+    return LINKD_OK;
+}
+
 static int outcome_find(const linkd_evidence *e, const lk_decision_input *input,
                         lk_outcome *outcome, linkd_decision *d,
                         linkd_error *err)
 {
-    if (e->tables[1] != NULL)
-        return lk_decide_link(input, outcome, err);
-    d->entities = calloc(e->pairs.n_records + 1, sizeof(*d->entities));
-    if (d->entities == NULL)
-        return lk_fail_nomem(err);
-    return lk_decide_dedup(input, outcome, d->entities, err);
+    lk_decision_input without = *input;
+    int rc;
+
+    without.n_labels = 0;
+    if (e->tables[1] != NULL) {
+        rc = lk_decide_link(&without, outcome, err);
+    } else {
+        d->entities = calloc(e->pairs.n_records + 1, sizeof(*d->entities));
+        if (d->entities == NULL)
+            return lk_fail_nomem(err);
+        rc = lk_decide_dedup(&without, outcome, d->entities, err);
+    }
+    if (rc != LINKD_OK || input->n_labels == 0)
+        return rc;
+    rc = lk_learn(input, outcome, err);
+    if (rc != LINKD_OK)
+        return rc;
+    return d->entities != NULL
+               ? entities_renew(input, outcome, d->entities, err)
+               : cut_renew(input, outcome, err);
 }
 
 static int decision_make(const linkd_evidence *e,
@@ -140,7 +267,7 @@ static int decision_make(const linkd_evidence *e,
     *d->model = outcome.model;
     outcome.model = (lk_pair_model){0};
     if (e->tables[1] != NULL) {
-        rc = links_accept(e, d, err);
+        rc = links_accept(input, d, err);
     } else {
         entity_pairs_accept(d);
         d->n_entities = entities_count(d, e->pairs.n_records);
@@ -183,10 +310,12 @@ int linkd_evidence_decide(const linkd_evidence *evidence,
     return rc;
 }
 
-static void model_clear(lk_pair_model *model)
+void lk_pair_model_clear(lk_pair_model *model)
 {
+    lk_features_clear(&model->context);
     lk_logistic_clear(&model->logistic);
     lk_boost_clear(&model->boost);
+    *model = (lk_pair_model){0};
 }
 
 /* ---- what was accepted --------------------------------------------------- */
@@ -225,14 +354,14 @@ void lk_outcome_clear(lk_outcome *outcome)
 {
     free(outcome->log_odds);
     free(outcome->posteriors);
-    model_clear(&outcome->model);
+    lk_pair_model_clear(&outcome->model);
     *outcome = (lk_outcome){0};
 }
 
 void linkd_decision_clear(linkd_decision *decision)
 {
     if (decision->model != NULL)
-        model_clear(decision->model);
+        lk_pair_model_clear(decision->model);
     free(decision->model);
     free(decision->entities);
     free(decision->candidates);

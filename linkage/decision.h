@@ -26,7 +26,12 @@ typedef struct lk_pair_model {
     lk_logistic logistic;
     lk_boost boost; /* n_trees 0: the logistic model decides */
     double prior;   /* log-odds that are added to the model's */
+    /* What a model with labels sees beside the features, see stack.h; n 0:
+     * nothing. */
+    lk_features context;
 } lk_pair_model;
+
+void lk_pair_model_clear(lk_pair_model *model);
 
 typedef struct lk_outcome {
     float *log_odds;   /* [n_pairs]: of the pair alone */

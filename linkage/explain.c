@@ -24,6 +24,7 @@
 
 #include "linkage/evidence.h"
 #include "linkage/similarity.h"
+#include "linkage/stack.h"
 #include "linkage/texts.h"
 
 #define BEST_NONE UINT32_MAX
@@ -242,19 +243,16 @@ static int words_compare(linkd_field_part *part, lk_arena *arena,
 
 /* ---- parts -------------------------------------------------------------- */
 
-/* The prior, and what every feature adds; false: nothing was fitted. */
-static bool parts_make(const linkd_explainer *x, size_t candidate,
+/* The prior, and what every feature adds; false: nothing was fitted. `row`: the
+ * features, then the model's context. */
+static bool parts_make(const lk_pair_model *model, const uint8_t *row,
                        double *ret_prior, double *ret_parts)
 {
-    const lk_features *f = &x->evidence->features;
-    const lk_pair_model *model = x->decision->model;
-    const uint8_t *values = f->values + candidate * f->n;
-
     if (model->boost.n_trees > 0) {
-        lk_boost_parts(&model->boost, values, ret_parts);
+        lk_boost_parts(&model->boost, row, ret_parts);
         *ret_prior = model->boost.base + model->prior;
     } else if (model->logistic.weights != NULL) {
-        lk_logistic_parts(&model->logistic, values, ret_parts);
+        lk_logistic_parts(&model->logistic, row, ret_parts);
         *ret_prior = model->logistic.weights[0] + model->prior;
     } else {
         return false;
@@ -286,22 +284,30 @@ static int parts_sum(const linkd_explainer *x, size_t candidate,
                      linkd_explanation *e, linkd_error *err)
 {
     const lk_features *f = &x->evidence->features;
-    double *parts = calloc(f->n + 1, sizeof(*parts));
+    const lk_pair_model *model = x->decision->model;
+    size_t n = f->n + model->context.n;
+    double *parts = calloc(n + 1, sizeof(*parts));
+    uint8_t *row = calloc(n + 1, sizeof(*row));
 
-    if (parts == NULL)
+    if (parts == NULL || row == NULL) {
+        free(parts);
+        free(row);
         return lk_fail_nomem(err);
-    if (!parts_make(x, candidate, &e->prior, parts))
+    }
+    lk_stack_row(f, &model->context, candidate, row);
+    if (!parts_make(model, row, &e->prior, parts))
         e->record = fallback_of(f, candidate);
-    else if (x->decision->model->prior != 0.0)
+    else if (model->prior != 0.0)
         e->prior += share_log_odds(x->decision);
-    for (size_t i = 0; i < f->n; i++) {
-        size_t field = f->features[i].field;
+    for (size_t i = 0; i < n; i++) {
+        size_t field = i < f->n ? f->features[i].field : LK_FIELD_RECORD;
 
         if (field == LK_FIELD_RECORD)
             e->record += parts[i];
         else
             e->fields[field].log_odds += parts[i];
     }
+    free(row);
     free(parts);
     return LINKD_OK;
 }

@@ -41,6 +41,10 @@ const char *const lk_comparator_words[LK_N_COMPARATORS] = {
     [LK_COMPARE_MARGIN] = "margin",
     [LK_COMPARE_DENSE_RANK] = "dense rank",
     [LK_COMPARE_DENSE_MARGIN] = "dense margin",
+    [LK_COMPARE_GUESS] = "guess",
+    [LK_COMPARE_GUESS_CHANCE] = "guessed probability",
+    [LK_COMPARE_GUESS_RANK] = "guess rank",
+    [LK_COMPARE_GUESS_MARGIN] = "guess margin",
 };
 
 /* ---- which features ----------------------------------------------------- */

@@ -36,6 +36,10 @@ typedef enum lk_comparator {
     LK_COMPARE_DENSE_RANK, /* the same by the cosine of vectors, while the two
                               above go by the record's mean of gram and soft */
     LK_COMPARE_DENSE_MARGIN,
+    LK_COMPARE_GUESS,        /* log-odds decided without labels, see stack.h */
+    LK_COMPARE_GUESS_CHANCE, /* and the probability */
+    LK_COMPARE_GUESS_RANK,
+    LK_COMPARE_GUESS_MARGIN,
     LK_N_COMPARATORS,
 } lk_comparator;
 

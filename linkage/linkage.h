@@ -393,8 +393,9 @@ typedef struct linkd_verdict {
     char why[160];       /* one line: what spoke for the mode */
     double precision, recall, f1; /* expected at the threshold */
     double n_matches;             /* expected among the candidates */
-    bool supported;  /* false: the data cannot support a decision */
-    char doubt[200]; /* one line why, or empty */
+    bool supported;    /* false: the data cannot support a decision */
+    char doubt[200];   /* one line why, or empty */
+    char learned[160]; /* one line what the labels were used for, or empty */
 } linkd_verdict;
 
 typedef struct linkd_decision {
@@ -409,8 +410,11 @@ typedef struct linkd_decision {
     struct lk_pair_model *model; /* what was fitted; private */
 } linkd_decision;
 
-/* LINKD_E_ARG: the labels are all of one kind that cannot teach anything, or
- * name rows that are not candidates (gather with them as `asked`). Reports
+/* With labels a model learns from them and from what is decided without them;
+ * if they are all matches, from the matches' rivals, too. It decides if it
+ * foretells held-out labels better than the decision without labels does; the
+ * answered pairs are as they were answered in any case. LINKD_E_ARG: a label
+ * names rows that are no candidates (gather with them as `asked`). Reports
  * "decide". */
 LINKD_MUST_CHECK int linkd_evidence_decide(const linkd_evidence *evidence,
                                            const linkd_decide_options *options,

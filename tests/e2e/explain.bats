@@ -2,20 +2,6 @@
 # linkctl explain: why two rows are a pair, or are not.
 load helpers
 
-# twins N: two tables of N rows each, of which each has a partner, written a
-# little differently
-twins() {
-    local n=$1 i word other
-    echo "id,name,city" >left.csv
-    echo "key,name,city" >right.csv
-    for i in $(seq 1 "$n"); do
-        word=$(printf '%03d' $((i * 37 % 1000)) | tr 0-9 bdfgklmnrs)
-        other=$(printf '%03d' $((i * 71 % 1000)) | tr 0-9 aeioutvwxz)
-        echo "$i,$word$other trading company,town$((i % 7))" >>left.csv
-        echo "r$i,$word$other tradin comp,Town$((i % 7))" >>right.csv
-    done
-}
-
 @test "the parts of a pair add up to the log-odds of its probability" {
     twins 40
     run --separate-stderr "$LINKCTL" explain left.csv right.csv 7 r7 \

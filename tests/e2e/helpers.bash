@@ -33,6 +33,20 @@ END
     printf 'left_id,right_id\n1,r2\n2,r3\n3,r1\n' >truth.csv
 }
 
+# twins N: two tables of N rows each, of which each has a partner, written a
+# little differently
+twins() {
+    local n=$1 i word other
+    echo "id,name,city" >left.csv
+    echo "key,name,city" >right.csv
+    for i in $(seq 1 "$n"); do
+        word=$(printf '%03d' $((i * 37 % 1000)) | tr 0-9 bdfgklmnrs)
+        other=$(printf '%03d' $((i * 71 % 1000)) | tr 0-9 aeioutvwxz)
+        echo "$i,$word$other trading company,town$((i % 7))" >>left.csv
+        echo "r$i,$word$other tradin comp,Town$((i % 7))" >>right.csv
+    done
+}
+
 # refused STATUS PATTERN COMMAND...: fails with one line and at most a hint,
 # and leaves the directory as it was
 refused() {

@@ -296,18 +296,55 @@ static void one_worker_and_two_decide_the_same(void **state)
     linkd_decision_clear(&first);
 }
 
+static const linkd_candidate *candidate_of(const fixture *f, size_t left,
+                                           size_t right)
+{
+    size_t i = linkd_decision_find(&f->decision, left, right);
+
+    assert_int_not_equal(i, LINKD_CANDIDATE_NONE);
+    return &f->decision.candidates[i];
+}
+
 static void a_label_counts_more_than_the_evidence(void **state)
 {
     fixture *f = *state;
-    linkd_label no = {.left = 0, .right = 1, .match = false};
+    linkd_label labels[] = {{.left = 0, .right = 1, .match = false},
+                            {.left = 5, .right = 7, .match = true}};
     linkd_decide_options options = AUTO;
 
     one_table_make(f);
-    gather(f, &no, 1);
-    options.labels = &no;
+    gather(f, labels, 2);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    assert_true(candidate_of(f, 0, 1)->accepted);
+    assert_false(candidate_of(f, 5, 7)->accepted);
+    options.labels = labels;
+    options.n_labels = 2;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    assert_false(candidate_of(f, 0, 1)->accepted);
+    assert_true(candidate_of(f, 0, 1)->probability == 0.0F);
+    assert_true(candidate_of(f, 5, 7)->accepted);
+    assert_true(candidate_of(f, 5, 7)->probability == 1.0F);
+    assert_non_null(strstr(f->decision.verdict.learned, "1 matches, 1 others"));
+}
+
+/* Row 0 belongs to right row 0; the label says that 2 does, so 0 goes empty. */
+static void an_answered_link_takes_its_rows_from_others(void **state)
+{
+    fixture *f = *state;
+    linkd_label label = {.left = 2, .right = 0, .match = true};
+    linkd_decide_options options = AUTO;
+
+    two_tables_make(f);
+    gather(f, &label, 1);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    assert_true(candidate_of(f, 0, 0)->accepted);
+    assert_true(candidate_of(f, 2, 1)->accepted);
+    options.labels = &label;
     options.n_labels = 1;
     assert_int_equal(decide(f, options), LINKD_OK);
-    assert_int_equal(f->decision.candidates[0].left, 0);
+    assert_true(candidate_of(f, 2, 0)->accepted);
+    assert_false(candidate_of(f, 0, 0)->accepted);
+    assert_false(candidate_of(f, 2, 1)->accepted);
 }
 
 static void a_label_of_a_pair_that_is_no_candidate_is_refused(void **state)
@@ -397,6 +434,7 @@ int main(void)
         DECIDE_TEST(a_person_in_three_rows_is_one_entity),
         DECIDE_TEST(one_worker_and_two_decide_the_same),
         DECIDE_TEST(a_label_counts_more_than_the_evidence),
+        DECIDE_TEST(an_answered_link_takes_its_rows_from_others),
         DECIDE_TEST(a_label_of_a_pair_that_is_no_candidate_is_refused),
         DECIDE_TEST(an_asked_pair_is_a_candidate_however_strange),
         DECIDE_TEST(a_table_of_strangers_has_no_duplicates),

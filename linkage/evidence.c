@@ -23,6 +23,8 @@
  * algorithm, not by itself. */
 #define RANDOM_PAIRS ((size_t)20000)
 
+#define PAIRS_PER_TASK ((size_t)16384)
+
 /* What lives only while evidence is gathered. */
 typedef struct gathering {
     linkd_evidence *evidence;
@@ -246,25 +248,39 @@ static lk_features_source features_source(const gathering *g)
 }
 
 /* The score that is shown beside the probability. */
+static float score_of(const gathering *g, size_t a, size_t b)
+{
+    if (g->record_vectors == NULL)
+        return lk_score_round(lk_terms_cosine(&g->grams, a, b));
+    if (g->record_vectors[a] == NULL || g->record_vectors[b] == NULL)
+        return 0.0F;
+    return lk_score_round(linkd_index_score(
+        g->record_vectors[a], g->record_vectors[b], g->embedder->dim));
+}
+
+static int scores_task(void *ctx, size_t item, size_t worker, linkd_error *err)
+{
+    const gathering *g = ctx;
+    const lk_pairset *pairs = &g->evidence->pairs;
+    size_t end = (item + 1) * PAIRS_PER_TASK;
+
+    (void)worker;
+    (void)err;
+    for (size_t i = item * PAIRS_PER_TASK; i < end && i < pairs->n; i++)
+        g->evidence->scores[i] = score_of(g, pairs->a[i], pairs->b[i]);
+    return LINKD_OK;
+}
+
 static int scores_make(gathering *g, linkd_error *err)
 {
     linkd_evidence *e = g->evidence;
-    const lk_pairset *pairs = &e->pairs;
 
-    e->scores = calloc(pairs->n + 1, sizeof(*e->scores));
+    e->scores = calloc(e->pairs.n + 1, sizeof(*e->scores));
     if (e->scores == NULL)
         return lk_fail_nomem(err);
-    for (size_t i = 0; i < pairs->n; i++) {
-        size_t a = pairs->a[i];
-        size_t b = pairs->b[i];
-
-        if (g->record_vectors == NULL)
-            e->scores[i] = lk_score_round(lk_terms_cosine(&g->grams, a, b));
-        else if (g->record_vectors[a] != NULL && g->record_vectors[b] != NULL)
-            e->scores[i] = lk_score_round(linkd_index_score(
-                g->record_vectors[a], g->record_vectors[b], g->embedder->dim));
-    }
-    return LINKD_OK;
+    return lk_pool_run(e->pool,
+                       (e->pairs.n + PAIRS_PER_TASK - 1) / PAIRS_PER_TASK,
+                       scores_task, g, err);
 }
 
 static int features_make(gathering *g, linkd_error *err)

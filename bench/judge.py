@@ -15,8 +15,8 @@ csv.field_size_limit(1 << 30)
 # Sets whose truth is known for their labelled pairs only.
 PARTIAL = {"rotten-imdb", "zomato-yelp", "jp-companies"}
 
-# seconds: by the clock; cpu: user and system; mib: the most that a process of it
-# held at once; status: what it exited with, or minus the signal that ended it.
+# seconds: by the clock; cpu: user and system; mib: the most that one process of
+# it held; status: what it exited with, or minus the signal that ended it.
 Run = namedtuple("Run", "seconds cpu mib status")
 
 

@@ -52,8 +52,8 @@ VOTERS = plan("first_name:name middle_name:name last_name:name gender:category "
               "first_name&last_name birth_or_reg_date")
 
 PLANS = {
-    "abt-buy": plan("name:text description:text price:price", "*", "name",
-                    "name.1 price"),
+    "abt-buy": plan("name:text description:text price:price", "*",
+                    "name price&name.1", "name.1 price", 0.5),
     "dblp-acm": PAPERS,
     "dblp-scholar-reduced": PAPERS,
     "fodors-zagats": plan(
@@ -103,7 +103,8 @@ PLANS = {
         "birth_place:category occupation:category",
         "first_name/3&surname/4 surname&dob first_name&dob "
         "postcode_fake&first_name postcode_fake&surname dob&birth_place "
-        "postcode_fake/3&dob postcode_fake/3&first_name postcode_fake/3&surname",
+        "postcode_fake/3&dob postcode_fake/3&first_name "
+        "postcode_fake/3&surname",
         "first_name&surname&dob", "first_name&surname dob", 0.6),
     "rldata500": RLDATA,
     "rldata10000": RLDATA,

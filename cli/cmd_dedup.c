@@ -10,6 +10,7 @@
 #include "cli/number.h"
 #include "cli/pairs.h"
 #include "cli/remote_dedup.h"
+#include "cli/weak.h"
 #include "cli/why.h"
 
 typedef struct dedup_values {
@@ -20,6 +21,9 @@ typedef struct dedup_values {
     const char *model;
     const char *output;
     const char *pairs;
+    const char *weak;
+    const char *one_per;
+    size_t max_size;
     size_t k;
     size_t n_threads;
     lk_decide_values decide;
@@ -36,7 +40,7 @@ static const dedup_values defaults = {
     .model = LK_MODEL_DEFAULT,
     .output = "-",
     .decide = {.threshold = LINKD_THRESHOLD_AUTO, .min_score = (double)NAN},
-    .cluster = LINKD_CLUSTER_COMPLETE,
+    .cluster = LINKD_CLUSTER_AVERAGE,
 };
 
 static const lk_option options[] = {
@@ -48,10 +52,16 @@ static const lk_option options[] = {
      "column of the ids; without it the first column if its\n"
      "values are unique, else the row number"},
     {"cluster", 0, LK_OPTION_WORD, AT(cluster), "HOW", lk_cluster_words, 0, 0,
-     "with --min-score, complete: every two rows of an\n"
-     "entity are a pair (default); components: a chain of\n"
-     "pairs is enough. Probabilities are averaged over all\n"
-     "pairs between two parts"},
+     "average: parts of an entity are alike in the mean of\n"
+     "all pairs between them, so no single pair decides\n"
+     "(default); complete: every two rows of an entity are a\n"
+     "pair (default with --min-score); components: a chain\n"
+     "of pairs is enough; centre: rows around a row"},
+    {"max-size", 0, LK_OPTION_COUNT, AT(max_size), "N", NULL, 1, 1e9,
+     "at most N rows an entity"},
+    {"one-per", 0, LK_OPTION_TEXT, AT(one_per), "COLUMN", NULL, 0, 0,
+     "at most one row of each value of this column in an\n"
+     "entity: of a source that has no duplicates itself"},
     {"threshold", 't', LK_OPTION_REAL, AT(decide.threshold), "P", NULL, 0, 1,
      "least probability that two parts of an entity belong\n"
      "together (0.5)"},
@@ -70,6 +80,9 @@ static const lk_option options[] = {
      ".jsonl; - is standard output (default)"},
     {"pairs", 'p', LK_OPTION_TEXT, AT(pairs), "FILE", NULL, 0, 0,
      "write the pairs inside entities, too"},
+    {"weak", 0, LK_OPTION_TEXT, AT(weak), "FILE", NULL, 0, 0,
+     "write how well each entity holds together, the one\n"
+     "with the weakest link first"},
     LK_LABELS_OPTION(AT(decide.labels)),
     LK_WHY_OPTIONS(AT(why)),
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
@@ -115,10 +128,11 @@ typedef struct dedup_run {
     size_t *columns;
     size_t n_columns;
     size_t block;
+    linkd_entities_options entities;
     lk_engine engine;
     lk_decided decided;                     /* by probability, or else */
     linkd_dedup_result result;              /* by score */
-    lk_output *outputs[2 + LK_WHY_OUTPUTS]; /* entities, pairs */
+    lk_output *outputs[3 + LK_WHY_OUTPUTS]; /* entities, pairs, weak */
     lk_manifest manifest;
     double read_seconds;
 } dedup_run;
@@ -167,6 +181,9 @@ static int columns_resolve(dedup_run *run, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_column_find(run->cli, run->table, run->values->block,
                             &run->block, err);
+    if (rc == LINKD_OK)
+        rc = lk_column_find(run->cli, run->table, run->values->one_per,
+                            &run->entities.one_per, err);
     for (size_t i = 0; i < run->n_columns && rc == LINKD_OK; i++)
         lk_manifest_column(&run->manifest,
                            linkd_table_column(run->table, run->columns[i]));
@@ -175,6 +192,19 @@ static int columns_resolve(dedup_run *run, linkd_error *err)
 
 /* ---- the steps ---------------------------------------------------------- */
 
+static int outputs_differ(const dedup_values *v, linkd_error *err)
+{
+    if (v->pairs != NULL && strcmp(v->pairs, v->output) == 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "--output and --pairs are the same file");
+    if (v->weak != NULL &&
+        (strcmp(v->weak, v->output) == 0 ||
+         (v->pairs != NULL && strcmp(v->weak, v->pairs) == 0)))
+        return lk_fail(err, LINKD_E_ARG, "--weak and --%s are the same file",
+                       strcmp(v->weak, v->output) == 0 ? "output" : "pairs");
+    return LINKD_OK;
+}
+
 static int outputs_open(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
@@ -182,14 +212,16 @@ static int outputs_open(dedup_run *run, linkd_error *err)
     size_t n = v->decide.labels != NULL ? 2 : 1;
     int rc;
 
-    if (v->pairs != NULL && strcmp(v->pairs, v->output) == 0)
-        return lk_fail(err, LINKD_E_ARG,
-                       "--output and --pairs are the same file");
+    rc = outputs_differ(v, err);
+    if (rc != LINKD_OK)
+        return rc;
     rc = lk_output_open(v->output, inputs, n, &run->outputs[0], err);
     if (rc == LINKD_OK && v->pairs != NULL)
         rc = lk_output_open(v->pairs, inputs, n, &run->outputs[1], err);
+    if (rc == LINKD_OK && v->weak != NULL)
+        rc = lk_output_open(v->weak, inputs, n, &run->outputs[2], err);
     if (rc == LINKD_OK)
-        rc = lk_why_open(&v->why, &v->decide, inputs, n, &run->outputs[2], err);
+        rc = lk_why_open(&v->why, &v->decide, inputs, n, &run->outputs[3], err);
     if (rc == LINKD_OK)
         rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
                               inputs, n, err);
@@ -255,11 +287,14 @@ static int table_dedup_by_probability(dedup_run *run, linkd_error *err)
                              .right_block = run->block,
                              .k = v->k,
                              .assign = LINKD_ASSIGN_AUTO,
+                             .entities = &run->entities,
                              .engine = &run->engine};
     int rc;
 
     if (columns == NULL)
         return lk_fail_nomem(err);
+    run->entities.cluster = (linkd_cluster)v->cluster;
+    run->entities.max_rows = v->max_size;
     for (size_t i = 0; i < run->n_columns; i++)
         columns[i] = (linkd_column_pair){run->columns[i], run->columns[i], 1};
     rc = lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
@@ -327,10 +362,13 @@ static int results_write(const dedup_run *run, linkd_error *err)
                           scored ? run->result.n_pairs : run->decided.n_pairs};
     int rc = entities_write(run, err);
 
-    if (rc != LINKD_OK || run->values->pairs == NULL)
-        return rc;
-    return lk_pairs_write(&pairs, run->outputs[1],
-                          lk_rows_format(run->values->pairs), err);
+    if (rc == LINKD_OK && run->values->pairs != NULL)
+        rc = lk_pairs_write(&pairs, run->outputs[1],
+                            lk_rows_format(run->values->pairs), err);
+    if (rc == LINKD_OK && run->values->weak != NULL)
+        rc = lk_weak_write(run->table, &run->decided.decision, run->outputs[2],
+                           lk_rows_format(run->values->weak), err);
+    return rc;
 }
 
 /* ---- the summary -------------------------------------------------------- */
@@ -417,7 +455,8 @@ static int summary(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
     bool rows_on_stdout = strcmp(v->output, "-") == 0 ||
-                          (v->pairs != NULL && strcmp(v->pairs, "-") == 0);
+                          (v->pairs != NULL && strcmp(v->pairs, "-") == 0) ||
+                          (v->weak != NULL && strcmp(v->weak, "-") == 0);
 
     if (v->json)
         return lk_manifest_print(&run->manifest,
@@ -434,15 +473,15 @@ static void dedup_clear(dedup_run *run)
     lk_engine_close(&run->engine);
     free(run->columns);
     linkd_table_free(run->table);
-    for (size_t i = 0; i < 2 + LK_WHY_OUTPUTS; i++)
+    for (size_t i = 0; i < 3 + LK_WHY_OUTPUTS; i++)
         lk_output_close(run->outputs[i]);
     lk_manifest_clear(&run->manifest);
 }
 
 /* What needs the whole table, or this machine's threads. */
-static const char *const only_files[] = {"id",       "pairs",  "threads",
-                                         "explain",  "report", "truth",
-                                         "channels", "labels", NULL};
+static const char *const only_files[] = {
+    "id",       "pairs", "threads",  "explain", "report", "truth",
+    "channels", "weak",  "max-size", "one-per", "labels", NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {
@@ -463,23 +502,47 @@ static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
     };
     int rc = lk_remote_check(cli, &syntax, only_files, err);
 
+    if (rc == LINKD_OK && isnan(v->decide.min_score) &&
+        v->cluster != LINKD_CLUSTER_AVERAGE)
+        return lk_fail(err, LINKD_E_ARG,
+                       "linkd clusters by average linkage, unless there is "
+                       "--min-score");
     return rc == LINKD_OK ? lk_remote_dedup_run(cli, &syntax, v, &dedup, err)
                           : rc;
 }
 
+/* What only a decision by probability has. */
+static int values_check(const lk_cli *cli, const dedup_values *v,
+                        linkd_error *err)
+{
+    static const char *const only_probabilities[] = {"weak", "max-size",
+                                                     "one-per", NULL};
+    int rc = lk_decide_check(&v->decide, v->model, err);
+
+    for (size_t i = 0; rc == LINKD_OK && only_probabilities[i] != NULL; i++)
+        if (!isnan(v->decide.min_score) &&
+            lk_args_given(&syntax, &cli->args, only_probabilities[i]))
+            return lk_fail(err, LINKD_E_ARG, "--min-score excludes --%s",
+                           only_probabilities[i]);
+    return rc;
+}
+
 static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
 {
-    dedup_run run = {.cli = cli, .values = values};
-    const dedup_values *v = run.values;
-    int rc = lk_decide_check(&v->decide, v->model, err);
+    dedup_values v = *(const dedup_values *)values;
+    dedup_run run = {.cli = cli, .values = &v};
+    bool remote = lk_is_remote(cli, v.socket);
+    int rc = values_check(cli, &v, err);
 
     if (rc != LINKD_OK)
         return rc;
-    if (lk_is_remote(cli, v->socket))
-        return dedup_remotely(cli, v, err);
-    if (v->apply)
+    if (by_score(&run) && !lk_args_given(&syntax, &cli->args, "cluster"))
+        v.cluster = LINKD_CLUSTER_COMPLETE;
+    if (remote)
+        return dedup_remotely(cli, &v, err);
+    if (v.apply)
         return lk_fail(err, LINKD_E_ARG, "--apply needs a collection");
-    lk_manifest_init(&run.manifest, &syntax, values);
+    lk_manifest_init(&run.manifest, &syntax, &v);
     rc = outputs_open(&run, err);
     if (rc == LINKD_OK)
         rc = lk_model_check(cli, run.values->model, err);
@@ -496,10 +559,10 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = results_write(&run, err);
     if (rc == LINKD_OK && !by_score(&run))
         rc = lk_why_write(cli, &run.values->why, "dedup", run.table, NULL,
-                          &run.decided, &run.outputs[2], err);
+                          &run.decided, &run.outputs[3], err);
     if (rc == LINKD_OK) {
         manifest_fill(&run);
-        rc = lk_manifest_commit(&run.manifest, run.outputs, 2 + LK_WHY_OUTPUTS,
+        rc = lk_manifest_commit(&run.manifest, run.outputs, 3 + LK_WHY_OUTPUTS,
                                 err);
     }
     if (rc == LINKD_OK)

@@ -11,7 +11,8 @@ const char *const lk_format_words[] = {"auto", "csv", "tsv", "jsonl", NULL};
 const char *const lk_assign_words[] = {
     "reciprocal",   "one-to-one", "one-to-many", "many-to-one",
     "many-to-many", "auto",       NULL};
-const char *const lk_cluster_words[] = {"components", "complete", NULL};
+const char *const lk_cluster_words[] = {"components", "complete", "average",
+                                        "centre", NULL};
 
 void lk_cli_hint(lk_cli *cli, const char *format, ...)
 {

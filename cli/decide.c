@@ -117,7 +117,8 @@ int lk_decide_run(lk_cli *cli, const lk_decide_input *input,
 {
     lk_decided d = {0};
     linkd_decide_options options = {.assign = input->assign,
-                                    .threshold = values->threshold};
+                                    .threshold = values->threshold,
+                                    .entities = input->entities};
     uint64_t start;
     int rc = LINKD_OK;
 

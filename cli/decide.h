@@ -34,6 +34,7 @@ typedef struct lk_decide_input {
     linkd_assign assign;
     const linkd_label *asked; /* candidates in any case; [n_asked] */
     size_t n_asked;
+    const linkd_entities_options *entities; /* as linkd_decide_options has it */
     const lk_engine *engine;
 } lk_decide_input;
 

@@ -17,7 +17,7 @@
 #include "cli/number.h"
 #include "index/index.h"
 
-#define OUTPUTS_MAX 4
+#define OUTPUTS_MAX 8
 
 static void add(lk_manifest *manifest, json_t *object, const char *name,
                 json_t *value)

@@ -6,6 +6,7 @@
 #include "cli/remote_dedup.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,8 @@ static int job_run(dedup_job *run, const lk_remote_dedup *dedup,
     const char *path = r->cli->args.operands[0];
     int rc = lk_remote_word(r, "kind", "dedup", err);
 
-    if (rc == LINKD_OK)
+    /* linkd clusters probabilities by average linkage */
+    if (rc == LINKD_OK && !isnan(dedup->options.decide.min_score))
         rc =
             lk_remote_word(r, "cluster", lk_cluster_words[dedup->cluster], err);
     if (rc == LINKD_OK)

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 
 #include "linkage/assign.h"
-#include "linkage/cluster.h"
 #include "linkage/evidence.h"
 #include "linkage/learn.h"
+#include "linkage/names.h"
+#include "linkage/text.h"
 
 /* ---- labels ------------------------------------------------------------- */
 
@@ -38,6 +39,58 @@ static int labels_translate(const linkd_evidence *e,
     }
     *ret_labels = labels;
     return LINKD_OK;
+}
+
+/* ---- what an entity may hold -------------------------------------------- */
+
+/* Values of a column to numbers; a blank one is like no other. */
+static int sources_number(const linkd_table *table, size_t column,
+                          uint32_t *sources, size_t *ret_n, linkd_error *err)
+{
+    lk_name_numbers names = {0};
+    size_t n_rows = linkd_table_n_rows(table);
+    size_t n_blank = 0;
+    int rc = LINKD_OK;
+
+    for (size_t row = 0; row < n_rows && rc == LINKD_OK; row++) {
+        linkd_cell cell = linkd_table_cell(table, row, column);
+        linkd_str value = lk_str_trim((linkd_str){cell.bytes, cell.len});
+        size_t number = n_rows + n_blank;
+
+        if (value.len > 0)
+            rc = lk_name_numbers_add(&names, value, &number, err);
+        else
+            n_blank++;
+        sources[row] = (uint32_t)number;
+    }
+    lk_name_numbers_clear(&names);
+    *ret_n = n_rows + n_blank;
+    return rc;
+}
+
+/* ret_rule->limits.sources is freed with free(), through `ret_sources`. */
+static int rule_make(const linkd_evidence *e,
+                     const linkd_entities_options *options,
+                     lk_entities_rule *ret_rule, uint32_t **ret_sources,
+                     linkd_error *err)
+{
+    lk_entities_rule rule = {.method = options->cluster,
+                             .limits = {.max_rows = options->max_rows}};
+    size_t n_rows = e->pairs.n_records;
+    uint32_t *sources = NULL;
+    int rc = LINKD_OK;
+
+    if (options->one_per != LINKD_COLUMN_NONE) {
+        sources = calloc(n_rows + 1, sizeof(*sources));
+        rc = sources == NULL
+                 ? lk_fail_nomem(err)
+                 : sources_number(e->tables[0], options->one_per, sources,
+                                  &rule.limits.n_sources, err);
+    }
+    rule.limits.sources = sources;
+    *ret_rule = rule;
+    *ret_sources = sources;
+    return rc;
 }
 
 /* ---- links -------------------------------------------------------------- */
@@ -183,17 +236,10 @@ static int entities_renew(const lk_decision_input *in, lk_outcome *outcome,
                           size_t *entities, linkd_error *err)
 {
     double p = fmin(fmax(outcome->threshold, 1e-6), 1.0 - 1e-6);
-    linkd_edges edges = {.a = in->pairs->a,
-                         .b = in->pairs->b,
-                         .log_odds = outcome->log_odds,
-                         .n = in->pairs->n,
-                         .n_records = in->pairs->n_records};
-    lk_average_options options = LK_AVERAGE_OPTIONS_INIT;
-    size_t n_entities;
-    int rc;
+    int rc = lk_decide_entities(in->pairs, outcome->log_odds,
+                                (float)log(p / (1.0 - p)), in->entities,
+                                entities, err);
 
-    options.stop = fmaxf((float)log(p / (1.0 - p)), options.missing);
-    rc = lk_cluster_average(&edges, &options, entities, &n_entities, err);
     if (rc == LINKD_OK)
         expected_tell(outcome, in->pairs, entities, &outcome->verdict);
     return rc;
@@ -283,9 +329,13 @@ int linkd_evidence_decide(const linkd_evidence *evidence,
                           linkd_decision *ret_decision, linkd_error *err)
 {
     linkd_label *labels = NULL;
+    lk_entities_rule rule;
+    uint32_t *sources = NULL;
     linkd_decision decision = {0};
     int rc = labels_translate(evidence, options, &labels, err);
 
+    if (rc == LINKD_OK && options->entities != NULL)
+        rc = rule_make(evidence, options->entities, &rule, &sources, err);
     if (rc == LINKD_OK) {
         lk_decision_input input = {
             .pairs = &evidence->pairs,
@@ -296,12 +346,14 @@ int linkd_evidence_decide(const linkd_evidence *evidence,
             .n_labels = options->n_labels,
             .assign = options->assign,
             .threshold = options->threshold,
+            .entities = options->entities != NULL ? &rule : NULL,
             .pool = evidence->pool,
             .progress = progress,
         };
 
         rc = decision_make(evidence, &input, &decision, err);
     }
+    free(sources);
     free(labels);
     if (rc == LINKD_OK)
         *ret_decision = decision;

@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linkage/cluster.h"
 #include "linkage/decision.h"
 #include "linkage/fs_em.h"
 
@@ -255,16 +254,8 @@ static float stop_of(const deduper *d)
 
 static int entities_cluster(deduper *d, float stop, linkd_error *err)
 {
-    linkd_edges edges = {.a = d->pairs->a,
-                         .b = d->pairs->b,
-                         .log_odds = d->log_odds,
-                         .n = d->n,
-                         .n_records = d->pairs->n_records};
-    lk_average_options options = LK_AVERAGE_OPTIONS_INIT;
-    size_t n_entities;
-
-    options.stop = stop > options.missing ? stop : options.missing;
-    return lk_cluster_average(&edges, &options, d->entities, &n_entities, err);
+    return lk_decide_entities(d->pairs, d->log_odds, stop, NULL, d->entities,
+                              err);
 }
 
 static int round_of_clusters(deduper *d, size_t round, linkd_error *err)
@@ -478,6 +469,9 @@ int lk_decide_dedup(const lk_decision_input *input, lk_outcome *ret_outcome,
 
     if (rc == LINKD_OK)
         rc = duplicates_find(&d, &outcome.verdict, err);
+    if (rc == LINKD_OK && input->entities != NULL)
+        rc = lk_decide_entities(d.pairs, d.log_odds, stop_of(&d),
+                                input->entities, ret_entities, err);
     if (rc == LINKD_OK)
         rc = outcome_fill(&d, &outcome, err);
     deduper_clear(&d);

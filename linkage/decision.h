@@ -4,7 +4,14 @@
 #define LK_LINKAGE_DECISION_H
 
 #include "linkage/boost.h"
+#include "linkage/cluster.h"
 #include "linkage/matching.h"
+
+/* How pairs become the entities of one table, in the end. */
+typedef struct lk_entities_rule {
+    linkd_cluster method;
+    lk_cluster_limits limits;
+} lk_entities_rule;
 
 /* All that a decision rests on. Borrowed. */
 typedef struct lk_decision_input {
@@ -15,8 +22,9 @@ typedef struct lk_decision_input {
     const uint32_t *text_numbers;
     const linkd_label *labels; /* records, not rows; [n_labels] */
     size_t n_labels;
-    linkd_assign assign; /* LINKD_ASSIGN_AUTO: to be found out */
-    double threshold;    /* probability, or LINKD_THRESHOLD_AUTO */
+    linkd_assign assign;              /* LINKD_ASSIGN_AUTO: to be found out */
+    double threshold;                 /* probability, or LINKD_THRESHOLD_AUTO */
+    const lk_entities_rule *entities; /* one table; NULL: average linkage */
     lk_pool *pool;
     const linkd_progress *progress; /* steps "fit" and "decide" */
 } lk_decision_input;
@@ -44,12 +52,18 @@ typedef struct lk_outcome {
 
 LINKD_MUST_CHECK int lk_decide_link(const lk_decision_input *input,
                                     lk_outcome *ret_outcome, linkd_error *err);
-/* Also ret_entities [n_records], numbered from 0 in order of first records:
- * average linkage of the log-odds. */
+/* Also ret_entities [n_records], numbered from 0 in order of first records. */
 LINKD_MUST_CHECK int lk_decide_dedup(const lk_decision_input *input,
                                      lk_outcome *ret_outcome,
                                      size_t *ret_entities, linkd_error *err);
 void lk_outcome_clear(lk_outcome *outcome);
+
+/* Entities of pairs whose log-odds, or the mean of them, reach `stop`; `rule`
+ * NULL is average linkage without limits; ret_entities [n_records]. */
+LINKD_MUST_CHECK int lk_decide_entities(const lk_pairset *pairs,
+                                        const float *log_odds, float stop,
+                                        const lk_entities_rule *rule,
+                                        size_t *ret_entities, linkd_error *err);
 
 /* ---- shared by the two -------------------------------------------------- */
 

@@ -379,11 +379,29 @@ void linkd_ranking_clear(linkd_ranking *ranking);
 
 #define LINKD_THRESHOLD_AUTO (-1.0) /* the cut with the best expected F1 */
 
+typedef enum linkd_cluster {
+    LINKD_CLUSTER_COMPONENTS, /* whatever a chain of pairs connects */
+    LINKD_CLUSTER_COMPLETE,   /* every two rows of an entity are a pair */
+    LINKD_CLUSTER_AVERAGE,    /* entities are alike on the whole */
+    LINKD_CLUSTER_CENTRE,     /* a row in the middle, and rows like it */
+} linkd_cluster;
+
+/* How the entities of one table are made from its probabilities, and how far
+ * they may grow. */
+typedef struct linkd_entities_options {
+    linkd_cluster cluster;
+    size_t max_rows; /* of an entity; 0: any number */
+    size_t one_per;  /* column: at most one row of each value in an entity, a
+                        blank one being no value; LINKD_COLUMN_NONE: any */
+} linkd_entities_options;
+
 typedef struct linkd_decide_options {
     linkd_assign assign;
     double threshold; /* probability, or LINKD_THRESHOLD_AUTO */
     const linkd_label *labels;
     size_t n_labels;
+    /* One table; NULL: average linkage, which no single weak pair sways. */
+    const linkd_entities_options *entities;
 } linkd_decide_options;
 
 /* What is expected of the accepted pairs, and why the mode is what it is. */
@@ -543,13 +561,6 @@ linkd_score_all(const linkd_table *left, const linkd_table *right,
                 void *ctx, linkd_score_stats *ret_stats, linkd_error *err);
 
 /* ---- finding the entities of one table ---------------------------------- */
-
-typedef enum linkd_cluster {
-    LINKD_CLUSTER_COMPONENTS, /* whatever a chain of pairs connects */
-    LINKD_CLUSTER_COMPLETE,   /* every two rows of an entity are a pair */
-    LINKD_CLUSTER_AVERAGE,    /* entities are alike on the whole */
-    LINKD_CLUSTER_CENTRE,     /* a row in the middle, and rows like it */
-} linkd_cluster;
 
 /* Pairs of records with their log-odds, each pair once, in any order. */
 typedef struct linkd_edges {

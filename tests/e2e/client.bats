@@ -282,6 +282,10 @@ assert file["verdict"] == job["verdict"], (file, job)'
         "$LINKCTL" link left.csv right.csv --socket s --wide
     refused 2 '--threads is not possible through linkd' \
         "$LINKCTL" dedup left.csv --socket s --threads 2
+    refused 2 'linkd clusters by average linkage, unless there is --min-score' \
+        "$LINKCTL" dedup left.csv --socket s --cluster components
+    refused 2 '--one-per is not possible through linkd' \
+        "$LINKCTL" dedup left.csv --socket s --one-per city
     refused 2 'a table cannot be standard input' "$LINKCTL" dedup - --socket s
 }
 

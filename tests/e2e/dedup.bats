@@ -114,3 +114,95 @@ END
     "$LINKCTL" dedup people.csv -m tiny --min-score 0.5 -q --threads 2 -o two.csv
     cmp one.csv two.csv
 }
+
+# copies_make N: N firms, each three times: as two registers have it, which have
+# no duplicates themselves, and once more from nowhere
+copies_make() {
+    local i word
+    echo "id,name,town,register"
+    for i in $(seq 1 "$1"); do
+        word=$(printf '%03d' $((i * 37 % 1000)) | tr 0-9 bdfgklmnrs)
+        word+=$(printf '%03d' $((i * 71 % 1000)) | tr 0-9 aeioutvwxz)
+        echo "a$i,$word trading company,town$((i % 7)),north"
+        echo "b$i,$word tradin company,town$((i % 7)),south"
+        echo "c$i,$word trading co,Town$((i % 7)),"
+    done
+}
+
+# sizes FILE: how many entities have how many rows, as "2x3 1x1"
+sizes() {
+    tail -n +2 "$1" | sed 's/.*,//' | sort | uniq -c | awk '{print $1}' |
+        sort -rn | uniq -c | awk '{printf "%s%dx%d", (NR > 1 ? " " : ""), $1, $2}'
+}
+
+@test "every clustering finds what is plain" {
+    copies_make 40 >firms.csv
+    for how in average complete components centre; do
+        "$LINKCTL" dedup firms.csv --on name,town --model none -q \
+            --cluster $how -o "$how.csv"
+        [ "$(sizes $how.csv)" = 40x3 ]
+        [ "$(jq -r .options.cluster $how.csv.manifest.json)" = $how ]
+    done
+    "$LINKCTL" dedup firms.csv --on name,town --model none -q -o default.csv
+    cmp default.csv average.csv
+    [ "$(jq -r .options.cluster default.csv.manifest.json)" = average ]
+    "$LINKCTL" dedup firms.csv --on name,town -m tiny --min-score 0.9 -q \
+        -o scored.csv
+    [ "$(jq -r .options.cluster scored.csv.manifest.json)" = complete ]
+}
+
+@test "entities grow no further than --max-size and --one-per allow" {
+    copies_make 40 >firms.csv
+    "$LINKCTL" dedup firms.csv --on name,town --model none -q --max-size 2 \
+        -o two.csv
+    [ "$(sizes two.csv)" = "40x2 40x1" ]
+    # the third row is of no register, so all three may be together
+    "$LINKCTL" dedup firms.csv --on name,town --model none -q \
+        --one-per register -o register.csv
+    [ "$(sizes register.csv)" = 40x3 ]
+    sed 's/,$/,south/' firms.csv >full.csv
+    "$LINKCTL" dedup full.csv --on name,town --model none -q \
+        --one-per register -o full_out.csv
+    run ! sh -c "cut -d, -f4,5 full_out.csv | sort | uniq -d | grep ."
+    [[ "$(sizes full_out.csv)" == *x2* ]]
+}
+
+@test "--weak tells how entities hold together, the weakest first" {
+    copies_make 40 >firms.csv
+    "$LINKCTL" dedup firms.csv --on name,town --model none -q -o out.csv \
+        --weak weak.csv --pairs pairs.csv
+    [ "$(head -1 weak.csv)" = \
+        "entity_id,rows,compared,links,bridges,left_id,right_id,probability,smaller,mean_probability" ]
+    [ "$(wc -l <weak.csv)" -eq 41 ]
+    python3 - <<'END'
+import csv
+weak = list(csv.DictReader(open("weak.csv")))
+order = [float(w["probability"]) for w in weak]
+assert order == sorted(order), order
+probability = {(r["left_id"], r["right_id"]): r["probability"]
+               for r in csv.DictReader(open("pairs.csv"))}
+entity = {r["id"]: r["entity_id"] for r in csv.DictReader(open("out.csv"))}
+for w in weak:
+    assert w["rows"] == "3" and w["links"] == w["compared"] == "3", w
+    assert w["bridges"] == "0" and w["smaller"] == "1", w
+    assert probability[w["left_id"], w["right_id"]] == w["probability"], w
+    assert entity[w["left_id"]] == w["entity_id"], w
+    inside = [float(p) for (a, b), p in probability.items()
+              if entity[a] == w["entity_id"]]
+    assert abs(sum(inside) / 3 - float(w["mean_probability"])) < 2e-6, w
+END
+}
+
+@test "options that need probabilities are refused with a score" {
+    people_make
+    refused 2 "--min-score excludes --weak" "$LINKCTL" dedup people.csv \
+        -m tiny --min-score 0.5 --weak w.csv
+    refused 2 "--min-score excludes --max-size" "$LINKCTL" dedup people.csv \
+        -m tiny --min-score 0.5 --max-size 3
+    refused 2 "--min-score excludes --one-per" "$LINKCTL" dedup people.csv \
+        -m tiny --min-score 0.5 --one-per name
+    refused 2 "--weak and --output are the same file" "$LINKCTL" dedup \
+        people.csv -m tiny --weak o.csv -o o.csv
+    refused 2 'no column "nothing"' "$LINKCTL" dedup people.csv \
+        --model none --one-per nothing -o o.csv
+}

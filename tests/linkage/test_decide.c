@@ -266,6 +266,92 @@ static void a_person_in_three_rows_is_one_entity(void **state)
     assert_true(f->decision.verdict.f1 > 0.9);
 }
 
+static size_t largest_entity(const linkd_decision *d)
+{
+    size_t sizes[N_PEOPLE] = {0};
+    size_t largest = 0;
+
+    for (size_t i = 0; i < N_PEOPLE; i++)
+        if (++sizes[d->entities[i]] > largest)
+            largest = sizes[d->entities[i]];
+    return largest;
+}
+
+static void an_entity_grows_no_further_than_it_may(void **state)
+{
+    fixture *f = *state;
+    linkd_entities_options entities = {.cluster = LINKD_CLUSTER_AVERAGE,
+                                       .one_per = LINKD_COLUMN_NONE};
+    linkd_label yes = {.left = 0, .right = 1, .match = true};
+    linkd_decide_options options = AUTO;
+
+    one_table_make(f);
+    gather(f, &yes, 1);
+    options.entities = &entities;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    assert_int_equal(largest_entity(&f->decision), 3);
+    entities.max_rows = 2;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    assert_int_equal(largest_entity(&f->decision), 2);
+    /* what is expected is of these entities, which leave pairs out */
+    assert_true(f->decision.verdict.recall < 0.6);
+    /* labels have entities made anew, within the same limits */
+    options.labels = &yes;
+    options.n_labels = 1;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    assert_int_equal(largest_entity(&f->decision), 2);
+}
+
+/* The first two rows of a person have the same last name, the third another. */
+static void an_entity_has_one_row_of_each_value(void **state)
+{
+    fixture *f = *state;
+    linkd_entities_options entities = {.cluster = LINKD_CLUSTER_AVERAGE,
+                                       .one_per = 2};
+    linkd_decide_options options = AUTO;
+    size_t n_together = 0;
+
+    one_table_make(f);
+    gather(f, NULL, 0);
+    options.entities = &entities;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    for (size_t i = 0; i < N_PEOPLE; i += 3) {
+        const size_t *e = &f->decision.entities[i];
+
+        assert_int_not_equal(e[0], e[1]);
+        n_together += e[0] == e[2] || e[1] == e[2];
+    }
+    assert_true(n_together > N_PEOPLE / 6);
+}
+
+/* A blank is no value: such rows exclude nobody. */
+static void rows_without_a_source_may_be_together(void **state)
+{
+    fixture *f = *state;
+    linkd_entities_options entities = {.cluster = LINKD_CLUSTER_AVERAGE,
+                                       .one_per = 4};
+    linkd_decide_options options = AUTO;
+    lk_buf csv = {0};
+    size_t largest;
+
+    assert_int_equal(lk_buf_printf(&csv, NULL, "id,first,last,born,source\n"),
+                     LINKD_OK);
+    for (uint32_t i = 0; i < N_PEOPLE; i++) {
+        person_append(&csv, i, i / 3, i % 3 == 2);
+        csv.len--; /* the line's end */
+        assert_int_equal(
+            lk_buf_printf(&csv, NULL, ",%s\n", i % 3 == 0 ? "register" : " "),
+            LINKD_OK);
+    }
+    table_open(f, 0, &csv);
+    lk_buf_clear(&csv);
+    gather(f, NULL, 0);
+    options.entities = &entities;
+    assert_int_equal(decide(f, options), LINKD_OK);
+    largest = largest_entity(&f->decision);
+    assert_int_equal(largest, 3);
+}
+
 /* Nothing of what comes out may depend on who computed it. */
 static void one_worker_and_two_decide_the_same(void **state)
 {
@@ -432,6 +518,9 @@ int main(void)
         DECIDE_TEST(what_is_accepted_comes_by_row_and_probability),
         DECIDE_TEST(each_row_is_linked_once_where_that_is_asked),
         DECIDE_TEST(a_person_in_three_rows_is_one_entity),
+        DECIDE_TEST(an_entity_grows_no_further_than_it_may),
+        DECIDE_TEST(an_entity_has_one_row_of_each_value),
+        DECIDE_TEST(rows_without_a_source_may_be_together),
         DECIDE_TEST(one_worker_and_two_decide_the_same),
         DECIDE_TEST(a_label_counts_more_than_the_evidence),
         DECIDE_TEST(an_answered_link_takes_its_rows_from_others),

@@ -73,7 +73,9 @@ static const lk_option options[] = {
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "as for link: how pairs of a row compete (auto)"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
-     "as for link and dedup"},
+     "with --all, write only the N best of each left row, or\n"
+     "of one table the N best others of each row; else as for\n"
+     "link and dedup"},
     LK_CHANNELS_OPTION(AT(channels)),
     LK_LABELS_OPTION(AT(labels)),
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
@@ -109,12 +111,14 @@ static const lk_syntax syntax = {
         "table.\n"
         "--all takes LEFT RIGHT or one FILE, whose pairs come once. It "
         "computes\n"
-        "every combination and keeps none, so it takes time, not memory.\n"
+        "every combination and keeps none, so it takes time, not memory; with\n"
+        "-k pairs come best first.\n"
         "An empty row has no score, and is in no pair of --all.\n\n"
         "Examples:\n"
         "  linkctl score ours.csv theirs.csv pairs.csv -o scored.csv\n"
         "  linkctl score people.csv pairs.csv --cosine\n"
         "  linkctl score a.csv b.csv --all --min-score 0.7 -o near.csv\n"
+        "  linkctl score a.csv b.csv --all -k 3 -o nearest.csv\n"
         "  linkctl score names.csv --left-on old_name --right-on new_name\n",
 };
 
@@ -180,7 +184,8 @@ static int cosine_check(const score_run *run, linkd_error *err)
                                        "labels"};
 
     for (size_t i = 0; i < sizeof(vain) / sizeof(*vain); i++)
-        if (lk_args_given(&syntax, &run->cli->args, vain[i]))
+        if (lk_args_given(&syntax, &run->cli->args, vain[i]) &&
+            (run->form != FORM_ALL || strcmp(vain[i], "k") != 0))
             return lk_fail(err, LINKD_E_ARG, "cosines take no --%s", vain[i]);
     if (lk_model_is_none(run->values->model))
         return lk_fail(err, LINKD_E_ARG, "cosines need a model");
@@ -359,7 +364,8 @@ static linkd_score_options score_options(const score_run *run)
 {
     return (linkd_score_options){.columns = run->compared.columns,
                                  .n_columns = run->compared.n_columns,
-                                 .least = (float)run->values->min_score};
+                                 .least = (float)run->values->min_score,
+                                 .k = run->values->k};
 }
 
 static int cosines_find(score_run *run, linkd_error *err)

@@ -522,7 +522,9 @@ size_t linkd_decision_find(const linkd_decision *decision, size_t left,
 typedef struct linkd_score_options {
     const linkd_column_pair *columns; /* in one table left == right */
     size_t n_columns;
-    float least; /* linkd_score_all(): only scores from it on; -1: all */
+    /* of linkd_score_all() */
+    float least; /* only scores from it on; -1: all */
+    size_t k;    /* only the best of each left row; 0: all */
 } linkd_score_options;
 
 typedef struct linkd_score_stats {
@@ -543,16 +545,16 @@ LINKD_MUST_CHECK int linkd_score_pairs(
     const linkd_progress *progress, linkd_pair *pairs, size_t n_pairs,
     linkd_score_stats *ret_stats, linkd_error *err);
 
-/* Gets the pairs of one left row, by right row. */
+/* Gets the pairs of one left row, by right row; with `k` best first. */
 typedef int linkd_scored_fn(void *ctx, const linkd_pair *pairs, size_t n,
                             linkd_error *err);
 
-/* Calls back with all pairs that score at least options->least, left row by left
- * row, on the calling thread; in one table each pair once, the lower row left.
- * Every combination is computed, none is kept: memory is the vectors and 4 bytes
- * for each of 4 million scores, or of the right rows if they are more. Empty
- * rows are in no pair. What the callback fails with is passed on. Reports
- * "encode" and "score" (left rows). */
+/* Calls back with all pairs that the options let through, left row by left row,
+ * on the calling thread. In one table each pair comes once, the lower row left;
+ * with `k` each row has its best others. Every combination is computed, none is
+ * kept: memory is the vectors and 4 bytes for each of 4 million scores, or of
+ * the right rows if they are more. Empty rows are in no pair. What the callback
+ * fails with is passed on. Reports "encode" and "score" (left rows). */
 LINKD_MUST_CHECK int
 linkd_score_all(const linkd_table *left, const linkd_table *right,
                 const linkd_embedder *embedder, lk_pool *pool,

@@ -192,21 +192,43 @@ static int tile_task(void *ctx, size_t tile, size_t worker, linkd_error *err)
     return LINKD_OK;
 }
 
-/* The pairs of one left row to the callback; `pairs` [n_right] is scratch. */
-static int row_report(scoring *s, size_t number, const float *scores,
-                      linkd_pair *pairs, linkd_scored_fn *scored_cb, void *ctx,
-                      linkd_error *err)
+static int best_first(const void *a, const void *b)
+{
+    const linkd_pair *x = a;
+    const linkd_pair *y = b;
+
+    if (x->score != y->score)
+        return x->score < y->score ? 1 : -1;
+    return (x->right > y->right) - (x->right < y->right);
+}
+
+/* Keeps the k best of n; answers how many are left. */
+static size_t best_keep(linkd_pair *pairs, size_t n, size_t k)
+{
+    qsort(pairs, n, sizeof(*pairs), best_first);
+    return n < k ? n : k;
+}
+
+/* The pairs of one left row; `ret_pairs` [n_right]. */
+static size_t row_collect(const scoring *s, size_t number, const float *scores,
+                          linkd_pair *ret_pairs)
 {
     const lk_vectors *right = right_vectors(s);
+    bool within = s->n_sides == 1;
+    size_t k = s->options->k;
     size_t n = 0;
 
-    for (size_t j = s->n_sides == 1 ? number + 1 : 0; j < right->n; j++)
-        if (scores[j] >= s->options->least)
-            pairs[n++] = (linkd_pair){.left = s->vectors[0].rows[number],
+    for (size_t j = within && k == 0 ? number + 1 : 0; j < right->n; j++) {
+        if (scores[j] < s->options->least || (within && j == number))
+            continue;
+        ret_pairs[n++] = (linkd_pair){.left = s->vectors[0].rows[number],
                                       .right = right->rows[j],
                                       .score = scores[j]};
-    s->stats.n_scored += n;
-    return n > 0 ? scored_cb(ctx, pairs, n, err) : LINKD_OK;
+        /* now and then, so that no row is sorted as a whole */
+        if (k > 0 && n / 2 == k)
+            n = best_keep(ret_pairs, n, k);
+    }
+    return k > 0 ? best_keep(ret_pairs, n, k) : n;
 }
 
 static size_t rows_per_round(size_t n_right)
@@ -234,9 +256,14 @@ static int rounds_run(scoring *s, lk_pool *pool, const linkd_progress *progress,
         r.n_rows = n_left - r.first < n_round ? n_left - r.first : n_round;
         rc = lk_pool_run(pool, (r.n_rows + ROWS_PER_TILE - 1) / ROWS_PER_TILE,
                          tile_task, &r, err);
-        for (size_t i = 0; i < r.n_rows && rc == LINKD_OK; i++)
-            rc = row_report(s, r.first + i, r.scores + i * n_right, pairs,
-                            scored_cb, ctx, err);
+        for (size_t i = 0; i < r.n_rows && rc == LINKD_OK; i++) {
+            size_t n =
+                row_collect(s, r.first + i, r.scores + i * n_right, pairs);
+
+            s->stats.n_scored += n;
+            if (n > 0)
+                rc = scored_cb(ctx, pairs, n, err);
+        }
         if (rc == LINKD_OK)
             rc = lk_progress_report(progress, "score", r.first + r.n_rows,
                                     n_left, err);

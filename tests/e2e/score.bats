@@ -87,6 +87,19 @@ END
     [ "$(tail -n +2 near.csv | wc -l)" -eq $((60 * 59 / 2)) ]
 }
 
+@test "the nearest of each row come best first, and never more than there are" {
+    tables_make
+    "$LINKCTL" score left.csv right.csv --all -m tiny --on name -q -o all.csv
+    { head -1 all.csv; tail -n +2 all.csv | sort -t, -k1,1 -k3,3gr -k2,2 |
+        awk -F, '++n[$1] <= 2'; } >expected.csv
+    "$LINKCTL" score left.csv right.csv --all -k 2 -m tiny --on name -q -o two.csv
+    cmp two.csv expected.csv
+    "$LINKCTL" score left.csv right.csv --all -k 99 -m tiny --on name -q -o most.csv
+    sort all.csv >a
+    sort most.csv >b
+    cmp a b
+}
+
 @test "two columns of each row are compared" {
     cat >names.csv <<'END'
 id,old,new
@@ -119,7 +132,7 @@ END
     refused 2 "--min-score needs --all" \
         "$LINKCTL" score left.csv right.csv truth.csv --min-score 0.5 -m tiny -q
     refused 2 "cosines take no --k" \
-        "$LINKCTL" score left.csv right.csv --all --k 3 -m tiny -q
+        "$LINKCTL" score left.csv right.csv truth.csv --cosine --k 3 -m tiny -q
     refused 2 "cosines need a model" \
         "$LINKCTL" score left.csv right.csv --all --model none -q
     refused 2 "--left-on and --right-on need two tables" \

@@ -206,6 +206,45 @@ static void one_table_has_each_pair_once(void **state)
     assert_int_equal(f->seen[0].right, 2);
 }
 
+/* LinkTransformer pairs a row with the table's last one when it has fewer than k
+ * neighbours. */
+static void the_best_of_each_left_row_come_best_first(void **state)
+{
+    fixture *f = *state;
+
+    f->options.k = 2;
+    assert_int_equal(run_all(f, f->right), LINKD_OK);
+    assert_int_equal(f->n_seen, 4);
+    assert_int_equal(f->seen[2].left, 2);
+    assert_int_equal(f->seen[2].right, 0);
+    assert_int_equal(f->seen[3].right, 2);
+    f->options.k = 9;
+    assert_int_equal(run_all(f, f->right), LINKD_OK);
+    assert_int_equal(f->n_seen, 6);
+    assert_true(f->seen[0].score >= f->seen[1].score);
+    assert_true(f->seen[1].score >= f->seen[2].score);
+    f->options.least = 0.99F; /* both limits hold */
+    assert_int_equal(run_all(f, f->right), LINKD_OK);
+    assert_int_equal(f->n_seen, 1);
+}
+
+static void of_one_table_each_row_has_its_best_others(void **state)
+{
+    fixture *f = *state;
+
+    f->options.k = 1;
+    linkd_table_free(f->left);
+    f->left = table_read("left.csv", "id,name\n"
+                                     "0,bakery miller\n"
+                                     "1,garden gnome\n"
+                                     "2,bakery millers\n");
+    assert_int_equal(run_all(f, NULL), LINKD_OK);
+    assert_int_equal(f->n_seen, 3);
+    assert_int_equal(f->seen[0].right, 2);
+    assert_int_equal(f->seen[2].left, 2);
+    assert_int_equal(f->seen[2].right, 0);
+}
+
 static linkd_table *many_make(const char *name, size_t n, size_t factor)
 {
     lk_buf text = {0};
@@ -244,6 +283,46 @@ static int sum_cb(void *ctx, const linkd_pair *pairs, size_t n,
     }
     s->n += n;
     return LINKD_OK;
+}
+
+static int best_cb(void *ctx, const linkd_pair *pairs, size_t n,
+                   linkd_error *err)
+{
+    size_t *n_wrong = ctx;
+
+    (void)err;
+    *n_wrong += n != 3;
+    for (size_t i = 0; i < n; i++) /* 3 of the 5 equal rows, lowest first */
+        *n_wrong += pairs[i].score != 1.0F || pairs[i].right != 3 + 7 * i;
+    return LINKD_OK;
+}
+
+/* The good ones come among many others, more than are ever kept. */
+static void the_best_are_found_wherever_they_are(void **state)
+{
+    fixture *f = *state;
+    linkd_encoder_embedder storage = {&f->encoder, f->pool};
+    linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
+    size_t n_wrong = 0;
+    lk_buf text = {0};
+    linkd_table *right;
+
+    assert_int_equal(lk_buf_printf(&text, NULL, "id,name\n"), LINKD_OK);
+    for (size_t i = 0; i < 35; i++)
+        assert_int_equal(lk_buf_printf(&text, NULL, "%zu,%s\n", i,
+                                       i % 7 == 3 ? "observatory" : "obser"),
+                         LINKD_OK);
+    right = table_read("many.csv", text.data);
+    lk_buf_clear(&text);
+    linkd_table_free(f->left);
+    f->left = table_read("left.csv", "id,name\n0,observatory\n");
+    f->options.k = 3;
+    assert_int_equal(linkd_score_all(f->left, right, &embedder, f->pool,
+                                     &f->options, NULL, best_cb, &n_wrong,
+                                     &f->stats, &f->err),
+                     LINKD_OK);
+    assert_int_equal(n_wrong, 0);
+    linkd_table_free(right);
 }
 
 /* 6,000 right rows make rounds of 696 left rows: there are two of them. */
@@ -335,6 +414,9 @@ int main(void)
         CASE(all_pairs_come_by_left_row_then_right_row),
         CASE(only_scores_from_the_least_on_are_told),
         CASE(one_table_has_each_pair_once),
+        CASE(the_best_of_each_left_row_come_best_first),
+        CASE(of_one_table_each_row_has_its_best_others),
+        CASE(the_best_are_found_wherever_they_are),
         CASE(rounds_and_workers_change_nothing),
         CASE(what_the_callback_fails_with_is_passed_on),
         CASE(a_side_without_columns_is_refused),

@@ -27,6 +27,7 @@ typedef struct lk_command {
 
 extern const lk_command lk_cmd_link;
 extern const lk_command lk_cmd_dedup;
+extern const lk_command lk_cmd_classify;
 extern const lk_command lk_cmd_cluster;
 extern const lk_command lk_cmd_embed;
 extern const lk_command lk_cmd_eval;

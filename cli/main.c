@@ -18,6 +18,7 @@ static const lk_command *const commands[] = {
     &lk_cmd_link,
     &lk_cmd_dedup,
     &lk_cmd_cluster,
+    &lk_cmd_classify,
     &lk_cmd_embed,
     &lk_cmd_eval,
     &lk_cmd_explain,

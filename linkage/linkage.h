@@ -697,6 +697,54 @@ linkd_cluster_rows(const linkd_table *table, const linkd_embedder *embedder,
                    linkd_cluster_rows_result *ret_result, linkd_error *err);
 void linkd_cluster_rows_result_clear(linkd_cluster_rows_result *result);
 
+/* ---- labels of rows, learned from examples -------------------------------- */
+
+typedef enum linkd_classify_method {
+    LINKD_CLASSIFY_NEAREST, /* the nearest examples vote, nearer ones more */
+    LINKD_CLASSIFY_LINEAR,  /* softmax regression on the vectors */
+} linkd_classify_method;
+
+#define LINKD_LABEL_NONE UINT32_MAX
+/* More are a sign that the column holds no labels; 4 bytes are kept for each of
+ * them and each example. */
+#define LINKD_LABELS_MAX ((size_t)1000)
+
+typedef struct linkd_classify_options {
+    const linkd_column_pair
+        *columns; /* left: of the rows, right: of examples */
+    size_t n_columns;
+    size_t label_column; /* of the examples; blank cells are no label */
+    linkd_classify_method method;
+    size_t k; /* examples that vote, >= 1 */
+} linkd_classify_options;
+
+typedef struct linkd_classify_result {
+    uint32_t *labels;   /* [n_rows]: in names, or LINKD_LABEL_NONE: empty row */
+    float *confidences; /* [n_rows]: 0 to 1, six decimals */
+    linkd_str *names;   /* borrowed from the examples, in order of coming */
+    size_t n_names;
+    size_t n_examples; /* with a label and a text */
+    size_t n_empty;    /* as n_left_empty */
+    /* Examples that were asked for without having been learned from, and how
+     * many were answered rightly. None with a single example. */
+    size_t n_asked, n_right;
+    size_t n_most_frequent; /* examples of the most frequent label */
+    linkd_encode_stats encode;
+    double encode_seconds;
+    double classify_seconds;
+} linkd_classify_result;
+
+/* Gives each row of `table` a label of the examples'. Reports "encode" and
+ * "check". LINKD_E_ARG: k is 0, or no column takes part. LINKD_E_DATA: no
+ * example has a label and a text, or there are more than LINKD_LABELS_MAX. */
+LINKD_MUST_CHECK int
+linkd_classify_rows(const linkd_table *table, const linkd_table *examples,
+                    const linkd_embedder *embedder, lk_pool *pool,
+                    const linkd_classify_options *options,
+                    const linkd_progress *progress,
+                    linkd_classify_result *ret_result, linkd_error *err);
+void linkd_classify_result_clear(linkd_classify_result *result);
+
 /* ---- collections of a store --------------------------------------------- */
 
 /* What a collection's records mean: kept as JSON in the store's settings. */

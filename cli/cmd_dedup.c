@@ -6,6 +6,7 @@
 #include "cli/columns.h"
 #include "cli/command.h"
 #include "cli/decide.h"
+#include "cli/keep.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
@@ -28,6 +29,7 @@ typedef struct dedup_values {
     size_t n_threads;
     lk_decide_values decide;
     lk_why_values why;
+    lk_keep_values keep;
     int cluster;
     int format;
     bool apply;
@@ -84,6 +86,7 @@ static const lk_option options[] = {
      "write how well each entity holds together, the one\n"
      "with the weakest link first"},
     LK_LABELS_OPTION(AT(decide.labels)),
+    LK_KEEP_OPTIONS(AT(keep)),
     LK_WHY_OPTIONS(AT(why)),
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
      "csv, tsv or jsonl for the input, whatever its name\nends in"},
@@ -118,7 +121,19 @@ static const lk_syntax syntax = {
         "  linkctl dedup people.csv -o entities.csv\n"
         "  linkctl dedup firms.csv --on name,city --block country \\\n"
         "      --threshold 0.9 -o entities.csv --pairs pairs.csv\n"
+        "  linkctl dedup people.csv --keep unique.csv --dropped gone.csv \\\n"
+        "      -o entities.csv\n"
         "  linkctl dedup collection:firms --apply -o entities.csv\n",
+};
+
+/* Where in the array of outputs they begin. */
+enum {
+    OUT_ENTITIES,
+    OUT_PAIRS,
+    OUT_WEAK,
+    OUT_WHY,
+    OUT_KEEP = OUT_WHY + LK_WHY_OUTPUTS,
+    N_OUTPUTS = OUT_KEEP + LK_KEEP_OUTPUTS,
 };
 
 typedef struct dedup_run {
@@ -130,9 +145,9 @@ typedef struct dedup_run {
     size_t block;
     linkd_entities_options entities;
     lk_engine engine;
-    lk_decided decided;                     /* by probability, or else */
-    linkd_dedup_result result;              /* by score */
-    lk_output *outputs[3 + LK_WHY_OUTPUTS]; /* entities, pairs, weak */
+    lk_decided decided;        /* by probability, or else */
+    linkd_dedup_result result; /* by score */
+    lk_output *outputs[N_OUTPUTS];
     lk_manifest manifest;
     double read_seconds;
 } dedup_run;
@@ -210,21 +225,27 @@ static int outputs_open(dedup_run *run, linkd_error *err)
     const dedup_values *v = run->values;
     const char *const inputs[] = {run->cli->args.operands[0], v->decide.labels};
     size_t n = v->decide.labels != NULL ? 2 : 1;
+    const char *const taken[] = {v->output, v->pairs, v->weak};
     int rc;
 
     rc = outputs_differ(v, err);
     if (rc != LINKD_OK)
         return rc;
-    rc = lk_output_open(v->output, inputs, n, &run->outputs[0], err);
+    rc = lk_output_open(v->output, inputs, n, &run->outputs[OUT_ENTITIES], err);
     if (rc == LINKD_OK && v->pairs != NULL)
-        rc = lk_output_open(v->pairs, inputs, n, &run->outputs[1], err);
+        rc = lk_output_open(v->pairs, inputs, n, &run->outputs[OUT_PAIRS], err);
     if (rc == LINKD_OK && v->weak != NULL)
-        rc = lk_output_open(v->weak, inputs, n, &run->outputs[2], err);
+        rc = lk_output_open(v->weak, inputs, n, &run->outputs[OUT_WEAK], err);
     if (rc == LINKD_OK)
-        rc = lk_why_open(&v->why, &v->decide, inputs, n, &run->outputs[3], err);
+        rc = lk_why_open(&v->why, &v->decide, inputs, n, &run->outputs[OUT_WHY],
+                         err);
     if (rc == LINKD_OK)
-        rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
-                              inputs, n, err);
+        rc = lk_keep_open(&v->keep,
+                          lk_args_given(&syntax, &run->cli->args, "keep-by"),
+                          taken, 3, inputs, n, &run->outputs[OUT_KEEP], err);
+    if (rc == LINKD_OK)
+        rc = lk_manifest_open(&run->manifest, run->outputs[OUT_ENTITIES],
+                              v->output, inputs, n, err);
     return rc;
 }
 
@@ -314,6 +335,12 @@ static const size_t *entities_of(const dedup_run *run)
                          : run->decided.decision.entities;
 }
 
+static size_t entities_count(const dedup_run *run)
+{
+    return by_score(run) ? run->result.n_entities
+                         : run->decided.decision.n_entities;
+}
+
 static int entity_rows_write(const dedup_run *run, lk_rows *rows,
                              linkd_error *err)
 {
@@ -342,7 +369,7 @@ static int entities_write(const dedup_run *run, linkd_error *err)
     for (size_t i = 0; i < n; i++)
         names[i] = linkd_table_column(run->table, i);
     names[n] = (linkd_str){"entity_id", 9};
-    rc = lk_rows_init(&rows, run->outputs[0],
+    rc = lk_rows_init(&rows, run->outputs[OUT_ENTITIES],
                       lk_rows_format(run->values->output), names, n + 1, err);
     if (rc == LINKD_OK)
         rc = entity_rows_write(run, &rows, err);
@@ -363,11 +390,15 @@ static int results_write(const dedup_run *run, linkd_error *err)
     int rc = entities_write(run, err);
 
     if (rc == LINKD_OK && run->values->pairs != NULL)
-        rc = lk_pairs_write(&pairs, run->outputs[1],
+        rc = lk_pairs_write(&pairs, run->outputs[OUT_PAIRS],
                             lk_rows_format(run->values->pairs), err);
     if (rc == LINKD_OK && run->values->weak != NULL)
-        rc = lk_weak_write(run->table, &run->decided.decision, run->outputs[2],
+        rc = lk_weak_write(run->table, &run->decided.decision,
+                           run->outputs[OUT_WEAK],
                            lk_rows_format(run->values->weak), err);
+    if (rc == LINKD_OK)
+        rc = lk_keep_write(&run->values->keep, run->table, entities_of(run),
+                           entities_count(run), &run->outputs[OUT_KEEP], err);
     return rc;
 }
 
@@ -384,12 +415,6 @@ static void score_manifest(const dedup_run *run, lk_manifest *m)
     lk_manifest_seconds(m, "encode", result->encode_seconds);
     lk_manifest_seconds(m, "search", result->search_seconds);
     lk_manifest_seconds(m, "cluster", result->cluster_seconds);
-}
-
-static size_t entities_count(const dedup_run *run)
-{
-    return by_score(run) ? run->result.n_entities
-                         : run->decided.decision.n_entities;
 }
 
 static size_t empty_count(const dedup_run *run)
@@ -473,15 +498,16 @@ static void dedup_clear(dedup_run *run)
     lk_engine_close(&run->engine);
     free(run->columns);
     linkd_table_free(run->table);
-    for (size_t i = 0; i < 3 + LK_WHY_OUTPUTS; i++)
+    for (size_t i = 0; i < N_OUTPUTS; i++)
         lk_output_close(run->outputs[i]);
     lk_manifest_clear(&run->manifest);
 }
 
 /* What needs the whole table, or this machine's threads. */
 static const char *const only_files[] = {
-    "id",       "pairs", "threads",  "explain", "report", "truth",
-    "channels", "weak",  "max-size", "one-per", "labels", NULL};
+    "id",     "pairs",    "threads", "explain",  "report",
+    "truth",  "channels", "weak",    "max-size", "one-per",
+    "labels", "keep",     "keep-by", "dropped",  NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {
@@ -559,11 +585,10 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = results_write(&run, err);
     if (rc == LINKD_OK && !by_score(&run))
         rc = lk_why_write(cli, &run.values->why, "dedup", run.table, NULL,
-                          &run.decided, &run.outputs[3], err);
+                          &run.decided, &run.outputs[OUT_WHY], err);
     if (rc == LINKD_OK) {
         manifest_fill(&run);
-        rc = lk_manifest_commit(&run.manifest, run.outputs, 3 + LK_WHY_OUTPUTS,
-                                err);
+        rc = lk_manifest_commit(&run.manifest, run.outputs, N_OUTPUTS, err);
     }
     if (rc == LINKD_OK)
         rc = summary(&run, err);

@@ -598,6 +598,20 @@ LINKD_MUST_CHECK int linkd_entities_check(const linkd_edges *edges,
                                           size_t *ret_n_health,
                                           linkd_error *err);
 
+/* Which of an entity's rows stands for it; of equal ones the first. */
+typedef enum linkd_keep {
+    LINKD_KEEP_COMPLETE, /* most cells that are not blank, then most bytes */
+    LINKD_KEEP_LONGEST,  /* most bytes */
+    LINKD_KEEP_FIRST,
+} linkd_keep;
+
+/* `entities` [n_rows], below n_entities, none of which is without rows;
+ * `ret_rows` [n_entities] is freed with free(). */
+LINKD_MUST_CHECK int linkd_entities_keep(const linkd_table *table,
+                                         const size_t *entities,
+                                         size_t n_entities, linkd_keep keep,
+                                         size_t **ret_rows, linkd_error *err);
+
 /* Defaults for cosines of all-MiniLM-L6-v2 with all columns as text, measured
  * 2026-11-24 on four sets of people. A chain needs one wrong pair to
  * glue two entities together, so components ask for more. The best cut moves

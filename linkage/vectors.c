@@ -13,9 +13,10 @@
  *                        [ n0 n1 __ n2 __ … ]  each to its row's place, then
  *                        [ n0 n1 n0 n2 r7 … ]  those that came before
  *
- * A row whose cells are all empty would be encoded to the vector of the empty text, which is near to all
- * other empty rows and says nothing; so would one in a script that the model
- * does not know. Such a row gets no vector, so it is never compared.
+ * A row whose cells are all empty would be encoded to the vector of the empty
+ * text, which is near to all other empty rows and says nothing; so would one in
+ * a script that the model does not know. Such a row gets no vector, so it is
+ * never compared.
  *
  *   table ─► cells of the chosen columns ─► text ─┐ x ROWS_PER_CHUNK
  *                              data[n..], rows[n..] ◄─ embedder */
@@ -231,6 +232,8 @@ static int rows_encode(lk_vectors_maker *maker, chunk *c, known *k,
     for (size_t row = begin; row < end && rc == LINKD_OK; row++) {
         size_t number = vectors->n + c->n;
 
+        if (maker->wanted != NULL && !maker->wanted[row])
+            continue;
         vectors->rows[number] = row;
         rc = chunk_add(c, k, row, number, err);
     }

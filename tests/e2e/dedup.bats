@@ -206,3 +206,27 @@ END
     refused 2 'no column "nothing"' "$LINKCTL" dedup people.csv \
         --model none --one-per nothing -o o.csv
 }
+
+@test "one row an entity is kept, and the others are told apart" {
+    printf 'id,name,city,phone\na,alpha trading,,1\nb,quentin 77,oslo,\nc,alpha trading,paris,1\nd,alpha trading,,\n' >t.csv
+    "$LINKCTL" dedup t.csv --on name -m tiny --min-score 0.99 -q -o all.csv \
+        --keep kept.csv --dropped dropped.csv
+    [ "$(cat kept.csv)" = 'id,name,city,phone,entity_id
+b,quentin 77,oslo,,2
+c,alpha trading,paris,1,1' ]
+    [ "$(cat dropped.csv)" = 'id,kept_id,entity_id
+a,c,1
+d,c,1' ]
+    "$LINKCTL" dedup t.csv --on name -m tiny --min-score 0.99 -q -o all.csv \
+        --keep kept.csv --keep-by first
+    [ "$(cut -d, -f1 kept.csv | tr '\n' ' ')" = "id a b " ]
+    # by probability, too, and a table of strangers is kept whole
+    "$LINKCTL" dedup t.csv --on name,phone --model none -q -o all.csv --keep kept.csv --dropped dropped.jsonl
+    [ $(($(tail -n +2 kept.csv | wc -l) + $(wc -l <dropped.jsonl))) -eq 4 ]
+    refused 2 "--keep-by needs --keep or --dropped" \
+        "$LINKCTL" dedup t.csv --model none -q --keep-by first -o x.csv
+    refused 2 "--keep is a file that is written already" \
+        "$LINKCTL" dedup t.csv --model none -q -o x.csv --keep x.csv
+    refused 2 "--dropped is a file that is written already" \
+        "$LINKCTL" dedup t.csv --model none -q -o x.csv --keep y.csv --dropped y.csv
+}

@@ -1,4 +1,4 @@
-/* cli/cmd_collection.c — linkctl collection create, list, info, drop. */
+/* cli/cmd_collection.c — linkctl collection create, list, info, log, drop. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -352,3 +352,91 @@ static int drop_run(lk_cli *cli, const void *opaque, linkd_error *err)
 
 const lk_command lk_cmd_collection_drop = {&drop_syntax, &plain_defaults,
                                            sizeof(plain_defaults), drop_run};
+
+/* ---- log ---------------------------------------------------------------- */
+
+static const lk_syntax log_syntax = {
+    .name = "collection log",
+    .operands = name_operand,
+    .n_operands_min = 1,
+    .n_operands_max = 1,
+    .options = plain_options,
+    .n_options = N_PLAIN_OPTIONS,
+    .summary = "Tells which entities were merged and split, and why.",
+    .notes = "Oldest first, with the most probable pair of records between the "
+             "two\nentities. With --json each event is an object on a line of "
+             "its own.\n\n"
+             "Examples:\n"
+             "  linkctl collection log firms\n",
+};
+
+static void event_print(const json_t *event)
+{
+    bool is_merge = strcmp(text_in(event, "event"), "merge") == 0;
+    const json_t *reason = json_object_get(event, "reason");
+    const json_t *records = json_object_get(reason, "records");
+
+    (void)printf(is_merge ? "entity %llu: %llu was merged into it"
+                          : "entity %llu: %llu was split off from it",
+                 (unsigned long long)count_in(event, "entity"),
+                 (unsigned long long)count_in(event, "other"));
+    if (json_array_size(records) == 2)
+        (void)printf(", since %s and %s are one with probability %.2f",
+                     json_string_value(json_array_get(records, 0)),
+                     json_string_value(json_array_get(records, 1)),
+                     json_number_value(json_object_get(reason, "probability")));
+    (void)printf("\n");
+}
+
+/* Prints one answer; *ret_from is where the next one begins, 0: there is none.
+ */
+static int events_print(const json_t *answer, bool as_json, uint64_t *ret_from,
+                        linkd_error *err)
+{
+    const json_t *events = json_object_get(answer, "events");
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < json_array_size(events) && rc == LINKD_OK; i++) {
+        const json_t *event = json_array_get(events, i);
+
+        if (as_json)
+            rc = lk_json_print(event, err);
+        else
+            event_print(event);
+    }
+    *ret_from = count_in(answer, "next");
+    return rc;
+}
+
+static int log_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const plain_values *v = opaque;
+    lk_client client = {0};
+    lk_buf path = {0};
+    uint64_t from = 0;
+    int rc = lk_client_open(cli, v->socket, &client, err);
+
+    do {
+        json_t *answer = NULL;
+        char query[48];
+
+        (void)snprintf(query, sizeof(query), "/events?from=%llu",
+                       (unsigned long long)from);
+        lk_buf_reset(&path);
+        if (rc == LINKD_OK)
+            rc = lk_collection_path(&path, cli->args.operands[0], query, err);
+        if (rc == LINKD_OK)
+            rc = lk_client_json(&client, NULL, path.data, NULL, &answer, err);
+        if (rc == LINKD_OK)
+            rc = events_print(answer, v->json, &from, err);
+        json_decref(answer);
+    } while (rc == LINKD_OK && from > 0);
+    if (rc == LINKD_E_ABSENT)
+        lk_cli_hint(cli, "linkctl collection list shows those that exist");
+    lk_buf_clear(&path);
+    lk_client_close(&client);
+    return rc;
+}
+
+const lk_command lk_cmd_collection_log = {&log_syntax, &plain_defaults,
+                                          sizeof(plain_defaults), log_run};

@@ -27,6 +27,7 @@ typedef struct link_values {
     int assign;
     int format;
     bool wide;
+    bool apply;
     bool json;
 } link_values;
 
@@ -98,6 +99,9 @@ static const lk_option options[] = {
      "summary as one JSON object, on standard output unless\n"
      "the pairs go there"},
     LK_SOCKET_OPTION(AT(socket)),
+    {"apply", 0, LK_OPTION_FLAG, AT(apply), NULL, NULL, 0, 0,
+     "put the rows of LEFT into the collection RIGHT, each\n"
+     "into the entity of its partner, else into a new one"},
 };
 
 static const char *const operands[] = {"LEFT", "RIGHT"};
@@ -124,7 +128,8 @@ static const lk_syntax syntax = {
         "  linkctl link a.jsonl b.csv --block country --assign one-to-one \\\n"
         "      --threshold 0.9 --wide --unmatched rest.csv -o pairs.csv\n"
         "  linkctl link a.csv b.csv --model none -o pairs.csv\n"
-        "  linkctl link new.csv collection:firms -o pairs.csv\n",
+        "  linkctl link new.csv collection:firms -o pairs.csv\n"
+        "  linkctl link new.csv collection:firms --apply -o pairs.csv\n",
 };
 
 /* Everything that one run owns. */
@@ -504,6 +509,7 @@ static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
                     .output = v->output,
                     .k = v->k,
                     .decide = v->decide,
+                    .apply = v->apply,
                     .format = (linkd_format)v->format,
                     .json = v->json},
         .on = v->on,
@@ -526,6 +532,8 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
         return rc;
     if (lk_is_remote(cli, run.values->socket))
         return link_remotely(cli, values, err);
+    if (run.values->apply)
+        return lk_fail(err, LINKD_E_ARG, "--apply needs a collection");
     lk_manifest_init(&run.manifest, &syntax, values);
     rc = outputs_open(&run, err);
     if (rc == LINKD_OK)

@@ -42,6 +42,7 @@ extern const lk_command lk_cmd_model_verify;
 extern const lk_command lk_cmd_collection_create;
 extern const lk_command lk_cmd_collection_list;
 extern const lk_command lk_cmd_collection_info;
+extern const lk_command lk_cmd_collection_log;
 extern const lk_command lk_cmd_collection_drop;
 extern const lk_command lk_cmd_collection_import;
 extern const lk_command lk_cmd_collection_export;

@@ -32,6 +32,7 @@ static const lk_command *const commands[] = {
     &lk_cmd_collection_create,
     &lk_cmd_collection_list,
     &lk_cmd_collection_info,
+    &lk_cmd_collection_log,
     &lk_cmd_collection_drop,
     &lk_cmd_collection_import,
     &lk_cmd_collection_export,
@@ -57,8 +58,9 @@ static const struct {
     const char *hint;
 } groups[] = {
     {"model", "there are model list, add, pull, info and verify"},
-    {"collection", "there are collection create, list, info, drop, import and "
-                   "export"},
+    {"collection",
+     "there are collection create, list, info, log, drop, import and "
+     "export"},
     {"compat", "there are compat fit, map and eval"},
     {"job", "there are job list, show, wait, cancel, results and delete"},
 };

@@ -1,5 +1,6 @@
-/* daemon/handle_attach.c — which entity a record belongs to, and who else does.
- * The decision is linkage's; here it is asked for and told. */
+/* daemon/handle_attach.c — which entity a record belongs to, who else does, and
+ * what became of entities. The decision is linkage's; here it is asked for and
+ * told. */
 #include <inttypes.h>
 
 #include "daemon/bodies.h"
@@ -154,4 +155,111 @@ int lk_handle_get_entity(lk_service *service, lk_request *request,
             lk_fail(err, LINKD_E_ABSENT, "there is no entity %" PRIu64, entity);
     linkd_view_close(view);
     return rc == LINKD_OK ? lk_buf_append(body, "]}\n", 3, err) : rc;
+}
+
+/* ---- what was merged and split ------------------------------------------- */
+
+/* Events of one answer, some hundred bytes each. */
+#define EVENTS_DEFAULT UINT64_C(1000)
+#define EVENTS_MAX     UINT64_C(10000)
+
+static int reason_print(const linkd_entity_event *event, lk_buf *body,
+                        linkd_error *err)
+{
+    int rc;
+
+    if (event->ids[0].len == 0)
+        return lk_buf_printf(body, err, "null}");
+    rc = lk_buf_printf(body, err, "{\"records\":[");
+    if (rc == LINKD_OK)
+        rc = lk_json_put_string(body, event->ids[0], err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(body, ",", 1, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_put_string(body, event->ids[1], err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(body, err, "],\"probability\":%.6f}}",
+                           (double)event->probability);
+    return rc;
+}
+
+static int event_print(const linkd_entity_event *event, lk_buf *body,
+                       linkd_error *err)
+{
+    int rc = lk_buf_printf(body, err,
+                           "{\"seq\":%" PRIu64 ",\"event\":\"%s\","
+                           "\"entity\":%" PRIu64 ",\"other\":%" PRIu64
+                           ",\"reason\":",
+                           event->seq, event->merged ? "merge" : "split",
+                           event->entity, event->other);
+
+    return rc == LINKD_OK ? reason_print(event, body, err) : rc;
+}
+
+/* Appends at most `limit` events; *from becomes 0 at the end, else where the
+ * next answer begins. */
+static int events_print(linkd_view *view, uint64_t limit, uint64_t *from,
+                        lk_buf *body, linkd_error *err)
+{
+    bool found = true;
+    int rc = LINKD_OK;
+
+    for (uint64_t n = 0; rc == LINKD_OK; n++) {
+        linkd_entity_event event;
+
+        rc = linkd_view_next_event(view, *from, &event, &found, err);
+        if (rc != LINKD_OK || !found || n == limit)
+            break;
+        *from = event.seq + 1;
+        if (n > 0)
+            rc = lk_buf_append(body, ",", 1, err);
+        if (rc == LINKD_OK)
+            rc = event_print(&event, body, err);
+    }
+    if (!found)
+        *from = 0;
+    return rc;
+}
+
+static int events_options(lk_request *request, uint64_t *ret_from,
+                          uint64_t *ret_limit, linkd_error *err)
+{
+    static const char *const names[] = {"from", "limit", NULL};
+    linkd_str text = {0};
+    bool found = false;
+    int rc = lk_request_check_query(request, names, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_request_query(request, "from", &text, &found, err);
+    if (rc == LINKD_OK && found)
+        rc = lk_str_to_u64(text, "from", ret_from, err);
+    if (rc == LINKD_OK)
+        rc = lk_request_query(request, "limit", &text, &found, err);
+    if (rc == LINKD_OK && found)
+        rc = lk_str_to_u64(text, "limit", ret_limit, err);
+    if (rc == LINKD_OK && (*ret_limit == 0 || *ret_limit > EVENTS_MAX))
+        rc = lk_fail(err, LINKD_E_ARG, "\"limit\" is not from 1 to %" PRIu64,
+                     EVENTS_MAX);
+    return rc;
+}
+
+int lk_handle_list_events(lk_service *service, lk_request *request,
+                          lk_response *response, linkd_error *err)
+{
+    lk_buf *body = &response->body;
+    linkd_view *view = NULL;
+    uint64_t from = 0;
+    uint64_t limit = EVENTS_DEFAULT;
+    int rc = events_options(request, &from, &limit, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_view_open(service->store, request->params[0], &view, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(body, err, "{\"events\":[");
+    if (rc == LINKD_OK)
+        rc = events_print(view, limit, &from, body, err);
+    linkd_view_close(view);
+    if (rc == LINKD_OK && from > 0)
+        return lk_buf_printf(body, err, "],\"next\":%" PRIu64 "}\n", from);
+    return rc == LINKD_OK ? lk_buf_printf(body, err, "],\"next\":null}\n") : rc;
 }

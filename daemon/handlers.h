@@ -21,6 +21,7 @@ lk_handler lk_handle_search;
 /* handle_attach.c */
 lk_handler lk_handle_attach;
 lk_handler lk_handle_get_entity;
+lk_handler lk_handle_list_events;
 /* handle_jobs.c */
 lk_handler lk_handle_submit_job;
 lk_handler lk_handle_list_jobs;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/job_decide.h"
+#include "daemon/job_apply.h"
 #include "daemon/job_results.h"
 #include "daemon/models.h"
 #include "daemon/vector_sources.h"
@@ -87,59 +87,6 @@ static void chain_close(chain *c)
 {
     lk_known_close(c->known);
     lk_checkpoint_close(c->checkpoint);
-}
-
-/* ---- entities of a collection --------------------------------------------- */
-
-/* Those rows that are still there: a job may take hours. */
-static int present_find(const lk_job_run *run, const linkd_table *table,
-                        const size_t *entities, linkd_str *ids,
-                        uint64_t *groups, size_t *ret_n, linkd_error *err)
-{
-    linkd_view *view = NULL;
-    size_t n = 0;
-    int rc = linkd_view_open(run->service->store,
-                             run->spec->sides[0].collection, &view, err);
-
-    for (size_t i = 0; i < linkd_table_n_rows(table) && rc == LINKD_OK; i++) {
-        uint64_t number;
-        bool found = false;
-
-        ids[n] = linkd_table_id(table, i);
-        groups[n] = entities[i];
-        rc = linkd_view_find(view, ids[n], &number, &found, err);
-        n += found;
-    }
-    linkd_view_close(view);
-    *ret_n = n;
-    return rc;
-}
-
-/* Writes the entities back. A record that is deleted in between is left out in
- * the next try. Doing it again after a crash changes nothing. */
-static int entities_apply(const lk_job_run *run, const linkd_table *table,
-                          const size_t *entities, linkd_error *err)
-{
-    size_t n_rows = linkd_table_n_rows(table);
-    linkd_str *ids = calloc(n_rows + 1, sizeof(*ids));
-    uint64_t *groups = calloc(n_rows + 1, sizeof(*groups));
-    int rc = LINKD_E_ABSENT;
-
-    if (ids == NULL || groups == NULL)
-        rc = lk_fail_nomem(err);
-    for (int try = 0; try < 10 && rc == LINKD_E_ABSENT; try++) {
-        linkd_write_result written;
-        size_t n = 0;
-
-        rc = present_find(run, table, entities, ids, groups, &n, err);
-        if (rc == LINKD_OK && n > 0)
-            rc = linkd_store_assign_entities(run->service->store,
-                                             run->spec->sides[0].collection,
-                                             ids, groups, n, &written, err);
-    }
-    free(ids);
-    free(groups);
-    return rc;
 }
 
 /* ---- rows ---------------------------------------------------------------- */
@@ -285,12 +232,7 @@ static int decided_keep(const lk_job_run *run, const lk_job_tables *t,
                         linkd_error *err)
 {
     bool is_link = run->spec->kind == LK_JOB_LINK;
-    int rc = LINKD_OK;
-
-    if (run->spec->apply)
-        rc = entities_apply(run, t->tables[0], d->entities, err);
-    if (rc == LINKD_OK)
-        rc = is_link ? pairs_write(run->dir, t, d, err)
+    int rc = is_link ? pairs_write(run->dir, t, d, err)
                      : entities_write(run->dir, t->tables[0], d->entities, err);
     if (rc == LINKD_OK)
         rc = is_link ? link_counts(t, d, &outcome->counts, err)
@@ -318,7 +260,11 @@ static int linkage_do(const lk_job_run *run, lk_job_outcome *outcome,
         rc = lk_job_tables_read(run->dir, run->spec, run->vectors,
                                 run->progress, &tables, err);
     if (rc == LINKD_OK)
+        rc = lk_job_apply_check(&tables, err);
+    if (rc == LINKD_OK)
         rc = lk_job_decide(&deciding, &decided, err);
+    if (rc == LINKD_OK && run->spec->apply)
+        rc = lk_job_apply(run, &deciding, &decided, err);
     if (rc == LINKD_OK)
         rc = decided_keep(run, &tables, &decided, outcome, err);
     lk_job_decided_clear(&decided);

@@ -37,7 +37,7 @@ const char *lk_job_assign_name(linkd_assign assign)
 /* The members of each kind; "kind" first. */
 static const char *const link_members[] = {
     "kind", "left",  "right", "on",        "left_on",   "right_on", "assign",
-    "k",    "block", "model", "threshold", "min_score", NULL};
+    "k",    "block", "model", "threshold", "min_score", "apply",    NULL};
 static const char *const dedup_members[] = {
     "kind",  "input",     "on",        "cluster", "k", "block",
     "model", "threshold", "min_score", "apply",   NULL};
@@ -233,8 +233,23 @@ static int search_read(const json_t *request, lk_job_spec *spec,
     if (rc == LINKD_OK)
         rc = lk_json_get_string(request, "block", &spec->block, err);
     if (rc == LINKD_OK)
+        rc = lk_json_get_bool(request, "apply", &spec->apply, err);
+    if (rc == LINKD_OK)
         rc = model_read(request, spec, err);
     return rc == LINKD_OK ? decide_check(spec, err) : rc;
+}
+
+/* Records of the file go into the collection, and need its model for that. */
+static int link_apply_check(const lk_job_spec *spec, linkd_error *err)
+{
+    if (spec->sides[0].file.len == 0 || spec->sides[1].collection.len == 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"apply\" needs a file on the left and a collection on "
+                       "the right");
+    if (spec->without_model)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"apply\" needs the collection's model");
+    return LINKD_OK;
 }
 
 static int link_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
@@ -258,7 +273,11 @@ static int link_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
     if (by_score && assign == LINKD_ASSIGN_AUTO)
         assign = LINKD_ASSIGN_RECIPROCAL;
     spec->assign = (linkd_assign)assign;
-    return rc == LINKD_OK ? search_read(request, spec, err) : rc;
+    if (rc == LINKD_OK)
+        rc = search_read(request, spec, err);
+    if (rc == LINKD_OK && spec->apply)
+        rc = link_apply_check(spec, err);
+    return rc;
 }
 
 static int dedup_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
@@ -284,10 +303,10 @@ static int dedup_read(const json_t *request, lk_arena *arena, lk_job_spec *spec,
                          sizeof(names) / sizeof(names[0]), &cluster, err);
     spec->cluster = (linkd_cluster)cluster;
     if (rc == LINKD_OK)
-        rc = lk_json_get_bool(request, "apply", &spec->apply, err);
+        rc = search_read(request, spec, err);
     if (rc == LINKD_OK && spec->apply && spec->sides[0].collection.len == 0)
         rc = lk_fail(err, LINKD_E_ARG, "\"apply\" needs a collection as input");
-    return rc == LINKD_OK ? search_read(request, spec, err) : rc;
+    return rc;
 }
 
 static int backup_read(const json_t *request, lk_job_spec *spec,

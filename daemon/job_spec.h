@@ -32,8 +32,8 @@ typedef struct lk_job_spec {
     double min_score; /* cosine; NaN: by probability */
     linkd_assign assign;
     linkd_cluster cluster; /* by scores alone */
-    bool apply;            /* the entities to the collection */
-    linkd_str directory;   /* of a backup */
+    bool apply; /* the entities, or a link's left rows, to the collection */
+    linkd_str directory; /* of a backup */
 } lk_job_spec;
 
 /* Reads the body of a submission. Strings borrow from it, arrays live in the

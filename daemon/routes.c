@@ -99,11 +99,26 @@ const lk_route lk_routes[] = {
     {LK_GET, COLLECTION "/entities/{entity}", lk_handle_get_entity,
      LK_ROLE_READ, LK_LANE_READ, 0, false, "getEntity",
      "The records of an entity", NULL, OBJECT},
+    {LK_GET, COLLECTION "/events", lk_handle_list_events, LK_ROLE_READ,
+     LK_LANE_READ, 0, false, "listEvents",
+     "Merges and splits of entities, oldest first", NULL, OBJECT},
 
     {LK_POST, "/v1/jobs", lk_handle_submit_job, LK_ROLE_WRITE, LK_LANE_WRITE,
      64 * KIB, false, "submitJob", "Submit a link or dedup job",
      "{\"type\":\"object\",\"required\":[\"kind\"],\"properties\":{"
-     "\"kind\":{\"enum\":[\"link\",\"dedup\"]}}}",
+     "\"kind\":{\"enum\":[\"link\",\"dedup\"]},"
+     "\"left\":{\"type\":\"object\"},\"right\":{\"type\":\"object\"},"
+     "\"input\":{\"type\":\"object\"},"
+     "\"on\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+     "\"left_on\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+     "\"right_on\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+     "\"block\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
+     "\"assign\":{\"enum\":[\"auto\",\"reciprocal\",\"one-to-one\","
+     "\"one-to-many\",\"many-to-one\",\"many-to-many\"]},"
+     "\"threshold\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1},"
+     "\"min_score\":{\"type\":\"number\",\"minimum\":-1,\"maximum\":1},"
+     "\"cluster\":{\"enum\":[\"complete\",\"components\"]},"
+     "\"k\":{\"type\":\"integer\"},\"apply\":{\"type\":\"boolean\"}}}",
      OBJECT},
     {LK_GET, "/v1/jobs", lk_handle_list_jobs, LK_ROLE_READ, LK_LANE_READ, 0,
      false, "listJobs", "All jobs, newest first", NULL, OBJECT},

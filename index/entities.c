@@ -18,7 +18,11 @@
  * entity is taken. A group that is left without one gets a new id. Afterwards a
  * pair that was not served is an event: the entity was merged into the group's
  * if nobody is left in it, else the group's was split off from it. Records that
- * the request does not name stay where they are and count as left. */
+ * the request does not name stay where they are and count as left.
+ *
+ * An event's reason is the most probable edge between its two parts: of a merge
+ * from the votes' records to the rest of their group, of a split to those that
+ * have had the same entity and are in other groups. */
 #include "index/edit.h"
 
 #include <stdlib.h>
@@ -148,6 +152,7 @@ int lk_edit_join(lk_edit *edit, uint64_t number, uint64_t joined,
 /* ---- groups ----------------------------------------------------------------- */
 
 typedef struct item {
+    size_t place; /* in the request */
     uint64_t group;
     uint64_t entity; /* that the record has had */
     uint64_t number;
@@ -167,12 +172,19 @@ typedef struct vote {
     uint64_t first_number; /* of the group */
     size_t n;
     size_t rank; /* of the entity among all that have votes */
+    const linkd_entity_edge *within; /* best one to the rest of the group */
+    const linkd_entity_edge *across; /* and to its entity in other groups */
 } vote;
+
+/* Of one record of the request, by its place. */
+typedef struct seat {
+    size_t group;
+    size_t vote; /* as counted, before they are sorted; SIZE_MAX: none */
+} seat;
 
 typedef struct assignment {
     uint32_t collection;
-    const linkd_str *ids;
-    const uint64_t *groups_of; /* as asked */
+    const linkd_assignment *asked;
     size_t n;
     linkd_write_result result;
     /* made anew by each run, with room for one a record */
@@ -182,6 +194,7 @@ typedef struct assignment {
     vote *votes;
     size_t n_votes;
     bool *taken; /* by the votes' ranks: a group keeps this entity */
+    seat *seats;
 } assignment;
 
 static int u64_compare(uint64_t a, uint64_t b)
@@ -229,12 +242,13 @@ static int items_read(assignment *a, lk_edit *edit, linkd_error *err)
         item *at = &a->items[i];
         bool found = false;
 
-        at->group = a->groups_of[i];
-        rc = lk_edit_find(edit, a->ids[i], &at->number, &found, err);
+        at->place = i;
+        at->group = a->asked->groups[i];
+        rc = lk_edit_find(edit, a->asked->ids[i], &at->number, &found, err);
         if (rc == LINKD_OK && !found)
             rc = lk_fail(err, LINKD_E_ABSENT,
                          "record %zu: there is no record \"%.*s\"", i,
-                         (int)a->ids[i].len, a->ids[i].bytes);
+                         (int)a->asked->ids[i].len, a->asked->ids[i].bytes);
         if (rc == LINKD_OK)
             rc = lk_edit_entity(edit, at->number, &at->entity, err);
     }
@@ -253,6 +267,7 @@ static void groups_find(assignment *a)
             a->groups[a->n_groups++] = (group){.begin = i,
                                                .first_number = at->number,
                                                .entity = LINKD_ID_NONE};
+        a->seats[at->place] = (seat){a->n_groups - 1, SIZE_MAX};
         g = &a->groups[a->n_groups - 1];
         g->end = i + 1;
         if (at->number < g->first_number)
@@ -279,7 +294,42 @@ static void votes_count(assignment *a)
                            .entity = at->entity,
                            .first_number = run->first_number};
             a->votes[a->n_votes - 1].n++;
+            a->seats[at->place].vote = a->n_votes - 1;
         }
+    }
+}
+
+static void edge_better(const linkd_entity_edge **best,
+                        const linkd_entity_edge *edge)
+{
+    if (*best == NULL || edge->probability > (*best)->probability)
+        *best = edge;
+}
+
+/* What an edge says about the vote of one of its ends. */
+static void edge_note(assignment *a, const linkd_entity_edge *edge,
+                      const seat *from, const seat *to)
+{
+    vote *v;
+
+    if (from->vote == SIZE_MAX || from->vote == to->vote)
+        return;
+    v = &a->votes[from->vote];
+    if (from->group == to->group)
+        edge_better(&v->within, edge);
+    else if (to->vote != SIZE_MAX && a->votes[to->vote].entity == v->entity)
+        edge_better(&v->across, edge);
+}
+
+static void edges_note(assignment *a)
+{
+    for (size_t i = 0; i < a->asked->n_edges; i++) {
+        const linkd_entity_edge *edge = &a->asked->edges[i];
+        const seat *x = &a->seats[edge->a];
+        const seat *y = &a->seats[edge->b];
+
+        edge_note(a, edge, x, y);
+        edge_note(a, edge, y, x);
     }
 }
 
@@ -321,6 +371,16 @@ static int groups_move(assignment *a, lk_edit *edit, linkd_error *err)
     return rc;
 }
 
+static void reason_set(const assignment *a, const linkd_entity_edge *edge,
+                       linkd_entity_event *event)
+{
+    if (edge == NULL)
+        return;
+    event->ids[0] = a->asked->ids[edge->a];
+    event->ids[1] = a->asked->ids[edge->b];
+    event->probability = edge->probability;
+}
+
 static int events_put(const assignment *a, lk_edit *edit, linkd_error *err)
 {
     int rc = LINKD_OK;
@@ -337,6 +397,7 @@ static int events_put(const assignment *a, lk_edit *edit, linkd_error *err)
         if (rc != LINKD_OK)
             break;
         event.merged = !remains;
+        reason_set(a, remains ? v->across : v->within, &event);
         event.entity = remains ? v->entity : entity;
         event.other = remains ? entity : v->entity;
         rc = lk_event_put(edit->txn, edit->collection, &event, err);
@@ -356,6 +417,7 @@ static int assign(assignment *a, lk_edit *edit, linkd_error *err)
     qsort(a->items, a->n, sizeof(*a->items), item_compare);
     groups_find(a);
     votes_count(a);
+    edges_note(a);
     votes_serve(a);
     (*edit->seq)++;
     rc = groups_move(a, edit, err);
@@ -403,34 +465,54 @@ static int ids_check(const linkd_str *ids, size_t n, linkd_error *err)
     return rc;
 }
 
-int linkd_store_assign_entities(linkd_store *store, linkd_str collection,
-                                const linkd_str *ids, const uint64_t *groups,
-                                size_t n, linkd_write_result *ret_result,
-                                linkd_error *err)
+static int edges_check(const linkd_assignment *asked, linkd_error *err)
 {
-    assignment a = {.ids = ids, .groups_of = groups, .n = n};
-    int rc = ids_check(ids, n, err);
+    for (size_t i = 0; i < asked->n_edges; i++)
+        if (asked->edges[i].a >= asked->n || asked->edges[i].b >= asked->n)
+            return lk_fail(err, LINKD_E_ARG,
+                           "edge %zu: there are only %zu records", i, asked->n);
+    return LINKD_OK;
+}
 
-    if (rc == LINKD_OK)
-        rc = lk_collection_number(store, collection, &a.collection, err);
-    if (rc != LINKD_OK)
-        return rc;
-    a.items = calloc(n + 1, sizeof(*a.items));
-    a.groups = calloc(n + 1, sizeof(*a.groups));
-    a.votes = calloc(n + 1, sizeof(*a.votes));
-    a.taken = calloc(n + 1, sizeof(*a.taken));
-    if (a.items == NULL || a.groups == NULL || a.votes == NULL ||
-        a.taken == NULL)
+static int assignment_run(linkd_store *store, assignment *a, linkd_error *err)
+{
+    int rc;
+
+    a->items = calloc(a->n + 1, sizeof(*a->items));
+    a->groups = calloc(a->n + 1, sizeof(*a->groups));
+    a->votes = calloc(a->n + 1, sizeof(*a->votes));
+    a->taken = calloc(a->n + 1, sizeof(*a->taken));
+    a->seats = calloc(a->n + 1, sizeof(*a->seats));
+    if (a->items == NULL || a->groups == NULL || a->votes == NULL ||
+        a->taken == NULL || a->seats == NULL)
         rc = lk_fail_nomem(err);
     else
-        rc = lk_writer_run(store->writer, assign_apply, &a, n * ID_COST, NULL,
+        rc = lk_writer_run(store->writer, assign_apply, a, a->n * ID_COST, NULL,
                            err);
+    free(a->seats);
+    free(a->taken);
+    free(a->votes);
+    free(a->groups);
+    free(a->items);
+    return rc;
+}
+
+int linkd_store_assign_entities(linkd_store *store, linkd_str collection,
+                                const linkd_assignment *asked,
+                                linkd_write_result *ret_result,
+                                linkd_error *err)
+{
+    assignment a = {.asked = asked, .n = asked->n};
+    int rc = ids_check(asked->ids, asked->n, err);
+
+    if (rc == LINKD_OK)
+        rc = edges_check(asked, err);
+    if (rc == LINKD_OK)
+        rc = lk_collection_number(store, collection, &a.collection, err);
+    if (rc == LINKD_OK)
+        rc = assignment_run(store, &a, err);
     if (rc == LINKD_OK)
         *ret_result = a.result;
-    free(a.taken);
-    free(a.votes);
-    free(a.groups);
-    free(a.items);
     return rc;
 }
 

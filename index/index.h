@@ -309,15 +309,31 @@ LINKD_MUST_CHECK int linkd_store_find_once(linkd_store *store,
 
 /* ---- entities ----------------------------------------------------------- */
 
-/* Gives records their entities: record ids[i] belongs to group groups[i]. A
- * group keeps the entity id that most of its records have had (the lowest of
- * several), each id being kept by one group; others get new ids. What was
- * merged and what was split is logged. LINKD_E_ABSENT: an id is not there. */
+/* Two records of an assignment, and how probable it is that they are one. */
+typedef struct linkd_entity_edge {
+    size_t a, b; /* positions among the ids */
+    float probability;
+} linkd_entity_edge;
+
+/* Record ids[i] belongs to group groups[i]. */
+typedef struct linkd_assignment {
+    const linkd_str *ids;   /* [n] */
+    const uint64_t *groups; /* [n] */
+    size_t n;
+    const linkd_entity_edge *edges; /* [n_edges]: what the groups rest on */
+    size_t n_edges;
+} linkd_assignment;
+
+/* Gives records their entities. A group keeps the entity id that most of its
+ * records have had (the lowest, so the oldest, of several), each id being kept
+ * by one group; others get new ids. What was merged and what was split is
+ * logged, with the most probable edge between the two parts as the reason.
+ * LINKD_E_ABSENT: an id is not there. LINKD_E_ARG: an edge has no such record.
+ */
 LINKD_MUST_CHECK int
 linkd_store_assign_entities(linkd_store *store, linkd_str collection,
-                            const linkd_str *ids, const uint64_t *groups,
-                            size_t n, linkd_write_result *ret_result,
-                            linkd_error *err);
+                            const linkd_assignment *assignment,
+                            linkd_write_result *ret_result, linkd_error *err);
 
 /* The answer of a person about two records. */
 typedef enum linkd_review_answer {
@@ -383,6 +399,9 @@ typedef struct linkd_entity_event {
     bool merged;     /* else split */
     uint64_t entity; /* that remains */
     uint64_t other;  /* that was merged into it, or split off from it */
+    /* The most probable pair of records between the two; empty: none known */
+    linkd_str ids[2];
+    float probability; /* of that pair */
 } linkd_entity_event;
 LINKD_MUST_CHECK int linkd_view_next_event(linkd_view *view, uint64_t from,
                                            linkd_entity_event *ret_event,

@@ -23,7 +23,7 @@
  *                                             n, factory
  *   ENTITIES     collection, number           entity u64
  *   MEMBERS      collection, entity, number   (empty: no checksum)
- *   EVENTS       collection, seq, counter u32 merged or split, entity, other
+ *   EVENTS       collection, seq, counter u32 merged or split, entity, other, reason
  *   REVIEWS      collection, XXH3-128 of      answer, both ids
  *                both ids
  *   JOBS         job u64                      state

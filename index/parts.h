@@ -95,7 +95,8 @@ LINKD_MUST_CHECK int lk_log_row_decode(linkd_str body, lk_log_row *ret_row,
                                        linkd_error *err);
 
 /* EVENTS: every event has a seq of its own, so that a reader goes on at seq + 1;
- * the counter in its key is 0. Body: merged u8, entity u64, other u64. */
+ * the counter in its key is 0. Body: merged u8, entity u64, other u64; where a
+ * reason is known also probability f32, length u16 of the first id, both ids. */
 void lk_key_event(lk_key *key, uint32_t collection, uint64_t seq);
 LINKD_MUST_CHECK int lk_event_put(lk_txn *txn, uint32_t collection,
                                   const linkd_entity_event *event,

@@ -157,34 +157,78 @@ int lk_log_row_decode(linkd_str body, lk_log_row *ret_row, linkd_error *err)
 
 /* ---- events -------------------------------------------------------------- */
 
-enum { EVENT_BYTES = 1 + 8 + 8 };
+enum { EVENT_BYTES = 1 + 8 + 8, REASON_BYTES = 4 + 2 };
+
+static int reason_append(const linkd_entity_event *event, lk_buf *body,
+                         linkd_error *err)
+{
+    uint16_t len = (uint16_t)event->ids[0].len;
+    char bytes[REASON_BYTES];
+    int rc;
+
+    memcpy(bytes, &event->probability, 4);
+    memcpy(bytes + 4, &len, 2);
+    rc = lk_buf_append(body, bytes, sizeof(bytes), err);
+    for (size_t i = 0; i < 2 && rc == LINKD_OK; i++)
+        rc = lk_buf_append(body, event->ids[i].bytes, event->ids[i].len, err);
+    return rc;
+}
 
 int lk_event_put(lk_txn *txn, uint32_t collection,
                  const linkd_entity_event *event, linkd_error *err)
 {
     unsigned char bytes[EVENT_BYTES];
+    lk_buf body = {0};
     lk_key key;
+    int rc;
 
     lk_key_event(&key, collection, event->seq);
     bytes[0] = event->merged ? 1 : 0;
     lk_u64_write(bytes + 1, event->entity);
     lk_u64_write(bytes + 9, event->other);
-    return lk_value_put(txn, LK_TABLE_EVENTS, lk_key_str(&key),
-                        body_of(bytes, sizeof(bytes)), err);
+    rc = lk_buf_append(&body, bytes, sizeof(bytes), err);
+    if (rc == LINKD_OK && event->ids[0].len > 0)
+        rc = reason_append(event, &body, err);
+    if (rc == LINKD_OK)
+        rc = lk_value_put(txn, LK_TABLE_EVENTS, lk_key_str(&key),
+                          (linkd_str){body.data, body.len}, err);
+    lk_buf_clear(&body);
+    return rc;
+}
+
+static bool reason_decode(linkd_str reason, linkd_entity_event *event)
+{
+    uint16_t len;
+
+    if (reason.len < REASON_BYTES)
+        return false;
+    memcpy(&event->probability, reason.bytes, 4);
+    memcpy(&len, reason.bytes + 4, 2);
+    reason.bytes += REASON_BYTES;
+    reason.len -= REASON_BYTES;
+    if (len == 0 || len >= reason.len)
+        return false;
+    event->ids[0] = (linkd_str){reason.bytes, len};
+    event->ids[1] = (linkd_str){reason.bytes + len, reason.len - len};
+    return true;
 }
 
 int lk_event_decode(linkd_str body, uint64_t seq, linkd_entity_event *ret_event,
                     linkd_error *err)
 {
-    if (body.len != EVENT_BYTES || (unsigned char)body.bytes[0] > 1)
+    linkd_entity_event event = {.seq = seq};
+
+    if (body.len < EVENT_BYTES || (unsigned char)body.bytes[0] > 1 ||
+        (body.len > EVENT_BYTES &&
+         !reason_decode(
+             (linkd_str){body.bytes + EVENT_BYTES, body.len - EVENT_BYTES},
+             &event)))
         return lk_fail(err, LINKD_E_DATA,
                        "an event of entities does not have its form");
-    *ret_event = (linkd_entity_event){
-        .seq = seq,
-        .merged = body.bytes[0] == 1,
-        .entity = lk_u64_read(body.bytes + 1),
-        .other = lk_u64_read(body.bytes + 9),
-    };
+    event.merged = body.bytes[0] == 1;
+    event.entity = lk_u64_read(body.bytes + 1);
+    event.other = lk_u64_read(body.bytes + 9);
+    *ret_event = event;
     return LINKD_OK;
 }
 

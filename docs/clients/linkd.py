@@ -205,6 +205,14 @@ class Client:
     def entity(self, collection, entity):
         return self.request("GET", "/v1/collections/%s/entities/%d" % (_quote(collection), entity))
 
+    def events(self, collection):
+        """Yields the merges and splits of entities, oldest first."""
+        start = 0
+        while start is not None:
+            answer = self.request("GET", "/v1/collections/%s/events?from=%d" % (_quote(collection), start))
+            yield from answer["events"]
+            start = answer["next"]
+
     # ---- jobs --------------------------------------------------------------
 
     def upload(self, text, content_type="text/csv"):

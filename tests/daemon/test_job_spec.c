@@ -185,6 +185,11 @@ static void wrong_requests_are_told_what_is_wrong(void **state)
          "\"model\" is for files: a collection has its own"},
         {"{\"kind\":\"dedup\",\"input\":{\"file\":\"f\"},\"apply\":true}",
          "\"apply\" needs a collection as input"},
+        {LINK ",\"right\":{\"collection\":\"b\"},\"apply\":true}",
+         "\"apply\" needs a file on the left and a collection on the right"},
+        {"{\"kind\":\"link\",\"left\":{\"file\":\"f\"},\"apply\":true,"
+         "\"right\":{\"collection\":\"b\"},\"model\":\"none\"}",
+         "\"apply\" needs the collection's model"},
         {LINK "}", "\"right\" is missing"},
         {LINK ",\"right\":{\"collection\":\"b\"},\"assign\":\"all\"}",
          "\"assign\" cannot be \"all\""},

@@ -407,6 +407,196 @@ static void ready_made_vectors_go_with_fields(void **state)
     assert_json_at("counts.entities", "160");
 }
 
+/* ---- entities that stay -------------------------------------------------- */
+
+static json_int_t entity_of(const char *id)
+{
+    if (call_run(&(call){.handler = lk_handle_get_record,
+                         .collection = "a",
+                         .name = id}) != 200)
+        fail_msg("%s: %s", id, last.body.data);
+    return json_integer_value(at("entity"));
+}
+
+static void people_collect(void)
+{
+    collection_create("a", "{\"text\":[\"first\",\"last\",\"born\"]}");
+    people_put("a", 0, N_PEOPLE);
+    (void)dedup_done("collection", "a", ",\"apply\":true");
+}
+
+static void person_put(uint32_t id, uint32_t person)
+{
+    lk_buf text = {0};
+
+    person_print(&text, true, id, person, false);
+    record_put("a", text.data);
+    lk_buf_clear(&text);
+}
+
+static void events_get(void)
+{
+    assert_int_equal(call_json(lk_handle_list_events, "a", NULL), 200);
+}
+
+/* Records that come later join whom they belong to; all others stay. */
+static void entities_keep_their_ids_over_runs(void **state)
+{
+    json_int_t before[N_PEOPLE];
+    char id[16];
+
+    (void)state;
+    people_collect();
+    for (uint32_t i = 0; i < N_PEOPLE; i++) {
+        (void)snprintf(id, sizeof(id), "p%u", i);
+        before[i] = entity_of(id);
+    }
+    assert_int_equal(before[0], before[1]);
+    for (uint32_t i = 0; i < 30; i++)
+        person_put(1000 + i, 3 * i + 2);
+    (void)dedup_done("collection", "a", ",\"apply\":true");
+    for (uint32_t i = 0; i < N_PEOPLE; i++) {
+        (void)snprintf(id, sizeof(id), "p%u", i);
+        assert_int_equal(entity_of(id), before[i]);
+    }
+    assert_int_equal(entity_of("p1000"), before[2]);
+    assert_int_equal(entity_of("p1029"), before[89]);
+    events_get();
+    assert_json_at("events", "[]");
+    assert_json_at("next", "null");
+}
+
+static void a_split_and_a_merge_are_logged(void **state)
+{
+    json_int_t old;
+    json_int_t parted;
+
+    (void)state;
+    people_collect();
+    old = entity_of("p0");
+    person_put(1, 5001); /* it was somebody else after all */
+    (void)dedup_done("collection", "a", ",\"apply\":true");
+    parted = entity_of("p1");
+    assert_int_equal(entity_of("p0"), old);
+    assert_true(parted > old);
+    person_put(1, 0); /* or was it not? */
+    (void)dedup_done("collection", "a", ",\"apply\":true");
+    assert_int_equal(entity_of("p0"), old);
+    assert_int_equal(entity_of("p1"), old);
+    events_get();
+    assert_int_equal(size_at("events"), 2);
+    assert_text_at("events.0.event", "split");
+    assert_int_equal(json_integer_value(at("events.0.entity")), old);
+    assert_int_equal(json_integer_value(at("events.0.other")), parted);
+    assert_text_at("events.1.event", "merge");
+    assert_int_equal(json_integer_value(at("events.1.entity")), old);
+    assert_int_equal(json_integer_value(at("events.1.other")), parted);
+    assert_json_at("events.1.reason.records", "[\"p0\",\"p1\"]");
+    assert_true(json_number_value(at("events.1.reason.probability")) > 0.5);
+}
+
+static void events_come_in_pages(void **state)
+{
+    call c = {.handler = lk_handle_list_events, .collection = "a"};
+    char query[48];
+
+    (void)state;
+    people_collect();
+    person_put(1, 5001);
+    person_put(4, 5004);
+    (void)dedup_done("collection", "a", ",\"apply\":true");
+    c.query = "limit=1";
+    assert_int_equal(call_run(&c), 200);
+    assert_int_equal(size_at("events"), 1);
+    (void)snprintf(query, sizeof(query), "limit=1&from=%" PRIu64,
+                   (uint64_t)json_integer_value(at("next")));
+    c.query = query;
+    assert_int_equal(call_run(&c), 200);
+    assert_int_equal(size_at("events"), 1);
+    assert_json_at("next", "null");
+    c.query = "limit=10001";
+    assert_int_equal(call_run(&c), 400);
+    assert_problem(400, "bad_request", "\"limit\" is not from 1 to 10000");
+    c.query = "to=1";
+    assert_int_equal(call_run(&c), 400);
+    c.query = NULL;
+    c.collection = "b";
+    assert_int_equal(call_run(&c), 404);
+}
+
+/* New people and some who are known, under other names of the columns. */
+static const char *newcomers_upload(const char *header)
+{
+    lk_buf text = {0};
+    const char *name;
+
+    assert_int_equal(lk_buf_printf(&text, NULL, "%s\n", header), LINKD_OK);
+    for (uint32_t i = 0; i < 60; i++)
+        person_print(&text, false, 2000 + i, i < 40 ? 3 * i + 2 : 7000 + i,
+                     i % 4 == 1);
+    name = table_upload("text/csv", text.data);
+    lk_buf_clear(&text);
+    return name;
+}
+
+static void link_apply(const char *file)
+{
+    char body[256];
+
+    (void)snprintf(body, sizeof(body),
+                   "{\"kind\":\"link\",\"left\":{\"file\":\"%s\"},"
+                   "\"left_on\":[\"given\",\"family\",\"birth\"],"
+                   "\"right\":{\"collection\":\"a\"},"
+                   "\"right_on\":[\"first\",\"last\",\"born\"],\"apply\":true}",
+                   file);
+    (void)job_done(body);
+}
+
+static void a_link_attaches_new_rows_to_entities(void **state)
+{
+    static const char header[] = "id,note,birth,family,given";
+    json_int_t known;
+    json_int_t fresh;
+
+    (void)state;
+    people_collect();
+    known = entity_of("p2");
+    link_apply(newcomers_upload(header));
+    assert_int_equal(entity_of("p2"), known);
+    assert_int_equal(entity_of("p2000"), known);
+    fresh = entity_of("p2059");
+    assert_true(fresh > entity_of("p239"));
+    assert_true(json_is_string(at("fields.note")));
+    /* a field has the name of that it was compared with, and so a vector */
+    entity_of("p2000");
+    assert_true(json_is_string(at("fields.first")));
+    assert_true(json_is_string(at("fields.born")));
+    assert_int_equal(json_object_size(at("fields")), 4);
+    events_get();
+    assert_json_at("events", "[]");
+    /* once more changes nothing */
+    link_apply(newcomers_upload(header));
+    assert_int_equal(entity_of("p2000"), known);
+    assert_int_equal(entity_of("p2059"), fresh);
+}
+
+static void rows_without_ids_are_not_attached(void **state)
+{
+    char body[256];
+
+    (void)state;
+    people_collect();
+    (void)snprintf(body, sizeof(body),
+                   "{\"kind\":\"link\",\"left\":{\"file\":\"%s\"},"
+                   "\"right\":{\"collection\":\"a\"},\"apply\":true}",
+                   table_upload("text/csv", "first,last\nanna,x\nanna,y\n"));
+    job_wait(job_submit(body));
+    assert_text_at("state", "failed");
+    assert_text_at("error",
+                   "\"apply\" needs ids: a first column of values that "
+                   "are neither empty nor repeated");
+}
+
 /* ---- jobs ---------------------------------------------------------------- */
 
 static void apply_writes_entities_and_keeps_ids(void **state)
@@ -738,6 +928,11 @@ int main(void)
         JOB_TEST(without_a_model_nothing_is_encoded),
         JOB_TEST(a_file_meets_the_fields_of_a_collection),
         JOB_TEST(ready_made_vectors_go_with_fields),
+        JOB_TEST(entities_keep_their_ids_over_runs),
+        JOB_TEST(a_split_and_a_merge_are_logged),
+        JOB_TEST(events_come_in_pages),
+        JOB_TEST(a_link_attaches_new_rows_to_entities),
+        JOB_TEST(rows_without_ids_are_not_attached),
         JOB_TEST(apply_writes_entities_and_keeps_ids),
         JOB_TEST(a_running_job_can_be_cancelled),
         JOB_TEST(a_cancelled_job_does_not_come_back),

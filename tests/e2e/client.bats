@@ -276,6 +276,39 @@ assert file["verdict"] == job["verdict"], (file, job)'
     refused 2 '--apply needs a collection' "$LINKCTL" dedup firms.csv --apply
 }
 
+@test "new rows join the entities of a collection, and merges are told" {
+    people_make
+    "$LINKCTL" collection create people --on first,last,born -q
+    "$LINKCTL" collection import people r.csv -q
+    "$LINKCTL" dedup collection:people --apply -q -o before.csv
+    sed 's/^\([0-9]\)/n\1/' l.csv >new.csv
+    run --separate-stderr "$LINKCTL" link new.csv collection:people --apply -o pairs.csv
+    [ "$status" -eq 0 ]
+    [[ "$("$LINKCTL" collection list)" =~ people\ +tiny\ +32\ +400\ +400\ +30[0-9]$ ]]
+    [ -z "$("$LINKCTL" collection log people)" ]
+    # a record becomes another person, and becomes the first one again
+    local pair id
+    pair=$(sed -n 2p pairs.csv)
+    id=$(cut -d, -f1 <<<"$pair")
+    printf 'id,first,last,born\n%s,zzuqwo,yxuvwx,2001-02-03\n' "$id" >one.csv
+    "$LINKCTL" collection import people one.csv -q
+    "$LINKCTL" dedup collection:people --apply -q -o after.csv
+    { head -n 1 l.csv; grep "^$id," new.csv; } >one.csv
+    "$LINKCTL" collection import people one.csv -q
+    "$LINKCTL" dedup collection:people --apply -q -o after.csv
+    run --separate-stderr "$LINKCTL" collection log people
+    echo "$output"
+    [[ "$output" == *"was split off from it"* ]]
+    [[ "$output" =~ entity\ [0-9]+:\ [0-9]+\ was\ merged\ into\ it,\ since\ .*\ are\ one\ with\ probability\ [01]\. ]]
+    "$LINKCTL" collection log people --json | python3 -c '
+import json, sys
+events = [json.loads(line) for line in sys.stdin]
+assert any(e["event"] == "split" and e["other"] > e["entity"] for e in events), events
+assert [e["seq"] for e in events] == sorted(e["seq"] for e in events), events'
+    refused 1 'nope' "$LINKCTL" collection log nope
+    refused 2 '--apply needs a collection' "$LINKCTL" link l.csv r.csv --apply
+}
+
 @test "what only works on files is refused, not ignored" {
     tables_make
     refused 2 '--wide is not possible through linkd' \

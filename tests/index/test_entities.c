@@ -25,6 +25,9 @@ static linkd_write_result put_joined(const char *id, const char *join,
 
 /* Record i, named by the i-th letter of `ids`, belongs to the group named by
  * the i-th letter of `groups`. */
+static const linkd_entity_edge *edges;
+static size_t n_edges;
+
 static int assign(const char *ids, const char *groups,
                   linkd_write_result *ret_result)
 {
@@ -36,8 +39,10 @@ static int assign(const char *ids, const char *groups,
         strs[i] = (linkd_str){ids + i, 1};
         numbers[i] = (uint64_t)groups[i];
     }
-    return linkd_store_assign_entities(store, str_of("people"), strs, numbers,
-                                       n, ret_result, &err);
+    return linkd_store_assign_entities(
+        store, str_of("people"),
+        &(linkd_assignment){strs, numbers, n, edges, n_edges}, ret_result,
+        &err);
 }
 
 static void records_put(const char *ids)
@@ -228,6 +233,93 @@ static void a_split_leaves_the_id_to_the_larger_part(void **state)
 }
 
 /* Of equal parts the one with the oldest record is the entity. */
+static void edges_set(const linkd_entity_edge *new_edges, size_t n)
+{
+    edges = new_edges;
+    n_edges = n;
+}
+
+static void assert_reason(linkd_view *view, uint64_t *from, const char *first,
+                          const char *second, float probability)
+{
+    linkd_entity_event event = {0};
+    bool found = false;
+
+    assert_int_equal(linkd_view_next_event(view, *from, &event, &found, &err),
+                     LINKD_OK);
+    assert_true(found);
+    assert_int_equal(event.ids[0].len, strlen(first));
+    assert_int_equal(event.ids[1].len, strlen(second));
+    assert_memory_equal(event.ids[0].bytes, first, strlen(first));
+    assert_memory_equal(event.ids[1].bytes, second, strlen(second));
+    assert_true(event.probability == probability);
+    *from = event.seq + 1;
+}
+
+/* The best edge between the parts, and no better one inside a part: from the
+ * part that moved to any record of its new group, or of its old entity. */
+static void a_merge_and_a_split_tell_their_reason(void **state)
+{
+    static const linkd_entity_edge merging[] = {
+        {0, 1, 0.99F}, {2, 3, 0.98F}, {1, 2, 0.75F}, {0, 3, 0.5F}};
+    static const linkd_entity_edge splitting[] = {
+        {0, 1, 0.99F}, {2, 3, 0.98F}, {3, 0, 0.125F}, {1, 2, 0.25F}};
+    linkd_view *view = NULL;
+    uint64_t from = 0;
+
+    (void)state;
+    records_put("abcd");
+    assigned("abcd", "xxyy", "1122");
+    edges_set(merging, 4);
+    assigned("abcd", "xxxx", "1111");
+    edges_set(splitting, 4);
+    assigned("abcd", "xxyy", "1133");
+    edges_set(NULL, 0);
+    assigned("abcd", "xxxx", "1111");
+    assert_event(0, true, 1, 2);
+    assert_event(1, false, 1, 3);
+    assert_event(2, true, 1, 3);
+    assert_int_equal(linkd_view_open(store, str_of("people"), &view, &err),
+                     LINKD_OK);
+    assert_reason(view, &from, "b", "c", 0.75F);
+    assert_reason(view, &from, "b", "c", 0.25F);
+    assert_reason(view, &from, "", "", 0.0F);
+    linkd_view_close(view);
+}
+
+/* A new record may be what brings two entities together. */
+static void a_merge_through_a_new_record_tells_it(void **state)
+{
+    static const linkd_entity_edge through[] = {{0, 2, 0.75F}, {2, 1, 0.875F}};
+    linkd_view *view = NULL;
+    uint64_t from = 0;
+
+    (void)state;
+    records_put("abc");
+    assigned("ab", "xy", "12");
+    edges_set(through, 2);
+    assigned("abc", "xxx", "111");
+    edges_set(NULL, 0);
+    assert_event(0, true, 1, 2);
+    assert_int_equal(linkd_view_open(store, str_of("people"), &view, &err),
+                     LINKD_OK);
+    assert_reason(view, &from, "c", "b", 0.875F);
+    linkd_view_close(view);
+}
+
+static void an_edge_of_a_record_that_is_not_named_is_refused(void **state)
+{
+    static const linkd_entity_edge wrong[] = {{0, 1, 0.75F}, {1, 2, 0.75F}};
+    linkd_write_result result;
+
+    (void)state;
+    records_put("ab");
+    edges_set(wrong, 2);
+    assert_int_equal(assign("ab", "xx", &result), LINKD_E_ARG);
+    edges_set(NULL, 0);
+    assert_string_equal(err.message, "edge 1: there are only 2 records");
+}
+
 static void an_id_is_kept_by_one_group(void **state)
 {
     (void)state;
@@ -275,12 +367,14 @@ static void an_id_that_is_not_there_changes_nothing(void **state)
 
 static void assigning_survives_failing_allocations(void **state)
 {
+    static const linkd_entity_edge all[] = {{0, 1, 0.5F}, {1, 2, 0.5F}};
     linkd_write_result result;
     int rc;
 
     (void)state;
     records_put("abc");
     assigned("abc", "xxx", "111");
+    edges_set(all, 2);
     for (size_t n = 1;; n++) {
         alloc_fail_at(n);
         rc = assign("abc", "pqr", &result);
@@ -290,6 +384,7 @@ static void assigning_survives_failing_allocations(void **state)
         assert_entities("abc", "111");
         assert_int_equal(count_of(LK_TABLE_EVENTS), 0);
     }
+    edges_set(NULL, 0);
     assert_int_equal(rc, LINKD_OK);
     assert_entities("abc", "123");
 }
@@ -372,6 +467,9 @@ int main(void)
         TEST(the_majority_names_the_merged_entity),
         TEST(the_lowest_of_several_names_it),
         TEST(a_split_leaves_the_id_to_the_larger_part),
+        TEST(a_merge_and_a_split_tell_their_reason),
+        TEST(a_merge_through_a_new_record_tells_it),
+        TEST(an_edge_of_a_record_that_is_not_named_is_refused),
         TEST(an_id_is_kept_by_one_group),
         TEST(a_group_falls_back_on_its_second_vote),
         TEST(records_that_are_not_named_stay),

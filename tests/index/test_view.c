@@ -174,12 +174,18 @@ static void members_events_and_reviews_are_read(void **state)
     (void)put_one("a", NULL);
     (void)put_one("b", NULL);
     (void)put_one("c", NULL);
-    assert_int_equal(linkd_store_assign_entities(store, str_of("people"), ids,
-                                                 apart, 3, &result, &err),
-                     LINKD_OK);
-    assert_int_equal(linkd_store_assign_entities(store, str_of("people"), ids,
-                                                 together, 3, &result, &err),
-                     LINKD_OK);
+    assert_int_equal(
+        linkd_store_assign_entities(
+            store, str_of("people"),
+            &(linkd_assignment){.ids = ids, .groups = apart, .n = 3}, &result,
+            &err),
+        LINKD_OK);
+    assert_int_equal(
+        linkd_store_assign_entities(
+            store, str_of("people"),
+            &(linkd_assignment){.ids = ids, .groups = together, .n = 3},
+            &result, &err),
+        LINKD_OK);
     assert_int_equal(linkd_store_put_review(store, str_of("people"), ids[0],
                                             ids[1], LINKD_REVIEW_DIFFERENT,
                                             &err),

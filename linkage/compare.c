@@ -58,6 +58,25 @@ void lk_compare_clear(lk_compare *compare)
     *compare = (lk_compare){0};
 }
 
+void lk_compare_expect(const lk_compare *compare, size_t record)
+{
+    const lk_terms *words = compare->words;
+    const lk_terms *grams = compare->grams;
+
+    __builtin_prefetch(&words->sequence[words->sequence_offsets[record]]);
+    if (grams != NULL)
+        __builtin_prefetch(&grams->terms[grams->offsets[record]]);
+}
+
+void lk_compare_expect_words(const lk_compare *compare, size_t record)
+{
+    const lk_terms *words = compare->words;
+    size_t end = words->sequence_offsets[record + 1];
+
+    for (size_t w = words->sequence_offsets[record]; w < end; w++)
+        __builtin_prefetch(&compare->facts[words->sequence[w]].idf);
+}
+
 int lk_comparer_init(lk_comparer *comparer, const lk_compare *compare,
                      linkd_error *err)
 {

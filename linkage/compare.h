@@ -30,6 +30,12 @@ LINKD_MUST_CHECK int lk_compare_init(lk_compare *compare, const lk_texts *texts,
                                      const lk_terms *words, linkd_error *err);
 void lk_compare_clear(lk_compare *compare);
 
+/* In a large table a record and its words lie anywhere, and a comparison would
+ * mostly wait for memory. Some pairs before a record's turn comes, first its
+ * texts and terms are sent for, and when they are there, its words. */
+void lk_compare_expect(const lk_compare *compare, size_t record);
+void lk_compare_expect_words(const lk_compare *compare, size_t record);
+
 /* One side of a pair. */
 typedef struct lk_compare_side {
     size_t record; /* SIZE_MAX: none yet */

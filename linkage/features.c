@@ -23,6 +23,7 @@
 
 enum {
     PAIRS_PER_ITEM = 4096,
+    PAIRS_AHEAD = 3,     /* guess */
     MAX_COMPARATORS = 8, /* of one field */
 };
 
@@ -183,14 +184,27 @@ static void pair_compare(const pass *p, lk_comparer *comparer, size_t pair)
         row[i] = lk_feature_of(values[p->list->items[i]]);
 }
 
+/* Sends for what the pairs that come next need; `a` is mostly there. */
+static void pairs_expect(const pass *p, size_t pair, size_t end)
+{
+    if (pair + 2 * PAIRS_AHEAD < end)
+        lk_compare_expect(&p->compare, p->pairs->b[pair + 2 * PAIRS_AHEAD]);
+    if (pair + PAIRS_AHEAD < end)
+        lk_compare_expect_words(&p->compare, p->pairs->b[pair + PAIRS_AHEAD]);
+}
+
 static int pairs_task(void *ctx, size_t item, size_t worker, linkd_error *err)
 {
     const pass *p = ctx;
-    size_t end = (item + 1) * PAIRS_PER_ITEM;
+    size_t begin = item * PAIRS_PER_ITEM;
+    size_t n = p->pairs->n - begin;
+    size_t end = begin + (n < PAIRS_PER_ITEM ? n : PAIRS_PER_ITEM);
 
     (void)err;
-    for (size_t i = item * PAIRS_PER_ITEM; i < end && i < p->pairs->n; i++)
+    for (size_t i = begin; i < end; i++) {
+        pairs_expect(p, i, end);
         pair_compare(p, &p->comparers[worker], i);
+    }
     return LINKD_OK;
 }
 

@@ -27,6 +27,10 @@ enum {
     MAX_COMPARATORS = 8, /* of one field */
 };
 
+/* How long before its turn a pair's words are sent for, and its record twice as
+ * long: guess. */
+#define PAIRS_AHEAD ((size_t)3)
+
 const char *const lk_comparator_words[LK_N_COMPARATORS] = {
     [LK_COMPARE_GRAM] = "gram",
     [LK_COMPARE_SOFT] = "soft",

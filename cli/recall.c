@@ -246,6 +246,15 @@ static json_t *part_json(const recall_run *run, part p)
                      (json_int_t)p.n_true, "recall", recall_of(run, p));
 }
 
+/* Appends, or frees both when memory is out; answers the list. */
+static json_t *list_add(json_t *list, json_t *item)
+{
+    if (json_array_append_new(list, item) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 static json_t *channels_json(const recall_run *run)
 {
     json_t *list = json_array();
@@ -256,11 +265,14 @@ static json_t *channels_json(const recall_run *run)
         if (!(run->channels >> c & 1U))
             continue;
         item = part_json(run, run->by_channel[c]);
-        (void)json_object_set_new(item, "channel",
-                                  json_string(lk_channel_words[c]));
-        (void)json_object_set_new(item, "united",
-                                  part_json(run, run->united[c]));
-        (void)json_array_append_new(list, item);
+        if (json_object_set_new(item, "channel",
+                                json_string(lk_channel_words[c])) != 0 ||
+            json_object_set_new(item, "united",
+                                part_json(run, run->united[c])) != 0) {
+            json_decref(item);
+            item = NULL;
+        }
+        list = list_add(list, item);
     }
     return list;
 }
@@ -272,8 +284,11 @@ static json_t *ranks_json(const recall_run *run)
     for (size_t k = 0; list != NULL && k < N_KS; k++) {
         json_t *item = part_json(run, run->by_k[k]);
 
-        (void)json_object_set_new(item, "k", json_integer(ks[k]));
-        (void)json_array_append_new(list, item);
+        if (json_object_set_new(item, "k", json_integer(ks[k])) != 0) {
+            json_decref(item);
+            item = NULL;
+        }
+        list = list_add(list, item);
     }
     return list;
 }
@@ -284,10 +299,10 @@ static json_t *order_json(const recall_run *run)
 
     for (size_t r = 0; list != NULL && r < N_RECALLS; r++)
         if (run->needed[r] != SIZE_MAX)
-            (void)json_array_append_new(
-                list, json_pack("{s:f,s:I,s:f}", "recall", recalls[r],
-                                "candidates", (json_int_t)run->needed[r],
-                                "per_row", per_row(run, run->needed[r])));
+            list = list_add(list,
+                            json_pack("{s:f,s:I,s:f}", "recall", recalls[r],
+                                      "candidates", (json_int_t)run->needed[r],
+                                      "per_row", per_row(run, run->needed[r])));
     return list;
 }
 
@@ -299,9 +314,9 @@ static int json_print(const recall_run *run, linkd_error *err)
         "best_of_a_row", ranks_json(run), "in_order", order_json(run));
     char *text = NULL;
 
-    if (root != NULL && run->values->first > 0)
-        (void)json_object_set_new(root, "first", part_json(run, run->first));
-    if (root != NULL)
+    if (root != NULL &&
+        (run->values->first == 0 ||
+         json_object_set_new(root, "first", part_json(run, run->first)) == 0))
         text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(root);
     if (text == NULL)

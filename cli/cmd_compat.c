@@ -19,6 +19,8 @@ typedef struct compat_values {
     double penalty;
     size_t n_hidden;
     size_t n_epochs;
+    size_t n_added;
+    size_t n_classes;
     size_t seed;
 } compat_values;
 
@@ -39,7 +41,9 @@ static const lk_option fit_options[] = {
      "ridge: least squares; mlp: ridge and a small network;\n"
      "contrast: tells entities apart, by --labels; bt2: a\n"
      "lossless rotation whose first dimensions compare with\n"
-     "OLD"},
+     "OLD; bt2-trained: first dimensions that are trained,\n"
+     "and NEW; simplex: a place for each entity of --labels,\n"
+     "without OLD"},
     {"labels", 0, LK_OPTION_TEXT, AT(labels), "FILE", NULL, 0, 0,
      "a label a line for each record: those of one entity\n"
      "have the same"},
@@ -48,6 +52,11 @@ static const lk_option fit_options[] = {
      "pairs)"},
     {"hidden", 0, LK_OPTION_COUNT, AT(n_hidden), "N", NULL, 1, 65536,
      "hidden units of mlp (256)"},
+    {"added", 0, LK_OPTION_COUNT, AT(n_added), "N", NULL, 1, 8192,
+     "trained dimensions of bt2-trained (as many as OLD has)"},
+    {"classes", 0, LK_OPTION_COUNT, AT(n_classes), "N", NULL, 2, 8192,
+     "entities that simplex has room for, in all (1024); its\n"
+     "vectors have one dimension less"},
     {"epochs", 0, LK_OPTION_COUNT, AT(n_epochs), "N", NULL, 1, 10000,
      "passes over the records, of heads that are trained\n"
      "(each head has its own number)"},
@@ -66,6 +75,11 @@ static const lk_syntax fit_syntax = {
         "Files are .npy (float32 rows) or .fvecs. Row i of both is one\n"
         "record; a few thousand records are enough. A tenth of them is held\n"
         "out to measure the map.\n\n"
+        "simplex numbers entities in the order in which their labels come\n"
+        "first. For vectors of a later model to compare, its file of labels\n"
+        "has to begin as the earlier one did. --to is then optional: the same\n"
+        "records, mapped with the earlier model's simplex, to come nearer "
+        "to.\n\n"
         "Examples:\n"
         "  linkctl compat fit --from new.npy --to old.npy -o new-to-old.map\n"
         "  linkctl compat fit --from new.fvecs --to old.fvecs --head bt2 \\\n"
@@ -100,53 +114,83 @@ static int map_save(const linkd_compat_map *map, const char *path,
 static void map_note(const linkd_compat_map *map)
 {
     linkd_compat_info info = linkd_compat_map_info(map);
+    bool is_simplex = info.head == LINKD_HEAD_SIMPLEX;
+    const char *one = is_simplex ? "record" : "pair";
+    const char *many = is_simplex ? "records" : "pairs";
 
     (void)fprintf(stderr,
                   "%s: %zu to %zu dimensions, from %s; mean cosine of "
-                  "held-out pairs %.4f\n",
+                  "held-out %s %.4f\n",
                   linkd_compat_head_words[info.head], info.dim_from,
-                  info.dim_to, lk_counted(info.n_pairs, "pair", "pairs").text,
+                  info.dim_to, lk_counted(info.n_pairs, one, many).text, many,
                   (double)info.cosine);
+}
+
+typedef struct fit_inputs {
+    linkd_rows from, to; /* to.data is NULL where there is none */
+    float *from_data;
+    float *to_data;
+    uint64_t *labels;
+} fit_inputs;
+
+static int inputs_load(const compat_values *v, bool is_simplex,
+                       fit_inputs *inputs, linkd_error *err)
+{
+    int rc = required(v->from, "from", err);
+
+    if (rc == LINKD_OK && !is_simplex)
+        rc = required(v->to, "to", err);
+    if (rc == LINKD_OK)
+        rc = required(v->output, "output", err);
+    if (rc == LINKD_OK)
+        rc = lk_vectors_load(v->from, &inputs->from, &inputs->from_data, err);
+    if (rc == LINKD_OK && v->to != NULL)
+        rc = lk_vectors_load(v->to, &inputs->to, &inputs->to_data, err);
+    if (rc == LINKD_OK && v->labels != NULL)
+        rc = lk_labels_load(v->labels, inputs->from.n, &inputs->labels, err);
+    if (rc == LINKD_OK && v->labels != NULL && is_simplex)
+        rc = lk_labels_number(inputs->labels, inputs->from.n, err);
+    return rc;
+}
+
+static void inputs_clear(fit_inputs *inputs)
+{
+    free(inputs->labels);
+    free(inputs->to_data);
+    free(inputs->from_data);
 }
 
 static int fit_run(lk_cli *cli, const void *opaque, linkd_error *err)
 {
-    const compat_values *values = opaque;
-    const char *const inputs[2] = {values->from, values->to};
-    linkd_compat_fit_options options = {.seed = values->seed,
-                                        .penalty = values->penalty,
-                                        .n_hidden = values->n_hidden,
-                                        .n_epochs = values->n_epochs};
-    linkd_rows from, to;
-    float *from_data = NULL;
-    float *to_data = NULL;
-    uint64_t *labels = NULL;
+    const compat_values *v = opaque;
+    const char *const paths[2] = {v->from, v->to != NULL ? v->to : v->from};
+    linkd_compat_fit_options options = {.seed = v->seed,
+                                        .penalty = v->penalty,
+                                        .n_hidden = v->n_hidden,
+                                        .n_epochs = v->n_epochs,
+                                        .n_added = v->n_added,
+                                        .n_classes = v->n_classes};
+    fit_inputs inputs = {0};
     linkd_compat_map *map = NULL;
-    int rc = required(values->from, "from", err);
+    int rc = linkd_compat_head_parse(v->head, &options.head, err);
+    bool is_simplex = rc == LINKD_OK && options.head == LINKD_HEAD_SIMPLEX;
 
     if (rc == LINKD_OK)
-        rc = required(values->to, "to", err);
+        rc = inputs_load(v, is_simplex, &inputs, err);
+    options.labels = inputs.labels;
+    if (rc == LINKD_OK && is_simplex)
+        rc = linkd_compat_fit_simplex(&inputs.from,
+                                      v->to == NULL ? NULL : &inputs.to,
+                                      &options, &cli->progress, &map, err);
+    else if (rc == LINKD_OK)
+        rc = linkd_compat_fit(&inputs.from, &inputs.to, &options,
+                              &cli->progress, &map, err);
     if (rc == LINKD_OK)
-        rc = required(values->output, "output", err);
-    if (rc == LINKD_OK)
-        rc = linkd_compat_head_parse(values->head, &options.head, err);
-    if (rc == LINKD_OK)
-        rc = lk_vectors_load(values->from, &from, &from_data, err);
-    if (rc == LINKD_OK)
-        rc = lk_vectors_load(values->to, &to, &to_data, err);
-    if (rc == LINKD_OK && values->labels != NULL)
-        rc = lk_labels_load(values->labels, from.n, &labels, err);
-    options.labels = labels;
-    if (rc == LINKD_OK)
-        rc = linkd_compat_fit(&from, &to, &options, &cli->progress, &map, err);
-    if (rc == LINKD_OK)
-        rc = map_save(map, values->output, inputs, err);
+        rc = map_save(map, v->output, paths, err);
     if (rc == LINKD_OK && !cli->args.quiet)
         map_note(map);
     linkd_compat_map_free(map);
-    free(labels);
-    free(to_data);
-    free(from_data);
+    inputs_clear(&inputs);
     return rc;
 }
 
@@ -175,7 +219,8 @@ static const lk_syntax map_syntax = {
     .notes =
         "VECTORS are .npy (float32 rows) or .fvecs, by the model that the\n"
         "map is from. Mapped vectors have length 1, but those of bt2,\n"
-        "whose inner products with each other are the new model's.\n\n"
+        "whose inner products with each other are the new model's, and of\n"
+        "bt2-trained, whose last dimensions are the new model's, doubled.\n\n"
         "Examples:\n"
         "  linkctl compat map new-to-old.map queries.npy -o mapped.npy\n",
 };

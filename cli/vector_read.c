@@ -187,3 +187,44 @@ int lk_labels_load(const char *path, size_t n, uint64_t **ret_labels,
         free(labels);
     return rc;
 }
+
+typedef struct label_at {
+    uint64_t label;
+    size_t row;
+} label_at;
+
+static int label_order(const void *a, const void *b)
+{
+    const label_at *x = a;
+    const label_at *y = b;
+
+    if (x->label != y->label)
+        return x->label < y->label ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* Sorted, a label's first row is at the head of its run. */
+int lk_labels_number(uint64_t *labels, size_t n, linkd_error *err)
+{
+    label_at *sorted = malloc((n + 1) * sizeof(*sorted));
+    size_t *firsts = malloc((n + 1) * sizeof(*firsts));
+    uint64_t n_numbers = 0;
+
+    if (sorted == NULL || firsts == NULL) {
+        free(firsts);
+        free(sorted);
+        return lk_fail_nomem(err);
+    }
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = (label_at){labels[i], i};
+    qsort(sorted, n, sizeof(*sorted), label_order);
+    for (size_t i = 0; i < n; i++)
+        firsts[sorted[i].row] = i > 0 && sorted[i].label == sorted[i - 1].label
+                                    ? firsts[sorted[i - 1].row]
+                                    : sorted[i].row;
+    for (size_t i = 0; i < n; i++)
+        labels[i] = firsts[i] == i ? n_numbers++ : labels[firsts[i]];
+    free(firsts);
+    free(sorted);
+    return LINKD_OK;
+}

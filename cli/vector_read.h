@@ -16,4 +16,9 @@ LINKD_MUST_CHECK int lk_vectors_load(const char *path, linkd_rows *ret_rows,
 LINKD_MUST_CHECK int lk_labels_load(const char *path, size_t n,
                                     uint64_t **ret_labels, linkd_error *err);
 
+/* Instead of each label the number of labels that came first before it did:
+ * 0, 1, … in the order in which they appear. */
+LINKD_MUST_CHECK int lk_labels_number(uint64_t *labels, size_t n,
+                                      linkd_error *err);
+
 #endif

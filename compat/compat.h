@@ -44,11 +44,13 @@ LINKD_MUST_CHECK int linkd_compat_normalise(const linkd_rows *rows,
 /* ---- maps --------------------------------------------------------------- */
 
 typedef enum linkd_compat_head {
-    LINKD_HEAD_PROCRUSTES, /* centred rotation (Schoenemann 1966) */
-    LINKD_HEAD_RIDGE,      /* centred least squares with an L2 penalty */
-    LINKD_HEAD_BT2,        /* lossless: [ compat block ; native block ] */
-    LINKD_HEAD_MLP,        /* ridge and a residual network, by cosine */
-    LINKD_HEAD_CONTRAST,   /* affine, by InfoNCE over labelled entities */
+    LINKD_HEAD_PROCRUSTES,  /* centred rotation (Schoenemann 1966) */
+    LINKD_HEAD_RIDGE,       /* centred least squares with an L2 penalty */
+    LINKD_HEAD_BT2,         /* lossless: [ compat block ; native block ] */
+    LINKD_HEAD_MLP,         /* ridge and a residual network, by cosine */
+    LINKD_HEAD_CONTRAST,    /* affine, by InfoNCE over labelled entities */
+    LINKD_HEAD_BT2_TRAINED, /* bt2 with a trained compat block */
+    LINKD_HEAD_SIMPLEX,     /* a fixed place for each labelled entity */
     LINKD_N_HEADS,
 } linkd_compat_head;
 
@@ -67,7 +69,8 @@ typedef struct linkd_compat_info {
     size_t dim_from;
     size_t dim_to;     /* of the rows that it makes */
     size_t dim_compat; /* the first so many compare with the other model's
-                          rows; less than dim_to only with LINKD_HEAD_BT2 */
+                          rows; less than dim_to only with LINKD_HEAD_BT2 and
+                          LINKD_HEAD_BT2_TRAINED */
     unsigned char from[LINKD_FINGERPRINT_BYTES]; /* of the models; zero: */
     unsigned char to[LINKD_FINGERPRINT_BYTES];   /* unknown */
     uint64_t n_pairs;                            /* that it was fitted on */
@@ -86,6 +89,11 @@ typedef struct linkd_compat_fit_options {
                                LINKD_HEAD_CONTRAST needs them */
     size_t n_hidden;        /* of LINKD_HEAD_MLP; 0: 256 */
     size_t n_epochs;        /* of trained heads; 0: each head's own */
+    size_t n_added;   /* of LINKD_HEAD_BT2_TRAINED: dimensions of its trained
+                         part, at most to->dim; 0: to->dim, the best there is
+                         on frozen rows */
+    size_t n_classes; /* of LINKD_HEAD_SIMPLEX: entities that it has room for;
+                         0: 1024 */
 } linkd_compat_fit_options;
 
 /* Row i of `from` and row i of `to` are one record under two models. A tenth of
@@ -99,11 +107,28 @@ LINKD_MUST_CHECK int linkd_compat_fit(const linkd_rows *from,
                                       const linkd_progress *progress,
                                       linkd_compat_map **ret_map,
                                       linkd_error *err);
+/* LINKD_HEAD_SIMPLEX: a head for one model, learnt from labels without pairs.
+ * Heads of several models that were fitted with the same classes make rows that
+ * compare, of n_classes - 1 dimensions; a head is best in place before the first
+ * row is stored, since rows without one do not compare with any.
+ *   options->labels  [rows->n], needed: each is a class, below n_classes, and
+ *                    stands for the same entity in every generation
+ *   old              [rows->n, n_classes - 1] or NULL: the same records as the
+ *                    old generation's head made them, to be nearer to
+ * info's cosine is that of held-out rows and their entities' places, over
+ * n_pairs rows. Errors as linkd_compat_fit(). */
+LINKD_MUST_CHECK int
+linkd_compat_fit_simplex(const linkd_rows *rows, const linkd_rows *old,
+                         const linkd_compat_fit_options *options,
+                         const linkd_progress *progress,
+                         linkd_compat_map **ret_map, linkd_error *err);
 void linkd_compat_map_free(linkd_compat_map *map);
 linkd_compat_info linkd_compat_map_info(const linkd_compat_map *map);
 
 /* ret_rows [n, dim_to], of length 1 but for LINKD_HEAD_BT2's, whose two blocks
- * each have their own. LINKD_E_ARG: rows->dim is not dim_from. LINKD_E_DATA. */
+ * each have their own, and LINKD_HEAD_BT2_TRAINED's, which are of length
+ * sqrt(5): divide before they are mixed with others. LINKD_E_ARG: rows->dim is
+ * not dim_from. LINKD_E_DATA. */
 LINKD_MUST_CHECK int linkd_compat_map_apply(const linkd_compat_map *map,
                                             const linkd_rows *rows,
                                             float *ret_rows, linkd_error *err);

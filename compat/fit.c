@@ -14,14 +14,17 @@ const char *const linkd_compat_head_words[LINKD_N_HEADS] = {
     [LINKD_HEAD_PROCRUSTES] = "procrustes",
     [LINKD_HEAD_RIDGE] = "ridge",
     [LINKD_HEAD_BT2] = "bt2",
+    [LINKD_HEAD_BT2_TRAINED] = "bt2-trained",
     [LINKD_HEAD_MLP] = "mlp",
     [LINKD_HEAD_CONTRAST] = "contrast",
+    [LINKD_HEAD_SIMPLEX] = "simplex",
 };
 
 static lk_head_fn *const heads[LINKD_N_HEADS] = {
     [LINKD_HEAD_PROCRUSTES] = lk_fit_procrustes,
     [LINKD_HEAD_RIDGE] = lk_fit_ridge,
     [LINKD_HEAD_BT2] = lk_fit_bt2,
+    [LINKD_HEAD_BT2_TRAINED] = lk_fit_bt2_trained,
     [LINKD_HEAD_MLP] = lk_fit_mlp,
     [LINKD_HEAD_CONTRAST] = lk_fit_contrast,
 };
@@ -49,37 +52,17 @@ int linkd_compat_head_parse(const char *word, linkd_compat_head *ret_head,
     return rc;
 }
 
-static int input_check(const linkd_rows *from, const linkd_rows *to,
-                       linkd_error *err)
+static void fingerprint_copy(const unsigned char *from, unsigned char *to)
 {
-    if (from->n != to->n)
-        return lk_fail(err, LINKD_E_ARG,
-                       "row i of both sides is one record, but there are %zu "
-                       "and %zu rows",
-                       from->n, to->n);
-    if (from->n < LINKD_COMPAT_PAIRS_MIN)
-        return lk_fail(err, LINKD_E_ARG,
-                       "%zu pairs are too few to fit a map on: %zu at least",
-                       from->n, LINKD_COMPAT_PAIRS_MIN);
-    if (from->n > LINKD_COMPAT_PAIRS_MAX)
-        return lk_fail(err, LINKD_E_ARG,
-                       "%zu pairs are too many: %zu at most, and nothing is "
-                       "gained beyond a few thousand",
-                       from->n, LINKD_COMPAT_PAIRS_MAX);
-    if (from->dim == 0 || from->dim > LINKD_COMPAT_DIM_MAX || to->dim == 0 ||
-        to->dim > LINKD_COMPAT_DIM_MAX)
-        return lk_fail(err, LINKD_E_ARG,
-                       "rows have 1 to %zu dimensions, these have %zu and %zu",
-                       LINKD_COMPAT_DIM_MAX, from->dim, to->dim);
-    return LINKD_OK;
+    if (from != NULL)
+        memcpy(to, from, LINKD_FINGERPRINT_BYTES);
 }
 
-/* Fits on all but the held-out pairs, to measure; then on all. */
-static int fit_twice(const linkd_compat_fit_options *options,
-                     const linkd_progress *progress, const lk_pairs *all,
-                     linkd_compat_map **ret_map, linkd_error *err)
+int lk_fit_measured(lk_head_fn *fit, lk_measure_fn *measure,
+                    const linkd_compat_fit_options *options,
+                    const linkd_progress *progress, const lk_pairs *all,
+                    linkd_compat_map **ret_map, linkd_error *err)
 {
-    lk_head_fn *fit = heads[options->head];
     size_t n_held = all->n / HELD;
     lk_pairs held = lk_pairs_part(all, 0, n_held);
     lk_pairs rest = lk_pairs_part(all, n_held, all->n - n_held);
@@ -89,7 +72,7 @@ static int fit_twice(const linkd_compat_fit_options *options,
     int rc = fit(&input, &map, err);
 
     if (rc == LINKD_OK)
-        rc = lk_map_cosine(map, &held, &cosine, err);
+        rc = measure(map, &held, &cosine, err);
     linkd_compat_map_free(map);
     map = NULL;
     input.pairs = all;
@@ -100,14 +83,10 @@ static int fit_twice(const linkd_compat_fit_options *options,
     map->info.cosine = (float)cosine;
     map->info.n_pairs = all->n;
     map->info.seed = options->seed;
+    fingerprint_copy(options->from, map->info.from);
+    fingerprint_copy(options->to, map->info.to);
     *ret_map = map;
     return LINKD_OK;
-}
-
-static void fingerprint_copy(const unsigned char *from, unsigned char *to)
-{
-    if (from != NULL)
-        memcpy(to, from, LINKD_FINGERPRINT_BYTES);
 }
 
 int linkd_compat_fit(const linkd_rows *from, const linkd_rows *to,
@@ -115,18 +94,21 @@ int linkd_compat_fit(const linkd_rows *from, const linkd_rows *to,
                      const linkd_progress *progress, linkd_compat_map **ret_map,
                      linkd_error *err)
 {
+    lk_head_fn *fit = heads[options->head];
     lk_pairs pairs = {0};
-    int rc = input_check(from, to, err);
+    int rc;
 
+    if (fit == NULL)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the head \"%s\" is fitted on labels, not on pairs",
+                       linkd_compat_head_words[options->head]);
+    rc = lk_pairs_check(from, to, err);
     if (rc == LINKD_OK)
         rc = lk_pairs_make(from, to, options->labels, options->seed, &pairs,
                            err);
     if (rc == LINKD_OK)
-        rc = fit_twice(options, progress, &pairs, ret_map, err);
-    if (rc == LINKD_OK) {
-        fingerprint_copy(options->from, (*ret_map)->info.from);
-        fingerprint_copy(options->to, (*ret_map)->info.to);
-    }
+        rc = lk_fit_measured(fit, lk_map_cosine, options, progress, &pairs,
+                             ret_map, err);
     lk_pairs_clear(&pairs);
     return rc;
 }

@@ -42,8 +42,8 @@ static double dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* From a gradient by z to one by y, in place: (g - <z, g> z) / |y|. */
-static void by_length(const float *z, float length, size_t dim, float *gradient)
+void lk_direction_gradient(const float *z, float length, size_t dim,
+                           float *gradient)
 {
     float along = (float)dot(z, gradient, dim);
 
@@ -52,12 +52,12 @@ static void by_length(const float *z, float length, size_t dim, float *gradient)
             length > 0.0F ? (gradient[j] - along * z[j]) / length : 0.0F;
 }
 
-static void all_by_length(const lk_loss_rows *rows, const space *s,
-                          float *gradient)
+static void all_directions(const lk_loss_rows *rows, const space *s,
+                           float *gradient)
 {
     for (size_t i = 0; i < rows->n; i++)
-        by_length(s->z + i * rows->dim, s->lengths[i], rows->dim,
-                  gradient + i * rows->dim);
+        lk_direction_gradient(s->z + i * rows->dim, s->lengths[i], rows->dim,
+                              gradient + i * rows->dim);
 }
 
 double lk_loss_cosine(const lk_loss_rows *rows, const float *targets,
@@ -124,7 +124,7 @@ double lk_loss_infonce(const lk_loss_rows *rows, const float *targets,
     }
     lk_multiply_f32((lk_product){LK_PLAIN, LK_PLAIN, n, dim, n},
                     scale / (float)n, s.scores, targets, 0.0F, ret_gradient);
-    all_by_length(rows, &s, ret_gradient);
+    all_directions(rows, &s, ret_gradient);
     return sum / (double)n;
 }
 
@@ -150,7 +150,7 @@ double lk_loss_simplex(const lk_loss_rows *rows, double scale, float *scratch,
             scores[k] *= (float)(scale / (double)rows->n);
         lk_simplex_sum(scores, n_classes, ret_gradient + i * rows->dim);
     }
-    all_by_length(rows, &s, ret_gradient);
+    all_directions(rows, &s, ret_gradient);
     return sum / (double)rows->n;
 }
 
@@ -180,6 +180,6 @@ double lk_loss_hoc(const lk_loss_rows *rows, const float *old, double scale,
     lk_multiply_f32((lk_product){LK_TRANSPOSED, LK_PLAIN, n, dim, n},
                     (float)(scale / (double)n), s.scores, old, 0.0F,
                     ret_gradient);
-    all_by_length(rows, &s, ret_gradient);
+    all_directions(rows, &s, ret_gradient);
     return sum / (double)n;
 }

@@ -15,6 +15,11 @@ typedef struct lk_loss_rows {
     size_t n, dim;
 } lk_loss_rows;
 
+/* From a gradient by z = y / length [dim] to one by y, in place:
+ * (g - <z, g> z) / length. */
+void lk_direction_gradient(const float *z, float length, size_t dim,
+                           float *gradient);
+
 /* n_scores: n, and the number of classes for lk_loss_simplex(). */
 size_t lk_loss_scratch(size_t n, size_t dim, size_t n_scores);
 

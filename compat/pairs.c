@@ -23,6 +23,31 @@ float lk_row_normalise(float *row, size_t dim)
     return (float)sqrt(sum);
 }
 
+int lk_pairs_check(const linkd_rows *from, const linkd_rows *to,
+                   linkd_error *err)
+{
+    if (from->n != to->n)
+        return lk_fail(err, LINKD_E_ARG,
+                       "row i of both sides is one record, but there are %zu "
+                       "and %zu rows",
+                       from->n, to->n);
+    if (from->n < LINKD_COMPAT_PAIRS_MIN)
+        return lk_fail(err, LINKD_E_ARG,
+                       "%zu records are too few to fit a map on: %zu at least",
+                       from->n, LINKD_COMPAT_PAIRS_MIN);
+    if (from->n > LINKD_COMPAT_PAIRS_MAX)
+        return lk_fail(err, LINKD_E_ARG,
+                       "%zu records are too many: %zu at most, and nothing is "
+                       "gained beyond a few thousand",
+                       from->n, LINKD_COMPAT_PAIRS_MAX);
+    if (from->dim == 0 || from->dim > LINKD_COMPAT_DIM_MAX || to->dim == 0 ||
+        to->dim > LINKD_COMPAT_DIM_MAX)
+        return lk_fail(err, LINKD_E_ARG,
+                       "rows have 1 to %zu dimensions, these have %zu and %zu",
+                       LINKD_COMPAT_DIM_MAX, from->dim, to->dim);
+    return LINKD_OK;
+}
+
 static int row_check(const float *row, size_t dim, size_t number,
                      const char *what, linkd_error *err)
 {
@@ -138,7 +163,9 @@ int lk_pairs_make(const linkd_rows *from, const linkd_rows *to,
                   const uint64_t *labels, uint64_t seed, lk_pairs *ret_pairs,
                   linkd_error *err)
 {
-    lk_pairs pairs = {.n = from->n, .dim_from = from->dim, .dim_to = to->dim};
+    lk_pairs pairs = {.n = from->n,
+                      .dim_from = from->dim,
+                      .dim_to = to == NULL ? 0 : to->dim};
     lk_random random = {seed};
     size_t *order = malloc((from->n + 1) * sizeof(*order));
     int rc;
@@ -147,7 +174,7 @@ int lk_pairs_make(const linkd_rows *from, const linkd_rows *to,
         return lk_fail_nomem(err);
     lk_random_order(&random, from->n, order);
     rc = side_make(from, order, "the first side", &pairs.from, err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && to != NULL)
         rc = side_make(to, order, "the second side", &pairs.to, err);
     if (rc == LINKD_OK)
         rc = labels_make(labels, order, &pairs, err);
@@ -171,7 +198,7 @@ lk_pairs lk_pairs_part(const lk_pairs *pairs, size_t first, size_t n)
 {
     return (lk_pairs){
         .from = pairs->from + first * pairs->dim_from,
-        .to = pairs->to + first * pairs->dim_to,
+        .to = pairs->to == NULL ? NULL : pairs->to + first * pairs->dim_to,
         .labels = pairs->labels == NULL ? NULL : pairs->labels + first,
         .n = n,
         .dim_from = pairs->dim_from,

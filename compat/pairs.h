@@ -6,8 +6,8 @@
 #include "compat/compat.h"
 
 typedef struct lk_pairs {
-    float *from;      /* [n, dim_from], of length 1 */
-    float *to;        /* [n, dim_to], of length 1 */
+    float *from; /* [n, dim_from], of length 1 */
+    float *to;   /* [n, dim_to], of length 1; NULL: there is no other side */
     uint64_t *labels; /* [n] in the order of the rows, or NULL */
     size_t n;
     size_t dim_from, dim_to;
@@ -19,7 +19,11 @@ float lk_row_normalise(float *row, size_t dim);
 /* ret_mean [dim]; rows [n, dim], n > 0 */
 void lk_rows_mean(const float *rows, size_t n, size_t dim, double *ret_mean);
 
-/* Copies in a random order. LINKD_E_DATA: as above, or all rows of a side are
+/* LINKD_E_ARG: other numbers of rows or dimensions than compat.h allows. */
+LINKD_MUST_CHECK int lk_pairs_check(const linkd_rows *from,
+                                    const linkd_rows *to, linkd_error *err);
+
+/* Copies in a random order; `to` may be NULL. LINKD_E_DATA: as above, or all rows of a side are
  * alike. */
 LINKD_MUST_CHECK int lk_pairs_make(const linkd_rows *from, const linkd_rows *to,
                                    const uint64_t *labels, uint64_t seed,

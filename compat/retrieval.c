@@ -41,7 +41,7 @@ static uint32_t rank_of(const ranking *r, size_t query, const float *scores)
         return 0;
     for (size_t i = 0; i < t->gallery.n && rank <= r->k; i++)
         if ((scores[i] > scores[best] ||
-             (scores[i] == scores[best] && i < best)) &&
+             (i < best && scores[i] == scores[best])) &&
             counts(t, query, i))
             rank++;
     return rank <= r->k ? (uint32_t)rank : 0;

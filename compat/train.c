@@ -46,9 +46,11 @@ static int batch_init(trainer *t, linkd_error *err)
     b->dim_from = t->pairs->dim_from;
     b->dim_to = t->pairs->dim_to;
     b->from = lk_alloc_aligned(b->n, b->dim_from * sizeof(*b->from));
-    b->to = lk_alloc_aligned(b->n, (b->dim_to + 1) * sizeof(*b->to));
+    if (t->pairs->to != NULL)
+        b->to = lk_alloc_aligned(b->n, b->dim_to * sizeof(*b->to));
     b->labels = calloc(b->n, sizeof(*b->labels));
-    if (b->from == NULL || b->to == NULL || b->labels == NULL)
+    if (b->from == NULL || (b->to == NULL) != (t->pairs->to == NULL) ||
+        b->labels == NULL)
         return lk_fail_nomem(err);
     return LINKD_OK;
 }
@@ -112,7 +114,7 @@ static void batch_fill(trainer *t, const size_t *order)
         memcpy(b->from + i * p, t->pairs->from + row * p, p * sizeof(*b->from));
         for (size_t j = 0; j < p; j++)
             t->centred[i * p + j] = b->from[i * p + j] - (float)t->mean[j];
-        if (t->pairs->to != NULL)
+        if (b->to != NULL)
             memcpy(b->to + i * q, t->pairs->to + row * q, q * sizeof(*b->to));
         if (t->pairs->labels != NULL)
             b->labels[i] = t->pairs->labels[row];
@@ -136,11 +138,20 @@ static int batch_train(trainer *t, const size_t *order, size_t step,
     return LINKD_OK;
 }
 
+static size_t n_epochs_of(const lk_train_plan *plan, size_t asked,
+                          size_t n_batches)
+{
+    size_t needed = (plan->n_steps_min + n_batches - 1) / n_batches;
+
+    if (asked > 0)
+        return asked;
+    return plan->n_epochs > needed ? plan->n_epochs : needed;
+}
+
 static int epochs_run(trainer *t, const lk_fit_input *input, linkd_error *err)
 {
-    size_t asked = input->options->n_epochs;
-    size_t n_epochs = asked > 0 ? asked : t->plan->n_epochs;
     size_t n_batches = t->pairs->n / t->n_batch;
+    size_t n_epochs = n_epochs_of(t->plan, input->options->n_epochs, n_batches);
     size_t step = 0;
     lk_random random = {input->options->seed};
     int rc = LINKD_OK;
@@ -154,6 +165,9 @@ static int epochs_run(trainer *t, const lk_fit_input *input, linkd_error *err)
                              lk_cosine_share(step, n_epochs * n_batches), err);
         }
     }
+    if (rc == LINKD_OK)
+        rc = lk_progress_report(input->progress, "train", n_epochs, n_epochs,
+                                err);
     return rc;
 }
 

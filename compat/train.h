@@ -5,10 +5,11 @@
 #include "compat/heads.h"
 
 typedef struct lk_train_plan {
-    size_t n_batch;  /* rows; all, where there are fewer */
-    size_t n_epochs; /* passes over the pairs, each in an order of its own */
-    double rate;     /* falls to zero along a cosine */
-    double decay;    /* of weights */
+    size_t n_batch;     /* rows; all, where there are fewer */
+    size_t n_epochs;    /* passes over the pairs, each in an order of its own */
+    size_t n_steps_min; /* more passes, where these make fewer steps */
+    double rate;        /* falls to zero along a cosine */
+    double decay;       /* of weights */
 } lk_train_plan;
 
 /* The gradient by y [batch->n, dim_to], what the map makes of batch->from

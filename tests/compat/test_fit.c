@@ -156,7 +156,7 @@ static void the_same_seed_gives_the_same_bytes(void **state)
         .n = 200, .dim_from = 12, .dim_to = 12, .noise = 0.2, .seed = 5});
 
     (void)state;
-    for (int head = 0; head < LINKD_N_HEADS; head++) {
+    for (int head = 0; head < LINKD_HEAD_SIMPLEX; head++) {
         linkd_compat_map *one = fit(&s, (linkd_compat_head)head);
         linkd_compat_map *two = fit(&s, (linkd_compat_head)head);
         unsigned char *a, *b;
@@ -188,8 +188,8 @@ static int stop_at_second(void *ctx, const char *step, uint64_t done,
 
 static void training_can_be_stopped(void **state)
 {
-    static const linkd_compat_head trained[] = {LINKD_HEAD_MLP,
-                                                LINKD_HEAD_CONTRAST};
+    static const linkd_compat_head trained[] = {
+        LINKD_HEAD_MLP, LINKD_HEAD_CONTRAST, LINKD_HEAD_BT2_TRAINED};
     spaces s = spaces_make(
         (spaces_options){.n = 60, .dim_from = 8, .dim_to = 8, .seed = 1});
 
@@ -238,7 +238,7 @@ static void bad_pairs_are_named(void **state)
     (void)state;
     assert_non_null(bad);
     refused(&few, &s.to, LINKD_E_ARG, "there are 49 and 100 rows");
-    refused(&few, &few, LINKD_E_ARG, "49 pairs are too few");
+    refused(&few, &few, LINKD_E_ARG, "49 records are too few");
     memcpy(bad, s.to.data, 100 * 8 * sizeof(*bad));
     bad[41 * 8 + 3] = NAN;
     refused(&s.from, &rows, LINKD_E_DATA,
@@ -300,7 +300,7 @@ static void it_says_when_memory_is_out(void **state)
         (spaces_options){.n = 60, .dim_from = 8, .dim_to = 6, .seed = 1});
 
     (void)state;
-    for (int head = 0; head < LINKD_N_HEADS; head++) {
+    for (int head = 0; head < LINKD_HEAD_SIMPLEX; head++) {
         for (size_t nth = 1;; nth++) {
             linkd_compat_fit_options options = {.head = (linkd_compat_head)head,
                                                 .labels = s.groups,

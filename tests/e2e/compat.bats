@@ -127,11 +127,11 @@ END
 
 @test "trained heads are fitted from options, the same each time" {
     seq 300 | sed 'p' >pairs-of-rows.txt
-    for head in mlp contrast; do
+    for head in mlp contrast bt2-trained; do
         "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --epochs 3 --hidden 8 \
-            --labels pairs-of-rows.txt -o one.map
+            --added 12 --labels pairs-of-rows.txt -o one.map
         "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --epochs 3 --hidden 8 \
-            --labels pairs-of-rows.txt -o two.map -q
+            --added 12 --labels pairs-of-rows.txt -o two.map -q
         cmp one.map two.map
         judge one.map --json >trained.json
     done
@@ -142,6 +142,24 @@ END
         --labels q-groups.txt -o x.map
     [ "$status" -eq 1 ]
     [ "$stderr" = "linkctl: q-groups.txt has 200 lines for 600 rows" ]
+    [ ! -e x.map ]
+}
+
+@test "two models' simplex heads make vectors that compare, without pairs" {
+    seq 60 >entities.txt
+    for _ in 1 2 3 4 5 6 7 8 9 10; do cat entities.txt; done >labels.txt
+    "$LINKCTL" compat fit --head simplex --from new.npy --labels labels.txt --classes 64 \
+        -o new-simplex.map 2>note.txt
+    [[ "$(tail -n 1 note.txt)" == "simplex: 16 to 63 dimensions, from 600 records; mean cosine of held-out records "* ]]
+    "$LINKCTL" compat map new-simplex.map new.npy -o new-simplex.npy -q
+    "$LINKCTL" compat fit --head simplex --from old.npy --to new-simplex.npy --epochs 5 \
+        --labels labels.txt --classes 64 -o old-simplex.map -q
+    run --separate-stderr "$LINKCTL" compat fit --head simplex --from new.npy --labels labels.txt \
+        --classes 59 -o x.map
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "linkctl: row 60 is of an entity beyond the 59 that the head has room for" ]
+    run --separate-stderr "$LINKCTL" compat fit --head simplex --from new.npy -o x.map
+    [ "$stderr" = "linkctl: this head needs labels: which rows are one entity" ]
     [ ! -e x.map ]
 }
 

@@ -33,6 +33,7 @@ extern const lk_command lk_cmd_embed;
 extern const lk_command lk_cmd_eval;
 extern const lk_command lk_cmd_explain;
 extern const lk_command lk_cmd_profile;
+extern const lk_command lk_cmd_review;
 extern const lk_command lk_cmd_score;
 extern const lk_command lk_cmd_model_list;
 extern const lk_command lk_cmd_model_add;

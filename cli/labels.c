@@ -209,24 +209,35 @@ static int entries_unite(reading *r, linkd_error *err)
     return LINKD_OK;
 }
 
+/* In the order of lk_labels. */
+static size_t group_of(lk_answer answer)
+{
+    if (answer == LK_ANSWER_NONE)
+        return 1;
+    return answer == LK_ANSWER_UNSURE ? 2 : 0;
+}
+
 static int labels_fill(const reading *r, lk_labels *labels, linkd_error *err)
 {
+    size_t counts[3] = {0};
+
     labels->pairs = calloc(r->n + 1, sizeof(*labels->pairs));
     if (labels->pairs == NULL)
         return lk_fail_nomem(err);
-    for (size_t pass = 0; pass < 2; pass++)
+    for (size_t group = 0; group < 3; group++)
         for (size_t i = 0; i < r->n; i++) {
             const entry *e = &r->entries[i];
 
-            if ((e->answer > LK_ANSWER_YES) != (pass == 1))
+            if (group_of(e->answer) != group)
                 continue;
+            counts[group]++;
             labels->pairs[labels->n_pairs++] =
                 (linkd_label){.left = e->rows[0],
                               .right = e->rows[1],
                               .match = e->answer == LK_ANSWER_YES};
-            labels->n += pass == 0;
-            labels->n_waiting += e->answer == LK_ANSWER_NONE;
         }
+    labels->n = counts[0];
+    labels->n_waiting = counts[1];
     return LINKD_OK;
 }
 

@@ -13,11 +13,11 @@ typedef enum lk_answer {
 
 /* The pairs of a labels file, by their rows. */
 typedef struct lk_labels {
-    linkd_label *pairs; /* [n_pairs]: the `n` answered ones first, then others
-                           with match false */
-    size_t n;
+    linkd_label *pairs; /* [n_pairs]: the answered ones, then those that wait
+                           for an answer, then those that nobody can tell */
     size_t n_pairs;
-    size_t n_waiting; /* of the others those without "?" */
+    size_t n; /* answered */
+    size_t n_waiting;
 } lk_labels;
 
 /* Reads left_id, right_id and match (1, yes, y or true; 0, no, n or false; ?;

@@ -446,6 +446,17 @@ LINKD_MUST_CHECK int linkd_decision_accepted(const linkd_decision *decision,
                                              linkd_candidate **ret_accepted,
                                              linkd_error *err);
 
+/* The pairs whose answers would teach most: near one half, with some that are
+ * believed to be sure, of many records. Those that are `known` are left out.
+ *   ret_candidates [n] positions in the decision; the first *ret_n are filled,
+ *   fewer than n if there are no more that are in any doubt */
+LINKD_MUST_CHECK int linkd_evidence_review(const linkd_evidence *evidence,
+                                           const linkd_decision *decision,
+                                           const linkd_label *known,
+                                           size_t n_known, size_t n,
+                                           size_t *ret_candidates,
+                                           size_t *ret_n, linkd_error *err);
+
 /* ---- why a pair was decided as it was ------------------------------------ */
 
 #define LINKD_CANDIDATE_NONE SIZE_MAX

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/explanation.h"
+#include "cli/ids.h"
 #include "cli/pairs.h"
 
 /* What a column of the file holds. */
@@ -126,6 +128,37 @@ static int columns_make(writing *w, linkd_error *err)
 
 static const linkd_cell missing = {.kind = LINKD_CELL_MISSING};
 
+static bool is_id(const writing *w, size_t side, size_t table_row,
+                  size_t file_row)
+{
+    lk_id_storage storage;
+    linkd_str id = lk_id_text(w->compared->tables[side], table_row, &storage);
+    size_t column = linkd_table_find_column(
+        w->file,
+        side == 0 ? (linkd_str){"left_id", 7} : (linkd_str){"right_id", 8});
+    linkd_cell cell = linkd_table_cell(w->file, file_row, column);
+
+    return lk_str_compare(id, (linkd_str){cell.bytes, cell.len}) == 0;
+}
+
+/* A row that waits for the answer which one of the questions has: the answer
+ * comes in its place. */
+static bool is_answered(const writing *w, size_t row,
+                        const lk_question *questions, size_t n)
+{
+    size_t column = linkd_table_find_column(w->file, (linkd_str){"match", 5});
+
+    if (column == LINKD_COLUMN_NONE ||
+        linkd_table_cell(w->file, row, column).len > 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (questions[i].answer != LK_ANSWER_NONE &&
+            is_id(w, 0, questions[i].left, row) &&
+            is_id(w, 1, questions[i].right, row))
+            return true;
+    return false;
+}
+
 static int old_row_write(const writing *w, size_t row, lk_rows *rows,
                          linkd_error *err)
 {
@@ -198,7 +231,8 @@ static int rows_write(const writing *w, lk_output *output, const char *path,
                           w->n_columns, err);
 
     for (size_t i = 0; i < n_old && rc == LINKD_OK; i++)
-        rc = old_row_write(w, i, &rows, err);
+        if (!is_answered(w, i, questions, n))
+            rc = old_row_write(w, i, &rows, err);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++)
         rc = question_write(w, &questions[i], &rows, err);
     lk_rows_clear(&rows);

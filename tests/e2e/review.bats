@@ -58,6 +58,17 @@ END
     [ "$(jq -r .match labels.jsonl | tr '\n' ' ')" = "1 0 ? 1 " ]
 }
 
+@test "an answer takes the place of the question that waited in the file" {
+    twins 40
+    "$LINKCTL" review left.csv right.csv --model none -q --labels labels.csv \
+        -n 2
+    run --separate-stderr "$LINKCTL" review left.csv right.csv --model none -q \
+        --labels labels.csv -n 2 --ask <<<$'n\ny\nq'
+    [ "$status" -eq 0 ]
+    [ "$(wc -l <labels.csv)" -eq 3 ]
+    [ "$(tail -n +2 labels.csv | cut -d , -f 3 | sort | tr '\n' ' ')" = "0 1 " ]
+}
+
 @test "the questions of one table are about pairs of its rows" {
     twins 30
     { cat left.csv; tail -n +2 right.csv; } >all.csv

@@ -4,6 +4,7 @@
  *   one-to-one: partners per matched row: left 1.01, right 1.02; …
  *   labels: … (only with labels: what they were used for)
  *   expected: precision 0.97, recall 0.95, F1 0.96 at probability 0.52 or more
+ *   about 120 matches more are expected, … (only where there are many such)
  *   doubtful: … (only where the data cannot support the decision) */
 #include "cli/decide.h"
 
@@ -12,6 +13,10 @@
 #include <string.h>
 
 #include "cli/number.h"
+
+/* Share of the matches from which on it is said that more are unseen: what is
+ * less than that, the rounding of what is expected hides. */
+#define UNSEEN_MIN 0.05
 
 /* ---- the accepted pairs ------------------------------------------------- */
 
@@ -190,6 +195,11 @@ void lk_verdict_note(const linkd_verdict *v, double threshold)
                       "expected: precision %.2f, recall %.2f, F1 %.2f at "
                       "probability %.2f or more\n",
                       v->precision, v->recall, v->f1, threshold);
+    if (v->supported && v->n_unseen >= UNSEEN_MIN * v->n_matches)
+        (void)fprintf(stderr,
+                      "about %.0f matches more are expected, which rows with "
+                      "empty fields cannot show: recall is of those, too\n",
+                      v->n_unseen);
     if (v->doubt[0] != '\0')
         (void)fprintf(stderr, "doubtful: %s\n", v->doubt);
 }

@@ -195,6 +195,7 @@ void lk_manifest_verdict(lk_manifest *manifest, const linkd_verdict *verdict,
     add(manifest, object, "recall", rounded_json(verdict->recall));
     add(manifest, object, "f1", rounded_json(verdict->f1));
     add(manifest, object, "matches", rounded_json(verdict->n_matches));
+    add(manifest, object, "unseen", rounded_json(verdict->n_unseen));
     add(manifest, object, "supported", json_boolean(verdict->supported));
     add(manifest, object, "doubt", json_string(verdict->doubt));
     if (verdict->learned[0] != '\0')

@@ -30,10 +30,9 @@ enum {
     GRID = 1500, /* steps of a tenth: sums up to 150 */
     STEP = 10,   /* steps of the grid that are counted together */
     RANDOM_MIN = 100,
-    /* With fewer, some of the random pairs that have the same value are the
-     * same thing, and matches would be taken for chance; from the third field on
-     * their product is negligible. */
-    FIELDS_MIN = 3,
+    /* A field is as rare as it is seen to be: by itself it would always be
+     * explained. */
+    FIELDS_MIN = 2,
 };
 
 #define STEPS_PER_UNIT 10.0F
@@ -49,6 +48,7 @@ typedef struct chance_field {
 typedef struct chances {
     const lk_features *features;
     const lk_features *random;
+    double n_possible;
     chance_field *fields;
     size_t n_fields;
     double *expected; /* [GRID] pairs of strangers at each sum */
@@ -64,40 +64,58 @@ static size_t step_of(float surprise)
 
 /* ---- fields ------------------------------------------------------------- */
 
-static void shares_fill(chance_field *f, const size_t *counts, size_t n_all)
+/* How many pairs have each likeness; [LK_LIKENESS_GRID]. */
+static void likeness_count(const lk_likeness *likeness,
+                           const lk_features *features, size_t *ret_counts)
 {
     for (size_t x = 0; x < LK_LIKENESS_GRID; x++)
-        f->shares[step_of(f->surprise[x])] += (double)counts[x] / (double)n_all;
+        ret_counts[x] = 0;
+    for (size_t i = 0; i < features->n_pairs; i++)
+        ret_counts[lk_likeness_of(likeness,
+                                  &features->values[i * features->n])]++;
 }
 
-/* False: too few random pairs have the field on both sides. */
-static bool field_fill(chance_field *f, const lk_features *random,
-                       size_t *counts)
-{
-    size_t n = 0;
-    size_t at_least = 0;
+/* Pairs by their likeness; each [LK_LIKENESS_GRID]. */
+typedef struct likeness_counts {
+    size_t random[LK_LIKENESS_GRID];
+    size_t candidates[LK_LIKENESS_GRID];
+} likeness_counts;
 
-    for (size_t x = 0; x < LK_LIKENESS_GRID; x++)
-        counts[x] = 0;
-    for (size_t i = 0; i < random->n_pairs; i++)
-        counts[lk_likeness_of(&f->likeness, &random->values[i * random->n])]++;
-    n = random->n_pairs - counts[LK_LIKENESS_MISSING];
+/* Fills in a field from what random pairs have. What none of them has may still
+ * be seen among the candidates, which hold nearly all pairs of the greatest
+ * likeness: so many there are at least. False: too few random pairs have the
+ * field on both sides. */
+static bool field_fill(chance_field *f, const likeness_counts *counts,
+                       size_t n_random, double n_possible)
+{
+    double n = (double)(n_random - counts->random[LK_LIKENESS_MISSING]);
+    double filled = n / (double)n_random;
+    double n_filled = n_possible * filled;
+    double above = 0.0; /* share of pairs that are more alike */
+    size_t n_above = 0;
+    size_t n_found = 0;
+
     if (n < RANDOM_MIN)
         return false;
-    for (size_t x = LK_LIKENESS_GRID; x-- > 0;) {
-        if (x == LK_LIKENESS_MISSING)
-            continue;
-        at_least += counts[x];
-        f->surprise[x] = -logf(((float)at_least + 0.5F) / ((float)n + 1.0F));
+    f->shares[0] += 1.0 - filled;
+    for (size_t x = LK_LIKENESS_ONE + 1; x-- > 0;) {
+        double share;
+
+        n_above += counts->random[x];
+        n_found += counts->candidates[x];
+        share =
+            fmax((double)n_above / n, fmax((double)n_found, 0.5) / n_filled);
+        f->surprise[x] = (float)-log(share);
+        f->shares[step_of(f->surprise[x])] += (share - above) * filled;
+        above = share;
     }
-    shares_fill(f, counts, random->n_pairs);
     return true;
 }
 
 static int fields_make(chances *c, linkd_error *err)
 {
     lk_likeness *list = NULL;
-    size_t *counts = malloc(LK_LIKENESS_GRID * sizeof(*counts));
+    likeness_counts *counts = malloc(sizeof(*counts));
     size_t n = 0;
     int rc = counts == NULL ? lk_fail_nomem(err)
                             : lk_likeness_list(c->random, &list, &n, err);
@@ -113,7 +131,9 @@ static int fields_make(chances *c, linkd_error *err)
         if (list[i].field == LK_FIELD_RECORD)
             continue; /* it is its fields again */
         f->likeness = list[i];
-        if (field_fill(f, c->random, counts))
+        likeness_count(&f->likeness, c->random, counts->random);
+        likeness_count(&f->likeness, c->features, counts->candidates);
+        if (field_fill(f, counts, c->random->n_pairs, c->n_possible))
             c->n_fields++;
     }
     free(list);
@@ -148,7 +168,7 @@ static float sum_of(const chances *c, const uint8_t *values)
     return sum;
 }
 
-static int counts_make(chances *c, double n_possible, linkd_error *err)
+static int counts_make(chances *c, linkd_error *err)
 {
     double *scratch = calloc(GRID, sizeof(*scratch));
 
@@ -158,7 +178,7 @@ static int counts_make(chances *c, double n_possible, linkd_error *err)
         free(scratch);
         return lk_fail_nomem(err);
     }
-    c->expected[0] = n_possible;
+    c->expected[0] = c->n_possible;
     for (size_t f = 0; f < c->n_fields; f++)
         convolve(c->expected, c->fields[f].shares, scratch);
     for (size_t i = 0; i < c->features->n_pairs; i++)
@@ -191,7 +211,8 @@ static void ratios_make(chances *c)
 int lk_chance(const lk_features *features, const lk_features *random,
               double n_possible, float *ret_chances, linkd_error *err)
 {
-    chances c = {.features = features, .random = random};
+    chances c = {
+        .features = features, .random = random, .n_possible = n_possible};
     int rc = fields_make(&c, err);
 
     if (rc == LINKD_OK && c.n_fields < FIELDS_MIN) {
@@ -199,7 +220,7 @@ int lk_chance(const lk_features *features, const lk_features *random,
         goto done;
     }
     if (rc == LINKD_OK)
-        rc = counts_make(&c, n_possible, err);
+        rc = counts_make(&c, err);
     if (rc == LINKD_OK) {
         ratios_make(&c);
         for (size_t i = 0; i < features->n_pairs; i++)

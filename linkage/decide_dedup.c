@@ -36,10 +36,11 @@ enum {
 #define DEGREE_MAX  1.2
 #define CLOSURE_MIN 0.35
 
-/* More of the mixture explained by chance, and it found similar strangers: 0.97 to
- * 1 of the pairs in tables of few or no duplicates, up to 0.8 in others, where
- * matches are some of the pairs at random. */
-#define CHANCE_MAX 0.9
+/* More of what was found explained by chance, and it is similar strangers: 0.97 to
+ * 1 of the pairs in tables of few or no duplicates. Between the two it depends:
+ * 0.8 in a table of near-variants as in one of authors under several names. */
+#define CHANCE_SURE 0.9
+#define CHANCE_MAX  0.5
 
 typedef struct deduper {
     const lk_decision_input *input;
@@ -221,23 +222,27 @@ static double chance_share(const deduper *d)
     return n > 0.0 ? sum / n : 0.0;
 }
 
-/* Starts anew from the pairs that chance does not explain, if it explains most
- * of what the mixture found. */
-static int chance_consider(deduper *d, linkd_error *err)
+static int chance_find(deduper *d, double *ret_share, linkd_error *err)
 {
     double n = (double)d->pairs->n_records;
     int rc = lk_chance(d->input->features, d->input->random,
                        n * (n - 1.0) / 2.0, d->chances, err);
 
-    if (rc != LINKD_OK || chance_share(d) <= CHANCE_MAX)
-        return rc;
-    d->is_reseeded = true;
-    for (size_t i = 0; i < d->n; i++)
+    *ret_share = rc == LINKD_OK ? chance_share(d) : 0.0;
+    return rc;
+}
+
+/* Starts anew from the pairs that chance does not explain. */
+static void reseed(deduper *d)
+{
+    lk_logistic_clear(&d->model);
+    for (size_t i = 0; i < d->n; i++) {
         /* neither: it teaches nothing at first */
         d->log_odds[i] = d->chances[i] < LK_CHANCE_SURE ? 3.0F
                          : d->chances[i] < 1.0F         ? 0.0F
                                                         : -3.0F;
-    return LINKD_OK;
+        d->sums[i] = 0.0F;
+    }
 }
 
 /* ---- any number of records an entity ------------------------------------ */
@@ -362,55 +367,69 @@ static void posteriors_to_log_odds(deduper *d)
 
 /* ---- all ---------------------------------------------------------------- */
 
-/* Of the tables that were measured, those decided rightly were expected to have
- * a precision of 0.93 and more, and those without duplicates at most 0.88. */
-#define PRECISION_MIN 0.9
-
-static void doubts_raise(const deduper *d, linkd_verdict *verdict)
+static float posterior_of(const deduper *d, size_t i)
 {
-    if (verdict->doubt[0] == '\0' && verdict->precision <= 0.0)
-        (void)snprintf(verdict->doubt, sizeof(verdict->doubt), "%s",
-                       d->is_reseeded
-                           ? "no rows are more alike than chance makes some of "
-                             "so many"
-                           : "no rows are alike");
-    else if (verdict->doubt[0] == '\0' && verdict->precision < PRECISION_MIN)
-        (void)snprintf(verdict->doubt, sizeof(verdict->doubt),
-                       "similar rows hardly stand out from the others: fewer "
-                       "pairs may be right than the expected %.0f %%",
-                       100.0 * verdict->precision);
-    verdict->supported = verdict->doubt[0] == '\0';
+    return (float)(1.0 / (1.0 + exp(-(double)d->log_odds[i])));
 }
 
-static int outcome_fill(deduper *d, lk_outcome *outcome, linkd_error *err)
+/* What is expected of the candidates by themselves; ret_all: their matches. */
+static lk_expected expected_of(const deduper *d, double *ret_all)
 {
     double accepted = 0.0;
     double right = 0.0;
     double all = 0.0;
 
-    outcome->posteriors = calloc(d->n + 1, sizeof(*outcome->posteriors));
-    if (outcome->posteriors == NULL)
-        return lk_fail_nomem(err);
     for (size_t i = 0; i < d->n; i++) {
-        double p = 1.0 / (1.0 + exp(-(double)d->log_odds[i]));
+        double p = (double)posterior_of(d, i);
         bool is_in = d->entities[d->pairs->a[i]] == d->entities[d->pairs->b[i]];
 
-        outcome->posteriors[i] = (float)p;
         accepted += is_in;
         right += is_in ? p : 0.0;
         all += p;
     }
+    *ret_all = all;
+    return (lk_expected){
+        .precision = accepted > 0.0 ? right / accepted : 0.0,
+        .recall = all > 0.0 ? right / all : 0.0,
+    };
+}
+
+static double f1_of(const linkd_verdict *v)
+{
+    double sum = v->precision + v->recall;
+
+    return sum > 0.0 ? 2.0 * v->precision * v->recall / sum : 0.0;
+}
+
+static int outcome_fill(deduper *d, lk_outcome *outcome, linkd_error *err)
+{
+    lk_expected shown;
+    lk_unseen unseen = {0};
+    double all;
+    int rc;
+
+    outcome->posteriors = calloc(d->n + 1, sizeof(*outcome->posteriors));
+    if (outcome->posteriors == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < d->n; i++)
+        outcome->posteriors[i] = posterior_of(d, i);
+    shown = expected_of(d, &all);
+    rc = lk_unseen_count(d->pairs, d->input->features, outcome->posteriors,
+                         &unseen, err);
+    if (rc != LINKD_OK)
+        return rc;
     outcome->log_odds = d->log_odds;
     d->log_odds = NULL;
     outcome->model.logistic = d->model;
     d->model = (lk_logistic){0};
     outcome->threshold = d->input->threshold >= 0.0 ? d->input->threshold : 0.5;
-    outcome->verdict.precision = accepted > 0.0 ? right / accepted : 0.0;
-    outcome->verdict.recall = all > 0.0 ? right / all : 0.0;
-    outcome->verdict.f1 =
-        accepted + all > 0.0 ? 2.0 * right / (accepted + all) : 0.0;
+    outcome->verdict.precision = shown.precision;
+    outcome->verdict.recall =
+        all > 0.0 ? shown.recall * all / (all + unseen.n_matches) : 0.0;
+    outcome->verdict.f1 = f1_of(&outcome->verdict);
     outcome->verdict.n_matches = all;
-    doubts_raise(d, &outcome->verdict);
+    outcome->verdict.n_unseen = unseen.n_matches;
+    lk_doubt_consider(&outcome->verdict, &shown, unseen.share_compared);
     return LINKD_OK;
 }
 
@@ -419,37 +438,32 @@ static void mode_explain(const deduper *d, bool chained, double closure,
 {
     verdict->assign =
         chained ? LINKD_ASSIGN_ONE_TO_ONE : LINKD_ASSIGN_MANY_TO_MANY;
-    (void)snprintf(verdict->why, sizeof(verdict->why),
-                   "%s, since %.0f %% of the partners of one row are alike "
-                   "themselves%s",
-                   chained ? "at most two rows an entity"
-                           : "any number of rows an entity",
-                   100.0 * closure,
-                   d->is_reseeded ? "; what chance explains was left out" : "");
+    if (d->is_reseeded)
+        (void)snprintf(verdict->why, sizeof(verdict->why),
+                       "any number of rows an entity; what chance explains was "
+                       "left out");
+    else
+        (void)snprintf(verdict->why, sizeof(verdict->why),
+                       "%s, since %.0f %% of the partners of one row are alike "
+                       "themselves",
+                       chained ? "at most two rows an entity"
+                               : "any number of rows an entity",
+                       100.0 * closure);
 }
 
-static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
+static int entities_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
 {
     bool chained = false;
     double closure = 1.0;
-    int rc;
+    int rc = LINKD_OK;
 
-    if (seeds_count(d) < SEEDS_MIN) {
-        verdict->assign = LINKD_ASSIGN_MANY_TO_MANY;
-        lk_fallback_doubt(verdict);
-        lk_fallback_log_odds(d->input->features, d->log_odds);
-        return entities_cluster(d, stop_of(d), err);
-    }
-    rc = lk_fs_em(d->input->features, d->seeds, d->input->pool, d->log_odds,
-                  err);
-    if (rc == LINKD_OK)
-        rc = chance_consider(d, err);
-    if (rc == LINKD_OK)
+    if (d->is_reseeded)
+        /* too few to tell chains by */
+        reseed(d);
+    else
         rc = mixture_is_chained(d, &chained, &closure, err);
     if (rc != LINKD_OK)
         return rc;
-    /* the few that chance does not explain are too few to tell chains by */
-    chained = chained && !d->is_reseeded;
     mode_explain(d, chained, closure, verdict);
     if (!chained)
         return clusters_fit(d, err);
@@ -458,6 +472,42 @@ static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
         return rc;
     posteriors_to_log_odds(d);
     return entities_cluster(d, stop_of(d), err);
+}
+
+/* Nothing speaks against what was found but chance. */
+static bool is_sharp(const deduper *d)
+{
+    linkd_verdict verdict = {0};
+    double all;
+    lk_expected shown = expected_of(d, &all);
+
+    lk_doubt_consider(&verdict, &shown, 1.0);
+    return verdict.supported;
+}
+
+static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
+{
+    double share = 0.0;
+    int rc;
+
+    if (seeds_count(d) < SEEDS_MIN) {
+        verdict->assign = LINKD_ASSIGN_MANY_TO_MANY;
+        lk_doubt_too_few(verdict);
+        lk_fallback_log_odds(d->input->features, d->log_odds);
+        return entities_cluster(d, stop_of(d), err);
+    }
+    rc = lk_fs_em(d->input->features, d->seeds, d->input->pool, d->log_odds,
+                  err);
+    if (rc == LINKD_OK)
+        rc = chance_find(d, &share, err);
+    d->is_reseeded = share > CHANCE_SURE;
+    if (rc == LINKD_OK)
+        rc = entities_find(d, verdict, err);
+    if (rc != LINKD_OK || d->is_reseeded || share <= CHANCE_MAX || !is_sharp(d))
+        return rc;
+    /* a clear line, but between families, not between things */
+    d->is_reseeded = true;
+    return entities_find(d, verdict, err);
 }
 
 int lk_decide_dedup(const lk_decision_input *input, lk_outcome *ret_outcome,

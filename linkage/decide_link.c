@@ -40,9 +40,10 @@ enum {
 #define MULTIPLICITY_MIN 1.12
 #define SATURATION_MIN   0.7
 
-/* More of what was found explained by chance, and it is similar strangers: up to
- * 0.45 in tables that were linked rightly, 0.52 and more where 3 % of a side have
- * a partner. */
+/* More of what was found explained by chance, and it is similar strangers if the
+ * pairs hardly stand out either: 0.57 and more where up to a tenth of a side have
+ * a partner, up to 0.46 in tables that were linked rightly; but 0.63 where fields
+ * are empty, so that many pairs have a single name to show. */
 #define CHANCE_MAX 0.5
 
 typedef struct linker {
@@ -379,11 +380,23 @@ static double chance_share(const linker *l, const float *posteriors)
     return n > 0.0 ? sum / n : 0.0;
 }
 
+static int is_by_chance(const linker *l, const float *posteriors, bool *ret_is,
+                        linkd_error *err)
+{
+    lk_expected expected = {0};
+    int rc = lk_expected_cut(posteriors, l->n, 0.0, &expected, err);
+
+    *ret_is = chance_share(l, posteriors) > CHANCE_MAX &&
+              expected.precision < LK_PRECISION_MIN;
+    return rc;
+}
+
 /* Fits anew, from seeds that chance does not explain, if it explains most of
  * what was found. */
 static int chance_consider(linker *l, linkd_verdict *verdict, fit *f,
                            linkd_error *err)
 {
+    size_t len = strlen(verdict->why);
     double n_left = (double)l->pairs->n_left;
     double n_right = (double)l->pairs->n_records - n_left;
     int rc;
@@ -392,14 +405,25 @@ static int chance_consider(linker *l, linkd_verdict *verdict, fit *f,
         return LINKD_OK;
     rc = lk_chance(l->input->features, l->input->random, n_left * n_right,
                    l->chances, err);
-    if (rc != LINKD_OK || chance_share(l, f->matching.posteriors) <= CHANCE_MAX)
+    if (rc == LINKD_OK)
+        rc = is_by_chance(l, f->matching.posteriors, &l->is_reseeded, err);
+    if (rc != LINKD_OK || !l->is_reseeded)
         return rc;
-    l->is_reseeded = true;
-    (void)snprintf(verdict->doubt, sizeof(verdict->doubt),
-                   "chance alone makes most of the likeness in so many rows: "
-                   "only what it does not explain was learned from");
+    (void)snprintf(verdict->why + len, sizeof(verdict->why) - len,
+                   "%swhat chance explains was left out", len > 0 ? "; " : "");
     fit_clear(f);
     return fit_run(l, multiplicity_of(verdict->assign), f, err);
+}
+
+/* What a pair is worth if nothing could be fitted. Of pairs that chance has been
+ * taken from, those few that are each other's best are what it leaves. */
+static float posterior_without_fit(const linker *l, size_t i)
+{
+    if (!l->is_reseeded)
+        return 1.0F / (1.0F + expf(-l->log_odds[i]));
+    return l->best_a[i] && l->best_b[i] && l->chances[i] < LK_CHANCE_SURE
+               ? 1.0F - l->chances[i]
+               : 0.0F;
 }
 
 /* Nothing could be fitted: pairs do not compete either, for how many matches
@@ -412,7 +436,7 @@ static int fit_fall_back(linker *l, fit *f, linkd_error *err)
         return lk_fail_nomem(err);
     lk_fallback_log_odds(l->input->features, l->log_odds);
     for (size_t i = 0; i < l->n; i++) {
-        posteriors[i] = 1.0F / (1.0F + expf(-l->log_odds[i]));
+        posteriors[i] = posterior_without_fit(l, i);
         f->matching.n_matches += (double)posteriors[i];
     }
     f->matching.posteriors = posteriors;
@@ -423,8 +447,16 @@ static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
                         linkd_error *err)
 {
     lk_expected expected = {0};
-    int rc = lk_expected_cut(f->matching.posteriors, l->n, 0.0, &expected, err);
+    lk_expected shown = {0};
+    lk_unseen unseen = {0};
+    int rc = lk_unseen_count(l->pairs, l->input->features,
+                             f->matching.posteriors, &unseen, err);
 
+    if (rc == LINKD_OK)
+        rc = lk_expected_cut(f->matching.posteriors, l->n, 0.0, &shown, err);
+    if (rc == LINKD_OK)
+        rc = lk_expected_cut(f->matching.posteriors, l->n, unseen.n_matches,
+                             &expected, err);
     if (rc != LINKD_OK)
         return rc;
     outcome->log_odds = l->log_odds;
@@ -440,7 +472,8 @@ static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
     outcome->verdict.recall = expected.recall;
     outcome->verdict.f1 = expected.f1;
     outcome->verdict.n_matches = f->matching.n_matches;
-    outcome->verdict.supported = !l->is_reseeded;
+    outcome->verdict.n_unseen = unseen.n_matches;
+    lk_doubt_consider(&outcome->verdict, &shown, unseen.share_compared);
     return LINKD_OK;
 }
 
@@ -462,10 +495,10 @@ int lk_decide_link(const lk_decision_input *input, lk_outcome *ret_outcome,
     is_fitted = f.matching.posteriors != NULL;
     if (rc == LINKD_OK && !is_fitted)
         rc = fit_fall_back(&l, &f, err);
+    if (rc == LINKD_OK && !is_fitted)
+        lk_doubt_too_few(&outcome.verdict);
     if (rc == LINKD_OK)
         rc = outcome_fill(&l, &f, &outcome, err);
-    if (rc == LINKD_OK && !is_fitted)
-        lk_fallback_doubt(&outcome.verdict);
     fit_clear(&f);
     linker_clear(&l);
     if (rc == LINKD_OK)

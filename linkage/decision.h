@@ -76,15 +76,15 @@ LINKD_MUST_CHECK int lk_surprise(const lk_features *features,
                                  float *ret_surprise, linkd_error *err);
 
 /* The share of strangers among pairs as surprising as each, by chance alone;
- * 1: chance explains all of them; all 0 with fewer than three fields, where it
- * cannot be told; ret_chances [n_pairs]. `n_possible`: how many pairs of records
+ * 1: chance explains all of them; all 0 with a single field, where it cannot be
+ * told; ret_chances [n_pairs]. `n_possible`: how many pairs of records
  * there are. */
 LINKD_MUST_CHECK int lk_chance(const lk_features *features,
                                const lk_features *random, double n_possible,
                                float *ret_chances, linkd_error *err);
 
 /* Pairs of less are believed. */
-#define LK_CHANCE_SURE 0.1F
+#define LK_CHANCE_SURE 0.2F
 
 /* The pairs that are the best of their a record, and of their b record;
  * each [n_pairs]. Of equal scores the earlier pair is the better one. */
@@ -118,10 +118,21 @@ LINKD_MUST_CHECK int lk_cross_fit_weighted(const lk_cross_input *input,
                                            lk_logistic *ret_model,
                                            linkd_error *err);
 
-/* Log-odds of all pairs where there is too little to fit a model on, and what a
- * verdict then says; ret_log_odds [n_pairs]. */
+/* Log-odds of all pairs where there is too little to fit a model on; ret_log_odds
+ * [n_pairs]. */
 void lk_fallback_log_odds(const lk_features *features, float *ret_log_odds);
-void lk_fallback_doubt(linkd_verdict *verdict);
+
+/* Matches beyond the sum of the posteriors, a lower bound told by rows with empty
+ * fields; and the share of rows that are in a pair at all, of the side where it
+ * is greater. */
+typedef struct lk_unseen {
+    double n_matches;
+    double share_compared;
+} lk_unseen;
+LINKD_MUST_CHECK int lk_unseen_count(const lk_pairset *pairs,
+                                     const lk_features *features,
+                                     const float *posteriors /* [n_pairs] */,
+                                     lk_unseen *ret_unseen, linkd_error *err);
 
 /* The cut with the best expected F1 of posteriors, and what is expected there.
  * `extra` are matches that are expected beyond the candidates. */
@@ -131,5 +142,16 @@ typedef struct lk_expected {
 LINKD_MUST_CHECK int lk_expected_cut(const float *posteriors, size_t n,
                                      double extra, lk_expected *ret_expected,
                                      linkd_error *err);
+
+/* Sets `supported`, and `doubt` if it is empty and there is a reason. `shown` is
+ * what is expected of the candidates by themselves, without what is unseen. */
+void lk_doubt_consider(linkd_verdict *verdict, const lk_expected *shown,
+                       double share_compared);
+/* The doubt of what fallback.c decides. */
+void lk_doubt_too_few(linkd_verdict *verdict);
+
+/* An expected precision that is less is that of similar strangers: of all tables
+ * that were measured, those decided rightly have 0.93 and more. */
+#define LK_PRECISION_MIN 0.9
 
 #endif

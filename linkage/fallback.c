@@ -3,8 +3,6 @@
  * A handful of pairs teaches nothing, yet two rows of the same words should not
  * come out as strangers. So the likeness of their words decides, by a fixed
  * curve, and the verdict says that it was not fitted to anything. */
-#include <stdio.h>
-
 #include "linkage/decision.h"
 #include "linkage/likeness.h"
 
@@ -27,13 +25,4 @@ void lk_fallback_log_odds(const lk_features *features, float *ret_log_odds)
                        (2.0F * (float)LK_FEATURE_ONE);
         ret_log_odds[i] = SLOPE * (likeness - EVEN_AT);
     }
-}
-
-void lk_fallback_doubt(linkd_verdict *verdict)
-{
-    verdict->supported = false;
-    (void)snprintf(
-        verdict->doubt, sizeof(verdict->doubt),
-        "too few rows are alike to learn from: the likeness of their "
-        "words alone decides");
 }

@@ -409,8 +409,10 @@ typedef struct linkd_verdict {
     linkd_assign assign; /* never LINKD_ASSIGN_AUTO; in one table MANY_TO_MANY,
                             or ONE_TO_ONE: at most two rows an entity */
     char why[160];       /* one line: what spoke for the mode */
-    double precision, recall, f1; /* expected at the threshold */
+    double precision, recall, f1; /* expected at the threshold; recall: of
+                                     n_matches + n_unseen */
     double n_matches;             /* expected among the candidates */
+    double n_unseen; /* expected beyond them at least, see linkage/unseen.c */
     bool supported;    /* false: the data cannot support a decision */
     char doubt[200];   /* one line why, or empty */
     char learned[160]; /* one line what the labels were used for, or empty */

@@ -81,6 +81,8 @@ END
             >found
     [ -s wanted ]
     cmp wanted found
+    # each company is there twice, and those of one town are not one
+    [ "$(cat found)" = "2 30" ]
     # the entities as their own truth
     "$LINKCTL" dedup both.csv --model none -q -o again.csv --report page.html \
         --truth entities.csv

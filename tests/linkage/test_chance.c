@@ -75,13 +75,29 @@ static void a_more_surprising_pair_is_never_more_by_chance(void **state)
         assert_true(chances[i] <= chances[i - 1]);
 }
 
-/* A column of names alone cannot tell its twins from namesakes. */
-static void two_fields_say_nothing_about_chance(void **state)
+/* No random pair agrees in field 0, but one of the candidates does: one in a
+ * million, and not one in the thousand random pairs. */
+static void what_no_random_pair_has_is_as_rare_as_among_candidates(void **state)
 {
-    uint8_t two[N_PAIRS][2] = {{0}};
-    static uint8_t random_two[N_RANDOM][2];
+    static uint8_t values[N_RANDOM][N_FIELDS];
+    lk_features random = features_of(&values[0][0], N_RANDOM, 2);
+    uint8_t two[N_PAIRS][2] = {{0, 0}, {0, 254}, {0, 254}, {254, 254}};
     lk_features pairs = features_of(&two[0][0], N_PAIRS, 2);
-    lk_features random = features_of(&random_two[0][0], N_RANDOM, 2);
+    float chances[N_PAIRS];
+
+    (void)state;
+    assert_int_equal(lk_chance(&pairs, &random, 1e6, chances, NULL), LINKD_OK);
+    assert_true(chances[0] == 1.0F);
+    assert_true(chances[3] < 0.01F);
+}
+
+/* A column of names alone cannot tell its twins from namesakes. */
+static void one_field_says_nothing_about_chance(void **state)
+{
+    uint8_t one[N_PAIRS] = {0};
+    static uint8_t random_one[N_RANDOM];
+    lk_features pairs = features_of(one, N_PAIRS, 1);
+    lk_features random = features_of(random_one, N_RANDOM, 1);
     float chances[N_PAIRS] = {7, 7, 7, 7};
 
     (void)state;
@@ -118,7 +134,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(likeness_that_strangers_have_is_explained_by_chance),
         cmocka_unit_test(a_more_surprising_pair_is_never_more_by_chance),
-        cmocka_unit_test(two_fields_say_nothing_about_chance),
+        cmocka_unit_test(
+            what_no_random_pair_has_is_as_rare_as_among_candidates),
+        cmocka_unit_test(one_field_says_nothing_about_chance),
         cmocka_unit_test(running_out_of_memory_is_an_error_at_every_point),
     };
 

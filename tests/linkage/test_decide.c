@@ -488,6 +488,76 @@ static void a_table_of_strangers_has_no_duplicates(void **state)
                  f->decision.verdict.f1 > 0.5);
 }
 
+/* Sizes and colours of products: alike, and no two of them the same. */
+static void a_table_of_variants_has_no_duplicates_or_is_doubted(void **state)
+{
+    static const char *const sizes[] = {"small", "medium", "large", "huge"};
+    static const char *const colours[] = {"red", "blue", "green", "black"};
+    fixture *f = *state;
+    lk_buf csv = {0};
+
+    csv_begin(&csv);
+    for (uint32_t i = 0; i < 640; i++) {
+        char brand[16];
+        char model[16];
+
+        name_of(mix(i / 64), brand);
+        name_of(mix(i / 16 + 500), model);
+        assert_int_equal(lk_buf_printf(&csv, NULL, "%u,%s,%s %s %s %s,%u\n", i,
+                                       brand, brand, model, sizes[i % 4],
+                                       colours[i / 4 % 4],
+                                       10 + mix(i + 3000) % 90),
+                         LINKD_OK);
+    }
+    table_open(f, 0, &csv);
+    lk_buf_clear(&csv);
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    assert_false(f->decision.verdict.supported &&
+                 f->decision.n_accepted > 10);
+}
+
+/* Few of the right are on the left, and names and towns are few: what chance
+ * makes is not believed, and what it cannot make is. */
+static void what_chance_cannot_make_is_told_from_strangers(void **state)
+{
+    static const char *const towns[] = {"berlin", "hamburg", "muenchen",
+                                        "koeln"};
+    fixture *f = *state;
+    lk_buf csv[2] = {{0}, {0}};
+    size_t n_right = 0;
+
+    for (size_t side = 0; side < 2; side++) {
+        csv_begin(&csv[side]);
+        for (uint32_t i = 0; i < 600; i++) {
+            /* the first 30 are the same people */
+            uint32_t person = i < 30 ? i : i + 1000 * (uint32_t)side;
+            char first[16];
+
+            name_of(mix(person) % 256, first);
+            assert_int_equal(lk_buf_printf(&csv[side], NULL,
+                                           "%u,%s%s,%s,%u-%02u\n", i, first,
+                                           side == 1 && i < 10 ? "s" : "",
+                                           towns[mix(person + 5000) % 4],
+                                           1900 + mix(person + 9000) % 80,
+                                           1 + mix(person + 7000) % 12),
+                             LINKD_OK);
+        }
+        table_open(f, side, &csv[side]);
+        lk_buf_clear(&csv[side]);
+    }
+    gather(f, NULL, 0);
+    assert_int_equal(decide(f, AUTO), LINKD_OK);
+    for (size_t i = 0; i < f->decision.n_candidates; i++) {
+        const linkd_candidate *c = &f->decision.candidates[i];
+
+        n_right += c->accepted && c->left == c->right && c->left < 30;
+    }
+    assert_true(n_right >= 25);
+    assert_true(f->decision.n_accepted <= n_right + 5);
+    assert_non_null(strstr(f->decision.verdict.why, "chance"));
+}
+
 /* Two rows teach nothing; equal ones are linked all the same, with a doubt. */
 static void
 a_table_too_small_to_learn_from_is_decided_with_a_doubt(void **state)
@@ -527,6 +597,8 @@ int main(void)
         DECIDE_TEST(a_label_of_a_pair_that_is_no_candidate_is_refused),
         DECIDE_TEST(an_asked_pair_is_a_candidate_however_strange),
         DECIDE_TEST(a_table_of_strangers_has_no_duplicates),
+        DECIDE_TEST(a_table_of_variants_has_no_duplicates_or_is_doubted),
+        DECIDE_TEST(what_chance_cannot_make_is_told_from_strangers),
         DECIDE_TEST(a_table_too_small_to_learn_from_is_decided_with_a_doubt),
     };
 

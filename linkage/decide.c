@@ -210,26 +210,19 @@ static size_t entities_count(const linkd_decision *d, size_t n_rows)
 
 /* ---- all ---------------------------------------------------------------- */
 
-/* Expected of pairs, some of which are accepted. */
-static void expected_tell(const lk_outcome *outcome, const lk_pairset *pairs,
-                          const size_t *entities, linkd_verdict *verdict)
+/* What is expected of the entities, matches included that rows with empty fields
+ * cannot show. */
+static int expected_tell(const lk_decision_input *in, const size_t *entities,
+                         lk_outcome *outcome, linkd_error *err)
 {
-    double accepted = 0.0;
-    double right = 0.0;
-    double all = 0.0;
+    lk_unseen unseen = {0};
+    int rc = lk_unseen_count(in->pairs, in->features, outcome->posteriors,
+                             &unseen, err);
 
-    for (size_t i = 0; i < pairs->n; i++) {
-        double p = (double)outcome->posteriors[i];
-        bool is_in = entities[pairs->a[i]] == entities[pairs->b[i]];
-
-        accepted += is_in;
-        right += is_in ? p : 0.0;
-        all += p;
-    }
-    verdict->precision = accepted > 0.0 ? right / accepted : 0.0;
-    verdict->recall = all > 0.0 ? right / all : 0.0;
-    verdict->f1 = accepted + all > 0.0 ? 2.0 * right / (accepted + all) : 0.0;
-    verdict->n_matches = all;
+    if (rc == LINKD_OK)
+        lk_expected_of_entities(in->pairs, outcome->posteriors, entities,
+                                unseen.n_matches, &outcome->verdict);
+    return rc;
 }
 
 static int entities_renew(const lk_decision_input *in, lk_outcome *outcome,
@@ -241,7 +234,7 @@ static int entities_renew(const lk_decision_input *in, lk_outcome *outcome,
                                 entities, err);
 
     if (rc == LINKD_OK)
-        expected_tell(outcome, in->pairs, entities, &outcome->verdict);
+        rc = expected_tell(in, entities, outcome, err);
     return rc;
 }
 
@@ -249,9 +242,13 @@ static int cut_renew(const lk_decision_input *in, lk_outcome *outcome,
                      linkd_error *err)
 {
     lk_expected expected = {0};
-    int rc =
-        lk_expected_cut(outcome->posteriors, in->pairs->n, 0.0, &expected, err);
+    lk_unseen unseen = {0};
+    int rc = lk_unseen_count(in->pairs, in->features, outcome->posteriors,
+                             &unseen, err);
 
+    if (rc == LINKD_OK)
+        rc = lk_expected_cut(outcome->posteriors, in->pairs->n,
+                             unseen.n_matches, &expected, err);
     if (rc != LINKD_OK)
         return rc;
     if (in->threshold < 0.0)
@@ -259,6 +256,7 @@ static int cut_renew(const lk_decision_input *in, lk_outcome *outcome,
     outcome->verdict.precision = expected.precision;
     outcome->verdict.recall = expected.recall;
     outcome->verdict.f1 = expected.f1;
+    outcome->verdict.n_unseen = unseen.n_matches;
     outcome->verdict.n_matches = 0.0;
     for (size_t i = 0; i < in->pairs->n; i++)
         outcome->verdict.n_matches += (double)outcome->posteriors[i];

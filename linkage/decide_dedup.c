@@ -367,69 +367,39 @@ static void posteriors_to_log_odds(deduper *d)
 
 /* ---- all ---------------------------------------------------------------- */
 
-static float posterior_of(const deduper *d, size_t i)
+static float *posteriors_of(const deduper *d)
 {
-    return (float)(1.0 / (1.0 + exp(-(double)d->log_odds[i])));
-}
+    float *posteriors = calloc(d->n + 1, sizeof(*posteriors));
 
-/* What is expected of the candidates by themselves; ret_all: their matches. */
-static lk_expected expected_of(const deduper *d, double *ret_all)
-{
-    double accepted = 0.0;
-    double right = 0.0;
-    double all = 0.0;
-
-    for (size_t i = 0; i < d->n; i++) {
-        double p = (double)posterior_of(d, i);
-        bool is_in = d->entities[d->pairs->a[i]] == d->entities[d->pairs->b[i]];
-
-        accepted += is_in;
-        right += is_in ? p : 0.0;
-        all += p;
-    }
-    *ret_all = all;
-    return (lk_expected){
-        .precision = accepted > 0.0 ? right / accepted : 0.0,
-        .recall = all > 0.0 ? right / all : 0.0,
-    };
-}
-
-static double f1_of(const linkd_verdict *v)
-{
-    double sum = v->precision + v->recall;
-
-    return sum > 0.0 ? 2.0 * v->precision * v->recall / sum : 0.0;
+    for (size_t i = 0; posteriors != NULL && i < d->n; i++)
+        posteriors[i] = (float)(1.0 / (1.0 + exp(-(double)d->log_odds[i])));
+    return posteriors;
 }
 
 static int outcome_fill(deduper *d, lk_outcome *outcome, linkd_error *err)
 {
-    lk_expected shown;
+    linkd_verdict *verdict = &outcome->verdict;
     lk_unseen unseen = {0};
-    double all;
     int rc;
 
-    outcome->posteriors = calloc(d->n + 1, sizeof(*outcome->posteriors));
+    outcome->posteriors = posteriors_of(d);
     if (outcome->posteriors == NULL)
         return lk_fail_nomem(err);
-    for (size_t i = 0; i < d->n; i++)
-        outcome->posteriors[i] = posterior_of(d, i);
-    shown = expected_of(d, &all);
     rc = lk_unseen_count(d->pairs, d->input->features, outcome->posteriors,
                          &unseen, err);
     if (rc != LINKD_OK)
         return rc;
+    lk_expected_of_entities(d->pairs, outcome->posteriors, d->entities, 0.0,
+                            verdict);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the outcome owns posteriors */
+    lk_doubt_consider(verdict, unseen.share_compared);
+    lk_expected_of_entities(d->pairs, outcome->posteriors, d->entities,
+                            unseen.n_matches, verdict);
     outcome->log_odds = d->log_odds;
     d->log_odds = NULL;
     outcome->model.logistic = d->model;
     d->model = (lk_logistic){0};
     outcome->threshold = d->input->threshold >= 0.0 ? d->input->threshold : 0.5;
-    outcome->verdict.precision = shown.precision;
-    outcome->verdict.recall =
-        all > 0.0 ? shown.recall * all / (all + unseen.n_matches) : 0.0;
-    outcome->verdict.f1 = f1_of(&outcome->verdict);
-    outcome->verdict.n_matches = all;
-    outcome->verdict.n_unseen = unseen.n_matches;
-    lk_doubt_consider(&outcome->verdict, &shown, unseen.share_compared);
     return LINKD_OK;
 }
 
@@ -475,19 +445,24 @@ static int entities_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
 }
 
 /* Nothing speaks against what was found but chance. */
-static bool is_sharp(const deduper *d)
+static int is_sharp(const deduper *d, bool *ret_sharp, linkd_error *err)
 {
     linkd_verdict verdict = {0};
-    double all;
-    lk_expected shown = expected_of(d, &all);
+    float *posteriors = posteriors_of(d);
 
-    lk_doubt_consider(&verdict, &shown, 1.0);
-    return verdict.supported;
+    if (posteriors == NULL)
+        return lk_fail_nomem(err);
+    lk_expected_of_entities(d->pairs, posteriors, d->entities, 0.0, &verdict);
+    lk_doubt_consider(&verdict, 1.0);
+    *ret_sharp = verdict.supported;
+    free(posteriors);
+    return LINKD_OK;
 }
 
 static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
 {
     double share = 0.0;
+    bool sharp = false;
     int rc;
 
     if (seeds_count(d) < SEEDS_MIN) {
@@ -503,7 +478,9 @@ static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
     d->is_reseeded = share > CHANCE_SURE;
     if (rc == LINKD_OK)
         rc = entities_find(d, verdict, err);
-    if (rc != LINKD_OK || d->is_reseeded || share <= CHANCE_MAX || !is_sharp(d))
+    if (rc == LINKD_OK && share > CHANCE_MAX && share <= CHANCE_SURE)
+        rc = is_sharp(d, &sharp, err);
+    if (rc != LINKD_OK || !sharp)
         return rc;
     /* a clear line, but between families, not between things */
     d->is_reseeded = true;

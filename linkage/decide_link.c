@@ -443,22 +443,35 @@ static int fit_fall_back(linker *l, fit *f, linkd_error *err)
     return LINKD_OK;
 }
 
+static void expected_write(const lk_expected *expected, linkd_verdict *verdict)
+{
+    verdict->precision = expected->precision;
+    verdict->recall = expected->recall;
+    verdict->f1 = expected->f1;
+}
+
 static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
                         linkd_error *err)
 {
     lk_expected expected = {0};
-    lk_expected shown = {0};
     lk_unseen unseen = {0};
     int rc = lk_unseen_count(l->pairs, l->input->features,
                              f->matching.posteriors, &unseen, err);
 
+    /* doubts are about what candidates show */
     if (rc == LINKD_OK)
-        rc = lk_expected_cut(f->matching.posteriors, l->n, 0.0, &shown, err);
-    if (rc == LINKD_OK)
-        rc = lk_expected_cut(f->matching.posteriors, l->n, unseen.n_matches,
-                             &expected, err);
+        rc = lk_expected_cut(f->matching.posteriors, l->n, 0.0, &expected, err);
     if (rc != LINKD_OK)
         return rc;
+    expected_write(&expected, &outcome->verdict);
+    lk_doubt_consider(&outcome->verdict, unseen.share_compared);
+    rc = lk_expected_cut(f->matching.posteriors, l->n, unseen.n_matches,
+                         &expected, err);
+    if (rc != LINKD_OK)
+        return rc;
+    expected_write(&expected, &outcome->verdict);
+    outcome->verdict.n_matches = f->matching.n_matches;
+    outcome->verdict.n_unseen = unseen.n_matches;
     outcome->log_odds = l->log_odds;
     l->log_odds = NULL;
     outcome->posteriors = f->matching.posteriors;
@@ -468,12 +481,6 @@ static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
     outcome->model.prior = -f->prior;
     outcome->threshold =
         l->input->threshold >= 0.0 ? l->input->threshold : expected.threshold;
-    outcome->verdict.precision = expected.precision;
-    outcome->verdict.recall = expected.recall;
-    outcome->verdict.f1 = expected.f1;
-    outcome->verdict.n_matches = f->matching.n_matches;
-    outcome->verdict.n_unseen = unseen.n_matches;
-    lk_doubt_consider(&outcome->verdict, &shown, unseen.share_compared);
     return LINKD_OK;
 }
 

@@ -142,11 +142,16 @@ typedef struct lk_expected {
 LINKD_MUST_CHECK int lk_expected_cut(const float *posteriors, size_t n,
                                      double extra, lk_expected *ret_expected,
                                      linkd_error *err);
+/* What is expected if the pairs within entities are accepted: fills in
+ * precision, recall, f1, n_matches and n_unseen. */
+void lk_expected_of_entities(const lk_pairset *pairs,
+                             const float *posteriors /* [n_pairs] */,
+                             const size_t *entities /* [n_records] */,
+                             double n_unseen, linkd_verdict *verdict);
 
-/* Sets `supported`, and `doubt` if it is empty and there is a reason. `shown` is
- * what is expected of the candidates by themselves, without what is unseen. */
-void lk_doubt_consider(linkd_verdict *verdict, const lk_expected *shown,
-                       double share_compared);
+/* Sets `supported`, and `doubt` if it is empty and there is a reason; precision
+ * and recall are as the candidates show, without what is unseen. */
+void lk_doubt_consider(linkd_verdict *verdict, double share_compared);
 /* The doubt of what fallback.c decides. */
 void lk_doubt_too_few(linkd_verdict *verdict);
 

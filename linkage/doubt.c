@@ -16,33 +16,33 @@
  * all evidence: a guess. */
 #define COMPARED_MIN 0.5
 
-static void doubt_write(const lk_expected *shown, double share_compared,
-                        char *doubt, size_t len)
+static void doubt_write(linkd_verdict *verdict, double share_compared)
 {
-    if (shown->precision <= 0.0)
+    char *doubt = verdict->doubt;
+    size_t len = sizeof(verdict->doubt);
+
+    if (verdict->precision <= 0.0)
         (void)snprintf(doubt, len, "no rows are more alike than strangers are");
     else if (share_compared < COMPARED_MIN)
         (void)snprintf(doubt, len,
                        "only %.0f %% of the rows share any text with others: "
                        "what the rest match is not known",
                        100.0 * share_compared);
-    else if (shown->precision < LK_PRECISION_MIN)
+    else if (verdict->precision < LK_PRECISION_MIN)
         (void)snprintf(doubt, len,
                        "similar rows hardly stand out from the others: fewer "
                        "pairs may be right than the expected %.0f %%",
-                       100.0 * shown->precision);
-    else if (shown->recall < RECALL_MIN)
+                       100.0 * verdict->precision);
+    else if (verdict->recall < RECALL_MIN)
         (void)snprintf(doubt, len,
                        "similar rows hardly stand out from the others: many "
                        "that were left apart are as alike as those that match");
 }
 
-void lk_doubt_consider(linkd_verdict *verdict, const lk_expected *shown,
-                       double share_compared)
+void lk_doubt_consider(linkd_verdict *verdict, double share_compared)
 {
     if (verdict->doubt[0] == '\0')
-        doubt_write(shown, share_compared, verdict->doubt,
-                    sizeof(verdict->doubt));
+        doubt_write(verdict, share_compared);
     verdict->supported = verdict->doubt[0] == '\0';
 }
 

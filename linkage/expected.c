@@ -66,3 +66,25 @@ int lk_expected_cut(const float *posteriors, size_t n, double extra,
     *ret_expected = expected;
     return LINKD_OK;
 }
+
+void lk_expected_of_entities(const lk_pairset *pairs, const float *posteriors,
+                             const size_t *entities, double n_unseen,
+                             linkd_verdict *verdict)
+{
+    accepted in = {0};
+    double total = n_unseen;
+
+    for (size_t i = 0; i < pairs->n; i++) {
+        double p = (double)posteriors[i];
+        bool is_in = entities[pairs->a[i]] == entities[pairs->b[i]];
+
+        in.n += is_in;
+        in.sum += is_in ? p : 0.0;
+        total += p;
+    }
+    verdict->precision = in.n > 0 ? in.sum / (double)in.n : 0.0;
+    verdict->recall = total > 0.0 ? in.sum / total : 0.0;
+    verdict->f1 = total > 0.0 ? 2.0 * in.sum / ((double)in.n + total) : 0.0;
+    verdict->n_matches = total - n_unseen;
+    verdict->n_unseen = n_unseen;
+}

@@ -412,7 +412,7 @@ typedef struct linkd_verdict {
     double precision, recall, f1; /* expected at the threshold; recall: of
                                      n_matches + n_unseen */
     double n_matches;             /* expected among the candidates */
-    double n_unseen; /* expected beyond them at least, see linkage/unseen.c */
+    double n_unseen;   /* expected beyond them at least, see linkage/unseen.c */
     bool supported;    /* false: the data cannot support a decision */
     char doubt[200];   /* one line why, or empty */
     char learned[160]; /* one line what the labels were used for, or empty */

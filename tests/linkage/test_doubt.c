@@ -11,10 +11,9 @@
 
 static linkd_verdict doubt_of(double precision, double recall, double compared)
 {
-    linkd_verdict verdict = {.supported = true};
-    lk_expected shown = {.precision = precision, .recall = recall};
+    linkd_verdict verdict = {.precision = precision, .recall = recall};
 
-    lk_doubt_consider(&verdict, &shown, compared);
+    lk_doubt_consider(&verdict, compared);
     return verdict;
 }
 
@@ -44,12 +43,11 @@ static void each_sign_of_a_blurred_decision_is_a_doubt(void **state)
 
 static void a_doubt_that_was_said_stays(void **state)
 {
-    linkd_verdict verdict = {.supported = true};
-    lk_expected shown = {.precision = 0.5, .recall = 0.5};
+    linkd_verdict verdict = {.precision = 0.5, .recall = 0.5};
 
     (void)state;
     lk_doubt_too_few(&verdict);
-    lk_doubt_consider(&verdict, &shown, 1.0);
+    lk_doubt_consider(&verdict, 1.0);
     assert_doubt(verdict, "too few rows");
 }
 

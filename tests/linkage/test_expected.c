@@ -125,9 +125,30 @@ static void what_is_no_probability_is_refused(void **state)
     }
 }
 
+/* Entities {0, 1, 2} and {3}: of 2.5 matches and 1.5 that are unseen, three
+ * accepted pairs hold 2. */
+static void entities_accept_the_pairs_within_them(void **state)
+{
+    uint32_t a[] = {0, 0, 1, 2};
+    uint32_t b[] = {1, 2, 2, 3};
+    lk_pairset pairs = {.a = a, .b = b, .n = 4, .n_records = 4};
+    const float posteriors[] = {0.75F, 0.75F, 0.5F, 0.5F};
+    const size_t entities[] = {0, 0, 0, 1};
+    linkd_verdict verdict = {0};
+
+    (void)state;
+    lk_expected_of_entities(&pairs, posteriors, entities, 1.5, &verdict);
+    assert_near(verdict.precision, 2.0 / 3.0);
+    assert_near(verdict.recall, 2.0 / 4.0);
+    assert_near(verdict.f1, 4.0 / 7.0);
+    assert_near(verdict.n_matches, 2.5);
+    assert_near(verdict.n_unseen, 1.5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entities_accept_the_pairs_within_them),
         cmocka_unit_test(the_cut_is_where_expected_f1_is_highest),
         cmocka_unit_test(matches_beyond_the_candidates_lower_recall_and_cut),
         cmocka_unit_test(no_other_cut_is_better),

@@ -14,7 +14,7 @@ from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 import tables
 
 THRESHOLD = 0.5
-MAX_U_PAIRS = 1e7  # of its tutorial; its quick start has 1e6
+MAX_U_PAIRS = 1e6  # of its quick start
 SEED = 1
 
 

@@ -14,7 +14,8 @@
 static const lk_train_plan plan = {
     .n_batch = 512, .n_epochs = 15, .rate = 1e-3};
 
-/* Of P and B at first; our numpy prototype's (2026-11) for half the batch. */
+/* Of P and B at first: twice that of our numpy prototype (2026-11), whose batch
+ * was half as large. */
 #define CAYLEY_RATE 1.0
 
 /* ---- state -------------------------------------------------------------- */

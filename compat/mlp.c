@@ -13,8 +13,8 @@
 #include "compat/random.h"
 #include "compat/train.h"
 
-/* Rate, decay and batch as in our numpy prototype (2026-11); the loss is flat
- * after 20 epochs of 4,000 pairs. */
+/* Rate, decay and batch as in our numpy prototype (2026-11), which made 30
+ * passes; on 4,000 made pairs the held-out cosine is the same after 10 and 40. */
 static const lk_train_plan plan = {
     .n_batch = 256, .n_epochs = 20, .rate = 3e-4, .decay = 1e-2};
 

@@ -145,7 +145,7 @@ END
     [ ! -e x.map ]
 }
 
-@test "two models' simplex heads make vectors that compare, without pairs" {
+@test "a simplex head is fitted from labels alone, or with an earlier one's vectors" {
     seq 60 >entities.txt
     for _ in 1 2 3 4 5 6 7 8 9 10; do cat entities.txt; done >labels.txt
     "$LINKCTL" compat fit --head simplex --from new.npy --labels labels.txt --classes 64 \
@@ -153,7 +153,15 @@ END
     [[ "$(tail -n 1 note.txt)" == "simplex: 16 to 63 dimensions, from 600 records; mean cosine of held-out records "* ]]
     "$LINKCTL" compat map new-simplex.map new.npy -o new-simplex.npy -q
     "$LINKCTL" compat fit --head simplex --from old.npy --to new-simplex.npy --epochs 5 \
-        --labels labels.txt --classes 64 -o old-simplex.map -q
+        --labels labels.txt --classes 64 -o drawn.map -q
+    "$LINKCTL" compat fit --head simplex --from old.npy --epochs 5 \
+        --labels labels.txt --classes 64 -o alone.map -q
+    for map in drawn alone; do "$LINKCTL" compat map $map.map old.npy -o $map.npy -q; done
+    for map in drawn alone; do
+        [ "$(head -c 128 $map.npy | grep -ac "(600, 63)")" -eq 1 ]
+    done
+    run cmp -s drawn.npy alone.npy
+    [ "$status" -eq 1 ] # --to is not left out of it
     run --separate-stderr "$LINKCTL" compat fit --head simplex --from new.npy --labels labels.txt \
         --classes 59 -o x.map
     [ "$status" -eq 2 ]

@@ -108,12 +108,12 @@ static void seeds_weed(linker *l)
             l->answers[i] = l->chances[i] < 1.0F ? ANSWER_NONE : 0;
 }
 
-static size_t answers_count(const linker *l)
+static size_t answers_count(const linker *l, uint8_t answer)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < l->n; i++)
-        n += l->answers[i] == 1;
+        n += l->answers[i] == answer;
     return n;
 }
 
@@ -163,11 +163,12 @@ static void answers_renew(linker *l, const float *posteriors)
 static int round_run(linker *l, lk_multiplicity multiplicity, size_t round,
                      float *ratios, fit *f, linkd_error *err)
 {
-    size_t n_seeds = answers_count(l);
+    size_t n_seeds = answers_count(l, 1);
     double prior;
     int rc;
 
-    if (n_seeds < SEEDS_MIN || n_seeds >= l->n)
+    /* doubtful ones are neither: all others may be doubtful */
+    if (n_seeds < SEEDS_MIN || answers_count(l, 0) == 0)
         return LINKD_OK;
     fit_clear(f);
     rc = lk_cross_fit(l->input->features, l->pairs, l->answers, l->input->pool,

@@ -113,19 +113,6 @@ static void deduper_clear(deduper *d)
     free(d->surprise);
 }
 
-static void labels_apply(deduper *d)
-{
-    const lk_decision_input *in = d->input;
-
-    for (size_t i = 0; i < in->n_labels; i++) {
-        size_t pair =
-            lk_pairset_find(d->pairs, in->labels[i].left, in->labels[i].right);
-
-        if (pair != SIZE_MAX)
-            d->answers[pair] = in->labels[i].match;
-    }
-}
-
 static size_t answers_count(const deduper *d, uint8_t answer)
 {
     size_t n = 0;
@@ -282,7 +269,6 @@ static int round_of_clusters(deduper *d, size_t round, linkd_error *err)
     for (size_t i = 0; i < d->n && rc == LINKD_OK; i++)
         d->answers[i] =
             d->entities[d->pairs->a[i]] == d->entities[d->pairs->b[i]];
-    labels_apply(d);
     return rc;
 }
 
@@ -294,7 +280,6 @@ static int clusters_fit(deduper *d, linkd_error *err)
         d->answers[i] = d->log_odds[i] > 0.0F   ? 1
                         : d->log_odds[i] < 0.0F ? 0
                                                 : ANSWER_NONE;
-    labels_apply(d);
     if (is_hopeless(d))
         return entities_cluster(d, stop_of(d), err);
     for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
@@ -334,7 +319,6 @@ static int round_of_pairs(deduper *d, size_t round, linkd_error *err)
 
         d->answers[i] = p > SURE_MIN ? 1 : p > DOUBT_MIN ? ANSWER_NONE : 0;
     }
-    labels_apply(d);
     free(ratios);
     return rc;
 }
@@ -345,7 +329,6 @@ static int pairs_fit(deduper *d, linkd_error *err)
 
     for (size_t i = 0; i < d->n; i++)
         d->answers[i] = d->seeds[i];
-    labels_apply(d);
     for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
         if (!is_hopeless(d))
             rc = round_of_pairs(d, round, err);

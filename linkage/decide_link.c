@@ -117,19 +117,6 @@ static size_t answers_count(const linker *l, uint8_t answer)
     return n;
 }
 
-static void labels_apply(linker *l)
-{
-    const lk_decision_input *in = l->input;
-
-    for (size_t i = 0; i < in->n_labels; i++) {
-        size_t pair =
-            lk_pairset_find(l->pairs, in->labels[i].left, in->labels[i].right);
-
-        if (pair != SIZE_MAX)
-            l->answers[pair] = in->labels[i].match;
-    }
-}
-
 /* ---- one fit ------------------------------------------------------------ */
 
 static void ratios_add(linker *l, double prior)
@@ -157,7 +144,6 @@ static void answers_renew(linker *l, const float *posteriors)
         else
             l->answers[i] = posteriors[i] > DOUBT_MIN ? ANSWER_NONE : 0;
     }
-    labels_apply(l);
 }
 
 static int round_run(linker *l, lk_multiplicity multiplicity, size_t round,
@@ -197,7 +183,6 @@ static int fit_run(linker *l, lk_multiplicity multiplicity, fit *ret_fit,
         memset(l->ratios, 0, l->n * sizeof(*l->ratios));
         seeds_sow(l, multiplicity);
         seeds_weed(l);
-        labels_apply(l);
     }
     for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
         rc = round_run(l, multiplicity, round, ratios, &f, err);

@@ -102,9 +102,17 @@ ALWAYS_INLINE vec vec_gelu(vec x)
 
 /* ---- matrix product ----------------------------------------------------- */
 
-#if !VEC_PAIRS
-#define vec_dot vec_fma /* never called */
+/* c + a * b, or of pairs both products. */
+ALWAYS_INLINE vec vec_multiply_add(vec a, vec b, vec c, int pairs)
+{
+#if VEC_PAIRS
+    if (pairs)
+        return vec_dot(a, b, c);
+#else
+    (void)pairs;
 #endif
+    return vec_fma(a, b, c);
+}
 
 /* Rows of x against one panel. With pairs, x and panel are bf16 pairs, two
  * inputs wide, that are carried about as floats. */
@@ -150,8 +158,8 @@ ALWAYS_INLINE void tile_run_rows(const tile *t, size_t n_rows, int pairs)
 
             UNROLLED
             for (size_t j = 0; j < VEC_TILE_VECS; j++)
-                sum[i][j] = pairs ? vec_dot(input, weights[j], sum[i][j])
-                                  : vec_fma(input, weights[j], sum[i][j]);
+                sum[i][j] =
+                    vec_multiply_add(input, weights[j], sum[i][j], pairs);
         }
         x++;
         panel += PANEL_WIDTH;

@@ -1,5 +1,6 @@
 /* Feeds foreign bytes to what reads the submission of a job. What is accepted
  * can be run: sides name one table each, and options are within bounds. */
+#include <math.h>
 #include <stdint.h>
 
 #include "daemon/job_spec.h"
@@ -15,9 +16,13 @@ static void spec_check(const lk_job_spec *spec)
         LK_ASSERT((side->collection.len > 0) != (side->file.len > 0));
         LK_ASSERT((side->on == NULL) == (side->n_on == 0));
     }
+    /* 0: what suits the number of rows, without a score to go by */
     if (spec->n_sides > 0)
-        LK_ASSERT(spec->k >= 1 && spec->k <= LINKD_K_MAX &&
-                  spec->threshold >= -1.0F && spec->threshold <= 1.0F);
+        LK_ASSERT((spec->k >= 1 || isnan(spec->min_score)) &&
+                  spec->k <= LINKD_K_MAX && spec->threshold >= -1.0 &&
+                  spec->threshold <= 1.0);
+    LK_ASSERT(isnan(spec->min_score) ||
+              (spec->min_score >= -1.0 && spec->min_score <= 1.0));
     LK_ASSERT(!spec->apply || spec->sides[0].collection.len > 0);
     LK_ASSERT(spec->kind != LK_JOB_BACKUP || spec->directory.bytes[0] == '/');
 }

@@ -65,6 +65,7 @@ bool lk_job_verdict(const json_t *job, linkd_verdict *ret_verdict,
                        .recall = real_of(json, "recall"),
                        .f1 = real_of(json, "f1"),
                        .n_matches = real_of(json, "matches"),
+                       .n_unseen = real_of(json, "unseen"),
                        .supported =
                            json_is_true(json_object_get(json, "supported"))};
 

@@ -160,12 +160,13 @@ static int verdict_make(const linkd_decision *decision, json_t **ret_json,
     const linkd_verdict *v = &decision->verdict;
 
     return json_take(
-        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "assign",
-                  lk_job_assign_name(v->assign), "why", v->why, "threshold",
-                  rounded(decision->threshold), "precision",
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:s}",
+                  "assign", lk_job_assign_name(v->assign), "why", v->why,
+                  "threshold", rounded(decision->threshold), "precision",
                   rounded(v->precision), "recall", rounded(v->recall), "f1",
-                  rounded(v->f1), "matches", rounded(v->n_matches), "supported",
-                  (int)v->supported, "doubt", v->doubt),
+                  rounded(v->f1), "matches", rounded(v->n_matches), "unseen",
+                  rounded(v->n_unseen), "supported", (int)v->supported, "doubt",
+                  v->doubt),
         ret_json, err);
 }
 

@@ -1,6 +1,5 @@
 /* cli/cmd_compat.c — linkctl compat fit and map: vectors of one model to
  * vectors that compare with another's, for files of vectors from anywhere. */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cli/command.h"

@@ -97,8 +97,8 @@ int lk_solve_definite(double *a, size_t n, double *b, size_t m,
     return LINKD_OK;
 }
 
-static void transpose(const double *from, size_t n_rows, size_t n_columns,
-                      double *to)
+void lk_transpose(const double *from, size_t n_rows, size_t n_columns,
+                  double *to)
 {
     for (size_t i = 0; i < n_rows; i++)
         for (size_t j = 0; j < n_columns; j++)
@@ -120,14 +120,14 @@ int lk_solve(double *a, size_t n, double *b, size_t m, linkd_error *err)
         goto done;
     }
     one_thread();
-    transpose(a, n, n, columns);
-    transpose(b, n, m, columns + n * n);
+    lk_transpose(a, n, n, columns);
+    lk_transpose(b, n, m, columns + n * n);
     dgesv_(&size, &n_sides, columns, &size, pivots, columns + n * n, &size,
            &info);
     if (info != 0)
         rc = lk_fail(err, LINKD_E_DATA, "a matrix cannot be inverted");
     else
-        transpose(columns + n * n, m, n, b);
+        lk_transpose(columns + n * n, m, n, b);
 done:
     free(pivots);
     free(columns);
@@ -187,12 +187,12 @@ int lk_complement(const double *q, size_t m, size_t n, double *ret_rest,
         goto done;
     }
     one_thread();
-    transpose(q, m, n, a);
+    lk_transpose(q, m, n, a);
     dgeqrf_(&rows, &columns, a, &rows, tau, work, &n_work, &info);
     LK_ASSERT(info == 0);
     dorgqr_(&rows, &rows, &columns, a, &rows, tau, work, &n_work, &info);
     LK_ASSERT(info == 0);
-    transpose(a + n * m, m - n, m, ret_rest);
+    lk_transpose(a + n * m, m - n, m, ret_rest);
 done:
     free(tau);
     free(work);

@@ -23,6 +23,10 @@ void lk_multiply(lk_product size, double alpha, const double *a,
 void lk_multiply_f32(lk_product size, float alpha, const float *a,
                      const float *b, float beta, float *c);
 
+/* to [n_columns, n_rows] = from [n_rows, n_columns] turned. */
+void lk_transpose(const double *from, size_t n_rows, size_t n_columns,
+                  double *to);
+
 /* ret [n_a, n_b]: of every row of a [n_a, dim] with every row of b, whose rows
  * are `stride` apart, over the first dim values. */
 void lk_inner_products(const float *a, size_t n_a, const float *b, size_t n_b,

@@ -92,13 +92,6 @@ static int tall(const double *c, size_t m, size_t n, double *ret,
     return converged ? LINKD_OK : by_singular_vectors(c, m, n, ret, err);
 }
 
-static void transpose(const double *from, size_t m, size_t n, double *to)
-{
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++)
-            to[j * m + i] = from[i * n + j];
-}
-
 int lk_polar(const double *c, size_t m, size_t n, double *ret, linkd_error *err)
 {
     double *turned;
@@ -109,10 +102,10 @@ int lk_polar(const double *c, size_t m, size_t n, double *ret, linkd_error *err)
     turned = calloc(2 * m * n, sizeof(*turned));
     if (turned == NULL)
         return lk_fail_nomem(err);
-    transpose(c, m, n, turned);
+    lk_transpose(c, m, n, turned);
     rc = tall(turned, n, m, turned + m * n, err);
     if (rc == LINKD_OK)
-        transpose(turned + m * n, n, m, ret);
+        lk_transpose(turned + m * n, n, m, ret);
     free(turned);
     return rc;
 }

@@ -10,7 +10,11 @@
  *   x       [rows, dim]       the residual stream
  *   wide    [rows, 3 dim]     query, key, value; then
  *           [rows, n_inner]   the feed-forward layer's inside
- *   context [rows, dim]       what attention answers */
+ *   context [rows, dim]       what attention answers
+ *
+ * With CLS pooling the last layer is asked for the first token of each sequence
+ * alone. All tokens are projected, since it looks at their keys and values, and
+ * from then on x, wide and context have a row per sequence. */
 #include "encoder/forward.h"
 
 #include <stdlib.h>
@@ -24,6 +28,7 @@ typedef struct pass {
     float *wide;
     float *context;
     float *scratch; /* of the kernel that runs */
+    int is_reduced; /* to the first row of each sequence */
 } pass;
 
 void lk_scratch_clear(lk_scratch *scratch)
@@ -35,6 +40,12 @@ void lk_scratch_clear(lk_scratch *scratch)
 static size_t sequence_len(const lk_batch *batch, size_t i)
 {
     return batch->starts[i + 1] - batch->starts[i];
+}
+
+/* Where the sequence's rows begin in x and context. */
+static size_t first_row(const pass *p, size_t i)
+{
+    return p->is_reduced ? i : p->batch->starts[i] - p->batch->starts[0];
 }
 
 static size_t longest(const lk_batch *batch)
@@ -126,19 +137,34 @@ static void attend(const pass *p)
 
     for (size_t i = 0; i < batch->n; i++) {
         size_t row = batch->starts[i] - batch->starts[0];
+        size_t n = sequence_len(batch, i);
 
-        model->kernels->attention(&model->heads,
-                                  p->wide + row * lk_stride(3 * model->dim),
-                                  sequence_len(batch, i), p->scratch,
-                                  p->context + row * lk_stride(model->dim));
+        model->kernels->attention(
+            &model->heads, p->wide + row * lk_stride(3 * model->dim), n,
+            p->is_reduced ? 1 : n, p->scratch,
+            p->context + first_row(p, i) * lk_stride(model->dim));
     }
 }
 
-static void layer_run(const pass *p, const lk_layer *layer)
+/* Keeps the first row of each sequence. */
+static void reduce(pass *p)
+{
+    const size_t stride = lk_stride(p->model->dim);
+
+    for (size_t i = 0; i < p->batch->n; i++)
+        memmove(p->x + i * stride, p->x + first_row(p, i) * stride,
+                stride * sizeof(*p->x));
+    p->n_rows = p->batch->n;
+    p->is_reduced = 1;
+}
+
+static void layer_run(pass *p, const lk_layer *layer, int reduces)
 {
     const lk_kernels *kernels = p->model->kernels;
 
     kernels->linear(&layer->projection, p->x, p->n_rows, p->scratch, p->wide);
+    if (reduces)
+        reduce(p);
     attend(p);
     kernels->linear_add_norm(&layer->attention_out, &layer->attention_norm,
                              p->context, p->n_rows, p->scratch, p->x);
@@ -154,11 +180,10 @@ static void pool(const pass *p, lk_pooling pooling, float *ret_vectors)
     const lk_batch *batch = p->batch;
 
     for (size_t i = 0; i < batch->n; i++) {
-        size_t row = batch->starts[i] - batch->starts[0];
         size_t n_rows = pooling == LK_POOLING_CLS ? 1 : sequence_len(batch, i);
 
-        model->kernels->pool(p->x + row * lk_stride(model->dim), n_rows,
-                             model->dim, p->context);
+        model->kernels->pool(p->x + first_row(p, i) * lk_stride(model->dim),
+                             n_rows, model->dim, p->context);
         memcpy(ret_vectors + i * model->dim, p->context,
                model->dim * sizeof(*ret_vectors));
     }
@@ -176,7 +201,8 @@ int lk_forward(const lk_model *model, lk_pooling pooling, const lk_batch *batch,
         return rc;
     embed(&p);
     for (size_t i = 0; i < model->n_layers; i++)
-        layer_run(&p, &model->layers[i]);
+        layer_run(&p, &model->layers[i],
+                  pooling == LK_POOLING_CLS && i + 1 == model->n_layers);
     pool(&p, pooling, ret_vectors);
     return LINKD_OK;
 }

@@ -83,12 +83,13 @@ typedef struct lk_kernels {
     void (*add_norm)(const lk_norm *norm, const float *addend, size_t n_rows,
                      float *y);
 
-    /* Self-attention of one sequence.
+    /* Self-attention of one sequence: what its first n_queries tokens take
+     * from all of them.
      *   qkv          [n_tokens, lk_stride(3 * width)]
      *   scratch      lk_attention_scratch() floats, 64-byte aligned
-     *   ret_context  [n_tokens, lk_stride(width)] */
+     *   ret_context  [n_queries, lk_stride(width)] */
     void (*attention)(const lk_heads *heads, const float *qkv, size_t n_tokens,
-                      float *scratch, float *ret_context);
+                      size_t n_queries, float *scratch, float *ret_context);
 
     /* The unit vector along the sum of n_rows rows: their mean's direction.
      * ret_vector holds lk_stride(width) floats. */

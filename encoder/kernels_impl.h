@@ -423,13 +423,14 @@ typedef struct head {
     const float *value;
     size_t qkv_stride;
     size_t n_tokens;
+    size_t n_queries; /* the first of them are asked for */
     size_t head_dim;
     size_t n_keys;       /* n_tokens, rounded up to whole panels */
     float *key_panels;   /* [n_keys / PANEL_WIDTH][head_dim][PANEL_WIDTH] */
     float *value_panels; /* [columns / PANEL_WIDTH][n_tokens][PANEL_WIDTH] */
     float *scores;       /* [VEC_TILE_ROWS][n_keys] */
     float *weighted;     /* [VEC_TILE_ROWS][PANEL_WIDTH] */
-    float *context;      /* [n_tokens] rows, context_stride apart */
+    float *context;      /* [n_queries] rows, context_stride apart */
     size_t context_stride;
 } head;
 
@@ -535,24 +536,26 @@ static void attend(const head *h, size_t row, size_t n_rows)
 
 static void attend_head(const head *h)
 {
-    size_t n_tiles = (h->n_tokens + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
+    const size_t n = h->n_queries;
+    const size_t n_tiles = (n + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
 
     pack_keys(h);
     pack_values(h);
     for (size_t i = 0; i < n_tiles; i++) {
-        size_t row = h->n_tokens * i / n_tiles;
+        size_t row = n * i / n_tiles;
 
-        attend(h, row, h->n_tokens * (i + 1) / n_tiles - row);
+        attend(h, row, n * (i + 1) / n_tiles - row);
     }
 }
 
 static void attention(const lk_heads *heads, const float *qkv, size_t n_tokens,
-                      float *scratch, float *ret_context)
+                      size_t n_queries, float *scratch, float *ret_context)
 {
     const size_t dim = heads->head_dim;
     const size_t width = heads->n_heads * dim;
     head h = {.qkv_stride = lk_stride(3 * width),
               .n_tokens = n_tokens,
+              .n_queries = n_queries,
               .head_dim = dim,
               .n_keys = lk_round_up(n_tokens, PANEL_WIDTH),
               .context_stride = lk_stride(width)};

@@ -445,7 +445,7 @@ static float *attention_run(const lk_kernels *kernels, const lk_heads *heads,
     float *scratch = floats_new(lk_attention_scratch(kernels, heads, n));
     float *context = floats_new(n * lk_stride(width));
 
-    kernels->attention(heads, qkv, n, scratch, context);
+    kernels->attention(heads, qkv, n, n, scratch, context);
     free(scratch);
     return context;
 }
@@ -486,6 +486,37 @@ static void attention_matches_the_definition_in_every_tier(void **state)
         free(qkv);
         free(expected);
     }
+}
+
+/* What CLS pooling asks of the last layer. */
+static void the_first_tokens_alone_take_the_same_from_all(void **state)
+{
+    enum { N = 33, N_QUERIES = 3 };
+    const lk_heads heads = {2, 26};
+    const size_t stride = lk_stride(52);
+    float *qkv;
+
+    (void)state;
+    seed = 1;
+    qkv = rows_new(N, 3 * 52);
+    for (size_t i = 0; i < N_ISAS; i++) {
+        const lk_kernels *kernels = tier(i);
+        float *all, *scratch, *first;
+
+        if (kernels == NULL)
+            continue;
+        all = attention_run(kernels, &heads, qkv, N);
+        scratch = floats_new(lk_attention_scratch(kernels, &heads, N));
+        first = floats_new((N_QUERIES + 1) * stride);
+        kernels->attention(&heads, qkv, N, N_QUERIES, scratch, first);
+        assert_rows_identical(first, all, N_QUERIES, 52);
+        for (size_t k = 0; k < stride; k++)
+            assert_true(first[N_QUERIES * stride + k] == 0.0F);
+        free(first);
+        free(scratch);
+        free(all);
+    }
+    free(qkv);
 }
 
 /* Without the subtraction of the largest score, 2^500 would overflow. */
@@ -711,6 +742,7 @@ int main(void)
         cmocka_unit_test(gelu_of_huge_numbers_is_themselves_or_zero),
         cmocka_unit_test(adding_and_normalising_matches_the_definition),
         cmocka_unit_test(attention_matches_the_definition_in_every_tier),
+        cmocka_unit_test(the_first_tokens_alone_take_the_same_from_all),
         cmocka_unit_test(attention_survives_large_scores),
         cmocka_unit_test(pooling_gives_the_direction_of_the_mean),
         cmocka_unit_test(pooling_a_zero_vector_gives_zero),

@@ -3,7 +3,6 @@ timed: tokenizing, padding and pooling are free for this peer, not for linkd."""
 import os
 import sys
 import tempfile
-import time
 
 import fused_onnx
 import numpy
@@ -43,10 +42,8 @@ batches = [padded(texts[i:i + batch]) for i in range(0, len(texts), batch)]
 
 
 def encode_all():
-    start = time.perf_counter()
     for inputs in batches:
         session.run(None, inputs)
-    return time.perf_counter() - start
 
 
 print("ready", file=sys.stderr)

@@ -113,13 +113,14 @@ static int block_read(block *b, linkd_error *err)
     lk_txn *txn = NULL;
     lk_arena arena = {0};
     lk_collection_row row;
+    lk_generation_row generation;
     int rc = stop_check(build, err);
 
     if (rc == LINKD_OK)
         rc = lk_txn_begin_read(build->store->env, &txn, err);
     if (rc == LINKD_OK)
         rc = lk_build_check_current(txn, build->collection, build->generation,
-                                    &arena, &row, err);
+                                    &arena, &row, &generation, err);
     if (rc == LINKD_OK)
         rc = block_walk(b, txn, err);
     lk_txn_abort(txn);

@@ -38,14 +38,15 @@ typedef struct lk_listed {
     bool is_loaded; /* it is in the current set */
 } lk_listed;
 
-/* One collection's active generation at one moment. The spans lie end to end
+/* One generation of a collection at one moment. The spans lie end to end
  * from slot 0 to the end of the last full chunk. */
 typedef struct lk_survey {
     uint32_t collection;
     uint32_t generation;
     size_t dim;
     linkd_index_kind kind;
-    uint64_t n_vectors; /* alive, all */
+    uint64_t n_vectors; /* alive or inactive: what is alive below is both, so
+                           that segments have what going back needs */
     uint64_t next_segment;
     lk_span *spans;
     size_t n_spans;
@@ -56,8 +57,7 @@ typedef struct lk_survey {
     size_t n_vacuum;
 } lk_survey;
 
-/* LINKD_E_ABSENT: the collection is gone, dropped, or has another active
- * generation by now. */
+/* LINKD_E_ABSENT: the collection or the generation is gone or dropped. */
 LINKD_MUST_CHECK int lk_survey_take(linkd_store *store, uint32_t collection,
                                     uint32_t generation, lk_survey *ret_survey,
                                     linkd_error *err);
@@ -102,13 +102,12 @@ LINKD_MUST_CHECK int lk_build_run(const lk_build *build,
                                   char ret_factory[LK_FACTORY_BYTES],
                                   linkd_error *err);
 
-/* LINKD_E_ABSENT unless the collection is there, not dropped, and the
- * generation its active one. Strings of the row live in the arena. */
-LINKD_MUST_CHECK int lk_build_check_current(lk_txn *txn, uint32_t collection,
-                                            uint32_t generation,
-                                            lk_arena *arena,
-                                            lk_collection_row *ret_row,
-                                            linkd_error *err);
+/* LINKD_E_ABSENT unless collection and generation are there and not dropped.
+ * Strings of the row live in the arena, the generation's in the transaction. */
+LINKD_MUST_CHECK int
+lk_build_check_current(lk_txn *txn, uint32_t collection, uint32_t generation,
+                       lk_arena *arena, lk_collection_row *ret_row,
+                       lk_generation_row *ret_generation, linkd_error *err);
 
 /* Visits the chunks of a generation in order, with what is dead in each. Ends
  * before its transaction. */
@@ -119,7 +118,8 @@ typedef struct lk_walk {
     lk_cursor *chunks;
     lk_cursor *dead;
     uint64_t next_dead; /* slot, LINKD_ID_NONE: no more */
-    lk_key key;         /* of the generation */
+    bool next_is_inactive;
+    lk_key key; /* of the generation */
     bool is_begun;
 } lk_walk;
 
@@ -127,7 +127,8 @@ typedef struct lk_walked {
     uint64_t number; /* the chunk's */
     linkd_str key;
     linkd_str value;
-    uint64_t dead; /* bit i: slot number * 64 + i is dead */
+    uint64_t dead;     /* bit i: slot number * 64 + i is dead for good */
+    uint64_t inactive; /* likewise */
 } lk_walked;
 
 /* Starts before chunk `from`. */

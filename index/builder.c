@@ -41,14 +41,16 @@
 #define VACUUM_CHUNKS_MAX ((size_t)64)
 #define PURGE_COST        ((size_t)1 << 20)
 
-/* What the thread remembers of a collection between two looks. */
+/* What the thread remembers of a generation of a collection, or of a dropped
+ * collection (generation 0), between two looks. */
 typedef struct watched {
     uint32_t number;
     uint32_t generation;
     bool dropped;
-    bool seen; /* in this round */
+    bool is_known; /* by an earlier round */
+    bool seen;     /* in this round */
     uint64_t n_slots;
-    uint64_t n_vectors;
+    uint64_t n_kept; /* vectors, alive or inactive */
     uint64_t changed_ns;
     uint64_t due_ns;   /* when to look again though nothing changed */
     uint64_t retry_ns; /* the last wait after a failure; 0: none failed */
@@ -285,13 +287,14 @@ static int step_take(lk_builder *builder, const watched *w, bool quiet,
 /* ---- rounds ------------------------------------------------------------- */
 
 static watched *watched_find(lk_builder *builder, uint32_t number,
-                             linkd_error *err)
+                             uint32_t generation, linkd_error *err)
 {
     void *array = builder->watched;
     int rc;
 
     for (size_t i = 0; i < builder->n_watched; i++) {
-        if (builder->watched[i].number == number)
+        if (builder->watched[i].number == number &&
+            builder->watched[i].generation == generation)
             return &builder->watched[i];
     }
     rc = lk_grow(&array, &builder->watched_capacity, builder->n_watched + 1,
@@ -299,37 +302,52 @@ static watched *watched_find(lk_builder *builder, uint32_t number,
     builder->watched = array;
     if (rc != LINKD_OK)
         return NULL;
-    builder->watched[builder->n_watched] = (watched){.number = number};
+    builder->watched[builder->n_watched] =
+        (watched){.number = number, .generation = generation};
     return &builder->watched[builder->n_watched++];
 }
 
-/* Notes what has changed in a collection since the last round. */
-static int collection_watch(lk_builder *builder, lk_txn *txn, uint32_t number,
-                            const lk_collection_row *row, linkd_error *err)
+/* Notes what has changed in a generation since the last round; NULL: all of the
+ * collection was dropped. */
+static int generation_watch(lk_builder *builder, uint32_t number,
+                            const lk_generation *generation, linkd_error *err)
 {
-    watched *w = watched_find(builder, number, err);
-    lk_generation_row generation = {0};
-    int rc = LINKD_OK;
+    static const lk_generation none = {0};
+    bool dropped = generation == NULL;
+    const lk_generation *now = dropped ? &none : generation;
+    uint64_t n_kept = now->row.n_vectors + now->row.n_inactive;
+    watched *w = watched_find(builder, number, now->number, err);
 
     if (w == NULL)
         return LINKD_E_NOMEM;
-    if (!row->dropped)
-        rc = lk_generation_get(txn, number, row->generation, &generation, err);
-    if (rc != LINKD_OK)
-        return rc;
-    if (w->generation != row->generation || w->dropped != row->dropped ||
-        w->n_slots != generation.n_slots ||
-        w->n_vectors != generation.n_vectors) {
+    if (!w->is_known || w->n_slots != now->row.n_slots || w->n_kept != n_kept) {
         w->changed_ns = lk_clock_ns();
         if (w->retry_ns == 0)
             w->due_ns = 0;
     }
-    w->generation = row->generation;
-    w->dropped = row->dropped;
-    w->n_slots = generation.n_slots;
-    w->n_vectors = generation.n_vectors;
+    w->is_known = true;
+    w->dropped = dropped;
+    w->n_slots = now->row.n_slots;
+    w->n_kept = n_kept;
     w->seen = true;
     return LINKD_OK;
+}
+
+static int collection_watch(lk_builder *builder, lk_txn *txn, uint32_t number,
+                            const lk_collection_row *row, lk_arena *arena,
+                            linkd_error *err)
+{
+    lk_generation generations[LINKD_GENERATIONS_MAX];
+    size_t n = 0;
+    int rc;
+
+    if (row->dropped)
+        return generation_watch(builder, number, NULL, err);
+    rc = lk_generations_read(txn, number, arena, generations, &n, err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        if (generations[i].row.state != LK_GENERATION_DROPPED)
+            rc = generation_watch(builder, number, &generations[i], err);
+    return rc;
 }
 
 static void watched_forget_unseen(lk_builder *builder)
@@ -360,7 +378,7 @@ static int collections_watch(lk_builder *builder, linkd_error *err)
         rc =
             lk_collection_next(txn, number, &arena, &number, &row, &found, err);
         if (rc == LINKD_OK && found)
-            rc = collection_watch(builder, txn, number, &row, err);
+            rc = collection_watch(builder, txn, number, &row, &arena, err);
         lk_arena_clear(&arena);
         is_damaged = is_damaged || rc == LINKD_E_DATA;
         rc = rc == LINKD_E_DATA ? LINKD_OK : rc;

@@ -6,7 +6,7 @@
  *
  *   RECORDS ◄──id──► IDS             SLOTS ◄──slot, number──► VECTORS ── DEAD
  *      │  └─► FIELDS (both ways)     ENTITIES ◄──entity, number──► MEMBERS
- *      └ counted against COLLECTIONS and GENERATIONS
+ *      └ counted against COLLECTIONS and GENERATIONS, and alive in one of these
  *
  * A reference is checked from each of its ends, so that a lost entry shows at
  * the one that is left. Entries under the number of a collection that does not
@@ -171,6 +171,9 @@ static int generation_visit(lk_check *c, linkd_str key, linkd_str body,
     static const walk walks[] = {{LK_TABLE_VECTORS, 16, lk_check_chunk},
                                  {LK_TABLE_SLOTS, 16, lk_check_slot},
                                  {LK_TABLE_DEAD, 16, lk_check_dead}};
+    static const walk freed[] = {{LK_TABLE_VECTORS, 16, NULL},
+                                 {LK_TABLE_SLOTS, 16, NULL},
+                                 {LK_TABLE_DEAD, 16, NULL}};
     int rc = lk_generation_row_decode(body, &c->generation, err);
 
     if (rc != LINKD_OK)
@@ -181,11 +184,39 @@ static int generation_visit(lk_check *c, linkd_str key, linkd_str body,
     c->generation_number = (uint32_t)(lk_key_tail_u64(key) & UINT32_MAX);
     c->n_slots = 0;
     c->n_alive = 0;
+    c->n_inactive = 0;
+    if (c->generation.state == LK_GENERATION_DROPPED)
+        return walks_run(c, freed, sizeof(freed) / sizeof(*freed), key, err);
     rc = walks_run(c, walks, sizeof(walks) / sizeof(*walks), key, err);
     if (rc == LINKD_OK) {
         count_expect(c, "vectors", c->n_alive, c->generation.n_vectors);
-        count_expect(c, "slots in use", c->n_slots, c->generation.n_vectors);
+        count_expect(c, "inactive vectors", c->n_inactive,
+                     c->generation.n_inactive);
+        count_expect(c, "slots in use", c->n_slots,
+                     c->generation.n_vectors + c->generation.n_inactive);
     }
+    return rc;
+}
+
+/* Who is serving has to be there. */
+static int generations_find(lk_check *c, linkd_error *err)
+{
+    lk_arena arena = {0};
+    bool found = false;
+    int rc = lk_generations_read(c->txn, c->collection, &arena, c->others,
+                                 &c->n_others, err);
+
+    if (rc == LINKD_E_DATA) { /* told when it is visited */
+        c->n_others = 0;
+        found = true;
+        rc = LINKD_OK;
+    }
+    for (size_t i = 0; i < c->n_others; i++)
+        found = found || c->others[i].number == c->row->generation;
+    if (rc == LINKD_OK && !found)
+        lk_check_fault(c, "the generation that serves, %" PRIu32 ", is gone",
+                       c->row->generation);
+    lk_arena_clear(&arena);
     return rc;
 }
 
@@ -199,7 +230,8 @@ static int collection_walk(lk_check *c, linkd_error *err)
                                  {LK_TABLE_ENTITIES, 12, lk_check_entity},
                                  {LK_TABLE_MEMBERS, 20, lk_check_member},
                                  {LK_TABLE_EVENTS, 16, lk_check_event},
-                                 {LK_TABLE_REVIEWS, 20, lk_check_review}};
+                                 {LK_TABLE_REVIEWS, 20, lk_check_review},
+                                 {LK_TABLE_BLOBS, 13, NULL}};
     lk_key prefix;
     int rc;
 
@@ -270,6 +302,8 @@ static int collection_visit(lk_check *c, linkd_str key, linkd_str body,
     c->report.n_collections++;
     c->row = &row;
     rc = name_expect(c, err);
+    if (rc == LINKD_OK)
+        rc = generations_find(c, err);
     if (rc == LINKD_OK)
         rc = collection_walk(c, err);
     c->row = NULL;

@@ -27,9 +27,12 @@ typedef struct lk_check {
     lk_generation_row generation;
     uint64_t n_records;
     uint64_t n_entities;
-    uint64_t last_entity; /* of the last member seen */
-    uint64_t n_slots;     /* entries of SLOTS */
-    uint64_t n_alive;     /* rows of chunks */
+    uint64_t last_entity;                        /* of the last member seen */
+    uint64_t n_slots;                            /* entries of SLOTS */
+    uint64_t n_alive;                            /* rows of chunks */
+    uint64_t n_inactive;                         /* likewise */
+    lk_generation others[LINKD_GENERATIONS_MAX]; /* and itself */
+    size_t n_others;
 } lk_check;
 
 /* One line about what is wrong, after the collection's name. */

@@ -394,9 +394,8 @@ int linkd_store_drop_collection(linkd_store *store, linkd_str name,
     return LINKD_OK;
 }
 
-/* Removes entries of one table whose keys start with the prefix. */
-static int table_purge(lk_txn *txn, lk_table table, linkd_str prefix,
-                       size_t *n_left, linkd_error *err)
+int lk_table_purge(lk_txn *txn, lk_table table, linkd_str prefix,
+                   size_t *n_left, linkd_error *err)
 {
     lk_cursor *cursor = NULL;
     linkd_str found_key;
@@ -423,11 +422,11 @@ int lk_collection_purge_step(void *ctx, lk_txn *txn, uint64_t *seq,
 {
     /* The collection's own row last: it says that there is more to do. */
     static const lk_table tables[] = {
-        LK_TABLE_SEGMENTS,   LK_TABLE_FIELDS,  LK_TABLE_VECTORS,
-        LK_TABLE_SLOTS,      LK_TABLE_DEAD,    LK_TABLE_IDS,
-        LK_TABLE_RECORDS,    LK_TABLE_MEMBERS, LK_TABLE_ENTITIES,
-        LK_TABLE_EVENTS,     LK_TABLE_REVIEWS, LK_TABLE_GENERATIONS,
-        LK_TABLE_COLLECTIONS};
+        LK_TABLE_SEGMENTS,    LK_TABLE_FIELDS,     LK_TABLE_VECTORS,
+        LK_TABLE_SLOTS,       LK_TABLE_DEAD,       LK_TABLE_IDS,
+        LK_TABLE_RECORDS,     LK_TABLE_MEMBERS,    LK_TABLE_ENTITIES,
+        LK_TABLE_EVENTS,      LK_TABLE_REVIEWS,    LK_TABLE_BLOBS,
+        LK_TABLE_GENERATIONS, LK_TABLE_COLLECTIONS};
     lk_purge *purge = ctx;
     lk_arena arena = {0};
     size_t n_left = PURGE_STEP;
@@ -445,22 +444,26 @@ int lk_collection_purge_step(void *ctx, lk_txn *txn, uint64_t *seq,
     key_collection(&key, purge->collection);
     for (size_t i = 0; rc == LINKD_OK && i < sizeof(tables) / sizeof(*tables);
          i++)
-        rc = table_purge(txn, tables[i], lk_key_str(&key), &n_left, err);
+        rc = lk_table_purge(txn, tables[i], lk_key_str(&key), &n_left, err);
     purge->ret_more = n_left == 0;
     return rc;
 }
 
 /* ---- describing ---------------------------------------------------------- */
 
-static void info_count_segments(linkd_store *store, linkd_collection_info *info)
+/* Adds up what one generation has. */
+static void info_add(linkd_store *store, linkd_collection_info *info,
+                     const lk_generation *generation)
 {
     lk_segment_set *set =
-        lk_sets_get(store->sets, info->number, info->generation);
+        lk_sets_get(store->sets, info->number, generation->number);
 
-    info->n_unindexed = info->n_slots;
+    info->n_vectors += generation->row.n_vectors;
+    info->n_slots += generation->row.n_slots;
+    info->n_unindexed += generation->row.n_slots;
     if (set == NULL)
         return;
-    info->n_segments = set->n;
+    info->n_segments += set->n;
     for (size_t i = 0; i < set->n; i++) {
         uint64_t covered =
             set->segments[i]->slot_end - set->segments[i]->slot_begin;
@@ -476,12 +479,13 @@ static int info_read(linkd_store *store, lk_txn *txn, uint32_t number,
                      lk_arena *arena, linkd_collection_info *ret_info,
                      linkd_error *err)
 {
+    lk_generation generations[LINKD_GENERATIONS_MAX];
     lk_collection_row row = {0};
-    lk_generation_row generation = {0};
+    size_t n = 0;
     int rc = lk_collection_get(txn, number, arena, &row, err);
 
     if (rc == LINKD_OK)
-        rc = lk_generation_get(txn, number, row.generation, &generation, err);
+        rc = lk_generations_read(txn, number, arena, generations, &n, err);
     if (rc != LINKD_OK)
         return rc;
     *ret_info = (linkd_collection_info){
@@ -491,11 +495,11 @@ static int info_read(linkd_store *store, lk_txn *txn, uint32_t number,
         .options = row.options,
         .created_unix_ms = row.created_unix_ms,
         .n_records = row.n_records,
-        .n_vectors = generation.n_vectors,
-        .n_slots = generation.n_slots,
         .n_entities = row.n_entities,
     };
-    info_count_segments(store, ret_info);
+    for (size_t i = 0; i < n; i++)
+        if (generations[i].row.state != LK_GENERATION_DROPPED)
+            info_add(store, ret_info, &generations[i]);
     return LINKD_OK;
 }
 

@@ -18,8 +18,13 @@ typedef struct lk_edit {
     uint64_t *seq;
     uint32_t collection;
     lk_collection_row row;
-    lk_generation_row generation; /* the one of row.generation */
-    lk_arena arena;               /* of their strings */
+    uint32_t number;              /* of the generation that is worked on */
+    lk_generation_row generation; /* that one's row */
+    lk_generation
+        others[LINKD_GENERATIONS_MAX]; /* the collection's other ones */
+    size_t n_others;
+    bool others_changed;
+    lk_arena arena; /* of their strings */
     lk_arrival *arrivals;
     size_t n_arrivals;
     size_t arrivals_capacity;
@@ -29,9 +34,13 @@ typedef struct lk_edit {
     size_t chunk_len;
 } lk_edit;
 
-/* LINKD_E_ABSENT: the collection was dropped. Clear it in any case. */
+/* Works on the generation that serves, or on another one. LINKD_E_ABSENT: the
+ * collection or the generation was dropped. Clear it in any case. */
 LINKD_MUST_CHECK int lk_edit_begin(lk_edit *edit, lk_txn *txn, uint64_t *seq,
                                    uint32_t collection, linkd_error *err);
+LINKD_MUST_CHECK int lk_edit_begin_in(lk_edit *edit, lk_txn *txn, uint64_t *seq,
+                                      uint32_t collection, uint32_t generation,
+                                      linkd_error *err);
 /* Gives slots to what has arrived and writes the rows. */
 LINKD_MUST_CHECK int lk_edit_end(lk_edit *edit, linkd_error *err);
 void lk_edit_clear(lk_edit *edit);
@@ -49,6 +58,18 @@ LINKD_MUST_CHECK int lk_edit_set_vector(lk_edit *edit, uint64_t number,
                                         bool is_new, const float *vector,
                                         linkd_error *err);
 LINKD_MUST_CHECK int lk_edit_give_slots(lk_edit *edit, linkd_error *err);
+
+/* ---- generations.c ------------------------------------------------------- */
+
+/* What becomes of a record's vectors in the other generations. */
+typedef enum lk_leaving {
+    LK_LEAVE_FOR_GOOD, /* they are dead */
+    LK_LEAVE_INACTIVE, /* the one that was alive is inactive */
+} lk_leaving;
+LINKD_MUST_CHECK int lk_edit_leave_others(lk_edit *edit, uint64_t number,
+                                          lk_leaving leaving,
+                                          bool *ret_was_alive,
+                                          linkd_error *err);
 
 /* ---- entities.c ---------------------------------------------------------- */
 

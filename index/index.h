@@ -100,8 +100,9 @@ LINKD_MUST_CHECK int linkd_graph_search(const linkd_graph *graph,
  * otherwise, and block: never from an event loop. */
 typedef struct linkd_store linkd_store;
 
-/* The version of what a data directory holds. */
-#define LINKD_STORE_FORMAT UINT64_C(1)
+/* The newest version of what a data directory holds: 2 is a collection with
+ * several generations. One without any stays at 1, which older linkds open. */
+#define LINKD_STORE_FORMAT UINT64_C(2)
 
 /* Limits on what a caller may make us keep. */
 #define LINKD_NAME_MAX_BYTES   ((size_t)128)      /* collection's name */
@@ -199,11 +200,11 @@ typedef struct linkd_collection_options {
 typedef struct linkd_collection_info {
     linkd_str name;
     uint32_t number;
-    uint32_t generation; /* the active one, from 1 */
-    linkd_collection_options options;
+    uint32_t generation;              /* the one that serves, from 1 */
+    linkd_collection_options options; /* model, fingerprint and dim are its */
     uint64_t created_unix_ms;
     uint64_t n_records;
-    uint64_t n_vectors;   /* alive, of the active generation */
+    uint64_t n_vectors;   /* alive, as all below of all generations */
     uint64_t n_slots;     /* given out so far; the rest of them is dead */
     uint64_t n_unindexed; /* slots that no segment covers: scanned */
     uint64_t n_segments;
@@ -234,6 +235,91 @@ LINKD_MUST_CHECK int linkd_store_list(linkd_store *store, lk_arena *arena,
                                       linkd_collection_info **ret_infos,
                                       size_t *ret_n, linkd_error *err);
 
+/* ---- generations -------------------------------------------------------- */
+
+/* All vectors of one model make a generation. A collection has one, or several
+ * while its model is being changed; one of them serves, which takes all new
+ * vectors. A record's vector is alive in one generation at most; where it has
+ * moved on, the older one stays, inactive, until linkd_store_free_inactive(). */
+#define LINKD_GENERATIONS_MAX ((size_t)8)
+
+typedef enum linkd_generation_state {
+    LINKD_GENERATION_SERVING,
+    LINKD_GENERATION_OLD,     /* can serve again */
+    LINKD_GENERATION_CLOSED,  /* no more: keeps what is alive in it */
+    LINKD_GENERATION_DROPPED, /* is being freed: nothing of it is used */
+} linkd_generation_state;
+
+typedef struct linkd_generation {
+    uint32_t number;
+    linkd_generation_state state;
+    uint32_t previous; /* that served before it; 0: none */
+    linkd_str model;
+    linkd_str fingerprint;
+    size_t dim;
+    uint64_t n_vectors; /* alive in it */
+    uint64_t n_inactive;
+} linkd_generation;
+
+/* Bytes of the caller's that belong to a generation, or to two; never changed.
+ * Not interpreted. */
+typedef struct linkd_blob {
+    uint32_t generation;
+    uint8_t kind;
+    uint32_t other; /* 0: it belongs to one */
+    linkd_str bytes;
+} linkd_blob;
+
+/* Adds a generation, with blobs, that serves from then on: one transaction. It
+ * has no vector yet. Used of `generation`: number, which has to be one more than
+ * the highest there is; previous, which has to serve; model, fingerprint, dim.
+ * A blob that is there already stays as it is. LINKD_E_ABSENT.
+ * LINKD_E_CONFLICT: number or previous are others by now, or there are
+ * LINKD_GENERATIONS_MAX. LINKD_E_ARG: the dimension. */
+LINKD_MUST_CHECK int
+linkd_store_add_generation(linkd_store *store, linkd_str collection,
+                           const linkd_generation *generation,
+                           const linkd_blob *blobs, size_t n_blobs,
+                           linkd_error *err);
+/* Lets a generation serve again, in one transaction: whatever is inactive in it
+ * is alive in it again, and inactive where it was alive. Records that were never
+ * in it stay where they are. LINKD_E_CONFLICT: it is closed, or serves already.
+ * LINKD_E_ABSENT: no such collection or generation. */
+LINKD_MUST_CHECK int linkd_store_serve_generation(linkd_store *store,
+                                                  linkd_str collection,
+                                                  uint32_t generation,
+                                                  uint64_t *ret_n_moved,
+                                                  linkd_error *err);
+
+/* A record's vector under the model that serves. */
+typedef struct linkd_move {
+    uint64_t number; /* the record's */
+    uint64_t seq;    /* of its row when it was read */
+    const float *vector;
+} linkd_move;
+
+/* Moves records, at most LINKD_PUT_MAX, into the generation, which has to
+ * serve. Left alone are those that are gone, were written since, have no vector
+ * or are there already. LINKD_E_CONFLICT: it does not serve. LINKD_E_ARG: a
+ * vector is not finite. */
+LINKD_MUST_CHECK int linkd_store_move(linkd_store *store, linkd_str collection,
+                                      uint32_t generation,
+                                      const linkd_move *moves, size_t n,
+                                      uint64_t *ret_n_moved, linkd_error *err);
+
+/* Frees what is inactive, and generations in which nothing is alive, in steps
+ * between which others write; there is no way back from its beginning on.
+ * Reports the step "free". Called again, it goes on where it was stopped. */
+typedef struct linkd_freed {
+    uint64_t n_vectors;
+    uint64_t n_generations;
+} linkd_freed;
+LINKD_MUST_CHECK int linkd_store_free_inactive(linkd_store *store,
+                                               linkd_str collection,
+                                               const linkd_progress *progress,
+                                               linkd_freed *ret_freed,
+                                               linkd_error *err);
+
 /* ---- writing ------------------------------------------------------------ */
 
 typedef enum linkd_field_kind {
@@ -255,6 +341,7 @@ typedef struct linkd_put {
     size_t dim;          /* of the vector: has to be the collection's */
     const float *vector; /* [dim], or NULL: the record has none and no search
                             finds it */
+    uint32_t generation; /* that the vector is of; 0: whichever serves */
     /* Entity of a record that has none yet: that of the record named `join`,
      * which gets one too if need be; or, if `join` is empty and `new_entity`
      * is true, a new one. */
@@ -285,7 +372,8 @@ typedef struct linkd_write_result {
  * too much at once; the message says which record ("record 3: …", from 0).
  * LINKD_E_ABSENT: no such collection. LINKD_E_CONFLICT: the key was used for
  * another request, or the record to join is gone. LINKD_E_FULL: nothing was
- * written. LINKD_E_BUSY: stopping, or fenced after an I/O error. */
+ * written. LINKD_E_BUSY: stopping, or fenced after an I/O error, or another
+ * generation serves by now. */
 LINKD_MUST_CHECK int linkd_store_put(linkd_store *store, linkd_str collection,
                                      const linkd_put *puts, size_t n,
                                      const linkd_once *once,
@@ -359,7 +447,26 @@ LINKD_MUST_CHECK int linkd_view_open(linkd_store *store, linkd_str collection,
                                      linkd_view **ret_view, linkd_error *err);
 void linkd_view_close(linkd_view *view);
 
+/* Fills ret_generations [LINKD_GENERATIONS_MAX], in the order of their numbers,
+ * without those that are being freed. Strings are borrowed from the view. */
+size_t linkd_view_generations(const linkd_view *view,
+                              linkd_generation *ret_generations);
+/* From now on dim, vectors and searches are this generation's; at first they are
+ * those of the one that serves. LINKD_E_ABSENT. */
+LINKD_MUST_CHECK int linkd_view_turn_to(linkd_view *view, uint32_t generation,
+                                        linkd_error *err);
+/* The generation in which the record's vector is alive; 0: it has none. */
+LINKD_MUST_CHECK int linkd_view_locate(linkd_view *view, uint64_t number,
+                                       uint32_t *ret_generation,
+                                       linkd_error *err);
+/* LINKD_E_DATA: its checksum is wrong. */
+LINKD_MUST_CHECK int linkd_view_blob(linkd_view *view, uint32_t generation,
+                                     uint8_t kind, uint32_t other,
+                                     linkd_str *ret_bytes, bool *ret_found,
+                                     linkd_error *err);
+
 uint64_t linkd_view_seq(const linkd_view *view);
+uint32_t linkd_view_collection(const linkd_view *view); /* its number */
 size_t linkd_view_dim(const linkd_view *view);
 uint64_t linkd_view_n_records(const linkd_view *view);
 
@@ -380,7 +487,8 @@ LINKD_MUST_CHECK int linkd_view_find(linkd_view *view, linkd_str id,
 LINKD_MUST_CHECK int linkd_view_read(linkd_view *view, uint64_t number,
                                      lk_arena *arena, linkd_stored *ret_record,
                                      linkd_error *err);
-/* The record's vector [dim], or NULL if it has none. */
+/* The record's vector [dim], or NULL if none is alive in the generation that the
+ * view is turned to. */
 LINKD_MUST_CHECK int linkd_view_vector(linkd_view *view, uint64_t number,
                                        const float **ret_vector,
                                        linkd_error *err);

@@ -376,26 +376,52 @@ int lk_collection_row_decode(linkd_str body, lk_arena *arena,
 
 /* ---- generations -------------------------------------------------------- */
 
+static bool counts_fit(const lk_generation_row *row)
+{
+    return row->n_vectors <= row->n_slots &&
+           row->n_inactive <= row->n_slots - row->n_vectors;
+}
+
+static bool generation_has_tail(const lk_generation_row *row)
+{
+    return row->state != LK_GENERATION_OPEN || row->previous != 0 ||
+           row->n_inactive != 0;
+}
+
 int lk_generation_row_encode(const lk_generation_row *row, lk_buf *ret_body,
                              linkd_error *err)
 {
     encoder e = {.body = ret_body, .err = err};
 
     put_check(&e, dim_is_valid(row->dim), "the dimension");
-    put_check(&e, row->n_vectors <= row->n_slots, "the number of vectors");
+    put_check(&e, counts_fit(row), "the number of vectors");
+    put_check(&e, (unsigned)row->state <= LK_GENERATION_DROPPED, "the state");
     put_str(&e, row->model, 0, TEXT_MAX_BYTES, "the model's name");
     put_str(&e, row->fingerprint, 0, TEXT_MAX_BYTES, "the fingerprint");
     put_u64(&e, row->dim);
     put_u64(&e, row->n_slots);
     put_u64(&e, row->n_vectors);
+    if (generation_has_tail(row)) {
+        put_u8(&e, (uint8_t)row->state);
+        put_u32(&e, row->previous);
+        put_u64(&e, row->n_inactive);
+    }
     return e.rc;
+}
+
+static void take_generation_tail(decoder *d, lk_generation_row *row)
+{
+    row->state = (lk_generation_state)take_u8(d, LK_GENERATION_DROPPED);
+    row->previous = take_u32(d);
+    row->n_inactive = take_u64(d);
+    take_check(d, generation_has_tail(row));
 }
 
 int lk_generation_row_decode(linkd_str body, lk_generation_row *ret_row,
                              linkd_error *err)
 {
     decoder d = {.next = body.bytes, .left = body.len};
-    lk_generation_row row;
+    lk_generation_row row = {0};
     int rc;
 
     row.model = take_str(&d, 0, TEXT_MAX_BYTES);
@@ -403,7 +429,9 @@ int lk_generation_row_decode(linkd_str body, lk_generation_row *ret_row,
     row.dim = take_u64(&d);
     row.n_slots = take_u64(&d);
     row.n_vectors = take_u64(&d);
-    take_check(&d, dim_is_valid(row.dim) && row.n_vectors <= row.n_slots);
+    if (d.left > 0)
+        take_generation_tail(&d, &row);
+    take_check(&d, dim_is_valid(row.dim) && counts_fit(&row));
     rc = decoder_end(&d, lk_table_name(LK_TABLE_GENERATIONS), err);
     if (rc == LINKD_OK)
         *ret_row = row;

@@ -9,13 +9,16 @@
  *   COLLECTIONS  collection u32               lk_collection_row: name, options,
  *                                             counters, state (live, dropped)
  *   NAMES        name                         collection u64
- *   GENERATIONS  collection u32, gen u32      fingerprint, model, dim, n_slots
+ *   GENERATIONS  collection u32, gen u32      fingerprint, model, dim, n_slots,
+ *                                             state
+ *   BLOBS        collection u32, gen u32,     bytes of the caller's that belong
+ *                kind u8, other gen u32       to a generation, or to two
  *   RECORDS      collection u32, number u64   seq, id, fields
  *   IDS          collection u32, id           number u64
  *   VECTORS      collection, gen, chunk u64   first slot u64, 64 numbers
  *                                             u64, 64 x dim f32
  *   SLOTS        collection, gen, number      slot u64
- *   DEAD         collection, gen, slot u64    (empty: no checksum)
+ *   DEAD         collection, gen, slot u64    (empty, or 'i'; no checksum)
  *   FIELDS       collection, field, kind,     (empty: no checksum)
  *                value, number u64
  *   LOG          seq u64                      collection u32, op u8, number u64
@@ -33,13 +36,20 @@
  * given out in order and never again. A record that gets a new vector gets a
  * new slot, and its old one is listed in DEAD. A chunk whose slots are all dead
  * is removed (and its DEAD entries with it): a slot that lies in no chunk is
- * dead too. Rows of the last chunk beyond n_slots are zero. */
+ * dead too. Rows of the last chunk beyond n_slots are zero.
+ *
+ * A record's vector is alive in one generation at most. Where it has moved on
+ * to a newer one, its slot in the older one is in DEAD with the value 'i', for
+ * inactive: searches pass over it as over any dead one, but it keeps its row of
+ * SLOTS and stays in segments, so that going back is a matter of removing such
+ * entries. The generation that serves has none. */
 #ifndef LK_INDEX_LAYOUT_H
 #define LK_INDEX_LAYOUT_H
 
 #include "index/store.h"
 
 #define LK_FORMAT_VERSION  LINKD_STORE_FORMAT
+#define LK_FORMAT_FIRST    UINT64_C(1) /* one generation a collection */
 #define LK_ROWS_PER_CHUNK  ((size_t)64)
 #define LK_KEY_MAX_BYTES   ((size_t)511)
 #define LK_CHECKSUM_BYTES  ((size_t)8)
@@ -93,12 +103,22 @@ typedef struct lk_collection_row {
     uint64_t n_entities;
 } lk_collection_row;
 
+typedef enum lk_generation_state {
+    LK_GENERATION_OPEN,    /* serves, or could be gone back to */
+    LK_GENERATION_CLOSED,  /* what is inactive in it is being freed */
+    LK_GENERATION_DROPPED, /* all of it is */
+} lk_generation_state;
+
+/* The last three are on disk only if one of them is not 0: format 1 had none. */
 typedef struct lk_generation_row {
     linkd_str model;
     linkd_str fingerprint;
     uint64_t dim;
     uint64_t n_slots;
     uint64_t n_vectors; /* alive */
+    lk_generation_state state;
+    uint32_t previous;   /* that served before it; 0: none */
+    uint64_t n_inactive; /* slots in DEAD with an 'i' */
 } lk_generation_row;
 
 typedef struct lk_record_row {

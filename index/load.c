@@ -120,8 +120,8 @@ static bool load_parse_key(load *item, linkd_str key)
     return true;
 }
 
-/* A row of a collection that is gone or cannot be read, or of another generation
- * than the active one, is not loaded. */
+/* A row of a collection or a generation that is gone or cannot be read is not
+ * loaded. */
 static int loads_add(loads *all, lk_txn *txn, linkd_str key, linkd_str value,
                      linkd_error *err)
 {
@@ -136,10 +136,7 @@ static int loads_add(loads *all, lk_txn *txn, linkd_str key, linkd_str value,
     if (!load_parse_key(&item, key))
         return LINKD_OK;
     rc = lk_build_check_current(txn, item.collection, item.generation, &arena,
-                                &collection, err);
-    if (rc == LINKD_OK)
-        rc = lk_generation_get(txn, item.collection, item.generation,
-                               &generation, err);
+                                &collection, &generation, err);
     lk_arena_clear(&arena);
     if (rc == LINKD_E_ABSENT || rc == LINKD_E_DATA)
         return LINKD_OK;

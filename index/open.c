@@ -193,7 +193,7 @@ static int format_write(linkd_store *store, linkd_error *err)
                        strerror(errno));
     rc = lk_txn_begin_write(store->env, &txn, err);
     if (rc == LINKD_OK)
-        rc = lk_meta_put(txn, "format", LK_FORMAT_VERSION, err);
+        rc = lk_meta_put(txn, "format", LK_FORMAT_FIRST, err);
     if (rc == LINKD_OK)
         rc = lk_meta_put(txn, "uuid", uuid, err);
     if (rc == LINKD_OK)

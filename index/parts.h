@@ -133,6 +133,11 @@ LINKD_MUST_CHECK int lk_collection_next(lk_txn *txn, uint32_t from,
                                         lk_arena *arena, uint32_t *ret_number,
                                         lk_collection_row *ret_row,
                                         bool *ret_found, linkd_error *err);
+/* Removes entries whose keys begin with `prefix`, at most *n_left, which is
+ * lowered by as many. */
+LINKD_MUST_CHECK int lk_table_purge(lk_txn *txn, lk_table table,
+                                    linkd_str prefix, size_t *n_left,
+                                    linkd_error *err);
 /* An lk_apply_fn: frees some of a dropped collection's rows, in the end the
  * collection's own. Run it again while `ret_more`. One that is not dropped, or
  * gone, is left alone. */
@@ -166,6 +171,27 @@ LINKD_MUST_CHECK int lk_generation_put(lk_txn *txn, uint32_t collection,
                                        uint32_t generation,
                                        const lk_generation_row *row,
                                        linkd_error *err);
+
+/* ---- generations.c -------------------------------------------------------- */
+
+/* A generation under its number. */
+typedef struct lk_generation {
+    uint32_t number;
+    lk_generation_row row;
+} lk_generation;
+
+/* Reads the rows of all generations of a collection, dropped ones too, in the
+ * order of their numbers; strings live in the arena. ret_generations
+ * [LINKD_GENERATIONS_MAX]. LINKD_E_DATA: there are more. */
+LINKD_MUST_CHECK int lk_generations_read(lk_txn *txn, uint32_t collection,
+                                         lk_arena *arena,
+                                         lk_generation *ret_generations,
+                                         size_t *ret_n, linkd_error *err);
+void lk_key_blob(lk_key *key, uint32_t collection, uint32_t generation,
+                 uint8_t kind, uint32_t other);
+/* Values of DEAD. */
+#define LK_DEAD_INACTIVE "i"
+bool lk_dead_is_inactive(linkd_str value);
 
 /* ---- slots.c: what the builder changes in the tables ---------------------- */
 
@@ -203,6 +229,9 @@ LINKD_MUST_CHECK int lk_segments_apply(void *ctx, lk_txn *txn, uint64_t *seq,
 
 LINKD_MUST_CHECK int lk_sets_new(lk_sets **ret_sets, linkd_error *err);
 void lk_sets_free(lk_sets *sets);
+/* Forgets one generation's set. */
+void lk_sets_drop_generation(lk_sets *sets, uint32_t collection,
+                             uint32_t generation);
 /* The current set, referenced; NULL when there is none. Take it before the
  * read transaction begins: then every alive slot that the set's segments lack
  * within their ranges is dead in the transaction, and none is unknown to it. */
@@ -234,12 +263,23 @@ void lk_builder_read_stats(lk_builder *builder, linkd_store_stats *stats);
 struct linkd_view {
     linkd_store *store;
     lk_txn *txn;
-    lk_segment_set *set; /* may be NULL */
     uint32_t collection;
     lk_arena arena; /* of the rows below */
     lk_collection_row row;
+    lk_generation generations[LINKD_GENERATIONS_MAX];
+    lk_segment_set *sets[LINKD_GENERATIONS_MAX]; /* of each; may be NULL */
+    size_t n_generations;
+    /* The one that the view is turned to. */
+    uint32_t number;
     lk_generation_row generation;
+    lk_segment_set *set; /* may be NULL */
     uint64_t seq;
 };
+
+/* The slot in which a record is alive in the generation that the view is turned
+ * to. */
+LINKD_MUST_CHECK int lk_view_slot(const linkd_view *view, uint64_t number,
+                                  uint64_t *ret_slot, bool *ret_found,
+                                  linkd_error *err);
 
 #endif

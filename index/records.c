@@ -439,12 +439,31 @@ static int entity_choose(lk_edit *edit, uint64_t number, const linkd_put *put,
     return rc;
 }
 
+/* Its vector was made while another model served: it would be found nowhere. */
+static int generation_check(const lk_edit *edit, const linkd_put *put,
+                            linkd_error *err)
+{
+    if (put->vector == NULL || put->generation == 0 ||
+        put->generation == edit->number)
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_BUSY,
+                   "the collection changed its model meanwhile: send it again");
+}
+
 static int record_put(lk_edit *edit, request *r, size_t i, linkd_error *err)
 {
     const linkd_put *put = &r->puts[i];
     uint64_t number = 0;
-    bool found;
-    int rc = lk_edit_find(edit, put->id, &number, &found, err);
+    bool found = false;
+    int rc = generation_check(edit, put, err);
+
+    if (rc == LINKD_OK && put->vector != NULL &&
+        put->dim != (size_t)edit->generation.dim)
+        rc = lk_fail(err, LINKD_E_BUSY,
+                     "the collection changed its model meanwhile: send it "
+                     "again");
+    if (rc == LINKD_OK)
+        rc = lk_edit_find(edit, put->id, &number, &found, err);
 
     if (rc == LINKD_OK && !found)
         rc = number_create(edit, put->id, &number, err);

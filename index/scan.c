@@ -135,7 +135,7 @@ static void key_seek(pass *p, uint64_t number)
 {
     const linkd_view *view = p->scan->view;
 
-    lk_key_slot(&p->key, view->collection, view->row.generation, number);
+    lk_key_slot(&p->key, view->collection, view->number, number);
     p->prefix = lk_key_str(&p->key);
     p->prefix.len -= sizeof(number);
 }

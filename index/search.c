@@ -106,13 +106,12 @@ static int slot_find(const lk_scan *scan, uint64_t slot, uint64_t *ret_number,
     int rc;
 
     *ret_vector = NULL;
-    lk_key_slot(&key, view->collection, view->row.generation, slot);
+    lk_key_slot(&key, view->collection, view->number, slot);
     rc = lk_txn_find(view->txn, LK_TABLE_DEAD, lk_key_str(&key), &value,
                      &is_dead, err);
     if (rc != LINKD_OK || is_dead)
         return rc;
-    lk_key_slot(&key, view->collection, view->row.generation,
-                slot / LK_ROWS_PER_CHUNK);
+    lk_key_slot(&key, view->collection, view->number, slot / LK_ROWS_PER_CHUNK);
     rc = lk_txn_find(view->txn, LK_TABLE_VECTORS, lk_key_str(&key), &value,
                      &found, err);
     if (rc != LINKD_OK || !found)
@@ -289,7 +288,6 @@ static int slots_read(lk_scan *scan, linkd_error *err)
     uint64_t slot = 0;
     bool is_sorted = true;
     bool found = false;
-    lk_key key;
     int rc = LINKD_OK;
 
     scan->slots =
@@ -298,9 +296,7 @@ static int slots_read(lk_scan *scan, linkd_error *err)
         return lk_fail_nomem(err);
     for (; number != LINKD_ID_NONE && rc == LINKD_OK;
          number = lk_selection_next(selection, number + 1)) {
-        lk_key_slot(&key, view->collection, view->row.generation, number);
-        rc = lk_number_find(view->txn, LK_TABLE_SLOTS, lk_key_str(&key), &slot,
-                            &found, err);
+        rc = lk_view_slot(view, number, &slot, &found, err);
         if (rc != LINKD_OK || !found)
             continue;
         if (scan->n_slots > 0 && slot < scan->slots[scan->n_slots - 1])
@@ -341,6 +337,18 @@ static int selection_plan(search *s, linkd_error *err)
     return LINKD_OK;
 }
 
+/* Where records have moved on, inactive vectors come up among the candidates. */
+static void inactive_plan(search *s)
+{
+    const lk_generation_row *row = &s->scan.view->generation;
+    uint64_t n_kept = row->n_vectors + row->n_inactive;
+
+    if (row->n_inactive == 0 || s->scan.options->effort > 0)
+        return;
+    s->n_asked = (size_t)((double)s->n_asked * (double)n_kept /
+                          (double)(row->n_vectors > 0 ? row->n_vectors : 1));
+}
+
 static size_t candidates_count(const linkd_search_options *options, size_t k)
 {
     size_t n = options->effort;
@@ -366,7 +374,8 @@ static int tops_search(linkd_view *view, const float *queries, lk_top *tops,
 
     if (options->selection != NULL)
         rc = selection_plan(&s, err);
-    if (rc == LINKD_OK)
+    inactive_plan(&s);
+    if (rc == LINKD_OK && view->generation.n_vectors > 0)
         rc = queries_search(&s, queries, tops, n_queries, err);
     for (size_t i = 0; i < n_queries && rc == LINKD_OK; i++)
         lk_top_sort(&tops[i]);

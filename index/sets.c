@@ -217,6 +217,22 @@ void lk_sets_drop(lk_sets *sets, uint32_t collection)
     } while (set != NULL);
 }
 
+void lk_sets_drop_generation(lk_sets *sets, uint32_t collection,
+                             uint32_t generation)
+{
+    lk_segment_set *set = NULL;
+    entry *e;
+
+    (void)pthread_mutex_lock(&sets->sets_lock);
+    e = entry_find(sets, collection, generation);
+    if (e != NULL) {
+        set = e->set;
+        *e = sets->entries[--sets->n];
+    }
+    (void)pthread_mutex_unlock(&sets->sets_lock);
+    lk_segment_set_unref(set);
+}
+
 void lk_sets_read_stats(lk_sets *sets, linkd_store_stats *stats)
 {
     stats->n_segments = 0;

@@ -21,14 +21,31 @@
 
 /* ---- the edit ------------------------------------------------------------ */
 
-static int str_keep(lk_arena *arena, linkd_str *str, linkd_error *err)
+/* Parts the generation that is worked on from the others. */
+static int generations_read(lk_edit *edit, linkd_error *err)
 {
-    str->bytes = lk_arena_copy(arena, str->bytes, str->len);
-    return str->bytes == NULL ? lk_fail_nomem(err) : LINKD_OK;
+    bool found = false;
+    size_t n = 0;
+    int rc = lk_generations_read(edit->txn, edit->collection, &edit->arena,
+                                 edit->others, &n, err);
+
+    for (size_t i = 0; i < n; i++) {
+        if (edit->others[i].number == edit->number) {
+            edit->generation = edit->others[i].row;
+            found = edit->generation.state != LK_GENERATION_DROPPED;
+        } else {
+            edit->others[edit->n_others++] = edit->others[i];
+        }
+    }
+    if (rc == LINKD_OK && !found)
+        rc = lk_fail(err, LINKD_E_ABSENT,
+                     "the collection has no generation %u any more",
+                     (unsigned)edit->number);
+    return rc;
 }
 
-int lk_edit_begin(lk_edit *edit, lk_txn *txn, uint64_t *seq,
-                  uint32_t collection, linkd_error *err)
+int lk_edit_begin_in(lk_edit *edit, lk_txn *txn, uint64_t *seq,
+                     uint32_t collection, uint32_t generation, linkd_error *err)
 {
     int rc;
 
@@ -38,13 +55,24 @@ int lk_edit_begin(lk_edit *edit, lk_txn *txn, uint64_t *seq,
         rc = LINKD_E_ABSENT;
     if (rc == LINKD_E_ABSENT)
         return lk_fail(err, rc, "the collection was dropped");
-    if (rc == LINKD_OK)
-        rc = lk_generation_get(txn, collection, edit->row.generation,
-                               &edit->generation, err);
-    if (rc == LINKD_OK)
-        rc = str_keep(&edit->arena, &edit->generation.model, err);
-    if (rc == LINKD_OK)
-        rc = str_keep(&edit->arena, &edit->generation.fingerprint, err);
+    edit->number = generation != 0 ? generation : edit->row.generation;
+    return rc == LINKD_OK ? generations_read(edit, err) : rc;
+}
+
+int lk_edit_begin(lk_edit *edit, lk_txn *txn, uint64_t *seq,
+                  uint32_t collection, linkd_error *err)
+{
+    return lk_edit_begin_in(edit, txn, seq, collection, 0, err);
+}
+
+static int others_put(lk_edit *edit, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < edit->n_others && rc == LINKD_OK; i++)
+        rc = lk_generation_put(edit->txn, edit->collection,
+                               edit->others[i].number, &edit->others[i].row,
+                               err);
     return rc;
 }
 
@@ -53,8 +81,10 @@ int lk_edit_end(lk_edit *edit, linkd_error *err)
     int rc = lk_edit_give_slots(edit, err);
 
     if (rc == LINKD_OK)
-        rc = lk_generation_put(edit->txn, edit->collection,
-                               edit->row.generation, &edit->generation, err);
+        rc = lk_generation_put(edit->txn, edit->collection, edit->number,
+                               &edit->generation, err);
+    if (rc == LINKD_OK && edit->others_changed)
+        rc = others_put(edit, err);
     if (rc == LINKD_OK)
         rc = lk_collection_put(edit->txn, edit->collection, &edit->row, err);
     return rc;
@@ -82,7 +112,7 @@ int lk_edit_find(lk_edit *edit, linkd_str id, uint64_t *ret_number,
 
 static void key_of(const lk_edit *edit, uint64_t number, lk_key *ret_key)
 {
-    lk_key_slot(ret_key, edit->collection, edit->row.generation, number);
+    lk_key_slot(ret_key, edit->collection, edit->number, number);
 }
 
 static int chunk_find(lk_edit *edit, uint64_t number, bool verify,
@@ -246,11 +276,15 @@ int lk_edit_set_vector(lk_edit *edit, uint64_t number, bool is_new,
     uint64_t slot = 0;
     bool found = false;
     bool equal = false;
+    bool was_alive;
     lk_key key;
     int rc = LINKD_OK;
 
-    key_of(edit, number, &key);
     if (!is_new)
+        rc = lk_edit_leave_others(edit, number, LK_LEAVE_FOR_GOOD, &was_alive,
+                                  err);
+    key_of(edit, number, &key);
+    if (rc == LINKD_OK && !is_new)
         rc = lk_number_find(edit->txn, LK_TABLE_SLOTS, lk_key_str(&key), &slot,
                             &found, err);
     if (rc == LINKD_OK && found && vector != NULL)
@@ -340,10 +374,11 @@ int lk_vacuum_apply(void *ctx, lk_txn *txn, uint64_t *seq, linkd_error *err)
 {
     lk_vacuum *vacuum = ctx;
     lk_edit edit;
-    int rc = lk_edit_begin(&edit, txn, seq, vacuum->collection, err);
+    int rc = lk_edit_begin_in(&edit, txn, seq, vacuum->collection,
+                              vacuum->generation, err);
 
     vacuum->ret_n_moved = 0;
-    if (rc != LINKD_OK || edit.row.generation != vacuum->generation)
+    if (rc != LINKD_OK)
         goto done;
     for (size_t i = 0; rc == LINKD_OK && i < vacuum->n_chunks; i++)
         rc = chunk_vacuum(&edit, vacuum->chunks[i], err);

@@ -49,13 +49,14 @@ static const uint64_t DISK_MIN_BYTES = (uint64_t)64 << 20;
 static const char *const TABLE_NAMES[LK_N_TABLES] = {
     [LK_TABLE_META] = "meta",         [LK_TABLE_COLLECTIONS] = "collections",
     [LK_TABLE_NAMES] = "names",       [LK_TABLE_GENERATIONS] = "generations",
-    [LK_TABLE_RECORDS] = "records",   [LK_TABLE_IDS] = "ids",
-    [LK_TABLE_VECTORS] = "vectors",   [LK_TABLE_SLOTS] = "slots",
-    [LK_TABLE_DEAD] = "dead",         [LK_TABLE_FIELDS] = "fields",
-    [LK_TABLE_LOG] = "log",           [LK_TABLE_SEGMENTS] = "segments",
-    [LK_TABLE_ENTITIES] = "entities", [LK_TABLE_MEMBERS] = "members",
-    [LK_TABLE_EVENTS] = "events",     [LK_TABLE_REVIEWS] = "reviews",
-    [LK_TABLE_JOBS] = "jobs",         [LK_TABLE_ONCE] = "once",
+    [LK_TABLE_BLOBS] = "blobs",       [LK_TABLE_RECORDS] = "records",
+    [LK_TABLE_IDS] = "ids",           [LK_TABLE_VECTORS] = "vectors",
+    [LK_TABLE_SLOTS] = "slots",       [LK_TABLE_DEAD] = "dead",
+    [LK_TABLE_FIELDS] = "fields",     [LK_TABLE_LOG] = "log",
+    [LK_TABLE_SEGMENTS] = "segments", [LK_TABLE_ENTITIES] = "entities",
+    [LK_TABLE_MEMBERS] = "members",   [LK_TABLE_EVENTS] = "events",
+    [LK_TABLE_REVIEWS] = "reviews",   [LK_TABLE_JOBS] = "jobs",
+    [LK_TABLE_ONCE] = "once",
 };
 
 struct lk_env {

@@ -30,10 +30,12 @@ static bool walk_owns(const lk_walk *walk, linkd_str key)
     return lk_str_starts_with(key, own);
 }
 
-static void dead_take(lk_walk *walk, linkd_str key, bool found)
+static void dead_take(lk_walk *walk, linkd_str key, linkd_str value, bool found)
 {
-    walk->next_dead =
-        found && walk_owns(walk, key) ? lk_key_tail_u64(key) : LINKD_ID_NONE;
+    bool is_ours = found && walk_owns(walk, key);
+
+    walk->next_dead = is_ours ? lk_key_tail_u64(key) : LINKD_ID_NONE;
+    walk->next_is_inactive = is_ours && lk_dead_is_inactive(value);
 }
 
 int lk_walk_begin(lk_walk *walk, lk_txn *txn, uint32_t collection,
@@ -54,7 +56,7 @@ int lk_walk_begin(lk_walk *walk, lk_txn *txn, uint32_t collection,
                         &found, err);
     if (rc != LINKD_OK)
         return rc;
-    dead_take(walk, key, found);
+    dead_take(walk, key, value, found);
     lk_key_slot(&walk->key, collection, generation, from);
     return LINKD_OK;
 }
@@ -66,26 +68,26 @@ void lk_walk_end(lk_walk *walk)
     *walk = (lk_walk){0};
 }
 
-/* The dead slots below `end`, as bits from `end` - 64 on. */
-static int dead_collect(lk_walk *walk, uint64_t end, uint64_t *ret_dead,
+/* The dead and the inactive slots below `end`, as bits from `end` - 64 on. */
+static int dead_collect(lk_walk *walk, uint64_t end, lk_walked *chunk,
                         linkd_error *err)
 {
     uint64_t begin = end - LK_ROWS_PER_CHUNK;
-    uint64_t dead = 0;
 
     while (walk->next_dead < end) {
         linkd_str key, value;
         bool found = false;
         int rc;
 
-        if (walk->next_dead >= begin)
-            dead |= (uint64_t)1 << (walk->next_dead - begin);
+        if (walk->next_dead >= begin && walk->next_is_inactive)
+            chunk->inactive |= (uint64_t)1 << (walk->next_dead - begin);
+        else if (walk->next_dead >= begin)
+            chunk->dead |= (uint64_t)1 << (walk->next_dead - begin);
         rc = lk_cursor_next(walk->dead, &key, &value, &found, err);
         if (rc != LINKD_OK)
             return rc;
-        dead_take(walk, key, found);
+        dead_take(walk, key, value, found);
     }
-    *ret_dead = dead;
     return LINKD_OK;
 }
 
@@ -111,8 +113,8 @@ int lk_walk_next(lk_walk *walk, lk_walked *ret_chunk, bool *ret_found,
     chunk.number = lk_key_tail_u64(chunk.key);
     if (chunk.number >= UINT64_MAX / LK_ROWS_PER_CHUNK)
         return lk_fail(err, LINKD_E_DATA, "a chunk of vectors has a wrong key");
-    rc = dead_collect(walk, (chunk.number + 1) * LK_ROWS_PER_CHUNK, &chunk.dead,
-                      err);
+    rc =
+        dead_collect(walk, (chunk.number + 1) * LK_ROWS_PER_CHUNK, &chunk, err);
     if (rc == LINKD_OK)
         *ret_chunk = chunk;
     return rc;
@@ -171,7 +173,9 @@ static int spans_count(lk_survey *s, lk_txn *txn, linkd_error *err)
         if (at == s->n_spans)
             break;
         s->spans[at].n_alive += LK_ROWS_PER_CHUNK - (unsigned)n_dead;
-        if (n_dead >= DEAD_PER_CHUNK && s->n_vacuum < LK_VACUUM_CHUNKS)
+        /* moving a row would forget that it is inactive */
+        if (n_dead >= DEAD_PER_CHUNK && chunk.inactive == 0 &&
+            s->n_vacuum < LK_VACUUM_CHUNKS)
             s->vacuum[s->n_vacuum++] = chunk.number;
     }
     lk_walk_end(&walk);
@@ -239,15 +243,19 @@ static int listed_read(lk_survey *s, const lk_segment_set *set, lk_txn *txn,
 
 int lk_build_check_current(lk_txn *txn, uint32_t collection,
                            uint32_t generation, lk_arena *arena,
-                           lk_collection_row *ret_row, linkd_error *err)
+                           lk_collection_row *ret_row,
+                           lk_generation_row *ret_generation, linkd_error *err)
 {
     int rc = lk_collection_get(txn, collection, arena, ret_row, err);
 
+    if (rc == LINKD_OK && !ret_row->dropped)
+        rc =
+            lk_generation_get(txn, collection, generation, ret_generation, err);
     if (rc == LINKD_OK &&
-        (ret_row->dropped || ret_row->generation != generation))
+        (ret_row->dropped || ret_generation->state == LK_GENERATION_DROPPED))
         return lk_fail(err, LINKD_E_ABSENT,
-                       "collection %u has been dropped or changed its model",
-                       (unsigned)collection);
+                       "collection %u or its generation %u has been dropped",
+                       (unsigned)collection, (unsigned)generation);
     return rc;
 }
 
@@ -256,18 +264,15 @@ static int survey_read(lk_survey *s, const lk_segment_set *set, lk_txn *txn,
 {
     lk_arena arena = {0};
     lk_collection_row row;
-    lk_generation_row generation;
+    lk_generation_row generation = {0};
     int rc = lk_build_check_current(txn, s->collection, s->generation, &arena,
-                                    &row, err);
+                                    &row, &generation, err);
 
-    if (rc == LINKD_OK)
-        rc = lk_generation_get(txn, s->collection, s->generation, &generation,
-                               err);
     if (rc != LINKD_OK)
         goto done;
     s->dim = (size_t)generation.dim;
     s->kind = row.options.index;
-    s->n_vectors = generation.n_vectors;
+    s->n_vectors = generation.n_vectors + generation.n_inactive;
     s->next_segment = row.next_segment;
     rc = spans_lay(s, set, generation.n_slots, err);
     if (rc == LINKD_OK)

@@ -3,15 +3,15 @@
  * LMDB keeps the pages that an open read transaction sees, so a view is such a
  * transaction, and nothing of the store is copied into memory for it. What the
  * transaction cannot hold are the segments, which live in files: the view has a
- * reference to the set that was current.
+ * reference to the sets that were current, one for each generation.
  *
- *   time ──► set taken ──► transaction begins ──► reads
+ *   time ──► sets taken ──► transaction begins ──► reads
  *
- * Invariant: the set is taken before the transaction begins. Its segments then
+ * Invariant: sets are taken before the transaction begins. Their segments then
  * hold no vector that the transaction does not know, and every vector that is
  * alive in the transaction lies in a segment or outside of all their ranges.
- * The set's name (collection, generation) is only known from a transaction, so
- * an earlier one is asked for it, and asked again if it has changed meanwhile.
+ * The sets' names (collection, generation) are only known from a transaction, so
+ * an earlier one is asked for them, and asked again if they have changed.
  *
  * Checksums are verified for every value that is read here but for the chunks
  * of vectors: hashing those would double what a scan costs. linkd_store_check()
@@ -20,6 +20,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Guess: generations change about once in a model's life. */
 #define OPEN_ATTEMPTS_MAX 100
@@ -67,22 +68,33 @@ static int row_find(lk_txn *txn, linkd_str name, lk_arena *arena,
     return rc;
 }
 
-/* What the set of segments is found by. */
-static int set_name_read(linkd_store *store, linkd_str name,
-                         uint32_t *ret_collection, uint32_t *ret_generation,
-                         linkd_error *err)
+/* Reads collection and generations, those being freed left out. */
+static int rows_read(linkd_view *view, lk_txn *txn, linkd_str name,
+                     linkd_error *err)
+{
+    size_t n = 0;
+    int rc =
+        row_find(txn, name, &view->arena, &view->collection, &view->row, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_generations_read(txn, view->collection, &view->arena,
+                                 view->generations, &n, err);
+    view->n_generations = 0;
+    for (size_t i = 0; rc == LINKD_OK && i < n; i++)
+        if (view->generations[i].row.state != LK_GENERATION_DROPPED)
+            view->generations[view->n_generations++] = view->generations[i];
+    return rc;
+}
+
+/* What the sets of segments are found by. */
+static int names_read(linkd_view *view, linkd_str name, linkd_error *err)
 {
     lk_txn *txn = NULL;
-    lk_arena arena = {0};
-    lk_collection_row row = {0};
-    int rc = lk_txn_begin_read(store->env, &txn, err);
+    int rc = lk_txn_begin_read(view->store->env, &txn, err);
 
     if (rc != LINKD_OK)
         return rc;
-    rc = row_find(txn, name, &arena, ret_collection, &row, err);
-    if (rc == LINKD_OK)
-        *ret_generation = row.generation;
-    lk_arena_clear(&arena);
+    rc = rows_read(view, txn, name, err);
     lk_txn_abort(txn);
     return rc;
 }
@@ -91,38 +103,54 @@ static int set_name_read(linkd_store *store, linkd_str name,
 static void view_reset(linkd_view *view)
 {
     lk_txn_abort(view->txn);
-    if (view->set != NULL)
-        lk_segment_set_unref(view->set);
+    for (size_t i = 0; i < LINKD_GENERATIONS_MAX; i++)
+        lk_segment_set_unref(view->sets[i]);
     lk_arena_clear(&view->arena);
     *view = (linkd_view){.store = view->store};
 }
 
-/* Takes the set, then the transaction. *ret_same is false when they do not
+/* What tells one state of generations from another; 0 ends the list. */
+typedef struct set_names {
+    uint32_t collection;
+    uint32_t generations[LINKD_GENERATIONS_MAX];
+} set_names;
+
+static set_names set_names_of(const linkd_view *view)
+{
+    set_names names = {.collection = view->collection};
+
+    for (size_t i = 0; i < view->n_generations; i++)
+        names.generations[i] = view->generations[i].number;
+    return names;
+}
+
+/* Takes the sets, then the transaction. *ret_same is false when they do not
  * belong together. */
 static int view_fill(linkd_view *view, linkd_str name, bool *ret_same,
                      linkd_error *err)
 {
-    uint32_t generation = 0;
-    uint32_t collection = 0;
+    set_names before;
+    set_names after;
     bool found = false; /* not before the first change */
-    int rc = set_name_read(view->store, name, &collection, &generation, err);
+    int rc = names_read(view, name, err);
 
     if (rc != LINKD_OK)
         return rc;
-    view->set = lk_sets_get(view->store->sets, collection, generation);
+    before = set_names_of(view);
+    for (size_t i = 0; i < view->n_generations; i++)
+        view->sets[i] = lk_sets_get(view->store->sets, view->collection,
+                                    view->generations[i].number);
     rc = lk_txn_begin_read(view->store->env, &view->txn, err);
     if (rc == LINKD_OK)
-        rc = row_find(view->txn, name, &view->arena, &view->collection,
-                      &view->row, err);
-    if (rc != LINKD_OK)
-        return rc;
-    *ret_same =
-        view->collection == collection && view->row.generation == generation;
-    rc = lk_generation_get(view->txn, view->collection, view->row.generation,
-                           &view->generation, err);
+        rc = rows_read(view, view->txn, name, err);
     if (rc == LINKD_OK)
         rc = lk_meta_find(view->txn, "seq", &view->seq, &found, err);
-    return rc;
+    if (rc != LINKD_OK)
+        return rc;
+    after = set_names_of(view);
+    *ret_same = memcmp(&before, &after, sizeof(after)) == 0;
+    return *ret_same ? linkd_view_turn_to(view, view->row.generation, err)
+                     : LINKD_OK;
 }
 
 int linkd_view_open(linkd_store *store, linkd_str collection,
@@ -157,9 +185,126 @@ void linkd_view_close(linkd_view *view)
     free(view);
 }
 
+/* ---- generations --------------------------------------------------------- */
+
+int linkd_view_turn_to(linkd_view *view, uint32_t generation, linkd_error *err)
+{
+    for (size_t i = 0; i < view->n_generations; i++) {
+        if (view->generations[i].number != generation)
+            continue;
+        view->number = generation;
+        view->generation = view->generations[i].row;
+        view->set = view->sets[i];
+        return LINKD_OK;
+    }
+    return lk_fail(err, LINKD_E_ABSENT, "there is no generation %" PRIu32,
+                   generation);
+}
+
+static linkd_generation_state state_of(const linkd_view *view,
+                                       const lk_generation *generation)
+{
+    if (generation->number == view->row.generation)
+        return LINKD_GENERATION_SERVING;
+    return generation->row.state == LK_GENERATION_OPEN
+               ? LINKD_GENERATION_OLD
+               : LINKD_GENERATION_CLOSED;
+}
+
+size_t linkd_view_generations(const linkd_view *view,
+                              linkd_generation *ret_generations)
+{
+    for (size_t i = 0; i < view->n_generations; i++) {
+        const lk_generation *g = &view->generations[i];
+
+        ret_generations[i] = (linkd_generation){
+            .number = g->number,
+            .state = state_of(view, g),
+            .previous = g->row.previous,
+            .model = g->row.model,
+            .fingerprint = g->row.fingerprint,
+            .dim = (size_t)g->row.dim,
+            .n_vectors = g->row.n_vectors,
+            .n_inactive = g->row.n_inactive,
+        };
+    }
+    return view->n_generations;
+}
+
+/* The slot of a record in a generation, if it is alive there. */
+static int slot_find(const linkd_view *view, const lk_generation *generation,
+                     uint64_t number, uint64_t *ret_slot, bool *ret_found,
+                     linkd_error *err)
+{
+    linkd_str value;
+    bool is_inactive = false;
+    lk_key key;
+    int rc;
+
+    lk_key_slot(&key, view->collection, generation->number, number);
+    rc = lk_number_find(view->txn, LK_TABLE_SLOTS, lk_key_str(&key), ret_slot,
+                        ret_found, err);
+    if (rc != LINKD_OK || !*ret_found || generation->row.n_inactive == 0)
+        return rc;
+    lk_key_slot(&key, view->collection, generation->number, *ret_slot);
+    rc = lk_txn_find(view->txn, LK_TABLE_DEAD, lk_key_str(&key), &value,
+                     &is_inactive, err);
+    *ret_found = !is_inactive;
+    return rc;
+}
+
+int lk_view_slot(const linkd_view *view, uint64_t number, uint64_t *ret_slot,
+                 bool *ret_found, linkd_error *err)
+{
+    return slot_find(view, &(lk_generation){view->number, view->generation},
+                     number, ret_slot, ret_found, err);
+}
+
+int linkd_view_locate(linkd_view *view, uint64_t number,
+                      uint32_t *ret_generation, linkd_error *err)
+{
+    uint64_t slot;
+    bool found = false;
+    int rc = LINKD_OK;
+
+    *ret_generation = 0;
+    for (size_t i = view->n_generations; i > 0 && rc == LINKD_OK && !found;
+         i--) {
+        rc = slot_find(view, &view->generations[i - 1], number, &slot, &found,
+                       err);
+        if (rc == LINKD_OK && found)
+            *ret_generation = view->generations[i - 1].number;
+    }
+    return rc;
+}
+
+int linkd_view_blob(linkd_view *view, uint32_t generation, uint8_t kind,
+                    uint32_t other, linkd_str *ret_bytes, bool *ret_found,
+                    linkd_error *err)
+{
+    linkd_str value;
+    lk_key key;
+    int rc;
+
+    lk_key_blob(&key, view->collection, generation, kind, other);
+    rc = lk_txn_find(view->txn, LK_TABLE_BLOBS, lk_key_str(&key), &value,
+                     ret_found, err);
+    if (rc == LINKD_OK && *ret_found)
+        rc = lk_value_open(LK_TABLE_BLOBS, lk_key_str(&key), value, ret_bytes,
+                           err);
+    return rc;
+}
+
+/* ---- what it shows ------------------------------------------------------- */
+
 uint64_t linkd_view_seq(const linkd_view *view)
 {
     return view->seq;
+}
+
+uint32_t linkd_view_collection(const linkd_view *view)
+{
+    return view->collection;
 }
 
 size_t linkd_view_dim(const linkd_view *view)
@@ -246,15 +391,12 @@ int linkd_view_vector(linkd_view *view, uint64_t number,
     bool found = false;
     int rc;
 
-    lk_key_slot(&key, view->collection, view->row.generation, number);
-    rc = lk_number_find(view->txn, LK_TABLE_SLOTS, lk_key_str(&key), &slot,
-                        &found, err);
+    rc = lk_view_slot(view, number, &slot, &found, err);
     if (rc != LINKD_OK || !found) {
         *ret_vector = NULL;
         return rc;
     }
-    lk_key_slot(&key, view->collection, view->row.generation,
-                slot / LK_ROWS_PER_CHUNK);
+    lk_key_slot(&key, view->collection, view->number, slot / LK_ROWS_PER_CHUNK);
     rc = lk_txn_find(view->txn, LK_TABLE_VECTORS, lk_key_str(&key), &value,
                      &found, err);
     if (rc == LINKD_OK && !found)

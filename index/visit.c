@@ -149,19 +149,42 @@ static void generation_key(const lk_check *c, uint64_t number, lk_key *key)
     lk_key_slot(key, c->collection, c->generation_number, number);
 }
 
+typedef enum slot_state {
+    SLOT_ALIVE,
+    SLOT_INACTIVE,
+    SLOT_DEAD,
+} slot_state;
+
+static int slot_state_find(const lk_check *c, uint32_t generation,
+                           uint64_t slot, slot_state *ret_state,
+                           linkd_error *err)
+{
+    linkd_str value = {"", 0};
+    bool found = false;
+    lk_key key;
+    int rc;
+
+    lk_key_slot(&key, c->collection, generation, slot);
+    rc = lk_txn_find(c->txn, LK_TABLE_DEAD, lk_key_str(&key), &value, &found,
+                     err);
+    *ret_state = !found                       ? SLOT_ALIVE
+                 : lk_dead_is_inactive(value) ? SLOT_INACTIVE
+                                              : SLOT_DEAD;
+    return rc;
+}
+
 static int row_visit(lk_check *c, uint64_t slot, uint64_t number,
                      linkd_error *err)
 {
     lk_key key;
-    bool is_dead = false;
+    slot_state state = SLOT_DEAD;
     bool matches = false;
-    int rc;
+    int rc = slot_state_find(c, c->generation_number, slot, &state, err);
 
-    generation_key(c, slot, &key);
-    rc = entry_exists(c, LK_TABLE_DEAD, &key, &is_dead, err);
-    if (rc != LINKD_OK || is_dead)
+    if (rc != LINKD_OK || state == SLOT_DEAD)
         return rc;
-    c->n_alive++;
+    c->n_alive += state == SLOT_ALIVE;
+    c->n_inactive += state == SLOT_INACTIVE;
     c->report.n_vectors++;
     generation_key(c, number, &key);
     rc = lk_check_number(c, LK_TABLE_SLOTS, &key, slot, &matches, err);
@@ -211,30 +234,80 @@ static int slot_owner(const lk_check *c, uint64_t slot, uint64_t *ret_number,
     return LINKD_OK;
 }
 
+/* In how many other generations a record's vector is alive. */
+static int alive_elsewhere(const lk_check *c, uint64_t number, size_t *ret_n,
+                           linkd_error *err)
+{
+    uint64_t slot = 0;
+    bool found = false;
+    slot_state state = SLOT_DEAD;
+    lk_key key;
+    int rc = LINKD_OK;
+
+    *ret_n = 0;
+    for (size_t i = 0; i < c->n_others && rc == LINKD_OK; i++) {
+        uint32_t generation = c->others[i].number;
+
+        if (generation == c->generation_number ||
+            c->others[i].row.state == LK_GENERATION_DROPPED)
+            continue;
+        lk_key_slot(&key, c->collection, generation, number);
+        rc = lk_number_find(c->txn, LK_TABLE_SLOTS, lk_key_str(&key), &slot,
+                            &found, err);
+        if (rc == LINKD_OK && found)
+            rc = slot_state_find(c, generation, slot, &state, err);
+        *ret_n += found && state == SLOT_ALIVE;
+    }
+    return rc == LINKD_E_DATA ? LINKD_OK : rc; /* told where it is visited */
+}
+
+/* A record's vector is alive in one generation, whatever it has left behind. */
+static int generations_check(lk_check *c, uint64_t number, slot_state state,
+                             linkd_error *err)
+{
+    size_t n = 0;
+    int rc = alive_elsewhere(c, number, &n, err);
+
+    n += state == SLOT_ALIVE;
+    if (rc == LINKD_OK && n != 1)
+        lk_check_fault(c,
+                       "record %" PRIu64 ": its vector is alive in %zu "
+                       "generations",
+                       number, n);
+    if (rc == LINKD_OK && state == SLOT_INACTIVE &&
+        c->generation_number == c->row->generation)
+        lk_check_fault(c,
+                       "record %" PRIu64 ": its vector is inactive in the "
+                       "generation that serves",
+                       number);
+    return rc;
+}
+
 int lk_check_slot(lk_check *c, linkd_str key, linkd_str body, linkd_error *err)
 {
     uint64_t number = lk_key_tail_u64(key);
     uint64_t owner = LINKD_ID_NONE;
     uint64_t slot = 0;
-    lk_key dead_key;
+    slot_state state = SLOT_DEAD;
     bool found = false;
-    bool is_dead = false;
     int rc = lk_check_take_number(body, &slot, err);
 
     if (rc != LINKD_OK)
         return rc;
     c->n_slots++;
     rc = slot_owner(c, slot, &owner, &found, err);
-    generation_key(c, slot, &dead_key);
     if (rc == LINKD_OK)
-        rc = entry_exists(c, LK_TABLE_DEAD, &dead_key, &is_dead, err);
+        rc = slot_state_find(c, c->generation_number, slot, &state, err);
     if (rc != LINKD_OK)
         return rc;
-    if (!found || owner != number || is_dead || slot >= c->generation.n_slots)
+    if (!found || owner != number || state == SLOT_DEAD ||
+        slot >= c->generation.n_slots)
         lk_check_fault(c,
                        "record %" PRIu64 ": its vector is not in slot %" PRIu64,
                        number, slot);
-    return record_expect(c, number, "vector", err);
+    if (c->n_others > 1)
+        rc = generations_check(c, number, state, err);
+    return rc == LINKD_OK ? record_expect(c, number, "vector", err) : rc;
 }
 
 int lk_check_dead(lk_check *c, linkd_str key, linkd_str body, linkd_error *err)

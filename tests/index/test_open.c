@@ -47,7 +47,7 @@ static void a_new_data_directory_is_private(void **state)
     (void)state;
     assert_int_equal(stat("data", &status), 0);
     assert_int_equal(status.st_mode & 0777, 0700);
-    assert_int_equal(meta_of("format"), LK_FORMAT_VERSION);
+    assert_int_equal(meta_of("format"), LK_FORMAT_FIRST);
 }
 
 static void the_directory_keeps_its_identity(void **state)
@@ -113,7 +113,7 @@ static void a_newer_format_is_refused(void **state)
     meta_write("format", 7);
     assert_int_equal(open_rc("data", false), LINKD_E_DATA);
     assert_string_equal(err.message,
-                        "file is version 7, newest known is 1: \"data\"");
+                        "file is version 7, newest known is 2: \"data\"");
     meta_write("format", 1);
     assert_int_equal(open_rc("data", false), LINKD_OK);
 }

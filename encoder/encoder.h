@@ -1,6 +1,6 @@
 /* encoder/encoder.h — text to unit vectors, by a transformer read from a
- * Hugging Face directory. Sees neither index nor linkage: it trades in
- * float [n, dim] and a fingerprint. */
+ * Hugging Face directory, and image files to pixels. Sees neither index nor
+ * linkage: it trades in float [n, dim] and a fingerprint. */
 #ifndef LINKD_ENCODER_H
 #define LINKD_ENCODER_H
 
@@ -90,6 +90,43 @@ LINKD_MUST_CHECK int linkd_encoder_encode(linkd_encoder *encoder, lk_pool *pool,
                                           float *ret_vectors,
                                           linkd_encode_stats *stats,
                                           linkd_error *err);
+
+/* ---- images ------------------------------------------------------------- */
+
+/* Red, green and blue, a byte each: [height, width, 3], top row first. {0} is
+ * none. */
+typedef struct linkd_image {
+    size_t width;
+    size_t height;
+    uint8_t *pixels;
+} linkd_image;
+
+#define LINKD_IMAGE_SIDE_MAX ((size_t)65535)
+
+typedef struct linkd_image_options {
+    size_t max_pixels; /* width times height, checked before decoding */
+    bool orient;       /* turn it upright by what the camera noted (Exif) */
+} linkd_image_options;
+
+/* A picture of 64 megapixels takes 192 MiB, while it is decoded up to 700.
+ * Models are trained on pictures as they lie in the file. */
+#define LINKD_IMAGE_OPTIONS_INIT                                               \
+ {                                                                             \
+  .max_pixels = (size_t)64 << 20, .orient = false                              \
+ }
+
+/* Decodes a JPEG, PNG or WebP file of any bytes, to the pixels that Pillow's
+ * convert("RGB") gives: bit for bit, if it stands on the same libraries.
+ *   options    NULL: as initialised
+ *   ret_image  cleared by the caller
+ * Any thread. LINKD_E_DATA: it is of another kind, damaged, cut off or too
+ * large; the message says which, and leaves it to the caller to say whose
+ * picture it is. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int linkd_image_decode(linkd_str bytes,
+                                        const linkd_image_options *options,
+                                        linkd_image *ret_image,
+                                        linkd_error *err);
+void linkd_image_clear(linkd_image *image);
 
 #ifdef __cplusplus
 }

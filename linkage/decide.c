@@ -12,6 +12,7 @@
 #include "linkage/evidence.h"
 #include "linkage/learn.h"
 #include "linkage/names.h"
+#include "linkage/pair_model.h"
 #include "linkage/text.h"
 
 /* ---- labels ------------------------------------------------------------- */
@@ -263,25 +264,33 @@ static int cut_renew(const lk_decision_input *in, lk_outcome *outcome,
     return LINKD_OK;
 }
 
-static int outcome_find(const linkd_evidence *e, const lk_decision_input *input,
-                        lk_outcome *outcome, linkd_decision *d,
-                        linkd_error *err)
+/* Without labels. `ret_entities` is of one table. */
+static int outcome_guess(const linkd_evidence *e,
+                         const lk_decision_input *input, lk_outcome *outcome,
+                         size_t **ret_entities, linkd_error *err)
 {
     lk_decision_input without = *input;
-    int rc;
 
     without.n_labels = 0;
-    if (e->tables[1] != NULL) {
-        rc = lk_decide_link(&without, outcome, err);
-    } else {
-        d->entities = calloc(e->pairs.n_records + 1, sizeof(*d->entities));
-        if (d->entities == NULL)
-            return lk_fail_nomem(err);
-        rc = lk_decide_dedup(&without, outcome, d->entities, err);
-    }
-    if (rc != LINKD_OK || input->n_labels == 0)
+    if (e->tables[1] != NULL)
+        return lk_decide_link(&without, outcome, err);
+    *ret_entities = calloc(e->pairs.n_records + 1, sizeof(**ret_entities));
+    if (*ret_entities == NULL)
+        return lk_fail_nomem(err);
+    return lk_decide_dedup(&without, outcome, *ret_entities, err);
+}
+
+static int outcome_find(const linkd_evidence *e, const lk_decision_input *input,
+                        const linkd_pair_model *model, lk_outcome *outcome,
+                        linkd_decision *d, linkd_error *err)
+{
+    int rc = outcome_guess(e, input, outcome, &d->entities, err);
+
+    if (rc != LINKD_OK || (input->n_labels == 0 && model == NULL))
         return rc;
-    rc = lk_learn(input, outcome, err);
+    rc = input->n_labels > 0
+             ? lk_learn(input, outcome, err)
+             : lk_pair_model_apply(model, e, input, outcome, err);
     if (rc != LINKD_OK)
         return rc;
     return d->entities != NULL
@@ -290,11 +299,12 @@ static int outcome_find(const linkd_evidence *e, const lk_decision_input *input,
 }
 
 static int decision_make(const linkd_evidence *e,
-                         const lk_decision_input *input, linkd_decision *d,
+                         const lk_decision_input *input,
+                         const linkd_pair_model *model, linkd_decision *d,
                          linkd_error *err)
 {
     lk_outcome outcome = {0};
-    int rc = outcome_find(e, input, &outcome, d, err);
+    int rc = outcome_find(e, input, model, &outcome, d, err);
 
     if (rc == LINKD_OK)
         rc = lk_evidence_candidates(e, outcome.posteriors, &d->candidates, err);
@@ -309,7 +319,7 @@ static int decision_make(const linkd_evidence *e,
         goto done;
     }
     *d->model = outcome.model;
-    outcome.model = (lk_pair_model){0};
+    outcome.model = (lk_fitted_model){0};
     if (e->tables[1] != NULL) {
         rc = links_accept(input, d, err);
     } else {
@@ -321,6 +331,25 @@ done:
     return rc;
 }
 
+static lk_decision_input input_of(const linkd_evidence *evidence,
+                                  const linkd_decide_options *options,
+                                  const linkd_label *labels,
+                                  const linkd_progress *progress)
+{
+    return (lk_decision_input){
+        .pairs = &evidence->pairs,
+        .features = &evidence->features,
+        .random = &evidence->random,
+        .text_numbers = evidence->text_numbers,
+        .labels = labels,
+        .n_labels = options->n_labels,
+        .assign = options->assign,
+        .threshold = options->threshold,
+        .pool = evidence->pool,
+        .progress = progress,
+    };
+}
+
 int linkd_evidence_decide(const linkd_evidence *evidence,
                           const linkd_decide_options *options,
                           const linkd_progress *progress,
@@ -330,26 +359,20 @@ int linkd_evidence_decide(const linkd_evidence *evidence,
     lk_entities_rule rule;
     uint32_t *sources = NULL;
     linkd_decision decision = {0};
-    int rc = labels_translate(evidence, options, &labels, err);
+    int rc;
 
+    if (options->n_labels > 0 && options->pair_model != NULL)
+        return lk_fail(err, LINKD_E_ARG,
+                       "labels and a pair model exclude each other");
+    rc = labels_translate(evidence, options, &labels, err);
     if (rc == LINKD_OK && options->entities != NULL)
         rc = rule_make(evidence, options->entities, &rule, &sources, err);
     if (rc == LINKD_OK) {
-        lk_decision_input input = {
-            .pairs = &evidence->pairs,
-            .features = &evidence->features,
-            .random = &evidence->random,
-            .text_numbers = evidence->text_numbers,
-            .labels = labels,
-            .n_labels = options->n_labels,
-            .assign = options->assign,
-            .threshold = options->threshold,
-            .entities = options->entities != NULL ? &rule : NULL,
-            .pool = evidence->pool,
-            .progress = progress,
-        };
+        lk_decision_input input = input_of(evidence, options, labels, progress);
 
-        rc = decision_make(evidence, &input, &decision, err);
+        input.entities = options->entities != NULL ? &rule : NULL;
+        rc = decision_make(evidence, &input, options->pair_model, &decision,
+                           err);
     }
     free(sources);
     free(labels);
@@ -360,12 +383,36 @@ int linkd_evidence_decide(const linkd_evidence *evidence,
     return rc;
 }
 
-void lk_pair_model_clear(lk_pair_model *model)
+int linkd_evidence_train(const linkd_evidence *evidence,
+                         const linkd_decide_options *options,
+                         const linkd_progress *progress,
+                         linkd_pair_model **ret_model, linkd_error *err)
+{
+    linkd_label *labels = NULL;
+    size_t *entities = NULL;
+    lk_outcome outcome = {0};
+    int rc = labels_translate(evidence, options, &labels, err);
+
+    if (rc == LINKD_OK) {
+        lk_decision_input input = input_of(evidence, options, labels, progress);
+
+        rc = outcome_guess(evidence, &input, &outcome, &entities, err);
+        if (rc == LINKD_OK)
+            rc =
+                lk_pair_model_train(evidence, &input, &outcome, ret_model, err);
+    }
+    lk_outcome_clear(&outcome);
+    free(entities);
+    free(labels);
+    return rc;
+}
+
+void lk_fitted_model_clear(lk_fitted_model *model)
 {
     lk_features_clear(&model->context);
     lk_logistic_clear(&model->logistic);
     lk_boost_clear(&model->boost);
-    *model = (lk_pair_model){0};
+    *model = (lk_fitted_model){0};
 }
 
 /* ---- what was accepted --------------------------------------------------- */
@@ -404,14 +451,14 @@ void lk_outcome_clear(lk_outcome *outcome)
 {
     free(outcome->log_odds);
     free(outcome->posteriors);
-    lk_pair_model_clear(&outcome->model);
+    lk_fitted_model_clear(&outcome->model);
     *outcome = (lk_outcome){0};
 }
 
 void linkd_decision_clear(linkd_decision *decision)
 {
     if (decision->model != NULL)
-        lk_pair_model_clear(decision->model);
+        lk_fitted_model_clear(decision->model);
     free(decision->model);
     free(decision->entities);
     free(decision->candidates);

@@ -30,23 +30,23 @@ typedef struct lk_decision_input {
 } lk_decision_input;
 
 /* What was fitted, so that it can be explained and used again. */
-typedef struct lk_pair_model {
+typedef struct lk_fitted_model {
     lk_logistic logistic;
     lk_boost boost; /* n_trees 0: the logistic model decides */
     double prior;   /* log-odds that are added to the model's */
     /* What a model with labels sees beside the features, see stack.h; n 0:
      * nothing. */
     lk_features context;
-} lk_pair_model;
+} lk_fitted_model;
 
-void lk_pair_model_clear(lk_pair_model *model);
+void lk_fitted_model_clear(lk_fitted_model *model);
 
 typedef struct lk_outcome {
     float *log_odds;   /* [n_pairs]: of the pair alone */
     float *posteriors; /* [n_pairs]: among its rivals; calibrated */
     lk_multiplicity multiplicity;
     double threshold; /* the one asked for, or the best expected F1's */
-    lk_pair_model model;
+    lk_fitted_model model;
     linkd_verdict verdict;
 } lk_outcome;
 

@@ -17,6 +17,7 @@
 
 #include "linkage/channels.h"
 #include "linkage/names.h"
+#include "linkage/pair_model.h"
 #include "linkage/text.h"
 
 /* Enough for a share of 1 in 10,000 to be seen; measured with the rest of the
@@ -51,6 +52,11 @@ static size_t n_sides(const linkd_evidence *e)
 static int columns_split(linkd_evidence *e, const linkd_evidence_options *o,
                          linkd_error *err)
 {
+    e->column_pairs = calloc(o->n_columns + 1, sizeof(*e->column_pairs));
+    if (e->column_pairs == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < o->n_columns; i++)
+        e->column_pairs[e->n_column_pairs++] = o->columns[i];
     for (size_t side = 0; side < n_sides(e); side++) {
         e->columns[side] = calloc(o->n_columns + 1, sizeof(size_t));
         if (e->columns[side] == NULL)
@@ -67,6 +73,12 @@ static int columns_split(linkd_evidence *e, const linkd_evidence_options *o,
                            linkd_table_path(e->tables[side]));
     }
     return LINKD_OK;
+}
+
+/* A field with one distinct value tells nothing apart. */
+static linkd_holds kind_of(const linkd_column_profile *profile)
+{
+    return profile->n_distinct < 2 ? LINKD_HOLDS_EMPTY : profile->type;
 }
 
 static int fields_make(linkd_evidence *e, const linkd_evidence_options *o,
@@ -90,8 +102,12 @@ static int fields_make(linkd_evidence *e, const linkd_evidence_options *o,
         field->columns[1] = pair->right;
         rc = linkd_field_profile_make(e->tables, field->columns,
                                       &field->profile, err);
+        if (rc == LINKD_OK)
+            field->compared_as = kind_of(&field->profile);
         e->n_fields++;
     }
+    if (rc == LINKD_OK && o->pair_model != NULL)
+        rc = lk_pair_model_impose(o->pair_model, e, err);
     return rc;
 }
 
@@ -389,6 +405,9 @@ int linkd_evidence_gather(const linkd_table *left, const linkd_table *right,
     e->tables[0] = left;
     e->tables[1] = right;
     e->pool = pool;
+    e->fingerprint = embedder != NULL && embedder->fingerprint != NULL
+                         ? embedder->fingerprint
+                         : "";
     g.evidence = e;
     g.n_records = g.n_left + (right != NULL ? linkd_table_n_rows(right) : 0);
     rc = steps_run(&g, err);
@@ -412,6 +431,7 @@ void linkd_evidence_free(linkd_evidence *evidence)
     free(evidence->columns[0]);
     free(evidence->columns[1]);
     free(evidence->fields);
+    free(evidence->column_pairs);
     free(evidence);
 }
 

@@ -12,7 +12,10 @@ struct linkd_evidence {
     size_t n_fields;
     size_t *columns[2]; /* all that take part, with or without a counterpart */
     size_t n_columns[2];
-    uint32_t *text_numbers; /* [n_records]: equal for equal texts */
+    linkd_column_pair *column_pairs; /* the same as they came */
+    size_t n_column_pairs;
+    const char *fingerprint; /* of the encoder, borrowed; "": none */
+    uint32_t *text_numbers;  /* [n_records]: equal for equal texts */
     lk_pairset pairs;
     lk_features features; /* of `pairs` */
     lk_features random;   /* of pairs drawn at random */

@@ -9,7 +9,7 @@
  *         + competition                    = log-odds of its probability
  *
  * Competition is what remains, so the parts always add up. For a model that has
- * the share of matches among its examples taken off (see lk_pair_model.prior),
+ * the share of matches among its examples taken off (see lk_fitted_model.prior),
  * the share among the candidates is put back, or it would look like competition.
  * Probabilities have six decimals: where one is 0 or 1 as far as they tell, and
  * the pair's own log-odds go beyond, nothing is left to explain.
@@ -245,7 +245,7 @@ static int words_compare(linkd_field_part *part, lk_arena *arena,
 
 /* The prior, and what every feature adds; false: nothing was fitted. `row`: the
  * features, then the model's context. */
-static bool parts_make(const lk_pair_model *model, const uint8_t *row,
+static bool parts_make(const lk_fitted_model *model, const uint8_t *row,
                        double *ret_prior, double *ret_parts)
 {
     if (model->boost.n_trees > 0) {
@@ -284,7 +284,7 @@ static int parts_sum(const linkd_explainer *x, size_t candidate,
                      linkd_explanation *e, linkd_error *err)
 {
     const lk_features *f = &x->evidence->features;
-    const lk_pair_model *model = x->decision->model;
+    const lk_fitted_model *model = x->decision->model;
     size_t n = f->n + model->context.n;
     double *parts = calloc(n + 1, sizeof(*parts));
     uint8_t *row = calloc(n + 1, sizeof(*row));

@@ -6,7 +6,6 @@
  *
  * Which comparators a field gets depends on what it holds: an edit distance of
  * long texts says nothing that costs its time, and a gram of a number little.
- * A field with one distinct value tells nothing apart and gets none.
  *
  * Work is shared by runs of pairs. Each worker has a comparer of its own for the
  * field at hand, and writes to its own pairs' bytes. */
@@ -93,9 +92,7 @@ static const comparator_list FOR_CONTEXT_DENSE = {
 
 static const comparator_list *field_list(const lk_field *field)
 {
-    if (field->profile.n_distinct < 2)
-        return &FOR_NOTHING;
-    switch (field->profile.type) {
+    switch (field->compared_as) {
     case LINKD_HOLDS_NAME:
     case LINKD_HOLDS_CATEGORY:
         return &FOR_NAMES;
@@ -107,6 +104,7 @@ static const comparator_list *field_list(const lk_field *field)
     case LINKD_HOLDS_DATE:
         return &FOR_QUANTITIES;
     case LINKD_HOLDS_EMPTY:
+    case LINKD_N_HOLDS:
         break;
     }
     return &FOR_NOTHING;

@@ -53,6 +53,7 @@ typedef struct lk_field {
     linkd_str name;               /* of the left column, borrowed */
     size_t columns[2];            /* in one table both are the same */
     linkd_column_profile profile; /* of both columns as if they were one */
+    linkd_holds compared_as;      /* mostly profile.type; EMPTY: not at all */
 } lk_field;
 
 typedef struct lk_features {

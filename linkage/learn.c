@@ -29,17 +29,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linkage/learned.h"
 #include "linkage/stack.h"
 
 enum {
     FOLDS = 5,
-    ALL_FOLDS = FOLDS, /* the fold to hold out: none */
+    NO_FOLD = FOLDS, /* the fold to hold out: none */
     /* Answers of each kind below which nothing is compared: guess. */
     ANSWERS_MIN = 5,
     /* Pairs that stand for the decision without labels, of those it accepts
      * and of the others: guess. */
     TRUSTED = 1000,
-    SCORE_CHUNK = 1 << 14,
 };
 
 #define ANSWER_NONE ((uint8_t)255)
@@ -53,9 +53,6 @@ enum {
 /* No probability is believed beyond when models are compared: one label that is
  * wrong must not outweigh all others. */
 #define LOSS_MARGIN 0.005
-
-/* Below, see probability_of(). */
-#define UNLIKELY 0.05F
 
 /* Log-odds of pairs that were answered. */
 #define PINNED 1000.0F
@@ -77,10 +74,10 @@ enum {
 
 typedef struct learner {
     const lk_decision_input *input;
-    const lk_outcome *outcome; /* decided without labels */
-    lk_features context;
-    uint8_t *answers;  /* [n_pairs] */
-    float *weights;    /* [n_pairs]: of answered pairs */
+    const lk_outcome *outcome;  /* decided without labels */
+    const lk_features *context; /* see stack.h */
+    uint8_t *answers;           /* [n_pairs] */
+    float *weights;             /* [n_pairs]: of answered pairs */
     lk_features rows;  /* stacked: answered pairs first, then trusted ones */
     uint32_t *pair_of; /* [rows.n_pairs] */
     size_t n_answered;
@@ -206,7 +203,7 @@ static int rows_make(learner *l, linkd_error *err)
     size_t n_answered = l->input->pairs->n - answers_count(l, ANSWER_NONE);
     size_t capacity = n_answered + 2 * (size_t)TRUSTED;
 
-    l->rows.n = l->input->features->n + l->context.n;
+    l->rows.n = l->input->features->n + l->context->n;
     l->pair_of = calloc(capacity, sizeof(*l->pair_of));
     l->rows.values = calloc(capacity, l->rows.n);
     l->examples =
@@ -223,7 +220,7 @@ static int rows_make(learner *l, linkd_error *err)
     trusted_add(l, true);
     trusted_add(l, false);
     for (size_t i = 0; i < l->rows.n_pairs; i++)
-        lk_stack_row(l->input->features, &l->context, l->pair_of[i],
+        lk_stack_row(l->input->features, l->context, l->pair_of[i],
                      l->rows.values + i * l->rows.n);
     return LINKD_OK;
 }
@@ -276,12 +273,12 @@ static bool examples_teach(const learner *l, size_t n)
 
 /* Leaves the model empty if the examples are all of one kind. */
 static int model_fit(learner *l, const recipe *r, uint32_t fold,
-                     lk_pair_model *ret_model, linkd_error *err)
+                     lk_fitted_model *ret_model, linkd_error *err)
 {
     lk_boost_options options = LK_BOOST_OPTIONS_INIT;
     size_t n = examples_make(l, fold, r->trust);
 
-    *ret_model = (lk_pair_model){0};
+    *ret_model = (lk_fitted_model){0};
     if (!examples_teach(l, n))
         return LINKD_OK;
     if (r->boosted)
@@ -291,16 +288,9 @@ static int model_fit(learner *l, const recipe *r, uint32_t fold,
                            &ret_model->logistic, err);
 }
 
-static bool is_fitted(const lk_pair_model *model)
+static bool is_fitted(const lk_fitted_model *model)
 {
     return model->boost.n_trees > 0 || model->logistic.weights != NULL;
-}
-
-static double model_log_odds(const lk_pair_model *model, const uint8_t *row)
-{
-    return model->boost.n_trees > 0
-               ? lk_boost_log_odds(&model->boost, row)
-               : lk_logistic_log_odds(&model->logistic, row);
 }
 
 /* ---- which model? ------------------------------------------------------- */
@@ -341,14 +331,14 @@ static void guesses_fill(const learner *l, float *ret_log_odds)
 static int fold_judge(learner *l, const recipe *r, uint32_t fold,
                       linkd_error *err)
 {
-    lk_pair_model model;
+    lk_fitted_model model;
     int rc = model_fit(l, r, fold, &model, err);
 
     for (size_t i = 0; i < l->n_answered && rc == LINKD_OK; i++)
         if (is_fitted(&model) && fold_of(l, l->pair_of[i]) == fold)
-            l->held_out[i] =
-                (float)model_log_odds(&model, l->rows.values + i * l->rows.n);
-    lk_pair_model_clear(&model);
+            l->held_out[i] = (float)lk_fitted_model_log_odds(
+                &model, l->rows.values + i * l->rows.n);
+    lk_fitted_model_clear(&model);
     return rc;
 }
 
@@ -391,20 +381,15 @@ static int recipe_choose(learner *l, const recipe **ret_recipe,
 
 /* ---- calibration -------------------------------------------------------- */
 
-/* log-odds = slope * model's + shift */
-typedef struct calibration {
-    double slope;
-    double shift;
-} calibration;
-
 /* As much as so many labels that say the model is right as it is: guess. */
 #define CALIBRATION_PENALTY 10.0
 
 /* Logistic regression on one number by Newton's method (Platt 1999), drawn
- * towards slope 1 and shift 0. */
-static calibration calibrate(const learner *l)
+ * towards slope 1 and shift 0, on what was said of all held-out labels but those
+ * of `fold`. */
+static lk_calibration calibrate(const learner *l, uint32_t fold)
 {
-    calibration c = {.slope = 1.0};
+    lk_calibration c = {.slope = 1.0};
 
     for (size_t step = 0; step < 20; step++) {
         double g[2] = {CALIBRATION_PENALTY * (c.slope - 1.0),
@@ -419,6 +404,8 @@ static calibration calibrate(const learner *l)
             double w = (double)l->weights[pair];
             double d = w * (p - (l->answers[pair] == 1 ? 1.0 : 0.0));
 
+            if (fold_of(l, pair) == fold)
+                continue;
             g[0] += d * x;
             g[1] += d;
             h[0] += w * p * (1.0 - p) * x * x;
@@ -428,106 +415,144 @@ static calibration calibrate(const learner *l)
         det = h[0] * h[2] - h[1] * h[1];
         c.slope -= (h[2] * g[0] - h[1] * g[1]) / det;
         c.shift -= (h[0] * g[1] - h[1] * g[0]) / det;
-        c.slope = fmin(fmax(c.slope, 0.25), 4.0);
+        c.slope = fmin(fmax(c.slope, LK_SLOPE_MIN), LK_SLOPE_MAX);
     }
     return c;
 }
 
-/* Into the model itself, so that its parts still add up. */
-static void model_calibrate(lk_pair_model *model, calibration c)
+/* ---- how well labels are foretold ---------------------------------------- */
+
+/* What is accepted at probability 1/2. */
+static void accepted_judge(const learner *l, const float *log_odds,
+                           linkd_foretold *foretold)
 {
-    for (size_t i = 0; model->logistic.weights != NULL &&
-                       i < 1 + 3 * model->logistic.n_features;
-         i++)
-        model->logistic.weights[i] *= c.slope;
-    if (model->logistic.weights != NULL)
-        model->logistic.weights[0] += c.shift;
-    for (size_t i = 0; i < model->boost.n_nodes; i++)
-        model->boost.nodes[i].value *= (float)c.slope;
-    model->boost.base = model->boost.base * c.slope + c.shift;
+    size_t n_accepted = 0;
+    size_t n_right = 0;
+
+    for (size_t i = 0; i < l->n_answered; i++) {
+        bool accepted = log_odds[i] >= 0.0F;
+
+        n_accepted += accepted;
+        n_right += accepted && l->answers[l->pair_of[i]] == 1;
+    }
+    foretold->recall = (double)n_right / (double)l->n_yes;
+    if (l->is_positive_only) /* nobody said what is wrong */
+        return;
+    foretold->precision =
+        n_accepted > 0 ? (double)n_right / (double)n_accepted : 0.0;
+    foretold->f1 = 2.0 * (double)n_right / (double)(n_accepted + l->n_yes);
 }
 
-/* ---- every pair --------------------------------------------------------- */
-
-typedef struct scoring {
-    const learner *l;
-    const lk_pair_model *model;
-    uint8_t *rows; /* [n_workers, rows.n] */
-    float *log_odds;
-} scoring;
-
-static int score_task(void *ctx, size_t item, size_t worker, linkd_error *err)
+/* Calibrated without what is judged, too. */
+static void held_out_calibrate(const learner *l, float *ret_log_odds)
 {
-    const scoring *s = ctx;
-    const learner *l = s->l;
-    uint8_t *row = s->rows + worker * l->rows.n;
-    size_t end = (item + 1) * SCORE_CHUNK;
+    for (uint32_t fold = 0; fold < FOLDS; fold++) {
+        lk_calibration c = calibrate(l, fold);
 
-    (void)err;
-    for (size_t i = item * SCORE_CHUNK; i < end && i < l->input->pairs->n;
-         i++) {
-        lk_stack_row(l->input->features, &l->context, i, row);
-        s->log_odds[i] = (float)model_log_odds(s->model, row);
+        for (size_t i = 0; i < l->n_answered; i++)
+            if (fold_of(l, l->pair_of[i]) == fold)
+                ret_log_odds[i] =
+                    (float)(c.slope * (double)l->best_held_out[i] + c.shift);
     }
+}
+
+/* What is told of a model is what it says of labels that it did not learn from;
+ * which of the recipes it is was chosen by all of them. */
+static void info_fill(learner *l, const recipe *best, double loss,
+                      linkd_learned_info *info)
+{
+    guesses_fill(l, l->held_out);
+    info->without.log_loss = loss_of(l, l->held_out);
+    accepted_judge(l, l->held_out, &info->without);
+    if (best == NULL) {
+        info->held_out = info->without;
+        return;
+    }
+    info->learner =
+        best->boosted ? LINKD_LEARNER_TREES : LINKD_LEARNER_LOGISTIC;
+    info->held_out.log_loss = loss;
+    held_out_calibrate(l, l->held_out);
+    accepted_judge(l, l->held_out, &info->held_out);
+}
+
+/* ---- all ----------------------------------------------------------------- */
+
+static bool is_enough(const learner *l)
+{
+    return l->n_yes >= ANSWERS_MIN && l->n_answered - l->n_yes >= ANSWERS_MIN;
+}
+
+static int learner_init(learner *l, linkd_error *err)
+{
+    const lk_decision_input *in = l->input;
+    int rc;
+
+    l->answers = malloc(in->pairs->n + 1);
+    l->weights = calloc(in->pairs->n + 1, sizeof(*l->weights));
+    if (l->answers == NULL || l->weights == NULL)
+        return lk_fail_nomem(err);
+    rc = answers_make(l, err);
+    return rc == LINKD_OK ? rows_make(l, err) : rc;
+}
+
+static void learner_clear(learner *l)
+{
+    lk_features_clear(&l->rows);
+    free(l->pair_of);
+    free(l->examples);
+    free(l->held_out);
+    free(l->best_held_out);
+    free(l->answers);
+    free(l->weights);
+}
+
+static int learned_make(learner *l, lk_learned *learned, linkd_error *err)
+{
+    const recipe *best = NULL;
+    double loss;
+    int rc = recipe_choose(l, &best, &loss, err);
+
+    if (rc == LINKD_OK && best != NULL)
+        rc = model_fit(l, best, NO_FOLD, &learned->model, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (best != NULL)
+        learned->calibration = calibrate(l, NO_FOLD);
+    info_fill(l, best, loss, &learned->info);
     return LINKD_OK;
 }
 
-static int pairs_score(const learner *l, const lk_pair_model *model,
-                       float *ret_log_odds, linkd_error *err)
+int lk_learn_fit(const lk_decision_input *input, const lk_outcome *outcome,
+                 const lk_features *context, lk_learned *ret_learned,
+                 linkd_error *err)
 {
-    size_t n_chunks = (l->input->pairs->n + SCORE_CHUNK - 1) / SCORE_CHUNK;
-    scoring s = {.l = l,
-                 .model = model,
-                 .rows = calloc(lk_pool_n_workers(l->input->pool), l->rows.n),
-                 .log_odds = ret_log_odds};
-    int rc;
+    static const linkd_foretold unknown = {(double)NAN, (double)NAN,
+                                           (double)NAN, (double)NAN};
+    learner l = {.input = input, .outcome = outcome, .context = context};
+    lk_learned learned = {.calibration.slope = 1.0,
+                          .info = {.held_out = unknown, .without = unknown}};
+    int rc = learner_init(&l, err);
 
-    if (s.rows == NULL)
-        return lk_fail_nomem(err);
-    rc = lk_pool_run(l->input->pool, n_chunks, score_task, &s, err);
-    free(s.rows);
+    learned.info.n_matches = l.n_yes;
+    if (!l.is_positive_only)
+        learned.info.n_others = l.n_answered - l.n_yes;
+    if (rc == LINKD_OK && is_enough(&l))
+        rc = learned_make(&l, &learned, err);
+    learner_clear(&l);
+    if (rc == LINKD_OK)
+        *ret_learned = learned;
+    else
+        lk_learned_clear(&learned);
     return rc;
 }
 
-/* ---- the decision ------------------------------------------------------- */
-
-/* Of a model that was taught pairs near the cut, most of it far from them, the
- * floor times a million candidates would be thousands of matches: what both take
- * for unlikely is as unlikely as either says. */
-static float probability_of(float log_odds, float guessed)
+int lk_learn_context(const lk_decision_input *input, const lk_outcome *outcome,
+                     lk_features *ret_context, linkd_error *err)
 {
-    float p = (float)sigmoid((double)log_odds);
+    lk_guess guess = {outcome->log_odds, outcome->posteriors};
 
-    return p < UNLIKELY && guessed < p ? guessed : p;
-}
-
-static int model_apply(learner *l, const recipe *r, lk_outcome *outcome,
-                       linkd_error *err)
-{
-    float *log_odds = calloc(l->input->pairs->n + 1, sizeof(*log_odds));
-    lk_pair_model model = {0};
-    int rc = log_odds == NULL ? lk_fail_nomem(err)
-                              : model_fit(l, r, ALL_FOLDS, &model, err);
-
-    if (rc == LINKD_OK) {
-        model_calibrate(&model, calibrate(l));
-        rc = pairs_score(l, &model, log_odds, err);
-    }
-    if (rc != LINKD_OK) {
-        free(log_odds);
-        lk_pair_model_clear(&model);
-        return rc;
-    }
-    for (size_t i = 0; i < l->input->pairs->n; i++)
-        outcome->posteriors[i] =
-            probability_of(log_odds[i], outcome->posteriors[i]);
-    free(outcome->log_odds);
-    outcome->log_odds = log_odds;
-    lk_pair_model_clear(&outcome->model);
-    outcome->model = model;
-    outcome->model.context = l->context;
-    l->context = (lk_features){0};
-    return LINKD_OK;
+    return lk_stack_make(input->pairs, input->features, &guess, input->pool,
+                         ret_context, err);
 }
 
 static void labels_pin(const lk_decision_input *in, lk_outcome *outcome)
@@ -541,91 +566,22 @@ static void labels_pin(const lk_decision_input *in, lk_outcome *outcome)
     }
 }
 
-static void verdict_tell(const learner *l, const recipe *r, double guess_loss,
-                         double loss, linkd_verdict *verdict)
-{
-    char *text = verdict->learned;
-    size_t size = sizeof(verdict->learned);
-    size_t n_no = l->is_positive_only ? 0 : l->n_answered - l->n_yes;
-    const char *name = r == NULL    ? "none"
-                       : r->boosted ? "boosted trees"
-                                    : "logistic";
-    int n = snprintf(text, size, "%zu matches, %zu others: ", l->n_yes, n_no);
-
-    LK_ASSERT(n > 0 && (size_t)n < size);
-    if (isnan(loss))
-        (void)snprintf(text + n, size - (size_t)n,
-                       "too few to learn from, only these pairs were set");
-    else if (r == NULL)
-        (void)snprintf(text + n, size - (size_t)n,
-                       "no model foretells them better (log-loss %.3f), only "
-                       "these pairs were set",
-                       loss);
-    else
-        (void)snprintf(text + n, size - (size_t)n,
-                       "%s learned (log-loss of held-out labels %.3f, without "
-                       "learning %.3f)",
-                       name, loss, guess_loss);
-}
-
-static bool is_enough(const learner *l)
-{
-    return l->n_yes >= ANSWERS_MIN && l->n_answered - l->n_yes >= ANSWERS_MIN;
-}
-
-static int learner_init(learner *l, linkd_error *err)
-{
-    const lk_decision_input *in = l->input;
-    lk_guess guess = {l->outcome->log_odds, l->outcome->posteriors};
-    int rc;
-
-    l->answers = malloc(in->pairs->n + 1);
-    l->weights = calloc(in->pairs->n + 1, sizeof(*l->weights));
-    if (l->answers == NULL || l->weights == NULL)
-        return lk_fail_nomem(err);
-    rc = answers_make(l, err);
-    if (rc == LINKD_OK)
-        rc = lk_stack_make(in->pairs, in->features, &guess, in->pool,
-                           &l->context, err);
-    return rc == LINKD_OK ? rows_make(l, err) : rc;
-}
-
-static void learner_clear(learner *l)
-{
-    lk_features_clear(&l->context);
-    lk_features_clear(&l->rows);
-    free(l->pair_of);
-    free(l->examples);
-    free(l->held_out);
-    free(l->best_held_out);
-    free(l->answers);
-    free(l->weights);
-}
-
 int lk_learn(const lk_decision_input *input, lk_outcome *outcome,
              linkd_error *err)
 {
-    learner l = {.input = input, .outcome = outcome};
-    const recipe *best = NULL;
-    double guess_loss = (double)NAN;
-    double loss = (double)NAN;
-    int rc = learner_init(&l, err);
+    lk_features context = {0};
+    lk_learned learned = {0};
+    int rc = lk_learn_context(input, outcome, &context, err);
 
-    if (rc == LINKD_OK && is_enough(&l)) {
-        guesses_fill(&l, l.held_out);
-        guess_loss = loss_of(&l, l.held_out);
-        rc = recipe_choose(&l, &best, &loss, err);
-    }
-    if (rc == LINKD_OK && best != NULL)
-        rc = model_apply(&l, best, outcome, err);
+    if (rc == LINKD_OK)
+        rc = lk_learn_fit(input, outcome, &context, &learned, err);
+    if (rc == LINKD_OK && learned.info.learner != LINKD_LEARNER_NONE)
+        rc = lk_learned_apply(&learned, input, &context, outcome, err);
     if (rc == LINKD_OK) {
-        if (best != NULL) { /* held-out labels speak for it */
-            outcome->verdict.supported = true;
-            outcome->verdict.doubt[0] = '\0';
-        }
-        verdict_tell(&l, best, guess_loss, loss, &outcome->verdict);
+        lk_learned_tell(&learned.info, false, &outcome->verdict);
         labels_pin(input, outcome);
     }
-    learner_clear(&l);
+    lk_learned_clear(&learned);
+    lk_features_clear(&context);
     return rc;
 }

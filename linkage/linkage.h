@@ -171,6 +171,7 @@ typedef enum linkd_holds {
     LINKD_HOLDS_NUMBER,   /* quantities: years, prices */
     LINKD_HOLDS_DATE,     /* calendar dates */
     LINKD_HOLDS_CATEGORY, /* one of few */
+    LINKD_N_HOLDS,
 } linkd_holds;
 
 /* One column, as `linkctl profile` prints it. Strings are borrowed from the
@@ -194,7 +195,7 @@ typedef struct linkd_column_profile {
     uint64_t n_common;
 } linkd_column_profile;
 
-extern const char *const linkd_holds_words[];
+extern const char *const linkd_holds_words[LINKD_N_HOLDS];
 
 LINKD_MUST_CHECK int
 linkd_column_profile_make(const linkd_table *table, size_t column,
@@ -328,6 +329,9 @@ typedef struct linkd_evidence_options {
     unsigned channels;  /* linkd_channel bits */
     const linkd_label *asked; /* candidates in any case; [n_asked] */
     size_t n_asked;
+    /* Columns, which are those of linkd_pair_model_columns(), are compared as
+     * the model's were, whatever these tables' look like; NULL: as they look. */
+    const struct linkd_pair_model *pair_model;
 } linkd_evidence_options;
 
 /* How many candidates each channel proposed, and what it cost. */
@@ -341,7 +345,9 @@ typedef struct linkd_funnel {
 
 /* `right` NULL compares `left` with itself. Tables, columns, embedder and pool
  * are borrowed until the evidence is freed. Without `embedder` there is no dense
- * channel. Reports the steps "encode", "search", "candidates", "compare". */
+ * channel. LINKD_E_DATA: the pair model needs another encoder, or a column that
+ * holds something else. Reports the steps "encode", "search", "candidates",
+ * "compare". */
 LINKD_MUST_CHECK int
 linkd_evidence_gather(const linkd_table *left, const linkd_table *right,
                       const linkd_embedder *embedder, lk_pool *pool,
@@ -377,6 +383,69 @@ LINKD_MUST_CHECK int linkd_evidence_rank(const linkd_evidence *evidence,
                                          linkd_error *err);
 void linkd_ranking_clear(linkd_ranking *ranking);
 
+/* ---- models of pairs, learned from labels -------------------------------- */
+
+typedef enum linkd_learner {
+    LINKD_LEARNER_NONE, /* none was better than the decision without labels */
+    LINKD_LEARNER_LOGISTIC,
+    LINKD_LEARNER_TREES,
+    LINKD_N_LEARNERS,
+} linkd_learner;
+
+/* "none", "logistic", "boosted trees" */
+extern const char *const linkd_learner_words[LINKD_N_LEARNERS];
+
+/* How well answered pairs are foretold, at probability 0.5 or more; NaN: cannot
+ * be told. */
+typedef struct linkd_foretold {
+    double precision, recall, f1; /* NaN but for recall: all are matches */
+    double log_loss;              /* mean over the answers */
+} linkd_foretold;
+
+typedef struct linkd_learned_info {
+    linkd_learner learner;
+    size_t n_matches, n_others; /* answers; no others: rivals stood in */
+    /* Each answer by a model of the other records' answers; all NaN: too few
+     * answers to learn from. */
+    linkd_foretold held_out;
+    linkd_foretold without; /* by the decision without labels */
+} linkd_learned_info;
+
+/* What labels taught about two tables, or one, to be used on others that have
+ * the same columns: what is compared, and the model on it. Immutable. */
+typedef struct linkd_pair_model linkd_pair_model;
+
+typedef struct linkd_pair_model_info {
+    bool within;             /* one table */
+    const char *fingerprint; /* of the encoder; "": none */
+    size_t n_columns;        /* that are compared, or stand alone */
+    size_t n_features;
+    linkd_learned_info learned;
+} linkd_pair_model_info;
+
+void linkd_pair_model_free(linkd_pair_model *model);
+/* Strings live as long as the model. */
+linkd_pair_model_info linkd_pair_model_describe(const linkd_pair_model *model);
+/* Appends the file's text, the same for the same model; numbers read back as
+ * they are. */
+LINKD_MUST_CHECK int linkd_pair_model_encode(const linkd_pair_model *model,
+                                             lk_buf *ret_json,
+                                             linkd_error *err);
+/* Reads that text as foreign bytes; `name` is what messages call it. LINKD_E_DATA: it
+ * is no such model, of a later version, or damaged. */
+LINKD_MUST_CHECK int linkd_pair_model_decode(const char *name, linkd_str json,
+                                             linkd_pair_model **ret_model,
+                                             linkd_error *err);
+/* The columns of these tables that the model compares; `right` NULL: one table.
+ * `ret_pairs` is freed with free(). LINKD_E_DATA: a table lacks one, or the
+ * model is for two tables and not for one, or the other way round. */
+LINKD_MUST_CHECK int linkd_pair_model_columns(const linkd_pair_model *model,
+                                              const linkd_table *left,
+                                              const linkd_table *right,
+                                              linkd_column_pair **ret_pairs,
+                                              size_t *ret_n_pairs,
+                                              linkd_error *err);
+
 #define LINKD_THRESHOLD_AUTO (-1.0) /* the cut with the best expected F1 */
 
 typedef enum linkd_cluster {
@@ -400,6 +469,8 @@ typedef struct linkd_decide_options {
     double threshold; /* probability, or LINKD_THRESHOLD_AUTO */
     const linkd_label *labels;
     size_t n_labels;
+    /* Decides in place of labels; what was gathered was so for it. */
+    const linkd_pair_model *pair_model;
     /* One table; NULL: average linkage, which no single weak pair sways. */
     const linkd_entities_options *entities;
 } linkd_decide_options;
@@ -427,20 +498,28 @@ typedef struct linkd_decision {
     size_t n_entities;
     double threshold;
     linkd_verdict verdict;
-    struct lk_pair_model *model; /* what was fitted; private */
+    struct lk_fitted_model *model; /* what was fitted; private */
 } linkd_decision;
 
 /* With labels a model learns from them and from what is decided without them;
  * if they are all matches, from the matches' rivals, too. It decides if it
  * foretells held-out labels better than the decision without labels does; the
  * answered pairs are as they were answered in any case. LINKD_E_ARG: a label
- * names rows that are no candidates (gather with them as `asked`). Reports
- * "decide". */
+ * names rows that are no candidates (gather with them as `asked`), or there are
+ * labels and a pair model. LINKD_E_DATA: the pair model knows other features
+ * than were gathered. Reports "decide". */
 LINKD_MUST_CHECK int linkd_evidence_decide(const linkd_evidence *evidence,
                                            const linkd_decide_options *options,
                                            const linkd_progress *progress,
                                            linkd_decision *ret_decision,
                                            linkd_error *err);
+/* What the options' labels teach, as a model for other tables; their threshold
+ * and entities do not matter. As linkd_evidence_decide(). */
+LINKD_MUST_CHECK int linkd_evidence_train(const linkd_evidence *evidence,
+                                          const linkd_decide_options *options,
+                                          const linkd_progress *progress,
+                                          linkd_pair_model **ret_model,
+                                          linkd_error *err);
 void linkd_decision_clear(linkd_decision *decision);
 /* The accepted candidates [n_accepted] by left row, then the most probable
  * first, then right row. Freed with free(). */

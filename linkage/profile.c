@@ -62,8 +62,8 @@ static const double LOG_RATIO = 20.0;
 static const double QUARTILES_TO_DEVIATION = 1.35;
 static const double TAILS_TO_DEVIATION = 3.29;
 
-const char *const linkd_holds_words[] = {"empty",  "name", "text",     "code",
-                                         "number", "date", "category", NULL};
+const char *const linkd_holds_words[LINKD_N_HOLDS] = {
+    "empty", "name", "text", "code", "number", "date", "category"};
 
 /* One or two columns as one. */
 typedef struct cells {

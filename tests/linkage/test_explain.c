@@ -38,7 +38,7 @@ typedef struct fixture {
     uint8_t values[N_PAIRS][N_FEATURES];
     float scores[N_PAIRS];
     linkd_candidate candidates[N_PAIRS];
-    lk_pair_model model;
+    lk_fitted_model model;
     linkd_decision decision;
     linkd_explanation explanation;
     linkd_error err;

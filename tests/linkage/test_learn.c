@@ -207,7 +207,7 @@ static void the_model_says_what_the_outcome_says(void **state)
 {
     fixture *f = *state;
     uint8_t row[N_FEATURES + 16];
-    const lk_pair_model *model = &f->outcome.model;
+    const lk_fitted_model *model = &f->outcome.model;
 
     make(f, RULE_SUM);
     guess(f, 0.2F, 0.2F);

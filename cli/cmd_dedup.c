@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/columns.h"
-#include "cli/command.h"
-#include "cli/decide.h"
+#include "cli/compared.h"
 #include "cli/keep.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
@@ -16,9 +14,7 @@
 
 typedef struct dedup_values {
     const char *socket;
-    const char *on;
-    const char *block;
-    const char *id;
+    lk_compared_values compared;
     const char *model;
     const char *output;
     const char *pairs;
@@ -31,7 +27,6 @@ typedef struct dedup_values {
     lk_why_values why;
     lk_keep_values keep;
     int cluster;
-    int format;
     bool apply;
     bool json;
 } dedup_values;
@@ -46,13 +41,10 @@ static const dedup_values defaults = {
 };
 
 static const lk_option options[] = {
-    {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
-     "columns to compare; without it all but the id"},
-    {"block", 0, LK_OPTION_TEXT, AT(block), "COLUMN", NULL, 0, 0,
-     "compare only rows with equal values in this column"},
-    {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
-     "column of the ids; without it the first column if its\n"
-     "values are unique, else the row number"},
+    LK_COMPARED_OPTION(AT(compared), on.on, "on", "A,B",
+                       "columns to compare; without it all but the id"),
+    LK_BLOCK_OPTION(AT(compared)),
+    LK_ID_OPTION(AT(compared)),
     {"cluster", 0, LK_OPTION_WORD, AT(cluster), "HOW", lk_cluster_words, 0, 0,
      "average: parts of an entity are alike in the mean of\n"
      "all pairs between them, so no single pair decides\n"
@@ -86,9 +78,11 @@ static const lk_option options[] = {
      "write how well each entity holds together, the one\n"
      "with the weakest link first"},
     LK_LABELS_OPTION(AT(decide.labels)),
+    LK_PAIR_MODEL_OPTION(AT(decide.pair_model)),
     LK_KEEP_OPTIONS(AT(keep)),
     LK_WHY_OPTIONS(AT(why)),
-    {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
+    {"format", 0, LK_OPTION_WORD, AT(compared.format), "FORMAT",
+     lk_format_words, 0, 0,
      "csv, tsv or jsonl for the input, whatever its name\nends in"},
     {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
      LK_THREADS_MAX, "threads to use (as many as there are processors)"},
@@ -139,10 +133,7 @@ enum {
 typedef struct dedup_run {
     lk_cli *cli;
     const dedup_values *values;
-    linkd_table *table;
-    size_t *columns;
-    size_t n_columns;
-    size_t block;
+    lk_compared compared;
     linkd_entities_options entities;
     lk_engine engine;
     lk_decided decided;        /* by probability, or else */
@@ -154,54 +145,19 @@ typedef struct dedup_run {
 
 /* ---- columns ------------------------------------------------------------ */
 
-static int columns_named(dedup_run *run, linkd_error *err)
-{
-    lk_name_list names = {0};
-    int rc = lk_name_list_split("on", run->values->on, &names, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    run->n_columns = names.n;
-    run->columns = calloc(names.n, sizeof(*run->columns));
-    if (run->columns == NULL)
-        rc = lk_fail_nomem(err);
-    else
-        rc = lk_columns_find(run->cli, run->table, &names, run->columns, err);
-    lk_name_list_clear(&names);
-    return rc;
-}
-
-static int columns_all(dedup_run *run, linkd_error *err)
-{
-    size_t n = linkd_table_n_columns(run->table);
-
-    run->columns = calloc(n, sizeof(*run->columns));
-    if (run->columns == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < n; i++) {
-        if (i != linkd_table_id_column(run->table))
-            run->columns[run->n_columns++] = i;
-    }
-    /* nothing but ids: then the ids are what there is to compare */
-    if (run->n_columns == 0)
-        run->columns[run->n_columns++] = 0;
-    return LINKD_OK;
-}
-
 static int columns_resolve(dedup_run *run, linkd_error *err)
 {
-    int rc = run->values->on != NULL ? columns_named(run, err)
-                                     : columns_all(run, err);
+    const dedup_values *v = run->values;
+    const lk_compared *c = &run->compared;
+    int rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
+                              &run->compared, err);
 
     if (rc == LINKD_OK)
-        rc = lk_column_find(run->cli, run->table, run->values->block,
-                            &run->block, err);
-    if (rc == LINKD_OK)
-        rc = lk_column_find(run->cli, run->table, run->values->one_per,
+        rc = lk_column_find(run->cli, c->left, v->one_per,
                             &run->entities.one_per, err);
-    for (size_t i = 0; i < run->n_columns && rc == LINKD_OK; i++)
+    for (size_t i = 0; i < c->n_columns && rc == LINKD_OK; i++)
         lk_manifest_column(&run->manifest,
-                           linkd_table_column(run->table, run->columns[i]));
+                           linkd_table_column(c->left, c->columns[i].left));
     return rc;
 }
 
@@ -223,8 +179,9 @@ static int outputs_differ(const dedup_values *v, linkd_error *err)
 static int outputs_open(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
-    const char *const inputs[] = {run->cli->args.operands[0], v->decide.labels};
-    size_t n = v->decide.labels != NULL ? 2 : 1;
+    const char *const inputs[] = {run->cli->args.operands[0],
+                                  lk_decide_file(&v->decide)};
+    size_t n = inputs[1] != NULL ? 2 : 1;
     const char *const taken[] = {v->output, v->pairs, v->weak};
     int rc;
 
@@ -252,21 +209,22 @@ static int outputs_open(dedup_run *run, linkd_error *err)
 static int table_read(dedup_run *run, linkd_error *err)
 {
     static const linkd_str taken = {"entity_id", 9};
+    const char *const paths[2] = {run->cli->args.operands[0], NULL};
     uint64_t start = lk_clock_ns();
-    int rc = lk_table_read(run->cli, run->cli->args.operands[0],
-                           (linkd_format)run->values->format, run->values->id,
-                           &run->table, err);
+    int rc = lk_compared_read(run->cli, &run->values->compared, paths,
+                              &run->compared, err);
 
     if (rc != LINKD_OK)
         return rc;
     run->read_seconds = lk_clock_seconds_since(start);
-    if (linkd_table_find_column(run->table, taken) != LINKD_COLUMN_NONE) {
+    if (linkd_table_find_column(run->compared.left, taken) !=
+        LINKD_COLUMN_NONE) {
         lk_cli_hint(run->cli, "rename it: dedup writes a column of that name");
         return lk_fail(err, LINKD_E_DATA,
                        "%s has a column \"entity_id\" already",
-                       linkd_table_path(run->table));
+                       linkd_table_path(run->compared.left));
     }
-    lk_manifest_table(&run->manifest, run->table);
+    lk_compared_manifest_tables(&run->compared, &run->manifest);
     return LINKD_OK;
 }
 
@@ -278,20 +236,27 @@ static bool by_score(const dedup_run *run)
 static int table_dedup_by_score(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
+    const lk_compared *c = &run->compared;
     linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
     linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
+    size_t *columns = calloc(c->n_columns + 1, sizeof(*columns));
     linkd_dedup_options dedup_options = {
-        .columns = run->columns,
-        .n_columns = run->n_columns,
-        .block = run->block,
+        .columns = columns,
+        .n_columns = c->n_columns,
+        .block = c->blocks[0],
         .k = v->k > 0 ? v->k : LINKD_DEDUP_K,
         .threshold = (float)v->decide.min_score,
         .cluster = (linkd_cluster)v->cluster,
     };
-    int rc =
-        linkd_dedup(run->table, &embedder, run->engine.pool, &dedup_options,
-                    &run->cli->progress, &run->result, err);
+    int rc;
 
+    if (columns == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < c->n_columns; i++)
+        columns[i] = c->columns[i].left;
+    rc = linkd_dedup(c->left, &embedder, run->engine.pool, &dedup_options,
+                     &run->cli->progress, &run->result, err);
+    free(columns);
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);
     return rc;
@@ -300,27 +265,14 @@ static int table_dedup_by_score(dedup_run *run, linkd_error *err)
 static int table_dedup_by_probability(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
-    linkd_column_pair *columns = calloc(run->n_columns, sizeof(*columns));
-    lk_decide_input input = {.left = run->table,
-                             .columns = columns,
-                             .n_columns = run->n_columns,
-                             .left_block = run->block,
-                             .right_block = run->block,
-                             .k = v->k,
-                             .assign = LINKD_ASSIGN_AUTO,
-                             .entities = &run->entities,
-                             .engine = &run->engine};
-    int rc;
+    lk_decide_input input = lk_compared_input(&run->compared);
 
-    if (columns == NULL)
-        return lk_fail_nomem(err);
     run->entities.cluster = (linkd_cluster)v->cluster;
     run->entities.max_rows = v->max_size;
-    for (size_t i = 0; i < run->n_columns; i++)
-        columns[i] = (linkd_column_pair){run->columns[i], run->columns[i], 1};
-    rc = lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
-    free(columns);
-    return rc;
+    input.k = v->k;
+    input.entities = &run->entities;
+    input.engine = &run->engine;
+    return lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
 }
 
 static int table_dedup(dedup_run *run, linkd_error *err)
@@ -344,13 +296,14 @@ static size_t entities_count(const dedup_run *run)
 static int entity_rows_write(const dedup_run *run, lk_rows *rows,
                              linkd_error *err)
 {
-    size_t n_columns = linkd_table_n_columns(run->table);
+    size_t n_columns = linkd_table_n_columns(run->compared.left);
     int rc = LINKD_OK;
 
-    for (size_t row = 0; row < linkd_table_n_rows(run->table) && rc == LINKD_OK;
+    for (size_t row = 0;
+         row < linkd_table_n_rows(run->compared.left) && rc == LINKD_OK;
          row++) {
         for (size_t i = 0; i < n_columns; i++)
-            lk_rows_cell(rows, linkd_table_cell(run->table, row, i));
+            lk_rows_cell(rows, linkd_table_cell(run->compared.left, row, i));
         lk_rows_count(rows, entities_of(run)[row] + 1);
         rc = lk_rows_end(rows, err);
     }
@@ -359,7 +312,7 @@ static int entity_rows_write(const dedup_run *run, lk_rows *rows,
 
 static int entities_write(const dedup_run *run, linkd_error *err)
 {
-    size_t n = linkd_table_n_columns(run->table);
+    size_t n = linkd_table_n_columns(run->compared.left);
     linkd_str *names = calloc(n + 1, sizeof(*names));
     lk_rows rows = {0};
     int rc;
@@ -367,7 +320,7 @@ static int entities_write(const dedup_run *run, linkd_error *err)
     if (names == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < n; i++)
-        names[i] = linkd_table_column(run->table, i);
+        names[i] = linkd_table_column(run->compared.left, i);
     names[n] = (linkd_str){"entity_id", 9};
     rc = lk_rows_init(&rows, run->outputs[OUT_ENTITIES],
                       lk_rows_format(run->values->output), names, n + 1, err);
@@ -381,8 +334,8 @@ static int entities_write(const dedup_run *run, linkd_error *err)
 static int results_write(const dedup_run *run, linkd_error *err)
 {
     bool scored = by_score(run);
-    lk_pairs pairs = {.left = run->table,
-                      .right = run->table,
+    lk_pairs pairs = {.left = run->compared.left,
+                      .right = run->compared.left,
                       .pairs = scored ? run->result.pairs : run->decided.pairs,
                       .probabilities = run->decided.probabilities,
                       .n_pairs =
@@ -393,12 +346,13 @@ static int results_write(const dedup_run *run, linkd_error *err)
         rc = lk_pairs_write(&pairs, run->outputs[OUT_PAIRS],
                             lk_rows_format(run->values->pairs), err);
     if (rc == LINKD_OK && run->values->weak != NULL)
-        rc = lk_weak_write(run->table, &run->decided.decision,
+        rc = lk_weak_write(run->compared.left, &run->decided.decision,
                            run->outputs[OUT_WEAK],
                            lk_rows_format(run->values->weak), err);
     if (rc == LINKD_OK)
-        rc = lk_keep_write(&run->values->keep, run->table, entities_of(run),
-                           entities_count(run), &run->outputs[OUT_KEEP], err);
+        rc = lk_keep_write(&run->values->keep, run->compared.left,
+                           entities_of(run), entities_count(run),
+                           &run->outputs[OUT_KEEP], err);
     return rc;
 }
 
@@ -431,7 +385,7 @@ static void manifest_fill(dedup_run *run)
     if (run->engine.encoder != NULL)
         lk_manifest_model(m, run->values->model,
                           linkd_encoder_describe(run->engine.encoder));
-    lk_manifest_count(m, "rows", linkd_table_n_rows(run->table));
+    lk_manifest_count(m, "rows", linkd_table_n_rows(run->compared.left));
     lk_manifest_count(m, "rows_without_text", empty_count(run));
     lk_manifest_seconds(m, "read", run->read_seconds);
     if (by_score(run))
@@ -462,7 +416,7 @@ static void summary_print(const dedup_run *run)
 
     (void)fprintf(
         stderr, "%s: %s, %s\n",
-        lk_counted(linkd_table_n_rows(run->table), "row", "rows").text,
+        lk_counted(linkd_table_n_rows(run->compared.left), "row", "rows").text,
         lk_counted(entities_count(run), "entity", "entities").text,
         lk_counted(n_pairs, "pair", "pairs").text);
     lk_texts_note(
@@ -496,8 +450,7 @@ static void dedup_clear(dedup_run *run)
     lk_decided_clear(&run->decided);
     linkd_dedup_result_clear(&run->result);
     lk_engine_close(&run->engine);
-    free(run->columns);
-    linkd_table_free(run->table);
+    lk_compared_clear(&run->compared);
     for (size_t i = 0; i < N_OUTPUTS; i++)
         lk_output_close(run->outputs[i]);
     lk_manifest_clear(&run->manifest);
@@ -505,25 +458,25 @@ static void dedup_clear(dedup_run *run)
 
 /* What needs the whole table, or this machine's threads. */
 static const char *const only_files[] = {
-    "id",     "pairs",    "threads", "explain",  "report",
-    "truth",  "channels", "weak",    "max-size", "one-per",
-    "labels", "keep",     "keep-by", "dropped",  NULL};
+    "id",       "pairs",   "threads",    "explain", "report", "truth",
+    "channels", "weak",    "max-size",   "one-per", "labels", "keep",
+    "keep-by",  "dropped", "pair-model", NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {
     lk_remote_dedup dedup = {
         .options = {.socket = v->socket,
-                    .block = v->block,
+                    .block = v->compared.block,
                     .model = lk_args_given(&syntax, &cli->args, "model")
                                  ? v->model
                                  : NULL,
                     .output = v->output,
                     .k = v->k,
                     .decide = v->decide,
-                    .format = (linkd_format)v->format,
+                    .format = (linkd_format)v->compared.format,
                     .apply = v->apply,
                     .json = v->json},
-        .on = v->on,
+        .on = v->compared.on.on,
         .cluster = v->cluster,
     };
     int rc = lk_remote_check(cli, &syntax, only_files, err);
@@ -543,8 +496,10 @@ static int values_check(const lk_cli *cli, const dedup_values *v,
 {
     static const char *const only_probabilities[] = {"weak", "max-size",
                                                      "one-per", NULL};
-    int rc = lk_decide_check(&v->decide, v->model, err);
+    int rc = lk_compared_check(&v->compared, v->decide.pair_model, true, err);
 
+    if (rc == LINKD_OK)
+        rc = lk_decide_check(&v->decide, v->model, err);
     for (size_t i = 0; rc == LINKD_OK && only_probabilities[i] != NULL; i++)
         if (!isnan(v->decide.min_score) &&
             lk_args_given(&syntax, &cli->args, only_probabilities[i]))
@@ -584,8 +539,8 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
     if (rc == LINKD_OK)
         rc = results_write(&run, err);
     if (rc == LINKD_OK && !by_score(&run))
-        rc = lk_why_write(cli, &run.values->why, "dedup", run.table, NULL,
-                          &run.decided, &run.outputs[OUT_WHY], err);
+        rc = lk_why_write(cli, &run.values->why, "dedup", run.compared.left,
+                          NULL, &run.decided, &run.outputs[OUT_WHY], err);
     if (rc == LINKD_OK) {
         manifest_fill(&run);
         rc = lk_manifest_commit(&run.manifest, run.outputs, N_OUTPUTS, err);

@@ -31,25 +31,7 @@ static const explain_values defaults = {
 };
 
 static const lk_option options[] = {
-    {"on", 0, LK_OPTION_TEXT, AT(compared.on.on), "A,B", NULL, 0, 0,
-     "columns to compare, as the run was given them"},
-    {"left-on", 0, LK_OPTION_TEXT, AT(compared.on.left_on), "A,B", NULL, 0, 0,
-     "columns of LEFT to compare with those of --right-on"},
-    {"right-on", 0, LK_OPTION_TEXT, AT(compared.on.right_on), "A,B", NULL, 0, 0,
-     "as many columns of RIGHT, in the same order"},
-    {"block", 0, LK_OPTION_TEXT, AT(compared.block), "COLUMN", NULL, 0, 0,
-     "compare only rows with equal values in this column"},
-    {"left-block", 0, LK_OPTION_TEXT, AT(compared.left_block), "COLUMN", NULL,
-     0, 0, "the same where the names differ: the column of LEFT"},
-    {"right-block", 0, LK_OPTION_TEXT, AT(compared.right_block), "COLUMN", NULL,
-     0, 0, "and that of RIGHT"},
-    {"id", 0, LK_OPTION_TEXT, AT(compared.id), "COLUMN", NULL, 0, 0,
-     "column of the ids; without it the first column if its\n"
-     "values are unique, else the row number"},
-    {"left-id", 0, LK_OPTION_TEXT, AT(compared.left_id), "COLUMN", NULL, 0, 0,
-     "column of the ids of LEFT"},
-    {"right-id", 0, LK_OPTION_TEXT, AT(compared.right_id), "COLUMN", NULL, 0, 0,
-     "column of the ids of RIGHT"},
+    LK_COMPARED_OPTIONS(AT(compared)),
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "as for link (auto)"},
     {"threshold", 't', LK_OPTION_REAL, AT(decide.threshold), "P", NULL, 0, 1,
@@ -61,11 +43,10 @@ static const lk_option options[] = {
      "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
      "none: compare words and letters only"},
     LK_LABELS_OPTION(AT(decide.labels)),
+    LK_PAIR_MODEL_OPTION(AT(decide.pair_model)),
     {"svg", 0, LK_OPTION_TEXT, AT(svg), "FILE", NULL, 0, 0,
      "write a picture, too: what each part adds"},
-    {"format", 0, LK_OPTION_WORD, AT(compared.format), "FORMAT",
-     lk_format_words, 0, 0,
-     "csv, tsv or jsonl for the tables, whatever their names\nend in"},
+    LK_FORMAT_OPTION(AT(compared)),
     {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
      LK_THREADS_MAX, "threads to use (as many as there are processors)"},
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
@@ -155,8 +136,10 @@ static int tables_read(explain_run *run, linkd_error *err)
 
     if (rc == LINKD_OK)
         rc = rows_find(run, err);
-    return rc == LINKD_OK ? lk_compared_pair(run->cli, v, &run->compared, err)
-                          : rc;
+    return rc == LINKD_OK
+               ? lk_compared_pair(run->cli, v, run->values->decide.pair_model,
+                                  &run->compared, err)
+               : rc;
 }
 
 static int pair_explain(explain_run *run, linkd_error *err)
@@ -257,7 +240,8 @@ static int explain_run_all(lk_cli *cli, const void *values, linkd_error *err)
 {
     explain_run run = {
         .cli = cli, .values = values, .within = cli->args.n_operands == 3};
-    int rc = lk_compared_check(&run.values->compared, run.within, err);
+    int rc = lk_compared_check(&run.values->compared,
+                               run.values->decide.pair_model, run.within, err);
 
     if (rc == LINKD_OK)
         rc = lk_decide_check(&run.values->decide, run.values->model, err);

@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/columns.h"
-#include "cli/command.h"
-#include "cli/decide.h"
+#include "cli/compared.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
@@ -14,9 +12,7 @@
 
 typedef struct link_values {
     const char *socket;
-    const char *on, *left_on, *right_on;
-    const char *block, *left_block, *right_block;
-    const char *id, *left_id, *right_id;
+    lk_compared_values compared;
     const char *model;
     const char *output;
     const char *unmatched;
@@ -25,7 +21,6 @@ typedef struct link_values {
     lk_decide_values decide;
     lk_why_values why;
     int assign;
-    int format;
     bool wide;
     bool apply;
     bool json;
@@ -41,26 +36,7 @@ static const link_values defaults = {
 };
 
 static const lk_option options[] = {
-    {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
-     "columns to compare, of the same names on both sides;\n"
-     "without it all but the ids, paired by name and content"},
-    {"left-on", 0, LK_OPTION_TEXT, AT(left_on), "A,B", NULL, 0, 0,
-     "columns of LEFT to compare with those of --right-on"},
-    {"right-on", 0, LK_OPTION_TEXT, AT(right_on), "A,B", NULL, 0, 0,
-     "as many columns of RIGHT, in the same order"},
-    {"block", 0, LK_OPTION_TEXT, AT(block), "COLUMN", NULL, 0, 0,
-     "compare only rows with equal values in this column"},
-    {"left-block", 0, LK_OPTION_TEXT, AT(left_block), "COLUMN", NULL, 0, 0,
-     "the same where the names differ: the column of LEFT"},
-    {"right-block", 0, LK_OPTION_TEXT, AT(right_block), "COLUMN", NULL, 0, 0,
-     "and that of RIGHT"},
-    {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
-     "column of the ids on both sides; without it the first\n"
-     "column if its values are unique, else the row number"},
-    {"left-id", 0, LK_OPTION_TEXT, AT(left_id), "COLUMN", NULL, 0, 0,
-     "column of the ids of LEFT"},
-    {"right-id", 0, LK_OPTION_TEXT, AT(right_id), "COLUMN", NULL, 0, 0,
-     "column of the ids of RIGHT"},
+    LK_COMPARED_OPTIONS(AT(compared)),
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "auto: what the tables' own duplicates say (default);\n"
      "one-to-one: best sum, each row once;\n"
@@ -88,11 +64,9 @@ static const lk_option options[] = {
     {"wide", 'w', LK_OPTION_FLAG, AT(wide), NULL, NULL, 0, 0,
      "add the columns of both rows, named with _x and _y"},
     LK_LABELS_OPTION(AT(decide.labels)),
+    LK_PAIR_MODEL_OPTION(AT(decide.pair_model)),
     LK_WHY_OPTIONS(AT(why)),
-    {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
-     "csv, tsv or jsonl, whatever the names end in: of\n"
-     "standard input if one table comes from there, else of\n"
-     "both"},
+    LK_FORMAT_OPTION(AT(compared)),
     {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
      LK_THREADS_MAX, "threads to use (as many as there are processors)"},
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
@@ -136,10 +110,7 @@ static const lk_syntax syntax = {
 typedef struct link_run {
     lk_cli *cli;
     const link_values *values;
-    linkd_table *left, *right;
-    linkd_column_pair *columns;
-    size_t n_columns;
-    size_t left_block, right_block;
+    lk_compared compared;
     lk_engine engine;
     lk_decided decided;                     /* by probability, or else */
     linkd_link_result result;               /* by score */
@@ -151,35 +122,13 @@ typedef struct link_run {
 
 /* ---- options that belong together --------------------------------------- */
 
-static int both_or_neither(const char *both, const char *left,
-                           const char *right, const char *name,
-                           linkd_error *err)
-{
-    if (both != NULL && (left != NULL || right != NULL))
-        return lk_fail(err, LINKD_E_ARG,
-                       "--%s excludes --left-%s and --right-%s", name, name,
-                       name);
-    if ((left == NULL) != (right == NULL))
-        return lk_fail(err, LINKD_E_ARG, "--%s-%s needs --%s-%s",
-                       left != NULL ? "left" : "right", name,
-                       left != NULL ? "right" : "left", name);
-    return LINKD_OK;
-}
-
 static int values_check(const lk_cli *cli, const link_values *v,
                         linkd_error *err)
 {
-    int rc = both_or_neither(v->on, v->left_on, v->right_on, "on", err);
+    int rc = lk_compared_check(&v->compared, v->decide.pair_model, false, err);
 
     if (rc == LINKD_OK)
-        rc = both_or_neither(v->block, v->left_block, v->right_block, "block",
-                             err);
-    if (rc != LINKD_OK)
-        return rc;
-    if (v->id != NULL && (v->left_id != NULL || v->right_id != NULL))
-        return lk_fail(err, LINKD_E_ARG,
-                       "--id excludes --left-id and --right-id");
-    rc = lk_inputs_check(cli, err);
+        rc = lk_inputs_check(cli, err);
     if (rc == LINKD_OK)
         rc = lk_decide_check(&v->decide, v->model, err);
     if (rc != LINKD_OK)
@@ -190,67 +139,47 @@ static int values_check(const lk_cli *cli, const link_values *v,
     return LINKD_OK;
 }
 
-static const char *either(const char *own, const char *both)
-{
-    return own != NULL ? own : both;
-}
-
 /* ---- columns ------------------------------------------------------------ */
 
-static linkd_str column_name(const linkd_table *table, size_t column)
+static void pairing_print(const lk_compared *c, const linkd_column_pair *pair)
 {
-    return column == LINKD_COLUMN_NONE ? (linkd_str){NULL, 0}
-                                       : linkd_table_column(table, column);
-}
+    static const char *const sides[] = {"left", "right"};
+    size_t side = pair->left == LINKD_COLUMN_NONE;
+    linkd_str name = linkd_table_column(c->tables[side],
+                                        side == 0 ? pair->left : pair->right);
+    linkd_str right;
 
-static void pairing_print(linkd_str left, linkd_str right, double similarity)
-{
-    if (left.bytes != NULL && right.bytes != NULL)
-        (void)fprintf(stderr, "  %.*s = %.*s (%.2f)\n", (int)left.len,
-                      left.bytes, (int)right.len, right.bytes, similarity);
-    else if (left.bytes != NULL)
-        (void)fprintf(stderr, "  %.*s alone on the left\n", (int)left.len,
-                      left.bytes);
-    else
-        (void)fprintf(stderr, "  %.*s alone on the right\n", (int)right.len,
-                      right.bytes);
-}
-
-static void pairings_note(link_run *run, bool print)
-{
-    if (print)
-        (void)fprintf(stderr, "columns compared (--on chooses others):\n");
-    for (size_t i = 0; i < run->n_columns; i++) {
-        const linkd_column_pair *pair = &run->columns[i];
-        linkd_str left = column_name(run->left, pair->left);
-        linkd_str right = column_name(run->right, pair->right);
-
-        if (print)
-            pairing_print(left, right, (double)pair->similarity);
-        lk_manifest_pairing(&run->manifest, left, right,
-                            (double)pair->similarity);
+    if (side == 1 || pair->right == LINKD_COLUMN_NONE) {
+        (void)fprintf(stderr, "  %.*s alone on the %s\n", (int)name.len,
+                      name.bytes, sides[side]);
+        return;
     }
+    right = linkd_table_column(c->right, pair->right);
+    (void)fprintf(stderr, "  %.*s = %.*s (%.2f)\n", (int)name.len, name.bytes,
+                  (int)right.len, right.bytes, (double)pair->similarity);
+}
+
+static void pairings_print(const lk_compared *c)
+{
+    (void)fprintf(stderr, "columns compared (--on chooses others):\n");
+    for (size_t i = 0; i < c->n_columns; i++)
+        pairing_print(c, &c->columns[i]);
 }
 
 static int columns_resolve(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    bool named = v->on != NULL || v->left_on != NULL;
-    lk_on_values on = {v->on, v->left_on, v->right_on};
-    int rc = lk_columns_pair(run->cli, run->left, run->right, &on,
-                             &run->columns, &run->n_columns, err);
+    bool named = v->compared.on.on != NULL || v->compared.on.left_on != NULL ||
+                 v->decide.pair_model != NULL;
+    int rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
+                              &run->compared, err);
 
-    if (rc == LINKD_OK)
-        rc =
-            lk_column_find(run->cli, run->left, either(v->left_block, v->block),
-                           &run->left_block, err);
-    if (rc == LINKD_OK)
-        rc = lk_column_find(run->cli, run->right,
-                            either(v->right_block, v->block), &run->right_block,
-                            err);
-    if (rc == LINKD_OK)
-        pairings_note(run, !named && !run->cli->args.quiet);
-    return rc;
+    if (rc != LINKD_OK)
+        return rc;
+    if (!named && !run->cli->args.quiet)
+        pairings_print(&run->compared);
+    lk_compared_manifest_columns(&run->compared, &run->manifest);
+    return LINKD_OK;
 }
 
 /* ---- the steps ---------------------------------------------------------- */
@@ -259,8 +188,8 @@ static int outputs_open(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
     const char *const *args = run->cli->args.operands;
-    const char *const inputs[] = {args[0], args[1], v->decide.labels};
-    size_t n = v->decide.labels != NULL ? 3 : 2;
+    const char *const inputs[] = {args[0], args[1], lk_decide_file(&v->decide)};
+    size_t n = inputs[2] != NULL ? 3 : 2;
     int rc = lk_output_open(v->output, inputs, n, &run->outputs[0], err);
 
     if (rc == LINKD_OK && v->unmatched != NULL)
@@ -273,33 +202,16 @@ static int outputs_open(link_run *run, linkd_error *err)
     return rc;
 }
 
-/* --format tells what standard input is, so it leaves the other table alone. */
-static linkd_format format_of(const link_run *run, size_t side)
-{
-    const char *const *paths = run->cli->args.operands;
-
-    if (strcmp(paths[side], "-") != 0 && strcmp(paths[1 - side], "-") == 0)
-        return LINKD_FORMAT_AUTO;
-    return (linkd_format)run->values->format;
-}
-
 static int tables_read(link_run *run, linkd_error *err)
 {
-    const link_values *v = run->values;
     uint64_t start = lk_clock_ns();
-    int rc =
-        lk_table_read(run->cli, run->cli->args.operands[0], format_of(run, 0),
-                      either(v->left_id, v->id), &run->left, err);
+    int rc = lk_compared_read(run->cli, &run->values->compared,
+                              run->cli->args.operands, &run->compared, err);
 
-    if (rc == LINKD_OK)
-        rc = lk_table_read(run->cli, run->cli->args.operands[1],
-                           format_of(run, 1), either(v->right_id, v->id),
-                           &run->right, err);
     if (rc != LINKD_OK)
         return rc;
     run->read_seconds = lk_clock_seconds_since(start);
-    lk_manifest_table(&run->manifest, run->left);
-    lk_manifest_table(&run->manifest, run->right);
+    lk_compared_manifest_tables(&run->compared, &run->manifest);
     return LINKD_OK;
 }
 
@@ -314,17 +226,18 @@ static int tables_link_by_score(link_run *run, linkd_error *err)
     linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
     linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
     linkd_link_options link_options = {
-        .columns = run->columns,
-        .n_columns = run->n_columns,
-        .left_block = run->left_block,
-        .right_block = run->right_block,
+        .columns = run->compared.columns,
+        .n_columns = run->compared.n_columns,
+        .left_block = run->compared.blocks[0],
+        .right_block = run->compared.blocks[1],
         .k = v->k > 0 ? v->k : LINKD_LINK_K,
         .threshold = (float)v->decide.min_score,
         .assign = v->assign == LINKD_ASSIGN_AUTO ? LINKD_ASSIGN_RECIPROCAL
                                                  : (linkd_assign)v->assign,
     };
-    int rc = linkd_link(run->left, run->right, &embedder, run->engine.pool,
-                        &link_options, &run->cli->progress, &run->result, err);
+    int rc = linkd_link(run->compared.left, run->compared.right, &embedder,
+                        run->engine.pool, &link_options, &run->cli->progress,
+                        &run->result, err);
 
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);
@@ -334,16 +247,11 @@ static int tables_link_by_score(link_run *run, linkd_error *err)
 static int tables_link(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    lk_decide_input input = {.left = run->left,
-                             .right = run->right,
-                             .columns = run->columns,
-                             .n_columns = run->n_columns,
-                             .left_block = run->left_block,
-                             .right_block = run->right_block,
-                             .k = v->k,
-                             .assign = (linkd_assign)v->assign,
-                             .engine = &run->engine};
+    lk_decide_input input = lk_compared_input(&run->compared);
 
+    input.k = v->k;
+    input.assign = (linkd_assign)v->assign;
+    input.engine = &run->engine;
     if (by_score(run))
         return tables_link_by_score(run, err);
     return lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
@@ -353,8 +261,8 @@ static int results_write(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
     bool scored = by_score(run);
-    lk_pairs pairs = {.left = run->left,
-                      .right = run->right,
+    lk_pairs pairs = {.left = run->compared.left,
+                      .right = run->compared.right,
                       .pairs = scored ? run->result.pairs : run->decided.pairs,
                       .probabilities = run->decided.probabilities,
                       .n_pairs =
@@ -409,8 +317,8 @@ static void manifest_fill(link_run *run)
         lk_manifest_model(m, run->values->model,
                           linkd_encoder_describe(run->engine.encoder));
     empty_count(run, &n_left_empty, &n_right_empty);
-    lk_manifest_count(m, "left_rows", linkd_table_n_rows(run->left));
-    lk_manifest_count(m, "right_rows", linkd_table_n_rows(run->right));
+    lk_manifest_count(m, "left_rows", linkd_table_n_rows(run->compared.left));
+    lk_manifest_count(m, "right_rows", linkd_table_n_rows(run->compared.right));
     lk_manifest_count(m, "left_rows_without_text", n_left_empty);
     lk_manifest_count(m, "right_rows_without_text", n_right_empty);
     lk_manifest_seconds(m, "read", run->read_seconds);
@@ -439,8 +347,8 @@ static void steps_print(const link_run *run)
 static void summary_print(const link_run *run)
 {
     bool scored = by_score(run);
-    size_t n_left = linkd_table_n_rows(run->left);
-    size_t n_right = linkd_table_n_rows(run->right);
+    size_t n_left = linkd_table_n_rows(run->compared.left);
+    size_t n_right = linkd_table_n_rows(run->compared.right);
     size_t n_pairs = scored ? run->result.n_pairs : run->decided.n_pairs;
     size_t n_left_empty;
     size_t n_right_empty;
@@ -484,9 +392,7 @@ static void link_clear(link_run *run)
     lk_decided_clear(&run->decided);
     linkd_link_result_clear(&run->result);
     lk_engine_close(&run->engine);
-    free(run->columns);
-    linkd_table_free(run->left);
-    linkd_table_free(run->right);
+    lk_compared_clear(&run->compared);
     for (size_t i = 0; i < 2 + LK_WHY_OUTPUTS; i++)
         lk_output_close(run->outputs[i]);
     lk_manifest_clear(&run->manifest);
@@ -494,15 +400,15 @@ static void link_clear(link_run *run)
 
 /* What needs the whole tables, or this machine's models and threads. */
 static const char *const only_files[] = {
-    "left-block", "right-block", "id",      "left-id", "right-id",
-    "unmatched",  "wide",        "threads", "explain", "report",
-    "truth",      "channels",    "labels",  NULL};
+    "left-block", "right-block", "id",      "left-id",    "right-id",
+    "unmatched",  "wide",        "threads", "explain",    "report",
+    "truth",      "channels",    "labels",  "pair-model", NULL};
 
 static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
 {
     lk_remote_link link = {
         .options = {.socket = v->socket,
-                    .block = v->block,
+                    .block = v->compared.block,
                     .model = lk_args_given(&syntax, &cli->args, "model")
                                  ? v->model
                                  : NULL,
@@ -510,11 +416,11 @@ static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
                     .k = v->k,
                     .decide = v->decide,
                     .apply = v->apply,
-                    .format = (linkd_format)v->format,
+                    .format = (linkd_format)v->compared.format,
                     .json = v->json},
-        .on = v->on,
-        .left_on = v->left_on,
-        .right_on = v->right_on,
+        .on = v->compared.on.on,
+        .left_on = v->compared.on.left_on,
+        .right_on = v->compared.on.right_on,
         .assign = v->assign,
     };
     int rc = lk_remote_check(cli, &syntax, only_files, err);
@@ -550,8 +456,9 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
     if (rc == LINKD_OK)
         rc = results_write(&run, err);
     if (rc == LINKD_OK && !by_score(&run))
-        rc = lk_why_write(cli, &run.values->why, "link", run.left, run.right,
-                          &run.decided, &run.outputs[2], err);
+        rc = lk_why_write(cli, &run.values->why, "link", run.compared.left,
+                          run.compared.right, &run.decided, &run.outputs[2],
+                          err);
     if (rc == LINKD_OK) {
         manifest_fill(&run);
         rc = lk_manifest_commit(&run.manifest, run.outputs, 2 + LK_WHY_OUTPUTS,

@@ -40,25 +40,10 @@ static const lk_option options[] = {
      "answered count"},
     {"ask", 0, LK_OPTION_FLAG, AT(ask), NULL, NULL, 0, 0,
      "ask here and now, and learn from every N answers"},
-    {"on", 0, LK_OPTION_TEXT, AT(compared.on.on), "A,B", NULL, 0, 0,
-     "columns to compare; without it all but the ids"},
-    {"left-on", 0, LK_OPTION_TEXT, AT(compared.on.left_on), "A,B", NULL, 0, 0,
-     "columns of LEFT to compare with those of --right-on"},
-    {"right-on", 0, LK_OPTION_TEXT, AT(compared.on.right_on), "A,B", NULL, 0, 0,
-     "as many columns of RIGHT, in the same order"},
-    {"block", 0, LK_OPTION_TEXT, AT(compared.block), "COLUMN", NULL, 0, 0,
-     "compare only rows with equal values in this column"},
-    {"left-block", 0, LK_OPTION_TEXT, AT(compared.left_block), "COLUMN", NULL,
-     0, 0, "the same where the names differ: the column of LEFT"},
-    {"right-block", 0, LK_OPTION_TEXT, AT(compared.right_block), "COLUMN", NULL,
-     0, 0, "and that of RIGHT"},
-    {"id", 0, LK_OPTION_TEXT, AT(compared.id), "COLUMN", NULL, 0, 0,
-     "column of the ids; without it the first column if its\n"
-     "values are unique, else the row number"},
-    {"left-id", 0, LK_OPTION_TEXT, AT(compared.left_id), "COLUMN", NULL, 0, 0,
-     "column of the ids of LEFT"},
-    {"right-id", 0, LK_OPTION_TEXT, AT(compared.right_id), "COLUMN", NULL, 0, 0,
-     "column of the ids of RIGHT"},
+    LK_COMPARED_OPTIONS(AT(compared)),
+    {"pair-model", 0, LK_OPTION_TEXT, AT(decide.pair_model), "FILE", NULL, 0, 0,
+     "until there is an answer, ask what is doubtful to what\n"
+     "linkctl train learned from labels of other tables"},
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "as for link (auto)"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
@@ -67,9 +52,7 @@ static const lk_option options[] = {
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
      "none: compare words and letters only"},
-    {"format", 0, LK_OPTION_WORD, AT(compared.format), "FORMAT",
-     lk_format_words, 0, 0,
-     "csv, tsv or jsonl for the tables, whatever their names\nend in"},
+    LK_FORMAT_OPTION(AT(compared)),
     {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
      LK_THREADS_MAX, "threads to use (as many as there are processors)"},
 };
@@ -239,6 +222,8 @@ static int labels_read_again(review_run *run, linkd_error *err)
     linkd_decision_clear(&d->decision);
     opts.labels = d->labels.pairs;
     opts.n_labels = d->labels.n;
+    if (d->labels.n == 0)
+        opts.pair_model = run->compared.pair_model;
     return linkd_evidence_decide(d->evidence, &opts, NULL, &d->decision, err);
 }
 
@@ -316,7 +301,8 @@ static int steps_run(review_run *run, linkd_error *err)
         rc = lk_compared_read(run->cli, &v->compared, paths, &run->compared,
                               err);
     if (rc == LINKD_OK)
-        rc = lk_compared_pair(run->cli, &v->compared, &run->compared, err);
+        rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
+                              &run->compared, err);
     if (rc == LINKD_OK)
         rc =
             lk_engine_open(run->cli, v->model, v->n_threads, &run->engine, err);
@@ -344,16 +330,26 @@ static int values_check(const review_run *run, linkd_error *err)
     return lk_inputs_check(run->cli, err);
 }
 
+/* Answers and a pair model go together here: the answers take over. */
+static int decide_check(const review_run *run, linkd_error *err)
+{
+    lk_decide_values decide = run->values->decide;
+
+    decide.labels = NULL;
+    return lk_decide_check(&decide, run->values->model, err);
+}
+
 static int review_run_all(lk_cli *cli, const void *values, linkd_error *err)
 {
     review_run run = {.cli = cli, .values = values};
     int rc = values_check(&run, err);
 
     if (rc == LINKD_OK)
-        rc = lk_compared_check(&run.values->compared, cli->args.n_operands == 1,
-                               err);
+        rc = lk_compared_check(&run.values->compared,
+                               run.values->decide.pair_model,
+                               cli->args.n_operands == 1, err);
     if (rc == LINKD_OK)
-        rc = lk_decide_check(&run.values->decide, run.values->model, err);
+        rc = decide_check(&run, err);
     if (rc == LINKD_OK)
         rc = steps_run(&run, err);
     free(run.questions);

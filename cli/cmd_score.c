@@ -21,8 +21,7 @@ typedef struct score_values {
     lk_compared_values compared;
     const char *model;
     const char *output;
-    const char *channels;
-    const char *labels;
+    lk_decide_values decide;
     size_t k;
     size_t n_threads;
     double min_score;
@@ -37,6 +36,7 @@ typedef struct score_values {
 static const score_values defaults = {
     .model = LK_MODEL_DEFAULT,
     .output = "-",
+    .decide = {.threshold = LINKD_THRESHOLD_AUTO, .min_score = (double)NAN},
     .min_score = -1.0,
     .assign = LINKD_ASSIGN_AUTO,
 };
@@ -49,43 +49,22 @@ static const lk_option options[] = {
     {"cosine", 0, LK_OPTION_FLAG, AT(cosine), NULL, NULL, 0, 0,
      "the cosine of the rows' vectors alone, without\n"
      "probabilities; only rows in PAIRS are encoded then"},
-    {"on", 0, LK_OPTION_TEXT, AT(compared.on.on), "A,B", NULL, 0, 0,
-     "columns to compare, of the same names on both sides;\n"
-     "without it all but the ids, paired by name and content"},
-    {"left-on", 0, LK_OPTION_TEXT, AT(compared.on.left_on), "A,B", NULL, 0, 0,
-     "columns of LEFT to compare with those of --right-on;\n"
-     "with one table and no PAIRS, of the same row"},
-    {"right-on", 0, LK_OPTION_TEXT, AT(compared.on.right_on), "A,B", NULL, 0, 0,
-     "as many columns of RIGHT, in the same order"},
-    {"block", 0, LK_OPTION_TEXT, AT(compared.block), "COLUMN", NULL, 0, 0,
-     "as for link: what the probabilities are learned from"},
-    {"left-block", 0, LK_OPTION_TEXT, AT(compared.left_block), "COLUMN", NULL,
-     0, 0, "the same where the names differ: the column of LEFT"},
-    {"right-block", 0, LK_OPTION_TEXT, AT(compared.right_block), "COLUMN", NULL,
-     0, 0, "and that of RIGHT"},
-    {"id", 0, LK_OPTION_TEXT, AT(compared.id), "COLUMN", NULL, 0, 0,
-     "column of the ids; without it the first column if its\n"
-     "values are unique, else the row number"},
-    {"left-id", 0, LK_OPTION_TEXT, AT(compared.left_id), "COLUMN", NULL, 0, 0,
-     "column of the ids of LEFT"},
-    {"right-id", 0, LK_OPTION_TEXT, AT(compared.right_id), "COLUMN", NULL, 0, 0,
-     "column of the ids of RIGHT"},
+    LK_COMPARED_OPTIONS(AT(compared)),
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "as for link: how pairs of a row compete (auto)"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, 10000,
      "with --all, write only the N best of each left row, or\n"
      "of one table the N best others of each row; else as for\n"
      "link and dedup"},
-    LK_CHANNELS_OPTION(AT(channels)),
-    LK_LABELS_OPTION(AT(labels)),
+    LK_CHANNELS_OPTION(AT(decide.channels)),
+    LK_LABELS_OPTION(AT(decide.labels)),
+    LK_PAIR_MODEL_OPTION(AT(decide.pair_model)),
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
      "none: compare words and letters only"},
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "scores as .csv, .tsv or .jsonl; - is standard output\n(default)"},
-    {"format", 0, LK_OPTION_WORD, AT(compared.format), "FORMAT",
-     lk_format_words, 0, 0,
-     "csv, tsv or jsonl for the tables, whatever their names\nend in"},
+    LK_FORMAT_OPTION(AT(compared)),
     {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
      LK_THREADS_MAX, "threads to use (as many as there are processors)"},
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
@@ -181,7 +160,7 @@ static int cosine_check(const score_run *run, linkd_error *err)
 {
     static const char *const vain[] = {"block",  "left-block", "right-block",
                                        "assign", "channels",   "k",
-                                       "labels"};
+                                       "labels", "pair-model"};
 
     for (size_t i = 0; i < sizeof(vain) / sizeof(*vain); i++)
         if (lk_args_given(&syntax, &run->cli->args, vain[i]) &&
@@ -200,11 +179,16 @@ static int values_check(score_run *run, linkd_error *err)
         rc = lk_inputs_check(run->cli, err);
     if (rc == LINKD_OK)
         rc = lk_compared_check(&run->values->compared,
+                               run->values->decide.pair_model,
                                run->within && run->form != FORM_ROWS, err);
     if (rc == LINKD_OK && run->form != FORM_ALL &&
         lk_args_given(&syntax, &run->cli->args, "min-score"))
         return lk_fail(err, LINKD_E_ARG, "--min-score needs --all");
-    return rc == LINKD_OK && by_cosine(run) ? cosine_check(run, err) : rc;
+    if (rc != LINKD_OK)
+        return rc;
+    return by_cosine(run)
+               ? cosine_check(run, err)
+               : lk_decide_check(&run->values->decide, run->values->model, err);
 }
 
 /* ---- inputs ------------------------------------------------------------- */
@@ -218,8 +202,8 @@ static int output_open(score_run *run, linkd_error *err)
                              args->operands[2], NULL};
     int rc;
 
-    if (run->values->labels != NULL)
-        inputs[n++] = run->values->labels;
+    if (lk_decide_file(&run->values->decide) != NULL)
+        inputs[n++] = lk_decide_file(&run->values->decide);
     rc = lk_output_open(path, inputs, n, &run->output, err);
     if (rc == LINKD_OK)
         rc =
@@ -251,30 +235,20 @@ static int tables_read(score_run *run, linkd_error *err)
     if (rc != LINKD_OK)
         return rc;
     run->read_seconds = lk_clock_seconds_since(start);
-    lk_manifest_table(&run->manifest, run->compared.left);
-    if (!run->within)
-        lk_manifest_table(&run->manifest, run->compared.right);
+    lk_compared_manifest_tables(&run->compared, &run->manifest);
     if (run->asked != NULL)
         lk_manifest_table(&run->manifest, run->asked);
     return LINKD_OK;
 }
 
-static linkd_str column_name(const linkd_table *table, size_t column)
-{
-    return column == LINKD_COLUMN_NONE ? (linkd_str){NULL, 0}
-                                       : linkd_table_column(table, column);
-}
-
 static int columns_resolve(score_run *run, linkd_error *err)
 {
-    lk_compared *c = &run->compared;
-    int rc = lk_compared_pair(run->cli, &run->values->compared, c, err);
+    int rc =
+        lk_compared_pair(run->cli, &run->values->compared,
+                         run->values->decide.pair_model, &run->compared, err);
 
-    for (size_t i = 0; rc == LINKD_OK && i < c->n_columns; i++)
-        lk_manifest_pairing(&run->manifest,
-                            column_name(c->tables[0], c->columns[i].left),
-                            column_name(c->tables[1], c->columns[i].right),
-                            (double)c->columns[i].similarity);
+    if (rc == LINKD_OK)
+        lk_compared_manifest_columns(&run->compared, &run->manifest);
     return rc;
 }
 
@@ -400,17 +374,14 @@ static int asked_decide(score_run *run, const linkd_label *asked,
                         linkd_error *err)
 {
     lk_decide_input input = lk_compared_input(&run->compared);
-    lk_decide_values values = {.threshold = LINKD_THRESHOLD_AUTO,
-                               .min_score = (double)NAN,
-                               .channels = run->values->channels,
-                               .labels = run->values->labels};
 
     input.k = run->values->k;
     input.assign = (linkd_assign)run->values->assign;
     input.asked = asked;
     input.n_asked = run->n_pairs;
     input.engine = &run->engine;
-    return lk_decide_run(run->cli, &input, &values, &run->decided, err);
+    return lk_decide_run(run->cli, &input, &run->values->decide, &run->decided,
+                         err);
 }
 
 static int probabilities_find(score_run *run, linkd_error *err)

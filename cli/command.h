@@ -35,6 +35,7 @@ extern const lk_command lk_cmd_explain;
 extern const lk_command lk_cmd_profile;
 extern const lk_command lk_cmd_review;
 extern const lk_command lk_cmd_score;
+extern const lk_command lk_cmd_train;
 extern const lk_command lk_cmd_model_list;
 extern const lk_command lk_cmd_model_add;
 extern const lk_command lk_cmd_model_pull;

@@ -2,6 +2,9 @@
 #include "cli/compared.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "cli/pair_model.h"
 
 /* ---- options ------------------------------------------------------------ */
 
@@ -28,12 +31,17 @@ static int one_needs_other(const char *left, const char *right,
                    left != NULL ? "right" : "left", name);
 }
 
-int lk_compared_check(const lk_compared_values *values, bool within,
-                      linkd_error *err)
+int lk_compared_check(const lk_compared_values *values, const char *pair_model,
+                      bool within, linkd_error *err)
 {
     const lk_compared_values *v = values;
     int rc =
         sides_check(within, v->on.on, v->on.left_on, v->on.right_on, "on", err);
+
+    if (pair_model != NULL && (v->on.on != NULL || v->on.left_on != NULL))
+        return lk_fail(err, LINKD_E_ARG,
+                       "--pair-model excludes --%s: it names the columns",
+                       v->on.on != NULL ? "on" : "left-on");
 
     if (rc == LINKD_OK)
         rc = one_needs_other(v->on.left_on, v->on.right_on, "on", err);
@@ -54,16 +62,27 @@ static const char *either(const char *own, const char *both)
 
 /* ---- tables ------------------------------------------------------------- */
 
+static linkd_format format_of(const lk_compared_values *values,
+                              const char *const paths[2], size_t side)
+{
+    const char *other = paths[1 - side];
+
+    if (strcmp(paths[side], "-") != 0 && other != NULL &&
+        strcmp(other, "-") == 0)
+        return LINKD_FORMAT_AUTO;
+    return (linkd_format)values->format;
+}
+
 int lk_compared_read(lk_cli *cli, const lk_compared_values *values,
                      const char *const paths[2], lk_compared *ret_compared,
                      linkd_error *err)
 {
     lk_compared c = {0};
-    int rc = lk_table_read(cli, paths[0], (linkd_format)values->format,
+    int rc = lk_table_read(cli, paths[0], format_of(values, paths, 0),
                            either(values->left_id, values->id), &c.left, err);
 
     if (rc == LINKD_OK && paths[1] != NULL)
-        rc = lk_table_read(cli, paths[1], (linkd_format)values->format,
+        rc = lk_table_read(cli, paths[1], format_of(values, paths, 1),
                            either(values->right_id, values->id), &c.right, err);
     if (rc != LINKD_OK) {
         lk_compared_clear(&c);
@@ -77,6 +96,7 @@ int lk_compared_read(lk_cli *cli, const lk_compared_values *values,
 
 void lk_compared_clear(lk_compared *compared)
 {
+    linkd_pair_model_free(compared->pair_model);
     free(compared->columns);
     linkd_table_free(compared->left);
     linkd_table_free(compared->right);
@@ -101,15 +121,35 @@ static int columns_all(lk_compared *c, linkd_error *err)
     return LINKD_OK;
 }
 
+static int columns_of_model(lk_compared *c, const char *path, linkd_error *err)
+{
+    int rc = lk_pair_model_load(path, &c->pair_model, err);
+
+    return rc == LINKD_OK
+               ? linkd_pair_model_columns(c->pair_model, c->left, c->right,
+                                          &c->columns, &c->n_columns, err)
+               : rc;
+}
+
+static int columns_find(lk_cli *cli, const lk_on_values *on,
+                        const char *pair_model, lk_compared *c,
+                        linkd_error *err)
+{
+    if (pair_model != NULL)
+        return columns_of_model(c, pair_model, err);
+    if (c->right == NULL && on->on == NULL && on->left_on == NULL)
+        return columns_all(c, err);
+    return lk_columns_pair(cli, c->tables[0], c->tables[1], on, &c->columns,
+                           &c->n_columns, err);
+}
+
 int lk_compared_pair(lk_cli *cli, const lk_compared_values *values,
-                     lk_compared *compared, linkd_error *err)
+                     const char *pair_model, lk_compared *compared,
+                     linkd_error *err)
 {
     const lk_compared_values *v = values;
     lk_compared *c = compared;
-    int rc = c->right == NULL && v->on.on == NULL && v->on.left_on == NULL
-                 ? columns_all(c, err)
-                 : lk_columns_pair(cli, c->tables[0], c->tables[1], &v->on,
-                                   &c->columns, &c->n_columns, err);
+    int rc = columns_find(cli, &v->on, pair_model, c, err);
 
     if (rc == LINKD_OK)
         rc = lk_column_find(cli, c->tables[0], either(v->left_block, v->block),
@@ -120,6 +160,34 @@ int lk_compared_pair(lk_cli *cli, const lk_compared_values *values,
     return rc;
 }
 
+/* ---- what was compared --------------------------------------------------- */
+
+void lk_compared_manifest_tables(const lk_compared *compared,
+                                 lk_manifest *manifest)
+{
+    lk_manifest_table(manifest, compared->left);
+    if (compared->right != NULL)
+        lk_manifest_table(manifest, compared->right);
+}
+
+static linkd_str column_name(const linkd_table *table, size_t column)
+{
+    return column == LINKD_COLUMN_NONE ? (linkd_str){NULL, 0}
+                                       : linkd_table_column(table, column);
+}
+
+void lk_compared_manifest_columns(const lk_compared *compared,
+                                  lk_manifest *manifest)
+{
+    const lk_compared *c = compared;
+
+    for (size_t i = 0; i < c->n_columns; i++)
+        lk_manifest_pairing(manifest,
+                            column_name(c->tables[0], c->columns[i].left),
+                            column_name(c->tables[1], c->columns[i].right),
+                            (double)c->columns[i].similarity);
+}
+
 lk_decide_input lk_compared_input(const lk_compared *compared)
 {
     return (lk_decide_input){.left = compared->left,
@@ -128,5 +196,6 @@ lk_decide_input lk_compared_input(const lk_compared *compared)
                              .n_columns = compared->n_columns,
                              .left_block = compared->blocks[0],
                              .right_block = compared->blocks[1],
-                             .assign = LINKD_ASSIGN_AUTO};
+                             .assign = LINKD_ASSIGN_AUTO,
+                             .pair_model = compared->pair_model};
 }

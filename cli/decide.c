@@ -50,17 +50,26 @@ int lk_decide_check(const lk_decide_values *values, const char *model,
 {
     unsigned channels;
 
+    if (values->labels != NULL && values->pair_model != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--labels excludes --pair-model");
     if (isnan(values->min_score))
         return lk_channels_parse(values->channels, !lk_model_is_none(model),
                                  &channels, err);
     if (values->channels != NULL)
         return lk_fail(err, LINKD_E_ARG, "--min-score excludes --channels");
+    if (values->pair_model != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--min-score excludes --pair-model");
     if (values->threshold >= 0.0 || values->labels != NULL)
         return lk_fail(err, LINKD_E_ARG, "--min-score excludes --%s",
                        values->labels != NULL ? "labels" : "threshold");
     if (lk_model_is_none(model))
         return lk_fail(err, LINKD_E_ARG, "--min-score needs a model");
     return LINKD_OK;
+}
+
+const char *lk_decide_file(const lk_decide_values *values)
+{
+    return values->labels != NULL ? values->labels : values->pair_model;
 }
 
 /* ---- running ------------------------------------------------------------ */
@@ -81,6 +90,7 @@ int lk_decide_gather(lk_cli *cli, const lk_decide_input *input,
         .k = input->k,
         .asked = input->asked,
         .n_asked = input->n_asked,
+        .pair_model = input->pair_model,
     };
     int rc = lk_channels_parse(channels, with_model, &options.channels, err);
 
@@ -135,6 +145,7 @@ int lk_decide_run(lk_cli *cli, const lk_decide_input *input,
                            err);
     options.labels = d.labels.pairs;
     options.n_labels = d.labels.n;
+    options.pair_model = d.labels.n == 0 ? input->pair_model : NULL;
     start = lk_clock_ns();
     if (rc == LINKD_OK)
         rc = linkd_evidence_decide(d.evidence, &options, &cli->progress,

@@ -9,10 +9,11 @@
 
 /* How to decide, as the command line says it. */
 typedef struct lk_decide_values {
-    double threshold;     /* probability; LINKD_THRESHOLD_AUTO */
-    double min_score;     /* NaN: by probability */
-    const char *channels; /* as lk_channels_parse() takes them */
-    const char *labels;   /* a file of answered pairs, or NULL */
+    double threshold;       /* probability; LINKD_THRESHOLD_AUTO */
+    double min_score;       /* NaN: by probability */
+    const char *channels;   /* as lk_channels_parse() takes them */
+    const char *labels;     /* a file of answered pairs, or NULL */
+    const char *pair_model; /* a file of linkctl train, or NULL */
 } lk_decide_values;
 
 /* A row of an option table; `at` is the offset of the member. */
@@ -21,6 +22,13 @@ typedef struct lk_decide_values {
   "labels", 0, LK_OPTION_TEXT, (at), "FILE", NULL, 0, 0,                       \
       "learn from answered pairs: left_id, right_id and match\n"               \
       "(1 or 0); without match all are pairs"                                  \
+ }
+
+#define LK_PAIR_MODEL_OPTION(at)                                               \
+ {                                                                             \
+  "pair-model", 0, LK_OPTION_TEXT, (at), "FILE", NULL, 0, 0,                   \
+      "decide by what linkctl train learned from labels of\n"                  \
+      "other tables with the same columns"                                     \
  }
 
 /* What is compared. */
@@ -35,6 +43,7 @@ typedef struct lk_decide_input {
     const linkd_label *asked; /* candidates in any case; [n_asked] */
     size_t n_asked;
     const linkd_entities_options *entities; /* as linkd_decide_options has it */
+    const linkd_pair_model *pair_model;     /* or NULL; labels go before it */
     const lk_engine *engine;
 } lk_decide_input;
 
@@ -51,6 +60,8 @@ typedef struct lk_decided {
 /* LINKD_E_ARG: the options contradict each other. */
 LINKD_MUST_CHECK int lk_decide_check(const lk_decide_values *values,
                                      const char *model, linkd_error *err);
+/* The file of labels or of a pair model: an input of the run; or NULL. */
+const char *lk_decide_file(const lk_decide_values *values);
 /* Only what a decision rests on; freed with linkd_evidence_free(). */
 LINKD_MUST_CHECK int lk_decide_gather(lk_cli *cli, const lk_decide_input *input,
                                       const char *channels,

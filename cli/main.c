@@ -23,6 +23,7 @@ static const lk_command *const commands[] = {
     &lk_cmd_eval,
     &lk_cmd_explain,
     &lk_cmd_review,
+    &lk_cmd_train,
     &lk_cmd_score,
     &lk_cmd_profile,
     &lk_cmd_model_list,

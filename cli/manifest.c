@@ -203,6 +203,40 @@ void lk_manifest_verdict(lk_manifest *manifest, const linkd_verdict *verdict,
     add(manifest, manifest->root, "verdict", object);
 }
 
+static json_t *known_json(double value)
+{
+    return isnan(value) ? json_null() : rounded_json(value);
+}
+
+static json_t *foretold_json(lk_manifest *manifest, const linkd_foretold *f)
+{
+    json_t *object = json_object();
+
+    add(manifest, object, "precision", known_json(f->precision));
+    add(manifest, object, "recall", known_json(f->recall));
+    add(manifest, object, "f1", known_json(f->f1));
+    add(manifest, object, "log_loss", known_json(f->log_loss));
+    return object;
+}
+
+void lk_manifest_learned(lk_manifest *manifest,
+                         const linkd_learned_info *learned)
+{
+    json_t *object = json_object();
+
+    add(manifest, object, "learner",
+        json_string(linkd_learner_words[learned->learner]));
+    add(manifest, object, "matches",
+        json_integer((json_int_t)learned->n_matches));
+    add(manifest, object, "others",
+        json_integer((json_int_t)learned->n_others));
+    add(manifest, object, "held_out",
+        foretold_json(manifest, &learned->held_out));
+    add(manifest, object, "without_labels",
+        foretold_json(manifest, &learned->without));
+    add(manifest, manifest->root, "learned", object);
+}
+
 void lk_manifest_job(lk_manifest *manifest, const json_t *job)
 {
     json_t *counts = json_object_get(job, "counts");

@@ -39,6 +39,9 @@ void lk_manifest_seconds(lk_manifest *manifest, const char *step, double s);
 /* What is expected of a decision, and why its mode is what it is. */
 void lk_manifest_verdict(lk_manifest *manifest, const linkd_verdict *verdict,
                          const char *assign, double threshold);
+/* What labels taught: by which learner, and how well held-out ones are foretold. */
+void lk_manifest_learned(lk_manifest *manifest,
+                         const linkd_learned_info *learned);
 /* An input that linkd has read; it does not tell which column the ids are. */
 void lk_manifest_source(lk_manifest *manifest, const char *name,
                         uint64_t n_rows);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/file.h"
 #include "cli/output.h"
 
 #define COPY_BYTES ((size_t)256 << 10)
@@ -32,12 +33,6 @@ bool lk_model_is_pickle(const char *file_name)
             return true;
     }
     return false;
-}
-
-static int fail_read(const char *path, linkd_error *err)
-{
-    return lk_fail(err, LINKD_E_IO, "could not read %s: %s", path,
-                   strerror(errno));
 }
 
 static int bytes_copy(int from, const char *from_path, lk_output *to,
@@ -59,7 +54,7 @@ static int bytes_copy(int from, const char *from_path, lk_output *to,
             rc = lk_output_write(to, bytes, (size_t)n, err);
     }
     if (rc == LINKD_OK && n < 0)
-        rc = fail_read(from_path, err);
+        rc = lk_fail_read(from_path, err);
     free(bytes);
     return rc;
 }
@@ -74,7 +69,7 @@ static int file_copy(const char *from_path, const char *to_path,
     if (from < 0 && errno == ENOENT && !is_required)
         return LINKD_OK;
     if (from < 0)
-        return fail_read(from_path, err);
+        return lk_fail_read(from_path, err);
     rc = lk_output_open(to_path, NULL, 0, &to, err);
     if (rc == LINKD_OK)
         rc = bytes_copy(from, from_path, to, max_bytes, err);
@@ -128,7 +123,7 @@ int lk_model_import(const char *path, lk_stage *stage, linkd_error *err)
     int rc;
 
     if (stat(path, &st) != 0)
-        return fail_read(path, err);
+        return lk_fail_read(path, err);
     if (!S_ISDIR(st.st_mode))
         return lk_model_import_zip(path, stage, err);
     rc = files_copy(path, stage, &file, err);
@@ -145,7 +140,7 @@ int lk_model_name_of(const char *path, lk_buf *ret_name, linkd_error *err)
     int rc;
 
     if (resolved == NULL)
-        return fail_read(path, err);
+        return lk_fail_read(path, err);
     name = strrchr(resolved, '/') + 1;
     len = strlen(name);
     dot = strrchr(name, '.');

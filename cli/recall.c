@@ -359,7 +359,8 @@ static int options_check(lk_cli *cli, recall_run *run, linkd_error *err)
 {
     const lk_recall_values *v = run->values;
     bool with_model = !lk_model_is_none(v->model);
-    int rc = lk_compared_check(&v->compared, cli->args.n_operands == 2, err);
+    int rc =
+        lk_compared_check(&v->compared, NULL, cli->args.n_operands == 2, err);
 
     if (rc == LINKD_OK)
         rc = lk_channels_parse(v->channels, with_model, &run->channels, err);
@@ -379,7 +380,7 @@ static int steps_run(lk_cli *cli, recall_run *run, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_compared_read(cli, v, paths, &run->compared, err);
     if (rc == LINKD_OK)
-        rc = lk_compared_pair(cli, v, &run->compared, err);
+        rc = lk_compared_pair(cli, v, NULL, &run->compared, err);
     if (rc == LINKD_OK)
         rc = candidates_gather(cli, run, err);
     if (rc == LINKD_OK)

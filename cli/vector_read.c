@@ -10,15 +10,10 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "cli/file.h"
 #include "cli/npy.h"
 #include "cli/rows.h"
 #include "linkage/linkage.h"
-
-static int fail_read(const char *path, linkd_error *err)
-{
-    return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
-                   lk_label_of_path(path).text, strerror(errno));
-}
 
 static int fail_data(const char *path, const char *reason, linkd_error *err)
 {
@@ -52,7 +47,7 @@ static int npy_load(const char *path, linkd_rows *ret_rows, float **ret_data,
     if (data == NULL)
         rc = lk_fail_nomem(err);
     else if (fread(data, dim * sizeof(*data), (size_t)n_rows, file) != n_rows)
-        rc = fail_read(path, err);
+        rc = lk_fail_read(path, err);
     (void)fclose(file);
     if (rc != LINKD_OK) {
         free(data);
@@ -75,7 +70,7 @@ static int fvecs_sizes(const char *path, FILE *file, size_t *ret_n,
     uint64_t row_bytes;
 
     if (fstat(fileno(file), &st) != 0)
-        return fail_read(path, err);
+        return lk_fail_read(path, err);
     if (fread(&dim, sizeof(dim), 1, file) != 1)
         return fail_data(path, "it is empty", err);
     dim = le32toh(dim);
@@ -98,7 +93,7 @@ static int fvecs_rows(const char *path, FILE *file, size_t n, size_t dim,
 
         if (fread(&own, sizeof(own), 1, file) != 1 ||
             fread(data + i * dim, sizeof(*data), dim, file) != dim)
-            return fail_read(path, err);
+            return lk_fail_read(path, err);
         if (le32toh(own) != dim)
             return lk_fail(err, LINKD_E_DATA,
                            "%s: row %zu has another dimension than the first",
@@ -118,7 +113,7 @@ static int fvecs_load(const char *path, linkd_rows *ret_rows, float **ret_data,
     int rc;
 
     if (file == NULL)
-        return fail_read(path, err);
+        return lk_fail_read(path, err);
     rc = fvecs_sizes(path, file, &n, &dim, err);
     if (rc == LINKD_OK) {
         data = lk_alloc_aligned(n, dim * sizeof(*data));
@@ -163,7 +158,7 @@ int lk_labels_load(const char *path, size_t n, uint64_t **ret_labels,
 
     if (file == NULL) {
         free(labels);
-        return fail_read(path, err);
+        return lk_fail_read(path, err);
     }
     if (labels == NULL)
         rc = lk_fail_nomem(err);
@@ -175,7 +170,7 @@ int lk_labels_load(const char *path, size_t n, uint64_t **ret_labels,
         n_lines++;
     }
     if (rc == LINKD_OK && ferror(file))
-        rc = fail_read(path, err);
+        rc = lk_fail_read(path, err);
     if (rc == LINKD_OK && n_lines != n)
         rc = lk_fail(err, LINKD_E_DATA, "%s has %zu lines for %zu rows",
                      lk_label_of_path(path).text, n_lines, n);

@@ -211,32 +211,29 @@ static size_t entities_count(const linkd_decision *d, size_t n_rows)
 
 /* ---- all ---------------------------------------------------------------- */
 
-/* What is expected of the entities, matches included that rows with empty fields
- * cannot show. */
-static int expected_tell(const lk_decision_input *in, const size_t *entities,
-                         lk_outcome *outcome, linkd_error *err)
-{
-    lk_unseen unseen = {0};
-    int rc = lk_unseen_count(in->pairs, in->features, outcome->posteriors,
-                             &unseen, err);
-
-    if (rc == LINKD_OK)
-        lk_expected_of_entities(in->pairs, outcome->posteriors, entities,
-                                unseen.n_matches, &outcome->verdict);
-    return rc;
-}
-
+/* What is expected includes the matches that rows with empty fields cannot show. */
 static int entities_renew(const lk_decision_input *in, lk_outcome *outcome,
                           size_t *entities, linkd_error *err)
 {
-    double p = fmin(fmax(outcome->threshold, 1e-6), 1.0 - 1e-6);
-    int rc = lk_decide_entities(in->pairs, outcome->log_odds,
-                                (float)log(p / (1.0 - p)), in->entities,
-                                entities, err);
+    lk_unseen unseen = {0};
+    int rc;
 
+    outcome->threshold = in->threshold >= 0.0 ? in->threshold : 0.5;
+    rc = lk_decide_entities(in->pairs, outcome->log_odds,
+                            lk_decide_entities_stop(outcome->threshold),
+                            in->entities, entities, err);
     if (rc == LINKD_OK)
-        rc = expected_tell(in, entities, outcome, err);
-    return rc;
+        rc = lk_unseen_count(in->pairs, in->features, outcome->posteriors,
+                             &unseen, err);
+    if (rc != LINKD_OK)
+        return rc;
+    lk_expected_of_entities(in->pairs, outcome->posteriors, entities,
+                            unseen.n_matches, &outcome->verdict);
+    return in->threshold >= 0.0
+               ? LINKD_OK
+               : lk_decide_entities_cut(in->pairs, in->entities,
+                                        unseen.n_matches, outcome, entities,
+                                        err);
 }
 
 static int cut_renew(const lk_decision_input *in, lk_outcome *outcome,

@@ -31,6 +31,9 @@ enum {
 #define SURE_MIN    0.5F
 #define DOUBT_MIN   0.1F
 
+/* The cut that doubts are measured at, before a better one is looked for. */
+#define THRESHOLD_FIRST 0.5
+
 /* The mixture is believed if few records have partners, or if enough of the
  * pairs of partners are pairs themselves. Measured with the rest. */
 #define DEGREE_MAX  1.2
@@ -234,14 +237,14 @@ static void reseed(deduper *d)
 
 /* ---- any number of records an entity ------------------------------------ */
 
+static double threshold_of(const deduper *d)
+{
+    return d->input->threshold >= 0.0 ? d->input->threshold : THRESHOLD_FIRST;
+}
+
 static float stop_of(const deduper *d)
 {
-    double p = d->input->threshold;
-
-    if (p < 0.0)
-        return 0.0F;
-    p = fmin(fmax(p, 1e-6), 1.0 - 1e-6);
-    return (float)log(p / (1.0 - p));
+    return lk_decide_entities_stop(threshold_of(d));
 }
 
 static int entities_cluster(deduper *d, float stop, linkd_error *err)
@@ -382,8 +385,11 @@ static int outcome_fill(deduper *d, lk_outcome *outcome, linkd_error *err)
     d->log_odds = NULL;
     outcome->model.logistic = d->model;
     d->model = (lk_logistic){0};
-    outcome->threshold = d->input->threshold >= 0.0 ? d->input->threshold : 0.5;
-    return LINKD_OK;
+    outcome->threshold = threshold_of(d);
+    if (d->input->threshold >= 0.0 || !verdict->supported)
+        return LINKD_OK;
+    return lk_decide_entities_cut(d->pairs, d->input->entities,
+                                  unseen.n_matches, outcome, d->entities, err);
 }
 
 static void mode_explain(const deduper *d, bool chained, double closure,

@@ -9,11 +9,21 @@
  *   centre       pairs above the cut, best first, gather rows around centres
  *
  * A pair that was never compared counts as in cluster_average.c there, and as no
- * pair at all in the others. */
+ * pair at all in the others.
+ *
+ * The mean of a large entity includes pairs that were never compared, and rows
+ * that say little: it may well be below even odds while most of its pairs are
+ * right. So the cut is looked for as it is for links: where the expected F1 is
+ * best. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "linkage/decision.h"
+
+/* Below even odds; much further down, the pairs that were never compared, of
+ * which nothing is expected here, decide. */
+static const double cuts[] = {0.4, 0.3, 0.2};
 
 /* Rows of any two candidates, for complete linkage. */
 typedef struct scores {
@@ -84,4 +94,43 @@ int lk_decide_entities(const lk_pairset *pairs, const float *log_odds,
         return threshold_find(&s, stop, rule, ret_entities, err);
     return average_find(&s, stop, rule != NULL ? &rule->limits : &none,
                         ret_entities, err);
+}
+
+float lk_decide_entities_stop(double threshold)
+{
+    double p = fmin(fmax(threshold, 1e-6), 1.0 - 1e-6);
+
+    return (float)log(p / (1.0 - p));
+}
+
+int lk_decide_entities_cut(const lk_pairset *pairs,
+                           const lk_entities_rule *rule, double n_unseen,
+                           lk_outcome *outcome, size_t *entities,
+                           linkd_error *err)
+{
+    size_t n_bytes = pairs->n_records * sizeof(*entities);
+    size_t *others = malloc(n_bytes + 1);
+    int rc = others != NULL ? LINKD_OK : lk_fail_nomem(err);
+
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(*cuts) && rc == LINKD_OK;
+         i++) {
+        linkd_verdict verdict = outcome->verdict;
+
+        if (cuts[i] >= outcome->threshold)
+            continue;
+        rc = lk_decide_entities(pairs, outcome->log_odds,
+                                lk_decide_entities_stop(cuts[i]), rule, others,
+                                err);
+        if (rc != LINKD_OK)
+            break;
+        lk_expected_of_entities(pairs, outcome->posteriors, others, n_unseen,
+                                &verdict);
+        if (verdict.f1 <= outcome->verdict.f1)
+            continue;
+        outcome->verdict = verdict;
+        outcome->threshold = cuts[i];
+        memcpy(entities, others, n_bytes);
+    }
+    free(others);
+    return rc;
 }

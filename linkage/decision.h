@@ -65,6 +65,17 @@ LINKD_MUST_CHECK int lk_decide_entities(const lk_pairset *pairs,
                                         const lk_entities_rule *rule,
                                         size_t *ret_entities, linkd_error *err);
 
+/* Tries cuts below outcome->threshold, and takes the one with the best expected
+ * F1, `n_unseen` matches beyond the candidates included. The outcome's log_odds
+ * and posteriors are read; its threshold and what its verdict expects are of
+ * `entities` before and after. */
+LINKD_MUST_CHECK int
+lk_decide_entities_cut(const lk_pairset *pairs, const lk_entities_rule *rule,
+                       double n_unseen, lk_outcome *outcome,
+                       size_t *entities /* [n_records] */, linkd_error *err);
+/* The log-odds of a threshold. */
+float lk_decide_entities_stop(double threshold);
+
 /* ---- shared by the two -------------------------------------------------- */
 
 /* How implausible each pair is by chance: sum over fields of

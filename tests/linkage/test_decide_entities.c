@@ -1,4 +1,5 @@
 /* tests/linkage/test_decide_entities.c — pairs with log-odds to entities. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,6 +99,84 @@ static void limits_hold_with_every_method(void **state)
     }
 }
 
+/* Three rows of which 0-1 is sure: the mean of the two others is -0.75, which
+ * is a probability of 0.32. */
+enum { N_TRIO = 3 };
+static uint32_t trio_a[N_TRIO] = {0, 0, 1};
+static uint32_t trio_b[N_TRIO] = {1, 2, 2};
+static const lk_pairset trio = {.a = trio_a,
+                                .b = trio_b,
+                                .n = N_TRIO,
+                                .n_records = N_TRIO,
+                                .n_left = N_TRIO,
+                                .within = true};
+
+/* What is chosen from 0.5 on; ret_entities [N_TRIO]. */
+static int trio_cut(float *odds, double n_unseen, lk_outcome *outcome,
+                    size_t *ret_entities)
+{
+    static float posteriors[N_TRIO];
+
+    for (size_t i = 0; i < N_TRIO; i++)
+        posteriors[i] = 1.0F / (1.0F + expf(-odds[i]));
+    *outcome = (lk_outcome){
+        .log_odds = odds, .posteriors = posteriors, .threshold = 0.5};
+    memcpy(ret_entities, (size_t[N_TRIO]){0, 0, 1},
+           N_TRIO * sizeof(*ret_entities));
+    lk_expected_of_entities(&trio, posteriors, ret_entities, n_unseen,
+                            &outcome->verdict);
+    return lk_decide_entities_cut(&trio, NULL, n_unseen, outcome, ret_entities,
+                                  NULL);
+}
+
+static void a_lower_cut_is_taken_where_more_is_expected_of_it(void **state)
+{
+    float odds[N_TRIO] = {6.0F, 2.0F, -3.5F};
+    size_t entities[N_TRIO];
+    lk_outcome outcome;
+
+    (void)state;
+    assert_int_equal(trio_cut(odds, 1.0, &outcome, entities), LINKD_OK);
+    assert_true(outcome.threshold == 0.3);
+    assert_int_equal(entities[2], entities[0]);
+    /* 1.907 of 3 accepted pairs, and of 2.907 matches */
+    assert_true(fabs(outcome.verdict.precision - 0.636) < 0.001);
+    assert_true(fabs(outcome.verdict.recall - 0.656) < 0.001);
+    assert_true(fabs(outcome.verdict.n_unseen - 1.0) < 1e-9);
+}
+
+static void even_odds_stay_where_less_is_expected_below(void **state)
+{
+    float odds[N_TRIO] = {6.0F, 0.0F, -1.5F};
+    size_t entities[N_TRIO];
+    lk_outcome outcome;
+
+    (void)state;
+    assert_int_equal(trio_cut(odds, 0.0, &outcome, entities), LINKD_OK);
+    assert_true(outcome.threshold == 0.5);
+    assert_int_equal(entities[1], entities[0]);
+    assert_int_not_equal(entities[2], entities[0]);
+    assert_true(fabs(outcome.verdict.f1 - 0.744) < 0.001);
+}
+
+static void a_cut_without_memory_is_reported(void **state)
+{
+    float odds[N_TRIO] = {6.0F, 2.0F, -3.5F};
+    size_t entities[N_TRIO];
+    lk_outcome outcome;
+
+    (void)state;
+    for (size_t nth = 1;; nth++) {
+        int rc;
+
+        alloc_fail_at(nth);
+        rc = trio_cut(odds, 0.0, &outcome, entities);
+        if (!alloc_fail_off())
+            break;
+        assert_int_equal(rc, LINKD_E_NOMEM);
+    }
+}
+
 static void memory_that_runs_out_is_reported(void **state)
 {
     (void)state;
@@ -126,6 +205,9 @@ int main(void)
         cmocka_unit_test(a_chain_is_enough_for_components_alone),
         cmocka_unit_test(complete_linkage_asks_for_every_pair),
         cmocka_unit_test(limits_hold_with_every_method),
+        cmocka_unit_test(a_lower_cut_is_taken_where_more_is_expected_of_it),
+        cmocka_unit_test(even_odds_stay_where_less_is_expected_below),
+        cmocka_unit_test(a_cut_without_memory_is_reported),
         cmocka_unit_test(memory_that_runs_out_is_reported),
     };
 

@@ -249,8 +249,10 @@ static int cut_renew(const lk_decision_input *in, lk_outcome *outcome,
                              unseen.n_matches, &expected, err);
     if (rc != LINKD_OK)
         return rc;
-    if (in->threshold < 0.0)
-        outcome->threshold = expected.threshold;
+    if (in->threshold >= 0.0)
+        expected = lk_expected_at(outcome->posteriors, in->pairs->n,
+                                  in->threshold, unseen.n_matches);
+    outcome->threshold = expected.threshold;
     outcome->verdict.precision = expected.precision;
     outcome->verdict.recall = expected.recall;
     outcome->verdict.f1 = expected.f1;

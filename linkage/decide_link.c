@@ -455,6 +455,9 @@ static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
                          &expected, err);
     if (rc != LINKD_OK)
         return rc;
+    if (l->input->threshold >= 0.0)
+        expected = lk_expected_at(f->matching.posteriors, l->n,
+                                  l->input->threshold, unseen.n_matches);
     expected_write(&expected, &outcome->verdict);
     outcome->verdict.n_matches = f->matching.n_matches;
     outcome->verdict.n_unseen = unseen.n_matches;
@@ -465,8 +468,7 @@ static int outcome_fill(linker *l, fit *f, lk_outcome *outcome,
     outcome->model.logistic = f->model;
     f->model = (lk_logistic){0};
     outcome->model.prior = -f->prior;
-    outcome->threshold =
-        l->input->threshold >= 0.0 ? l->input->threshold : expected.threshold;
+    outcome->threshold = expected.threshold;
     return LINKD_OK;
 }
 

@@ -153,6 +153,9 @@ typedef struct lk_expected {
 LINKD_MUST_CHECK int lk_expected_cut(const float *posteriors, size_t n,
                                      double extra, lk_expected *ret_expected,
                                      linkd_error *err);
+/* What is expected of a cut that somebody asked for. */
+lk_expected lk_expected_at(const float *posteriors, size_t n, double threshold,
+                           double extra);
 /* What is expected if the pairs within entities are accepted: fills in
  * precision, recall, f1, n_matches and n_unseen. */
 void lk_expected_of_entities(const lk_pairset *pairs,

@@ -8,6 +8,8 @@
  * which from below is reached in a handful of passes: nothing is sorted or
  * allocated. The ratio of expectations stands for the expectation of the ratio;
  * with more than a few pairs they are the same. */
+#include <math.h>
+
 #include "linkage/decision.h"
 
 /* The pairs above a cut. */
@@ -65,6 +67,21 @@ int lk_expected_cut(const float *posteriors, size_t n, double extra,
     }
     *ret_expected = expected;
     return LINKD_OK;
+}
+
+lk_expected lk_expected_at(const float *posteriors, size_t n, double threshold,
+                           double extra)
+{
+    /* the threshold itself counts */
+    float below = nextafterf((float)threshold, -1.0F);
+    accepted a = accept_above(posteriors, n, (double)below);
+    double total = accept_above(posteriors, n, 0.0).sum + extra;
+    lk_expected expected = {0};
+
+    if (a.n > 0)
+        expected = judge(&a, total);
+    expected.threshold = threshold;
+    return expected;
 }
 
 void lk_expected_of_entities(const lk_pairset *pairs, const float *posteriors,

@@ -240,6 +240,28 @@ static void a_threshold_is_a_probability(void **state)
             assert_true(f->decision.candidates[i].probability >= 0.9F);
 }
 
+/* With labels, too. */
+static void what_is_expected_is_of_the_threshold_asked_for(void **state)
+{
+    fixture *f = *state;
+    linkd_label yes = {.left = 0, .right = 0, .match = true};
+    linkd_decide_options options = AUTO;
+
+    two_tables_make(f);
+    gather(f, &yes, 1);
+    for (options.n_labels = 0; options.n_labels < 2; options.n_labels++) {
+        double recall;
+
+        options.labels = &yes;
+        options.threshold = 0.5;
+        assert_int_equal(decide(f, options), LINKD_OK);
+        recall = f->decision.verdict.recall;
+        options.threshold = 1.0;
+        assert_int_equal(decide(f, options), LINKD_OK);
+        assert_true(f->decision.verdict.recall < recall);
+    }
+}
+
 static void what_is_accepted_comes_by_row_and_probability(void **state)
 {
     fixture *f = *state;
@@ -625,6 +647,7 @@ int main(void)
         DECIDE_TEST(people_of_both_tables_are_found_without_labels),
         DECIDE_TEST(nothing_to_tell_matches_from_is_no_failure),
         DECIDE_TEST(a_threshold_is_a_probability),
+        DECIDE_TEST(what_is_expected_is_of_the_threshold_asked_for),
         DECIDE_TEST(what_is_accepted_comes_by_row_and_probability),
         DECIDE_TEST(each_row_is_linked_once_where_that_is_asked),
         DECIDE_TEST(a_person_in_three_rows_is_one_entity),

@@ -94,6 +94,21 @@ static void no_other_cut_is_better(void **state)
     }
 }
 
+static void a_cut_that_was_asked_for_is_judged_as_it_is(void **state)
+{
+    static const float posteriors[] = {0.5F, 0.9F, 0.3F, 0.8F};
+    lk_expected expected = lk_expected_at(posteriors, 4, 0.8, 0.5);
+
+    (void)state;
+    assert_near(expected.threshold, 0.8);
+    assert_near(expected.precision, 1.7 / 2.0);
+    assert_near(expected.recall, 1.7 / 3.0);
+    assert_near(expected.f1, 2.0 * 1.7 / 5.0);
+    expected = lk_expected_at(posteriors, 4, 0.95, 0.5);
+    assert_near(expected.precision, 0.0);
+    assert_near(expected.f1, 0.0);
+}
+
 static void where_nothing_is_expected_nothing_is_accepted(void **state)
 {
     static const float zeros[] = {0.0F, 0.0F};
@@ -152,6 +167,7 @@ int main(void)
         cmocka_unit_test(the_cut_is_where_expected_f1_is_highest),
         cmocka_unit_test(matches_beyond_the_candidates_lower_recall_and_cut),
         cmocka_unit_test(no_other_cut_is_better),
+        cmocka_unit_test(a_cut_that_was_asked_for_is_judged_as_it_is),
         cmocka_unit_test(where_nothing_is_expected_nothing_is_accepted),
         cmocka_unit_test(what_is_no_probability_is_refused),
     };

@@ -72,18 +72,19 @@ void lk_word_reader_init(lk_word_reader *reader, const lk_bert_rules *rules,
 /* ---- the word ----------------------------------------------------------- */
 
 /* Where a mark of combining class `order` belongs: before those marks at the
- * word's end whose class is higher. */
-static size_t mark_place(const lk_word_reader *reader, uint32_t order)
+ * end of bytes[marks_at … len) whose class is higher. */
+static size_t mark_place(const uint8_t *bytes, size_t marks_at, size_t len,
+                         uint32_t order)
 {
-    size_t place = reader->len;
+    size_t place = len;
 
-    while (place > reader->marks_at) {
+    while (place > marks_at) {
         size_t previous = place - 1;
         uint32_t cp;
 
-        while ((reader->bytes[previous] & 0xC0) == 0x80)
+        while ((bytes[previous] & 0xC0) == 0x80)
             previous--;
-        (void)lk_utf8_read(&reader->bytes[previous], place - previous, &cp);
+        (void)lk_utf8_read(&bytes[previous], place - previous, &cp);
         if (lk_unicode_order(cp) <= order)
             break;
         place = previous;
@@ -101,7 +102,8 @@ static void word_append(lk_word_reader *reader, lk_word_char item)
     if (reader->n_chars++ >= rules->max_word_chars)
         return;
     if (rules->strip_accents && (item.properties & LK_CP_NONSTARTER))
-        place = mark_place(reader, lk_unicode_order(item.cp));
+        place = mark_place(reader->bytes, reader->marks_at, reader->len,
+                           lk_unicode_order(item.cp));
     len = lk_utf8_write(item.cp, utf8);
     memmove(&reader->bytes[place + len], &reader->bytes[place],
             reader->len - place);
@@ -258,4 +260,54 @@ lk_word_kind lk_word_read(lk_word_reader *reader)
             lk_utf8_read(reader->at, (size_t)(reader->end - reader->at), &cp);
         queue_fill(reader, cp);
     }
+}
+
+/* ---- whole texts -------------------------------------------------------- */
+
+/* Appends one code point, a mark before those of a higher class. */
+static int normal_append(const lk_bert_rules *rules, lk_word_char item,
+                         size_t marks_at, lk_buf *out, linkd_error *err)
+{
+    size_t place = out->len;
+    uint8_t utf8[LK_UTF8_MAX];
+    size_t len = lk_utf8_write(item.cp, utf8);
+    int rc;
+
+    if (rules->strip_accents && (item.properties & LK_CP_NONSTARTER))
+        place = mark_place((const uint8_t *)out->data, marks_at, out->len,
+                           lk_unicode_order(item.cp));
+    rc = lk_buf_append(out, utf8, len, err);
+    if (rc != LINKD_OK || place + len == out->len)
+        return rc;
+    memmove(out->data + place + len, out->data + place, out->len - len - place);
+    memcpy(out->data + place, utf8, len);
+    return LINKD_OK;
+}
+
+int lk_bert_normalize(const lk_bert_rules *rules, linkd_str text, lk_buf *out,
+                      linkd_error *err)
+{
+    lk_word_reader reader;
+    int rc = LINKD_OK;
+
+    lk_word_reader_init(&reader, rules, text);
+    reader.len = 0;
+    reader.marks_at = 0;
+    while (reader.at < reader.end && rc == LINKD_OK) {
+        uint32_t cp;
+
+        reader.at +=
+            lk_utf8_read(reader.at, (size_t)(reader.end - reader.at), &cp);
+        reader.len = out->len; /* where a dropped mark keeps others apart */
+        queue_fill(&reader, cp);
+        for (size_t i = 0; i < reader.queue_len && rc == LINKD_OK; i++) {
+            lk_word_char item = reader.queue[i];
+
+            /* clean_text makes every white space the plain one */
+            if (rules->clean_text && (item.properties & LK_CP_SPACE))
+                item.cp = ' ';
+            rc = normal_append(rules, item, reader.marks_at, out, err);
+        }
+    }
+    return rc;
 }

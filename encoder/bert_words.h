@@ -61,4 +61,11 @@ void lk_word_reader_init(lk_word_reader *reader, const lk_bert_rules *rules,
                          linkd_str text);
 lk_word_kind lk_word_read(lk_word_reader *reader);
 
+/* Appends what BertNormalizer makes of `text`, a part of a text without added
+ * tokens: the same code points as the words, with their spaces. LINKD_E_NOMEM.
+ */
+LINKD_MUST_CHECK int lk_bert_normalize(const lk_bert_rules *rules,
+                                       linkd_str text, lk_buf *out,
+                                       linkd_error *err);
+
 #endif

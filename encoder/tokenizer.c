@@ -1,15 +1,12 @@
-/* encoder/tokenizer.c — opens a tokenizer and turns text into ids.
+/* encoder/tokenizer.c — opens a tokenizer.
  * Parity with Hugging Face's `tokenizers` is the feature: a model sees the ids
  * that it was trained on, or its vectors are not its vectors.
  *
  *   tokenizer.json ── tokenizer_json.c ─┐
  *                                       ├─► lk_tokenizer
  *   vocab.txt ─────── vocab_txt.c ──────┘        │
- *   text ─► bert_words.c ─► words ─► wordpiece.c ─► [CLS] ids… [SEP]
- *
- * WordPiece is the one kind so far; another kind gets its own words and pieces
- * beside these two and a reader that fills `kind`. Encoding only reads the
- * tokenizer: the text's state is on the stack and in the caller's lk_tokens. */
+ *   text ─────────────────────────────────► tokenize.c ─► [CLS] ids… [SEP]
+ */
 #include "encoder/file.h"
 #include "encoder/tokenizer_parts.h"
 
@@ -85,7 +82,12 @@ static int tokenizer_new(lk_tokenizer **ret_tokenizer, linkd_error *err)
 
     if (tokenizer == NULL)
         return lk_fail_nomem(err);
+    tokenizer->unknown_id = LK_TRIE_NONE;
+    tokenizer->space_id = LK_TRIE_NONE;
+    tokenizer->is_direct = true;
     rc = lk_trie_init(&tokenizer->vocabulary, LK_WORDPIECE_N_ROOTS, err);
+    if (rc == LINKD_OK)
+        rc = lk_added_init(&tokenizer->added, err);
     if (rc != LINKD_OK) {
         lk_tokenizer_close(tokenizer);
         return rc;
@@ -203,132 +205,23 @@ void lk_tokenizer_close(lk_tokenizer *tokenizer)
     if (tokenizer == NULL)
         return;
     lk_trie_clear(&tokenizer->vocabulary);
+    free(tokenizer->unigram.scores);
+    lk_bpe_clear(&tokenizer->bpe);
+    lk_added_clear(&tokenizer->added);
+    lk_normalizer_clear(&tokenizer->normalizer);
     free(tokenizer);
 }
 
 const char *lk_tokenizer_kind(const lk_tokenizer *tokenizer)
 {
-    return tokenizer->kind;
+    static const char *const names[] = {[LK_MODEL_WORDPIECE] = "wordpiece",
+                                        [LK_MODEL_UNIGRAM] = "unigram",
+                                        [LK_MODEL_BPE] = "bpe"};
+
+    return names[tokenizer->model];
 }
 
 size_t lk_tokenizer_vocab_size(const lk_tokenizer *tokenizer)
 {
     return tokenizer->vocab_size;
-}
-
-/* ---- encoding ----------------------------------------------------------- */
-
-static int tokens_reserve(lk_tokens *tokens, size_t n_more, linkd_error *err)
-{
-    return lk_grow((void **)&tokens->ids, &tokens->capacity, tokens->n + n_more,
-                   sizeof(*tokens->ids), err);
-}
-
-static int affix_append(lk_tokens *tokens, const lk_affix *affix,
-                        linkd_error *err)
-{
-    int rc = tokens_reserve(tokens, affix->n, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    for (size_t i = 0; i < affix->n; i++)
-        tokens->ids[tokens->n++] = affix->ids[i];
-    return LINKD_OK;
-}
-
-/* Appends the pieces of the word that was read last. */
-static int word_append(const lk_tokenizer *tokenizer,
-                       const lk_word_reader *reader, lk_tokens *tokens,
-                       linkd_error *err)
-{
-    linkd_str word = {(const char *)reader->bytes, reader->len};
-    int rc = tokens_reserve(tokens, reader->len + 1, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    if (reader->n_chars > tokenizer->rules.max_word_chars)
-        tokens->ids[tokens->n++] = tokenizer->unknown_id;
-    else
-        tokens->n +=
-            lk_wordpiece_split(&tokenizer->vocabulary, word,
-                               tokenizer->unknown_id, &tokens->ids[tokens->n]);
-    return LINKD_OK;
-}
-
-/* Appends the text's own ids until there are `end` of them. */
-static int text_append(const lk_tokenizer *tokenizer, linkd_str text,
-                       size_t end, lk_tokens *tokens, linkd_error *err)
-{
-    lk_word_reader reader;
-    lk_word_kind kind;
-    int rc = LINKD_OK;
-
-    lk_word_reader_init(&reader, &tokenizer->rules, text);
-    while (tokens->n <= end && rc == LINKD_OK &&
-           (kind = lk_word_read(&reader)) != LK_WORD_END) {
-        if (kind == LK_WORD_ADDED)
-            rc = affix_append(tokens, &(lk_affix){{reader.added_id}, 1}, err);
-        else
-            rc = word_append(tokenizer, &reader, tokens, err);
-    }
-    tokens->truncated = tokens->n > end;
-    if (tokens->truncated)
-        tokens->n = end;
-    return rc;
-}
-
-int lk_tokenizer_encode(const lk_tokenizer *tokenizer, linkd_str text,
-                        size_t max_tokens, lk_tokens *tokens, linkd_error *err)
-{
-    size_t n_affixes = tokenizer->before.n + tokenizer->after.n;
-    int rc;
-
-    if (max_tokens < n_affixes)
-        return lk_fail(err, LINKD_E_ARG,
-                       "a limit of %zu tokens leaves no room for the %zu that "
-                       "every text has",
-                       max_tokens, n_affixes);
-    tokens->n = 0;
-    rc = affix_append(tokens, &tokenizer->before, err);
-    if (rc == LINKD_OK)
-        rc = text_append(tokenizer, text, max_tokens - tokenizer->after.n,
-                         tokens, err);
-    if (rc == LINKD_OK)
-        rc = affix_append(tokens, &tokenizer->after, err);
-    return rc;
-}
-
-/* True if the word that was read last has pieces. */
-static bool word_is_known(const lk_tokenizer *tokenizer,
-                          const lk_word_reader *reader)
-{
-    linkd_str word = {(const char *)reader->bytes, reader->len};
-    uint32_t ids[LK_WORD_CHARS_MAX * LK_UTF8_MAX];
-
-    return reader->n_chars <= tokenizer->rules.max_word_chars &&
-           (lk_wordpiece_split(&tokenizer->vocabulary, word,
-                               tokenizer->unknown_id, ids) > 1 ||
-            ids[0] != tokenizer->unknown_id);
-}
-
-bool lk_tokenizer_knows(const lk_tokenizer *tokenizer, linkd_str text,
-                        size_t max_tokens)
-{
-    lk_word_reader reader;
-    lk_word_kind kind;
-
-    lk_word_reader_init(&reader, &tokenizer->rules, text);
-    /* up to the first known word every word is one id */
-    for (size_t n = tokenizer->before.n + tokenizer->after.n;
-         n < max_tokens && (kind = lk_word_read(&reader)) != LK_WORD_END; n++) {
-        if (kind == LK_WORD_PLAIN && word_is_known(tokenizer, &reader))
-            return true;
-    }
-    return false;
-}
-
-void lk_tokens_clear(lk_tokens *tokens)
-{
-    free(tokens->ids);
-    *tokens = (lk_tokens){0};
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 typedef struct lk_tokenizer lk_tokenizer;
+typedef struct lk_token_scratch lk_token_scratch;
 
 /* The ids of one text. {0} is empty; reused from text to text it stops
  * allocating. */
@@ -16,11 +17,12 @@ typedef struct lk_tokens {
     size_t n;
     size_t capacity;
     bool truncated; /* the text had more tokens than were asked for */
+    lk_token_scratch *scratch; /* made when a tokenizer needs one */
 } lk_tokens;
 
 /* Reads tokenizer.json of a model directory, else vocab.txt and, if it is
- * there, tokenizer_config.json. Truncation and padding that the file asks for
- * are ignored.
+ * there, tokenizer_config.json. Of the truncation that the file asks for
+ * only its side is heeded, of the padding nothing.
  * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: neither is there, or it is
  * damaged or of a kind that is not supported; the message names the file. */
 LINKD_MUST_CHECK int lk_tokenizer_open(const char *dir,
@@ -38,15 +40,15 @@ LINKD_MUST_CHECK int lk_tokenizer_parse_vocab(linkd_str vocab, linkd_str config,
 
 void lk_tokenizer_close(lk_tokenizer *tokenizer);
 
-/* "wordpiece"; a constant. */
+/* "wordpiece", "unigram" or "bpe"; a constant. */
 const char *lk_tokenizer_kind(const lk_tokenizer *tokenizer);
 
 /* The largest id + 1. */
 size_t lk_tokenizer_vocab_size(const lk_tokenizer *tokenizer);
 
 /* Puts the ids of `text` into `tokens`, with those that begin and end every
- * text ([CLS], [SEP]) and at most `max_tokens` in all; it reads no further than
- * that needs. The name of an added token in the text ("[SEP]") is that token,
+ * text ([CLS], [SEP]) and at most `max_tokens` in all: a longer text loses its
+ * end, or its beginning where the file says so. Reads no further than needed. The name of an added token in the text ("[SEP]") is that token,
  * as with Hugging Face. A byte that is not UTF-8 counts as U+FFFD.
  * Any number of threads, each with its own `tokens`. LINKD_E_ARG: max_tokens
  * leaves no room for [CLS] and [SEP]. LINKD_E_NOMEM. After a failure `tokens`
@@ -60,6 +62,9 @@ LINKD_MUST_CHECK int lk_tokenizer_encode(const lk_tokenizer *tokenizer,
 bool lk_tokenizer_knows(const lk_tokenizer *tokenizer, linkd_str text,
                         size_t max_tokens);
 
+/* Appends one id. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int lk_tokens_append(lk_tokens *tokens, uint32_t id,
+                                      linkd_error *err);
 void lk_tokens_clear(lk_tokens *tokens);
 
 #endif

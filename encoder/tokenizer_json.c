@@ -1,52 +1,48 @@
-/* encoder/tokenizer_json.c — reads a tokenizer.json whose model is WordPiece.
+/* encoder/tokenizer_json.c — reads a tokenizer.json.
  * The file is foreign: every member's type is checked, and what would change
  * ids and is not done here is refused, never skipped. Of the file's parts
  *
- *   model           vocabulary, unknown token, word limit       all of it
- *   added_tokens    found in the raw text                       all of it
- *   normalizer      BertNormalizer or null                      all of it
- *   pre_tokenizer   BertPreTokenizer                            has no options
- *   post_processor  TemplateProcessing, BertProcessing or null  single texts
- *   truncation, padding, decoder                                ignored
+ *   model           WordPiece, Unigram, BPE        tokenizer_models_json.c
+ *   normalizer      \ what is done to a text,
+ *   pre_tokenizer   / step by step                 tokenizer_steps_json.c
+ *   added_tokens    all of it                      here
+ *   post_processor  what stands around a text      here
+ *   truncation      which end is cut               here
+ *   padding, decoder                               ignored
  *
  * The ids of all tokens must be 0 … n - 1, each once: with n tokens that is so
- * when every id is below n and none comes twice. lstrip and rstrip of an added
- * token eat spaces that separate words anyway, so they change no id. */
-#include "encoder/tokenizer_parts.h"
+ * when every id is below n and none comes twice. */
+#include "encoder/tokenizer_json.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_NAME "tokenizer.json"
+/* ---- members ------------------------------------------------------------- */
 
-typedef struct json_reader {
-    lk_tokenizer *tokenizer;
-    const json_t *root;
-    const json_t *vocab;
-    uint8_t *id_taken; /* [n_ids] */
-    size_t n_ids;
-    linkd_error *err;
-} json_reader;
-
-/* ---- members ------------------------------------------------------------ */
-
-/* A string that must be there. */
-static int text_get(const json_t *object, const char *path, const char *key,
-                    const char **ret_text, linkd_error *err)
+int lk_json_text_get(const json_t *object, const char *path, const char *key,
+                     const char **ret_text, linkd_error *err)
 {
     const json_t *value = json_object_get(object, key);
 
     if (!json_is_string(value))
-        return lk_fail(err, LINKD_E_DATA, FILE_NAME ": %s.%s is not a string",
-                       path, key);
+        return lk_fail(err, LINKD_E_DATA,
+                       LK_TOKENIZER_FILE ": %s.%s is not a string", path, key);
     *ret_text = json_string_value(value);
     return LINKD_OK;
 }
 
-/* A boolean; where it is missing or null `ret_flag` stays as it is. */
-static int flag_get(const json_t *object, const char *path, const char *key,
-                    bool *ret_flag, linkd_error *err)
+int lk_json_text_find(const json_t *object, const char *path, const char *key,
+                      const char **ret_text, linkd_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (value == NULL || json_is_null(value))
+        return LINKD_OK;
+    return lk_json_text_get(object, path, key, ret_text, err);
+}
+
+int lk_json_flag_find(const json_t *object, const char *path, const char *key,
+                      bool *ret_flag, linkd_error *err)
 {
     const json_t *value = json_object_get(object, key);
 
@@ -54,15 +50,14 @@ static int flag_get(const json_t *object, const char *path, const char *key,
         return LINKD_OK;
     if (!json_is_boolean(value))
         return lk_fail(err, LINKD_E_DATA,
-                       FILE_NAME ": %s.%s is neither true nor false", path,
-                       key);
+                       LK_TOKENIZER_FILE ": %s.%s is neither true nor false",
+                       path, key);
     *ret_flag = json_is_true(value);
     return LINKD_OK;
 }
 
-/* A member of the root that is an object with a type, or null. */
-static int part_get(const json_reader *reader, const char *key,
-                    const json_t **ret_part, const char **ret_type)
+int lk_json_part_find(const lk_json_reader *reader, const char *key,
+                      const json_t **ret_part, const char **ret_type)
 {
     const json_t *part = json_object_get(reader->root, key);
 
@@ -71,185 +66,83 @@ static int part_get(const json_reader *reader, const char *key,
         return LINKD_OK;
     if (!json_is_object(part))
         return lk_fail(reader->err, LINKD_E_DATA,
-                       FILE_NAME ": %s is not an object", key);
+                       LK_TOKENIZER_FILE ": %s is not an object", key);
     *ret_part = part;
-    return text_get(part, key, "type", ret_type, reader->err);
+    return lk_json_text_get(part, key, "type", ret_type, reader->err);
 }
 
-static int type_refuse(const char *key, const char *type, linkd_error *err)
+int lk_json_type_refuse(const char *key, const char *type, linkd_error *err)
 {
     char shown[LK_SHOWN_MAX];
 
     return lk_fail(err, LINKD_E_DATA,
-                   FILE_NAME ": %s of type \"%s\" is not supported", key,
-                   lk_name_show(lk_str(type), shown));
+                   LK_TOKENIZER_FILE ": %s of type \"%s\" is not supported",
+                   key, lk_name_show(lk_str(type), shown));
 }
 
-/* ---- ids ---------------------------------------------------------------- */
+/* ---- ids ----------------------------------------------------------------- */
 
-static int id_get(const json_t *value, size_t n_ids, const char *token,
-                  uint32_t *ret_id, linkd_error *err)
+int lk_json_id_get(const json_t *value, size_t n_ids, const char *token,
+                   uint32_t *ret_id, linkd_error *err)
 {
     char shown[LK_SHOWN_MAX];
 
     if (!json_is_integer(value))
         return lk_fail(err, LINKD_E_DATA,
-                       FILE_NAME ": id of \"%s\" is not an integer",
+                       LK_TOKENIZER_FILE ": id of \"%s\" is not an integer",
                        lk_name_show(lk_str(token), shown));
     if (json_integer_value(value) < 0 ||
         (uint64_t)json_integer_value(value) >= n_ids)
         return lk_fail(err, LINKD_E_DATA,
-                       FILE_NAME ": id %lld of \"%s\" is not below %zu, the "
-                                 "number of tokens",
+                       LK_TOKENIZER_FILE
+                       ": id %lld of \"%s\" is not below %zu, the "
+                       "number of tokens",
                        (long long)json_integer_value(value),
                        lk_name_show(lk_str(token), shown), n_ids);
     *ret_id = (uint32_t)json_integer_value(value);
     return LINKD_OK;
 }
 
-static int id_take(json_reader *reader, const json_t *value, const char *token,
-                   uint32_t *ret_id)
+int lk_json_id_take(lk_json_reader *reader, const json_t *value,
+                    const char *token, uint32_t *ret_id)
 {
     char shown[LK_SHOWN_MAX];
-    int rc = id_get(value, reader->n_ids, token, ret_id, reader->err);
+    int rc = lk_json_id_get(value, reader->n_ids, token, ret_id, reader->err);
 
     if (rc != LINKD_OK)
         return rc;
     LK_ASSERT(reader->id_taken != NULL);
     if (reader->id_taken[*ret_id])
         return lk_fail(reader->err, LINKD_E_DATA,
-                       FILE_NAME ": id %u of \"%s\" is another token's too",
+                       LK_TOKENIZER_FILE
+                       ": id %u of \"%s\" is another token's too",
                        (unsigned)*ret_id, lk_name_show(lk_str(token), shown));
     reader->id_taken[*ret_id] = 1;
     return LINKD_OK;
 }
 
-/* ---- model -------------------------------------------------------------- */
+/* ---- added tokens -------------------------------------------------------- */
 
-/* Files from before 2021 do not say the type; the prefix gives it away. */
-static int kind_check(const json_t *model, linkd_error *err)
-{
-    char shown[LK_SHOWN_MAX];
-    const char *kind = "WordPiece";
-    int rc;
-
-    if (json_object_get(model, "type") != NULL ||
-        json_object_get(model, "continuing_subword_prefix") == NULL) {
-        rc = text_get(model, "model", "type", &kind, err);
-        if (rc != LINKD_OK)
-            return rc;
-    }
-    if (strcmp(kind, "WordPiece") != 0)
-        return lk_fail(err, LINKD_E_DATA,
-                       FILE_NAME
-                       ": tokenizer of kind \"%s\" is not supported yet",
-                       lk_name_show(lk_str(kind), shown));
-    return LINKD_OK;
-}
-
-static int word_limit_read(const json_t *model, size_t *ret_max_chars,
-                           linkd_error *err)
-{
-    const json_t *value = json_object_get(model, "max_input_chars_per_word");
-
-    *ret_max_chars = LK_WORD_CHARS;
-    if (value == NULL)
-        return LINKD_OK;
-    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        json_integer_value(value) > LK_WORD_CHARS_MAX)
-        return lk_fail(err, LINKD_E_DATA,
-                       FILE_NAME ": model.max_input_chars_per_word is not an "
-                                 "integer from 0 to %d",
-                       LK_WORD_CHARS_MAX);
-    *ret_max_chars = (size_t)json_integer_value(value);
-    return LINKD_OK;
-}
-
-static int pieces_read(json_reader *reader, linkd_str inside_prefix)
-{
-    const char *token;
-    const json_t *value;
-    void *at;
-
-    /* jansson's own loop macro casts const away */
-    for (at = json_object_iter((json_t *)(uintptr_t)reader->vocab); at != NULL;
-         at = json_object_iter_next((json_t *)(uintptr_t)reader->vocab, at)) {
-        linkd_error inner;
-        uint32_t id = 0;
-        int rc;
-
-        token = json_object_iter_key(at);
-        value = json_object_iter_value(at);
-        rc = id_take(reader, value, token, &id);
-        if (rc != LINKD_OK)
-            return rc;
-        rc = lk_tokenizer_add_piece(reader->tokenizer, lk_str(token),
-                                    inside_prefix, id, &inner);
-        if (rc != LINKD_OK)
-            return lk_fail(reader->err, rc, FILE_NAME ": %s", inner.message);
-    }
-    return LINKD_OK;
-}
-
-static int unknown_read(json_reader *reader, const json_t *model)
-{
-    lk_tokenizer *tokenizer = reader->tokenizer;
-    char shown[LK_SHOWN_MAX];
-    const char *unknown = "";
-    int rc = text_get(model, "model", "unk_token", &unknown, reader->err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    tokenizer->unknown_id = lk_trie_find(&tokenizer->vocabulary,
-                                         LK_WORDPIECE_WORDS, lk_str(unknown));
-    if (tokenizer->unknown_id == LK_TRIE_NONE)
-        return lk_fail(reader->err, LINKD_E_DATA,
-                       FILE_NAME ": no token \"%s\" in the vocabulary",
-                       lk_name_show(lk_str(unknown), shown));
-    return LINKD_OK;
-}
-
-static int model_read(json_reader *reader, const json_t *model)
-{
-    const char *prefix = LK_INSIDE_PREFIX;
-    int rc = word_limit_read(model, &reader->tokenizer->rules.max_word_chars,
-                             reader->err);
-
-    if (rc == LINKD_OK &&
-        json_object_get(model, "continuing_subword_prefix") != NULL)
-        rc = text_get(model, "model", "continuing_subword_prefix", &prefix,
-                      reader->err);
-    if (rc == LINKD_OK)
-        rc = pieces_read(reader, lk_str(prefix));
-    if (rc == LINKD_OK)
-        rc = unknown_read(reader, model);
-    reader->tokenizer->kind = "wordpiece";
-    return rc;
-}
-
-/* ---- added tokens ------------------------------------------------------- */
-
-/* Finds the model's vocabulary and counts all tokens, added ones included. */
-static int tokens_count(json_reader *reader, const json_t *model)
+int lk_json_tokens_count(lk_json_reader *reader, const json_t *vocab,
+                         size_t n_pieces)
 {
     const json_t *added = json_object_get(reader->root, "added_tokens");
+    const lk_trie *pieces = &reader->tokenizer->vocabulary;
 
-    reader->vocab = json_object_get(model, "vocab");
-    if (!json_is_object(reader->vocab))
-        return lk_fail(reader->err, LINKD_E_DATA,
-                       FILE_NAME ": model.vocab is not an object");
     if (added != NULL && !json_is_null(added) && !json_is_array(added))
         return lk_fail(reader->err, LINKD_E_DATA,
-                       FILE_NAME ": added_tokens is not an array");
-    reader->n_ids = json_object_size(reader->vocab);
+                       LK_TOKENIZER_FILE ": added_tokens is not an array");
+    reader->n_ids = n_pieces;
     for (size_t i = 0; i < json_array_size(added); i++) {
         const char *content = "";
-        int rc = text_get(json_array_get(added, i), "added_tokens[]", "content",
-                          &content, reader->err);
+        int rc = lk_json_text_get(json_array_get(added, i), "added_tokens[]",
+                                  "content", &content, reader->err);
 
         if (rc != LINKD_OK)
             return rc;
-        if (json_object_get(reader->vocab, content) == NULL)
+        if (json_object_get(vocab, content) == NULL &&
+            lk_trie_find(pieces, LK_WORDPIECE_WORDS, lk_str(content)) ==
+                LK_TRIE_NONE)
             reader->n_ids++;
     }
     reader->tokenizer->vocab_size = reader->n_ids;
@@ -257,119 +150,175 @@ static int tokens_count(json_reader *reader, const json_t *model)
     return reader->id_taken != NULL ? LINKD_OK : lk_fail_nomem(reader->err);
 }
 
-static int added_flags_check(const json_t *token, const char *content,
-                             linkd_error *err)
-{
-    static const char *const refused[] = {"single_word", "normalized"};
-    char shown[LK_SHOWN_MAX];
-
-    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
-        bool flag = false;
-        int rc = flag_get(token, "added_tokens[]", refused[i], &flag, err);
-
-        if (rc != LINKD_OK)
-            return rc;
-        if (flag)
-            return lk_fail(err, LINKD_E_DATA,
-                           FILE_NAME ": added token \"%s\" is %s, which is not "
-                                     "supported",
-                           lk_name_show(lk_str(content), shown), refused[i]);
-    }
-    return LINKD_OK;
-}
-
 /* The id of an added token: the vocabulary's, or one of its own. */
-static int added_id_read(json_reader *reader, const json_t *token,
+static int added_id_read(lk_json_reader *reader, const json_t *token,
                          const char *content, uint32_t *ret_id)
 {
     const json_t *value = json_object_get(token, "id");
-    const json_t *known = json_object_get(reader->vocab, content);
+    const uint32_t known = lk_trie_find(&reader->tokenizer->vocabulary,
+                                        LK_WORDPIECE_WORDS, lk_str(content));
     char shown[LK_SHOWN_MAX];
+    int rc;
 
-    if (known == NULL)
-        return id_take(reader, value, content, ret_id);
-    if (!json_equal(value, known))
-        return lk_fail(reader->err, LINKD_E_DATA,
-                       FILE_NAME ": added token \"%s\" has another id than in "
-                                 "the vocabulary",
-                       lk_name_show(lk_str(content), shown));
-    return id_get(value, reader->n_ids, content, ret_id, reader->err);
+    if (known == LK_TRIE_NONE)
+        return lk_json_id_take(reader, value, content, ret_id);
+    rc = lk_json_id_get(value, reader->n_ids, content, ret_id, reader->err);
+    if (rc == LINKD_OK && *ret_id != known)
+        rc = lk_fail(reader->err, LINKD_E_DATA,
+                     LK_TOKENIZER_FILE ": added token \"%s\" has another id "
+                                       "than in the vocabulary",
+                     lk_name_show(lk_str(content), shown));
+    return rc;
 }
 
-static int added_read(json_reader *reader)
+/* One of added_tokens[]. */
+typedef struct added_entry {
+    linkd_str content;
+    lk_added_token token;
+    bool is_special;
+    bool is_normalized;
+} added_entry;
+
+static int added_entry_read(lk_json_reader *reader, const json_t *json,
+                            added_entry *entry)
 {
-    const json_t *added = json_object_get(reader->root, "added_tokens");
+    const struct {
+        const char *key;
+        bool *value;
+    } flags[] = {{"single_word", &entry->token.single_word},
+                 {"lstrip", &entry->token.lstrip},
+                 {"rstrip", &entry->token.rstrip},
+                 {"special", &entry->is_special},
+                 {"normalized", &entry->is_normalized}};
+    const char *content = "";
+    int rc = lk_json_text_get(json, "added_tokens[]", "content", &content,
+                              reader->err);
 
-    for (size_t i = 0; i < json_array_size(added); i++) {
-        const json_t *token = json_array_get(added, i);
-        const char *content =
-            json_string_value(json_object_get(token, "content"));
-        char shown[LK_SHOWN_MAX];
-        linkd_error inner;
-        uint32_t id = 0;
-        int rc = added_flags_check(token, content, reader->err);
+    *entry = (added_entry){.content = lk_str(content)};
+    for (size_t i = 0; i < sizeof(flags) / sizeof(*flags) && rc == LINKD_OK;
+         i++)
+        rc = lk_json_flag_find(json, "added_tokens[]", flags[i].key,
+                               flags[i].value, reader->err);
+    if (rc == LINKD_OK)
+        rc = added_id_read(reader, json, content, &entry->token.id);
+    return rc;
+}
 
-        if (rc == LINKD_OK)
-            rc = added_id_read(reader, token, content, &id);
+/* Words can be read from the raw text if the only normalizer is BERT's and no
+ * added token has to be found in what it makes, or between words. Spaces that a
+ * token takes separate words anyway. */
+static bool is_direct(const lk_tokenizer *tokenizer, const added_entry *entries,
+                      size_t n)
+{
+    const lk_normalizer *normalizer = &tokenizer->normalizer;
+
+    if (tokenizer->model != LK_MODEL_WORDPIECE || normalizer->n > 1 ||
+        (normalizer->n == 1 && normalizer->steps[0].kind != LK_NORMAL_BERT))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (entries[i].is_normalized || entries[i].token.single_word)
+            return false;
+    return true;
+}
+
+static void direct_rules_take(lk_tokenizer *tokenizer)
+{
+    lk_bert_rules *rules = &tokenizer->rules;
+
+    tokenizer->is_direct = true;
+    if (tokenizer->normalizer.n == 1) {
+        const lk_bert_rules *wanted = &tokenizer->normalizer.steps[0].rules;
+
+        rules->clean_text = wanted->clean_text;
+        rules->handle_chinese_chars = wanted->handle_chinese_chars;
+        rules->strip_accents = wanted->strip_accents;
+        rules->lowercase = wanted->lowercase;
+    }
+}
+
+/* A token whose name is found after the normalizer has a normalised name. */
+static int name_normalize(const lk_tokenizer *tokenizer, linkd_str content,
+                          lk_buf *ret_name, linkd_error *err)
+{
+    lk_normal_scratch scratch = {0};
+    int rc = lk_buf_append(ret_name, content.bytes, content.len, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_normalizer_run(&tokenizer->normalizer, &scratch, ret_name, err);
+    lk_normal_scratch_clear(&scratch);
+    return rc;
+}
+
+static int entry_add(lk_tokenizer *tokenizer, const added_entry *entry,
+                     linkd_error *err)
+{
+    lk_buf name = {0};
+    int rc;
+
+    if (entry->content.len == 0)
+        return LINKD_OK;
+    if (tokenizer->is_direct)
+        return lk_tokenizer_add_special(tokenizer, entry->content,
+                                        entry->token.id, err);
+    if (!entry->is_normalized)
+        return lk_added_add(&tokenizer->added, LK_ADDED_RAW, entry->content,
+                            &entry->token, err);
+    rc = name_normalize(tokenizer, entry->content, &name, err);
+    if (rc == LINKD_OK && name.len > 0)
+        rc = lk_added_add(&tokenizer->added, LK_ADDED_NORMALIZED,
+                          (linkd_str){name.data, name.len}, &entry->token, err);
+    lk_buf_clear(&name);
+    return rc;
+}
+
+/* Special ones first: of two with one name the first counts. */
+static int entries_add(lk_json_reader *reader, const added_entry *entries,
+                       size_t n)
+{
+    char shown[LK_SHOWN_MAX];
+    linkd_error inner;
+
+    for (size_t i = 0; i < 2 * n; i++) {
+        const added_entry *entry = &entries[i % n];
+        int rc;
+
+        if (entry->is_special != (i < n))
+            continue;
+        rc = entry_add(reader->tokenizer, entry, &inner);
         if (rc != LINKD_OK)
-            return rc;
-        rc = lk_tokenizer_add_special(reader->tokenizer, lk_str(content), id,
-                                      &inner);
-        if (rc != LINKD_OK)
-            return lk_fail(reader->err, rc, FILE_NAME ": added \"%s\": %s",
-                           lk_name_show(lk_str(content), shown), inner.message);
+            return lk_fail(reader->err, rc,
+                           LK_TOKENIZER_FILE ": added \"%s\": %s",
+                           lk_name_show(entry->content, shown), inner.message);
     }
     return LINKD_OK;
 }
 
-/* ---- normalizer, pre_tokenizer ------------------------------------------ */
-
-static int normalizer_read(const json_reader *reader)
+static int added_read(lk_json_reader *reader)
 {
-    lk_bert_rules *rules = &reader->tokenizer->rules;
-    const char *const key = "normalizer";
-    linkd_error *err = reader->err;
-    const json_t *part;
-    const char *type = "";
-    int rc = part_get(reader, key, &part, &type);
+    const json_t *added = json_object_get(reader->root, "added_tokens");
+    const size_t n = json_array_size(added);
+    added_entry *entries = calloc(n + 1, sizeof(*entries));
+    int rc = entries != NULL ? LINKD_OK : lk_fail_nomem(reader->err);
 
-    if (rc != LINKD_OK || part == NULL)
-        return rc;
-    if (strcmp(type, "BertNormalizer") != 0)
-        return type_refuse(key, type, err);
-    rules->clean_text = true;
-    rules->handle_chinese_chars = true;
-    rules->lowercase = true;
-    rc = flag_get(part, key, "clean_text", &rules->clean_text, err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = added_entry_read(reader, json_array_get(added, i), &entries[i]);
+    if (rc == LINKD_OK && is_direct(reader->tokenizer, entries, n))
+        direct_rules_take(reader->tokenizer);
+    else
+        reader->tokenizer->is_direct = false;
     if (rc == LINKD_OK)
-        rc = flag_get(part, key, "handle_chinese_chars",
-                      &rules->handle_chinese_chars, err);
-    if (rc == LINKD_OK)
-        rc = flag_get(part, key, "lowercase", &rules->lowercase, err);
-    rules->strip_accents = rules->lowercase;
-    if (rc == LINKD_OK)
-        rc = flag_get(part, key, "strip_accents", &rules->strip_accents, err);
+        rc = entries_add(reader, entries, n);
+    free(entries);
     return rc;
 }
 
-static int pre_tokenizer_check(const json_reader *reader)
-{
-    const json_t *part;
-    const char *type = "null";
-    int rc = part_get(reader, "pre_tokenizer", &part, &type);
+/* ---- post_processor ------------------------------------------------------ */
 
-    if (rc == LINKD_OK && strcmp(type, "BertPreTokenizer") != 0)
-        rc = type_refuse("pre_tokenizer", type, reader->err);
-    return rc;
-}
-
-/* ---- post_processor ----------------------------------------------------- */
-
-static int affix_push(const json_reader *reader, lk_affix *affix,
+static int affix_push(const lk_json_reader *reader, lk_affix *affix,
                       const json_t *value, const char *token)
 {
-    int rc =
-        id_get(value, reader->n_ids, token, &affix->ids[affix->n], reader->err);
+    int rc = lk_json_id_get(value, reader->n_ids, token, &affix->ids[affix->n],
+                            reader->err);
 
     if (rc == LINKD_OK)
         affix->n++;
@@ -377,13 +326,13 @@ static int affix_push(const json_reader *reader, lk_affix *affix,
 }
 
 /* Appends the ids of one special token of the template. */
-static int special_append(const json_reader *reader, const json_t *part,
+static int special_append(const lk_json_reader *reader, const json_t *part,
                           const json_t *item, lk_affix *affix)
 {
     char shown[LK_SHOWN_MAX];
     const char *name = "";
     const json_t *ids;
-    int rc = text_get(item, "SpecialToken", "id", &name, reader->err);
+    int rc = lk_json_text_get(item, "SpecialToken", "id", &name, reader->err);
 
     if (rc != LINKD_OK)
         return rc;
@@ -391,13 +340,15 @@ static int special_append(const json_reader *reader, const json_t *part,
         json_object_get(json_object_get(part, "special_tokens"), name), "ids");
     if (json_array_size(ids) == 0)
         return lk_fail(reader->err, LINKD_E_DATA,
-                       FILE_NAME ": post_processor gives no id for \"%s\"",
+                       LK_TOKENIZER_FILE
+                       ": post_processor gives no id for \"%s\"",
                        lk_name_show(lk_str(name), shown));
     for (size_t i = 0; i < json_array_size(ids) && rc == LINKD_OK; i++) {
         if (affix->n == LK_AFFIX_MAX)
             return lk_fail(reader->err, LINKD_E_DATA,
-                           FILE_NAME ": post_processor adds more than %d "
-                                     "tokens",
+                           LK_TOKENIZER_FILE
+                           ": post_processor adds more than %d "
+                           "tokens",
                            LK_AFFIX_MAX);
         rc = affix_push(reader, affix, json_array_get(ids, i), name);
     }
@@ -405,7 +356,7 @@ static int special_append(const json_reader *reader, const json_t *part,
 }
 
 /* "[CLS] A [SEP]": special tokens around the text, which is there once. */
-static int template_read(const json_reader *reader, const json_t *part)
+static int template_read(const lk_json_reader *reader, const json_t *part)
 {
     lk_affix *affix = &reader->tokenizer->before;
     const json_t *items = json_object_get(part, "single");
@@ -430,12 +381,14 @@ static int template_read(const json_reader *reader, const json_t *part)
             return LINKD_OK;
     }
     return lk_fail(reader->err, LINKD_E_DATA,
-                   FILE_NAME ": post_processor.single is not one text between "
-                             "special tokens");
+                   LK_TOKENIZER_FILE
+                   ": post_processor.single is not one text between "
+                   "special tokens");
 }
 
 /* The older way to say [CLS] A [SEP]: "cls": ["[CLS]", 101]. */
-static int bert_processing_read(const json_reader *reader, const json_t *part)
+static int bert_processing_read(const lk_json_reader *reader,
+                                const json_t *part)
 {
     int rc = affix_push(reader, &reader->tokenizer->before,
                         json_array_get(json_object_get(part, "cls"), 1),
@@ -448,51 +401,85 @@ static int bert_processing_read(const json_reader *reader, const json_t *part)
     return rc;
 }
 
-static int post_processor_read(const json_reader *reader)
+/* Of a Sequence only one may add tokens; ByteLevel adds none. */
+static int processor_read(const lk_json_reader *reader, const json_t *part,
+                          const char *type)
 {
-    const json_t *part;
+    const lk_tokenizer *tokenizer = reader->tokenizer;
+
+    if (strcmp(type, "ByteLevel") == 0)
+        return LINKD_OK;
+    if (tokenizer->before.n + tokenizer->after.n > 0)
+        return lk_fail(reader->err, LINKD_E_DATA,
+                       LK_TOKENIZER_FILE ": two parts of post_processor add "
+                                         "tokens, which is not supported");
+    if (strcmp(type, "TemplateProcessing") == 0)
+        return template_read(reader, part);
+    if (strcmp(type, "BertProcessing") == 0 ||
+        strcmp(type, "RobertaProcessing") == 0)
+        return bert_processing_read(reader, part);
+    return lk_json_type_refuse("post_processor", type, reader->err);
+}
+
+static int post_processor_read(const lk_json_reader *reader)
+{
+    const json_t *part, *parts;
     const char *type = "";
-    int rc = part_get(reader, "post_processor", &part, &type);
+    int rc = lk_json_part_find(reader, "post_processor", &part, &type);
 
     if (rc != LINKD_OK || part == NULL)
         return rc;
-    if (strcmp(type, "TemplateProcessing") == 0)
-        return template_read(reader, part);
-    if (strcmp(type, "BertProcessing") == 0)
-        return bert_processing_read(reader, part);
-    return type_refuse("post_processor", type, reader->err);
+    if (strcmp(type, "Sequence") != 0)
+        return processor_read(reader, part, type);
+    parts = json_object_get(part, "processors");
+    for (size_t i = 0; i < json_array_size(parts) && rc == LINKD_OK; i++) {
+        rc = lk_json_text_get(json_array_get(parts, i),
+                              "post_processor.processors[]", "type", &type,
+                              reader->err);
+        if (rc == LINKD_OK)
+            rc = processor_read(reader, json_array_get(parts, i), type);
+    }
+    return rc;
 }
 
-/* ---- the file ----------------------------------------------------------- */
+/* ---- truncation --------------------------------------------------------- */
 
-static int root_read(json_reader *reader)
+static int truncation_read(const lk_json_reader *reader)
 {
-    const json_t *model = json_object_get(reader->root, "model");
+    const char *side = "Right";
+    int rc = lk_json_text_find(json_object_get(reader->root, "truncation"),
+                               "truncation", "direction", &side, reader->err);
+
+    reader->tokenizer->keeps_end = strcmp(side, "Left") == 0;
+    return rc;
+}
+
+/* ---- the file ------------------------------------------------------------ */
+
+static int root_read(lk_json_reader *reader)
+{
     int rc;
 
-    if (!json_is_object(model))
+    reader->model = json_object_get(reader->root, "model");
+    if (!json_is_object(reader->model))
         return lk_fail(reader->err, LINKD_E_DATA,
-                       FILE_NAME ": model is not an object");
-    rc = kind_check(model, reader->err);
+                       LK_TOKENIZER_FILE ": model is not an object");
+    rc = lk_json_model_read(reader);
     if (rc == LINKD_OK)
-        rc = tokens_count(reader, model);
-    if (rc == LINKD_OK)
-        rc = model_read(reader, model);
+        rc = lk_json_steps_read(reader);
     if (rc == LINKD_OK)
         rc = added_read(reader);
     if (rc == LINKD_OK)
-        rc = normalizer_read(reader);
-    if (rc == LINKD_OK)
-        rc = pre_tokenizer_check(reader);
-    if (rc == LINKD_OK)
         rc = post_processor_read(reader);
+    if (rc == LINKD_OK)
+        rc = truncation_read(reader);
     return rc;
 }
 
 int lk_tokenizer_json_read(lk_tokenizer *tokenizer, linkd_str json,
                            linkd_error *err)
 {
-    json_reader reader = {.tokenizer = tokenizer, .err = err};
+    lk_json_reader reader = {.tokenizer = tokenizer, .err = err};
     char shown[LK_SHOWN_MAX];
     json_error_t problem;
     json_t *root =
@@ -502,7 +489,7 @@ int lk_tokenizer_json_read(lk_tokenizer *tokenizer, linkd_str json,
     if (root == NULL && json_error_code(&problem) == json_error_out_of_memory)
         return lk_fail_nomem(err);
     if (root == NULL)
-        return lk_fail(err, LINKD_E_DATA, FILE_NAME ": line %d: %s",
+        return lk_fail(err, LINKD_E_DATA, LK_TOKENIZER_FILE ": line %d: %s",
                        problem.line, lk_name_show(lk_str(problem.text), shown));
     reader.root = root;
     rc = root_read(&reader);

@@ -1,10 +1,15 @@
-/* encoder/tokenizer_parts.h — what tokenizer.c, tokenizer_json.c and
- * vocab_txt.c share: a tokenizer while it is put together. */
+/* encoder/tokenizer_parts.h — what a tokenizer is made of, for those that put
+ * it together (tokenizer.c, tokenizer_json.c, vocab_txt.c) and for tokenize.c. */
 #ifndef LK_ENCODER_TOKENIZER_PARTS_H
 #define LK_ENCODER_TOKENIZER_PARTS_H
 
+#include "encoder/added_tokens.h"
 #include "encoder/bert_words.h"
+#include "encoder/bpe.h"
+#include "encoder/normalizer.h"
+#include "encoder/splitter.h"
 #include "encoder/tokenizer.h"
+#include "encoder/unigram.h"
 #include "encoder/wordpiece.h"
 
 enum {
@@ -20,13 +25,29 @@ typedef struct lk_affix {
     size_t n;
 } lk_affix;
 
+typedef enum lk_token_model {
+    LK_MODEL_WORDPIECE,
+    LK_MODEL_UNIGRAM,
+    LK_MODEL_BPE,
+} lk_token_model;
+
 struct lk_tokenizer {
-    const char *kind;
+    lk_token_model model;
     size_t vocab_size;
-    lk_trie vocabulary; /* roots: LK_WORDPIECE_* */
-    uint32_t unknown_id;
-    lk_bert_rules rules;
+    lk_trie vocabulary;  /* roots: LK_WORDPIECE_*; the first has all pieces */
+    uint32_t unknown_id; /* LK_TRIE_NONE: there is none */
+    uint32_t space_id;   /* of the piece that is a space alone, or the same */
+    lk_bert_rules rules; /* WordPiece's words */
+    lk_unigram unigram;
+    lk_bpe bpe;
     lk_affix before, after;
+    bool keeps_end; /* a text that is too long loses its beginning */
+    /* Words are read straight from the raw text, by `rules`; otherwise from
+     * what these three make of it. */
+    bool is_direct;
+    lk_added added;
+    lk_normalizer normalizer;
+    lk_splitter splitter;
 };
 
 /* A string literal or NUL-terminated string as a run of bytes. */
@@ -46,7 +67,7 @@ LINKD_MUST_CHECK int lk_tokenizer_add_piece(lk_tokenizer *tokenizer,
                                             linkd_str inside_prefix,
                                             uint32_t id, linkd_error *err);
 
-/* Adds a token that is found in the raw text. */
+/* Adds a token that is found in the raw text where words are read from it. */
 LINKD_MUST_CHECK int lk_tokenizer_add_special(lk_tokenizer *tokenizer,
                                               linkd_str token, uint32_t id,
                                               linkd_error *err);

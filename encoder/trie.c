@@ -142,6 +142,16 @@ int lk_trie_insert(lk_trie *trie, uint32_t root, linkd_str key, uint32_t value,
     return LINKD_OK;
 }
 
+bool lk_trie_step(const lk_trie *trie, uint32_t *node, uint8_t byte)
+{
+    const lk_trie_edge *edge = edge_find(trie, *node, byte);
+
+    if (edge->child_byte == 0)
+        return false;
+    *node = edge->child_byte >> 8;
+    return true;
+}
+
 uint32_t lk_trie_match(const lk_trie *trie, uint32_t root, linkd_str text,
                        size_t *ret_len)
 {
@@ -149,12 +159,8 @@ uint32_t lk_trie_match(const lk_trie *trie, uint32_t root, linkd_str text,
     size_t len = 0;
 
     for (size_t i = 0; i < text.len; i++) {
-        uint8_t byte = (uint8_t)text.bytes[i];
-        const lk_trie_edge *edge = edge_find(trie, node, byte);
-
-        if (edge->child_byte == 0)
+        if (!lk_trie_step(trie, &node, (uint8_t)text.bytes[i]))
             break;
-        node = edge->child_byte >> 8;
         if (trie->values[node] != LK_TRIE_NONE) {
             value = trie->values[node];
             len = i + 1;

@@ -4,6 +4,8 @@
 
 #include "base/base.h"
 
+#include <stdbool.h>
+
 typedef struct lk_trie_edge {
     uint32_t parent;
     uint32_t child_byte; /* child node << 8 | byte; 0: the slot is free */
@@ -37,6 +39,11 @@ LINKD_MUST_CHECK int lk_trie_insert(lk_trie *trie, uint32_t root, linkd_str key,
 
 /* The value stored under exactly `key`, or LK_TRIE_NONE. */
 uint32_t lk_trie_find(const lk_trie *trie, uint32_t root, linkd_str key);
+
+/* Goes one byte down from *node; false: no key goes on so, and *node is as it
+ * was. A root's number is its first node; values[node] is what a key that ends
+ * there has, or LK_TRIE_NONE. */
+bool lk_trie_step(const lk_trie *trie, uint32_t *node, uint8_t byte);
 
 /* The value of the longest key that `text` begins with, or LK_TRIE_NONE;
  * `ret_len` receives its length. */

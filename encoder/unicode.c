@@ -5,6 +5,7 @@
  * here: bert_words.c has a table of its own for it. */
 #include "encoder/unicode.h"
 
+#include "encoder/unicode_forms.h"
 #include "encoder/unicode_tables.h"
 
 enum {
@@ -19,8 +20,10 @@ enum {
     LEAD_FIRST = 0x1100,
     VOWEL_FIRST = 0x1161,
     TAIL_NONE = 0x11A7,
+    N_LEADS = 19,
+    N_VOWELS = 21,
     N_TAILS = 28,
-    N_VOWELS_TAILS = 21 * N_TAILS,
+    N_VOWELS_TAILS = N_VOWELS * N_TAILS,
 };
 
 /* The last word that is not above `key`; the first is never above it. */
@@ -42,12 +45,29 @@ uint32_t lk_unicode_properties(uint32_t cp)
            PROPERTY_MASK;
 }
 
-uint32_t lk_unicode_order(uint32_t cp)
+/* What a sorted table of single code points says; 0 for others. */
+static uint32_t single_find(const uint32_t *words, size_t n, uint32_t cp)
 {
-    uint32_t word = word_find(lk_unicode_orders, lk_unicode_n_orders,
-                              cp << PROPERTY_BITS | PROPERTY_MASK);
+    uint32_t word = word_find(words, n, cp << PROPERTY_BITS | PROPERTY_MASK);
 
     return word >> PROPERTY_BITS == cp ? word & PROPERTY_MASK : 0;
+}
+
+uint32_t lk_unicode_order(uint32_t cp)
+{
+    return single_find(lk_unicode_orders, lk_unicode_n_orders, cp);
+}
+
+uint32_t lk_unicode_class(uint32_t cp)
+{
+    return single_find(lk_unicode_classes, lk_unicode_n_classes, cp);
+}
+
+uint32_t lk_unicode_shape(uint32_t cp)
+{
+    return word_find(lk_unicode_shapes, lk_unicode_n_shapes,
+                     cp << PROPERTY_BITS | PROPERTY_MASK) &
+           PROPERTY_MASK;
 }
 
 static size_t pairs_read(const lk_unicode_pair *pairs, size_t n_pairs,
@@ -84,6 +104,53 @@ size_t lk_unicode_decompose(uint32_t cp, uint32_t ret_cps[LK_EXPANSION_MAX])
         return syllable_decompose(cp, ret_cps);
     return pairs_read(lk_unicode_decompositions, lk_unicode_n_decompositions,
                       cp, ret_cps);
+}
+
+size_t lk_unicode_decompose_fully(uint32_t cp,
+                                  uint32_t ret_cps[LK_DECOMPOSED_MAX])
+{
+    size_t n;
+
+    if (cp >= SYLLABLE_FIRST && cp <= SYLLABLE_LAST)
+        return syllable_decompose(cp, ret_cps);
+    n = pairs_read(lk_unicode_full_decompositions,
+                   lk_unicode_n_full_decompositions, cp, ret_cps);
+    if (n == 0)
+        ret_cps[n++] = cp;
+    return n;
+}
+
+/* A lead and a vowel, or a syllable without tail and a tail; 0: neither. */
+static uint32_t syllable_compose(uint32_t first, uint32_t second)
+{
+    if (first - LEAD_FIRST < N_LEADS && second - VOWEL_FIRST < N_VOWELS)
+        return SYLLABLE_FIRST + (first - LEAD_FIRST) * N_VOWELS_TAILS +
+               (second - VOWEL_FIRST) * N_TAILS;
+    if (first >= SYLLABLE_FIRST && first <= SYLLABLE_LAST &&
+        (first - SYLLABLE_FIRST) % N_TAILS == 0 && second > TAIL_NONE &&
+        second < TAIL_NONE + N_TAILS)
+        return first + (second - TAIL_NONE);
+    return 0;
+}
+
+uint32_t lk_unicode_compose(uint32_t first, uint32_t second)
+{
+    const lk_unicode_composition *table = lk_unicode_compositions;
+    size_t low = 0, high = lk_unicode_n_compositions;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (table[middle].first < first ||
+            (table[middle].first == first && table[middle].second < second))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < lk_unicode_n_compositions && table[low].first == first &&
+        table[low].second == second)
+        return table[low].composed;
+    return syllable_compose(first, second);
 }
 
 size_t lk_unicode_lower(uint32_t cp, uint32_t ret_cps[LK_EXPANSION_MAX])

@@ -235,7 +235,6 @@ int lk_vocab_txt_read(lk_tokenizer *tokenizer, linkd_str vocab,
         rc = lines_read(tokenizer, vocab, err);
     if (rc == LINKD_OK)
         rc = specials_read(tokenizer, config, err);
-    tokenizer->kind = "wordpiece";
     json_decref(config);
     return rc;
 }

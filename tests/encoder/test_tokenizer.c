@@ -469,15 +469,15 @@ static void json_that_is_none_is_refused_with_its_line(void **state)
     json_refused("{\"model\": 1}", "tokenizer.json: model is not an object");
 }
 
-static void a_kind_that_is_not_wordpiece_is_refused_by_name(void **state)
+static void a_kind_that_is_not_known_is_refused_by_name(void **state)
 {
     (void)state;
-    json_refused("{\"model\": {\"type\": \"Unigram\", \"vocab\": []}}",
-                 "tokenizer.json: tokenizer of kind \"Unigram\" is not "
-                 "supported yet");
+    json_refused("{\"model\": {\"type\": \"WordLevel\", \"vocab\": {}}}",
+                 "tokenizer.json: tokenizer of kind \"WordLevel\" is not "
+                 "supported");
     json_refused("{\"model\": {\"type\": \"B\\nPE\\u0007\"}}",
                  "tokenizer.json: tokenizer of kind \"B?PE?\" is not "
-                 "supported yet");
+                 "supported");
     json_refused("{\"model\": {}}",
                  "tokenizer.json: model.type is not a string");
 }
@@ -543,14 +543,9 @@ static void added_tokens_are_checked(void **state)
                   "tokenizer.json: added \"a\": token occurs twice");
 }
 
-static void ways_to_match_added_tokens_not_done_here_are_refused(void **state)
+static void flags_of_added_tokens_must_be_flags(void **state)
 {
     (void)state;
-    parts_refused(
-        (json_parts){.added = "[{\"content\": \"a\", \"id\": 6, "
-                              "\"single_word\": true}]"},
-        "tokenizer.json: added token \"a\" is single_word, which is not "
-        "supported");
     parts_refused(
         (json_parts){.added = "[{\"content\": \"a\", \"id\": 6, "
                               "\"normalized\": 1}]"},
@@ -560,8 +555,8 @@ static void ways_to_match_added_tokens_not_done_here_are_refused(void **state)
 static void other_normalizers_and_pre_tokenizers_are_refused(void **state)
 {
     (void)state;
-    parts_refused((json_parts){.normalizer = "{\"type\": \"Sequence\"}"},
-                  "tokenizer.json: normalizer of type \"Sequence\" is not "
+    parts_refused((json_parts){.normalizer = "{\"type\": \"Nmt\"}"},
+                  "tokenizer.json: normalizer of type \"Nmt\" is not "
                   "supported");
     parts_refused(NORMALIZER("\"lowercase\": 1"),
                   "tokenizer.json: normalizer.lowercase is neither true nor "
@@ -850,12 +845,12 @@ int main(void)
         cmocka_unit_test(a_text_that_just_fits_is_not_called_truncated),
         cmocka_unit_test(a_limit_without_room_for_special_tokens_is_refused),
         cmocka_unit_test(json_that_is_none_is_refused_with_its_line),
-        cmocka_unit_test(a_kind_that_is_not_wordpiece_is_refused_by_name),
+        cmocka_unit_test(a_kind_that_is_not_known_is_refused_by_name),
         cmocka_unit_test(ids_must_be_whole_numbers_without_gap_or_repeat),
         cmocka_unit_test(a_vocabulary_without_the_unknown_token_is_refused),
         cmocka_unit_test(options_of_the_model_are_checked),
         cmocka_unit_test(added_tokens_are_checked),
-        cmocka_unit_test(ways_to_match_added_tokens_not_done_here_are_refused),
+        cmocka_unit_test(flags_of_added_tokens_must_be_flags),
         cmocka_unit_test(other_normalizers_and_pre_tokenizers_are_refused),
         cmocka_unit_test(templates_that_do_not_hold_one_text_are_refused),
         cmocka_unit_test(a_vocab_txt_alone_means_berts_defaults),

@@ -7,7 +7,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char text[] = "un\u00e9 \u4e2dA!\u1dfb\ua953 [SEP]\xff\x01";
+    static const char text[] =
+        "un\u00e9 \u4e2dA!\u1dfb\ua953 [SEP]\xff\x01"
+        "<mask>  don't 12\tab \u00a9\u200d\ufb01 \u1112\u1161";
     linkd_str json = {(const char *)data, size};
     lk_tokenizer *tokenizer = NULL;
     lk_tokens tokens = {0};

@@ -62,8 +62,7 @@ static const lk_option options[] = {
      ".tsv or .jsonl; - is standard output (default)"},
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
      "csv, tsv or jsonl for FILE, whatever its name ends in"},
-    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
-     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    LK_THREADS_OPTION(AT(n_threads)),
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "summary as one JSON object, on standard output unless\n"
      "the rows go there"},
@@ -156,15 +155,12 @@ static int output_open(classify_run *run, linkd_error *err)
 
 static int columns_are_free(const classify_run *run, linkd_error *err)
 {
-    for (size_t i = 0; i < N_ADDED; i++) {
-        if (linkd_table_find_column(run->table, added[i]) == LINKD_COLUMN_NONE)
-            continue;
-        lk_cli_hint(run->cli,
-                    "rename it: classify writes a column of that name");
-        return lk_fail(err, LINKD_E_DATA, "%s has a column \"%s\" already",
-                       linkd_table_path(run->table), added[i].bytes);
-    }
-    return LINKD_OK;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < N_ADDED && rc == LINKD_OK; i++)
+        rc = lk_column_check_free(run->cli, run->table, added[i].bytes,
+                                  "classify", err);
+    return rc;
 }
 
 static int tables_read(classify_run *run, linkd_error *err)

@@ -3,15 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/columns.h"
-#include "cli/command.h"
-#include "cli/manifest.h"
+#include "cli/compared.h"
 #include "cli/number.h"
 #include "cli/rows.h"
 
 typedef struct cluster_values {
-    const char *on;
-    const char *id;
+    lk_compared_values compared;
     const char *model;
     const char *output;
     size_t min_size;
@@ -21,7 +18,6 @@ typedef struct cluster_values {
     double similarity;
     int method;
     int linkage;
-    int format;
     bool json;
 } cluster_values;
 
@@ -45,9 +41,9 @@ static const char *const linkage_words[] = {"single", "complete", "average",
                                             "ward", NULL};
 
 static const lk_option options[] = {
-    {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
+    {"on", 0, LK_OPTION_TEXT, AT(compared.on.on), "A,B", NULL, 0, 0,
      "columns to compare; without it all but the id"},
-    {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
+    {"id", 0, LK_OPTION_TEXT, AT(compared.id), "COLUMN", NULL, 0, 0,
      "column of the ids, which is not compared; without it\n"
      "the first column if its values are unique"},
     {"method", 0, LK_OPTION_WORD, AT(method), "HOW", method_words, 0, 0,
@@ -75,10 +71,10 @@ static const lk_option options[] = {
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "the input with the column cluster added, as .csv,\n"
      ".tsv or .jsonl; - is standard output (default)"},
-    {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", lk_format_words, 0, 0,
+    {"format", 0, LK_OPTION_WORD, AT(compared.format), "FORMAT",
+     lk_format_words, 0, 0,
      "csv, tsv or jsonl for the input, whatever its name\nends in"},
-    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
-     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    LK_THREADS_OPTION(AT(n_threads)),
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "summary as one JSON object, on standard output unless\n"
      "the rows go there"},
@@ -117,9 +113,7 @@ static const lk_syntax syntax = {
 typedef struct cluster_run {
     lk_cli *cli;
     const cluster_values *values;
-    linkd_table *table;
-    size_t *columns;
-    size_t n_columns;
+    lk_compared compared;
     lk_engine engine;
     linkd_cluster_rows_result result;
     lk_output *output;
@@ -207,67 +201,26 @@ static void values_resolve(cluster_values *v)
 
 static int table_read(cluster_run *run, linkd_error *err)
 {
-    static const linkd_str taken = {"cluster", 7};
+    const char *const paths[2] = {run->cli->args.operands[0], NULL};
     uint64_t start = lk_clock_ns();
-    int rc = lk_table_read(run->cli, run->cli->args.operands[0],
-                           (linkd_format)run->values->format, run->values->id,
-                           &run->table, err);
+    int rc = lk_compared_read(run->cli, &run->values->compared, paths,
+                              &run->compared, err);
 
     if (rc != LINKD_OK)
         return rc;
     run->read_seconds = lk_clock_seconds_since(start);
-    if (linkd_table_find_column(run->table, taken) != LINKD_COLUMN_NONE) {
-        lk_cli_hint(run->cli,
-                    "rename it: cluster writes a column of that name");
-        return lk_fail(err, LINKD_E_DATA, "%s has a column \"cluster\" already",
-                       linkd_table_path(run->table));
-    }
-    lk_manifest_table(&run->manifest, run->table);
-    return LINKD_OK;
-}
-
-static int columns_named(cluster_run *run, linkd_error *err)
-{
-    lk_name_list names = {0};
-    int rc = lk_name_list_split("on", run->values->on, &names, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    run->n_columns = names.n;
-    run->columns = calloc(names.n, sizeof(*run->columns));
-    if (run->columns == NULL)
-        rc = lk_fail_nomem(err);
-    else
-        rc = lk_columns_find(run->cli, run->table, &names, run->columns, err);
-    lk_name_list_clear(&names);
-    return rc;
-}
-
-static int columns_all(cluster_run *run, linkd_error *err)
-{
-    size_t n = linkd_table_n_columns(run->table);
-
-    run->columns = calloc(n, sizeof(*run->columns));
-    if (run->columns == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < n; i++) {
-        if (i != linkd_table_id_column(run->table))
-            run->columns[run->n_columns++] = i;
-    }
-    /* nothing but ids: then the ids are what there is to compare */
-    if (run->n_columns == 0)
-        run->columns[run->n_columns++] = 0;
-    return LINKD_OK;
+    lk_compared_manifest_tables(&run->compared, &run->manifest);
+    return lk_column_check_free(run->cli, run->compared.left, "cluster",
+                                "cluster", err);
 }
 
 static int columns_resolve(cluster_run *run, linkd_error *err)
 {
-    int rc = run->values->on != NULL ? columns_named(run, err)
-                                     : columns_all(run, err);
+    int rc = lk_compared_pair(run->cli, &run->values->compared, NULL,
+                              &run->compared, err);
 
-    for (size_t i = 0; i < run->n_columns && rc == LINKD_OK; i++)
-        lk_manifest_column(&run->manifest,
-                           linkd_table_column(run->table, run->columns[i]));
+    if (rc == LINKD_OK)
+        lk_compared_manifest_columns(&run->compared, &run->manifest);
     return rc;
 }
 
@@ -276,19 +229,24 @@ static int table_cluster(cluster_run *run, linkd_error *err)
     const cluster_values *v = run->values;
     linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
     linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
+    size_t *columns = NULL;
     linkd_cluster_rows_options cluster_options = {
-        .columns = run->columns,
-        .n_columns = run->n_columns,
+        .n_columns = run->compared.n_columns,
         .method = (linkd_vector_method)v->method,
         .linkage = (linkd_linkage)v->linkage,
         .distance = (float)v->distance,
         .min_size = v->min_size,
         .min_samples = v->min_samples,
     };
-    int rc = linkd_cluster_rows(run->table, &embedder, run->engine.pool,
-                                &cluster_options, &run->cli->progress,
-                                &run->result, err);
+    int rc = lk_compared_numbers(&run->compared, &columns, err);
 
+    if (rc != LINKD_OK)
+        return rc;
+    cluster_options.columns = columns;
+    rc = linkd_cluster_rows(run->compared.left, &embedder, run->engine.pool,
+                            &cluster_options, &run->cli->progress, &run->result,
+                            err);
+    free(columns);
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);
     return rc;
@@ -298,15 +256,16 @@ static int table_cluster(cluster_run *run, linkd_error *err)
 
 static int rows_write(const cluster_run *run, lk_rows *rows, linkd_error *err)
 {
-    size_t n_columns = linkd_table_n_columns(run->table);
+    size_t n_columns = linkd_table_n_columns(run->compared.left);
     int rc = LINKD_OK;
 
-    for (size_t row = 0; row < linkd_table_n_rows(run->table) && rc == LINKD_OK;
+    for (size_t row = 0;
+         row < linkd_table_n_rows(run->compared.left) && rc == LINKD_OK;
          row++) {
         size_t cluster = run->result.clusters[row];
 
         for (size_t i = 0; i < n_columns; i++)
-            lk_rows_cell(rows, linkd_table_cell(run->table, row, i));
+            lk_rows_cell(rows, linkd_table_cell(run->compared.left, row, i));
         if (cluster == LINKD_CLUSTER_NOISE)
             lk_rows_none(rows);
         else
@@ -318,7 +277,7 @@ static int rows_write(const cluster_run *run, lk_rows *rows, linkd_error *err)
 
 static int clusters_write(const cluster_run *run, linkd_error *err)
 {
-    size_t n = linkd_table_n_columns(run->table);
+    size_t n = linkd_table_n_columns(run->compared.left);
     linkd_str *names = calloc(n + 1, sizeof(*names));
     lk_rows rows = {0};
     int rc;
@@ -326,7 +285,7 @@ static int clusters_write(const cluster_run *run, linkd_error *err)
     if (names == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < n; i++)
-        names[i] = linkd_table_column(run->table, i);
+        names[i] = linkd_table_column(run->compared.left, i);
     names[n] = (linkd_str){"cluster", 7};
     rc = lk_rows_init(&rows, run->output, lk_rows_format(run->values->output),
                       names, n + 1, err);
@@ -344,7 +303,7 @@ static void manifest_fill(cluster_run *run)
 
     lk_manifest_model(m, run->values->model,
                       linkd_encoder_describe(run->engine.encoder));
-    lk_manifest_count(m, "rows", linkd_table_n_rows(run->table));
+    lk_manifest_count(m, "rows", linkd_table_n_rows(run->compared.left));
     lk_manifest_count(m, "rows_without_text", result->n_empty);
     lk_manifest_count(m, "clusters", result->n_clusters);
     lk_manifest_count(m, "noise", result->n_noise);
@@ -358,7 +317,7 @@ static void manifest_fill(cluster_run *run)
 static void summary_print(const cluster_run *run)
 {
     const linkd_cluster_rows_result *result = &run->result;
-    size_t n_rows = linkd_table_n_rows(run->table);
+    size_t n_rows = linkd_table_n_rows(run->compared.left);
 
     (void)fprintf(stderr, "%s: %s", lk_counted(n_rows, "row", "rows").text,
                   lk_counted(result->n_clusters, "cluster", "clusters").text);
@@ -387,8 +346,7 @@ static void cluster_clear(cluster_run *run)
 {
     linkd_cluster_rows_result_clear(&run->result);
     lk_engine_close(&run->engine);
-    free(run->columns);
-    linkd_table_free(run->table);
+    lk_compared_clear(&run->compared);
     lk_output_close(run->output);
     lk_manifest_clear(&run->manifest);
 }

@@ -85,8 +85,7 @@ static const lk_option options[] = {
     {"format", 0, LK_OPTION_WORD, AT(compared.format), "FORMAT",
      lk_format_words, 0, 0,
      "csv, tsv or jsonl for the input, whatever its name\nends in"},
-    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
-     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    LK_THREADS_OPTION(AT(n_threads)),
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "summary as one JSON object, on standard output unless\n"
      "the rows go there"},
@@ -149,16 +148,14 @@ typedef struct dedup_run {
 static int columns_resolve(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
-    const lk_compared *c = &run->compared;
     int rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
                               &run->compared, err);
 
     if (rc == LINKD_OK)
-        rc = lk_column_find(run->cli, c->left, v->one_per,
+        rc = lk_column_find(run->cli, run->compared.left, v->one_per,
                             &run->entities.one_per, err);
-    for (size_t i = 0; i < c->n_columns && rc == LINKD_OK; i++)
-        lk_manifest_column(&run->manifest,
-                           linkd_table_column(c->left, c->columns[i].left));
+    if (rc == LINKD_OK)
+        lk_compared_manifest_columns(&run->compared, &run->manifest);
     return rc;
 }
 
@@ -209,7 +206,6 @@ static int outputs_open(dedup_run *run, linkd_error *err)
 
 static int table_read(dedup_run *run, linkd_error *err)
 {
-    static const linkd_str taken = {"entity_id", 9};
     const char *const paths[2] = {run->cli->args.operands[0], NULL};
     uint64_t start = lk_clock_ns();
     int rc = lk_compared_read(run->cli, &run->values->compared, paths,
@@ -218,15 +214,9 @@ static int table_read(dedup_run *run, linkd_error *err)
     if (rc != LINKD_OK)
         return rc;
     run->read_seconds = lk_clock_seconds_since(start);
-    if (linkd_table_find_column(run->compared.left, taken) !=
-        LINKD_COLUMN_NONE) {
-        lk_cli_hint(run->cli, "rename it: dedup writes a column of that name");
-        return lk_fail(err, LINKD_E_DATA,
-                       "%s has a column \"entity_id\" already",
-                       linkd_table_path(run->compared.left));
-    }
     lk_compared_manifest_tables(&run->compared, &run->manifest);
-    return LINKD_OK;
+    return lk_column_check_free(run->cli, run->compared.left, "entity_id",
+                                "dedup", err);
 }
 
 static bool by_score(const dedup_run *run)
@@ -240,21 +230,19 @@ static int table_dedup_by_score(dedup_run *run, linkd_error *err)
     const lk_compared *c = &run->compared;
     linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
     linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
-    size_t *columns = calloc(c->n_columns + 1, sizeof(*columns));
+    size_t *columns = NULL;
     linkd_dedup_options dedup_options = {
-        .columns = columns,
         .n_columns = c->n_columns,
         .block = c->blocks[0],
         .k = v->k > 0 ? v->k : LINKD_DEDUP_K,
         .threshold = (float)v->decide.min_score,
         .cluster = (linkd_cluster)v->cluster,
     };
-    int rc;
+    int rc = lk_compared_numbers(c, &columns, err);
 
-    if (columns == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < c->n_columns; i++)
-        columns[i] = c->columns[i].left;
+    if (rc != LINKD_OK)
+        return rc;
+    dedup_options.columns = columns;
     rc = linkd_dedup(c->left, &embedder, run->engine.pool, &dedup_options,
                      &run->cli->progress, &run->result, err);
     free(columns);

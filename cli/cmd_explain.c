@@ -47,8 +47,7 @@ static const lk_option options[] = {
     {"svg", 0, LK_OPTION_TEXT, AT(svg), "FILE", NULL, 0, 0,
      "write a picture, too: what each part adds"},
     LK_FORMAT_OPTION(AT(compared)),
-    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
-     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    LK_THREADS_OPTION(AT(n_threads)),
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "print one JSON object"},
 };

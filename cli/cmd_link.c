@@ -67,8 +67,7 @@ static const lk_option options[] = {
     LK_PAIR_MODEL_OPTION(AT(decide.pair_model)),
     LK_WHY_OPTIONS(AT(why)),
     LK_FORMAT_OPTION(AT(compared)),
-    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
-     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    LK_THREADS_OPTION(AT(n_threads)),
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "summary as one JSON object, on standard output unless\n"
      "the pairs go there"},

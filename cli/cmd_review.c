@@ -53,8 +53,7 @@ static const lk_option options[] = {
      "name or directory of the model (" LK_MODEL_DEFAULT ");\n"
      "none: compare words and letters only"},
     LK_FORMAT_OPTION(AT(compared)),
-    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
-     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    LK_THREADS_OPTION(AT(n_threads)),
 };
 
 static const char *const operands[] = {"LEFT", "RIGHT"};

@@ -9,11 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/command.h"
-#include "cli/compared.h"
-#include "cli/decide.h"
+#include "cli/asked.h"
 #include "cli/ids.h"
-#include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
 
@@ -65,8 +62,7 @@ static const lk_option options[] = {
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "scores as .csv, .tsv or .jsonl; - is standard output\n(default)"},
     LK_FORMAT_OPTION(AT(compared)),
-    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
-     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    LK_THREADS_OPTION(AT(n_threads)),
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "summary as one JSON object, on standard output unless\n"
      "the scores go there"},
@@ -254,68 +250,6 @@ static int columns_resolve(score_run *run, linkd_error *err)
 
 /* ---- which pairs -------------------------------------------------------- */
 
-static int fail_unknown_id(const score_run *run, size_t row, linkd_cell cell,
-                           const linkd_table *table, linkd_error *err)
-{
-    return lk_fail(err, LINKD_E_DATA,
-                   "%s: row %zu: %s has no row with id \"%s\"",
-                   lk_label_of_path(linkd_table_path(run->asked)).text, row + 1,
-                   lk_label_of_path(linkd_table_path(table)).text,
-                   lk_label_of((linkd_str){cell.bytes, cell.len}).text);
-}
-
-static int pair_resolve(score_run *run, const size_t columns[2],
-                        const lk_ids *ids[2], size_t row, linkd_error *err)
-{
-    size_t rows[2];
-
-    for (size_t side = 0; side < 2; side++) {
-        linkd_cell cell = linkd_table_cell(run->asked, row, columns[side]);
-
-        rows[side] = lk_ids_find(ids[side], cell);
-        if (rows[side] == SIZE_MAX)
-            return fail_unknown_id(run, row, cell, run->compared.tables[side],
-                                   err);
-    }
-    if (run->within && rows[0] == rows[1])
-        return lk_fail(
-            err, LINKD_E_DATA, "%s: row %zu pairs a record with itself",
-            lk_label_of_path(linkd_table_path(run->asked)).text, row + 1);
-    run->pairs[row] = (linkd_pair){.left = rows[0], .right = rows[1]};
-    return LINKD_OK;
-}
-
-static int id_columns_find(const score_run *run, size_t columns[2],
-                           linkd_error *err)
-{
-    columns[0] = linkd_table_find_column(run->asked, (linkd_str){"left_id", 7});
-    columns[1] =
-        linkd_table_find_column(run->asked, (linkd_str){"right_id", 8});
-    if (run->n_pairs > 0 &&
-        (columns[0] == LINKD_COLUMN_NONE || columns[1] == LINKD_COLUMN_NONE))
-        return lk_fail(err, LINKD_E_DATA, "%s has no left_id and right_id",
-                       lk_label_of_path(linkd_table_path(run->asked)).text);
-    return LINKD_OK;
-}
-
-static int asked_resolve(score_run *run, linkd_error *err)
-{
-    lk_ids ids[2] = {{0}, {0}};
-    const lk_ids *of[2] = {&ids[0], run->within ? &ids[0] : &ids[1]};
-    size_t columns[2];
-    int rc = id_columns_find(run, columns, err);
-
-    if (rc == LINKD_OK)
-        rc = lk_ids_list(run->compared.left, &ids[0], err);
-    if (rc == LINKD_OK && !run->within)
-        rc = lk_ids_list(run->compared.right, &ids[1], err);
-    for (size_t row = 0; row < run->n_pairs && rc == LINKD_OK; row++)
-        rc = pair_resolve(run, columns, of, row, err);
-    lk_ids_clear(&ids[0]);
-    lk_ids_clear(&ids[1]);
-    return rc;
-}
-
 static int pairs_list(score_run *run, linkd_error *err)
 {
     if (run->form == FORM_ALL)
@@ -326,7 +260,7 @@ static int pairs_list(score_run *run, linkd_error *err)
     if (run->pairs == NULL)
         return lk_fail_nomem(err);
     if (run->form == FORM_PAIRS)
-        return asked_resolve(run, err);
+        return lk_asked_resolve(run->asked, &run->compared, run->pairs, err);
     for (size_t row = 0; row < run->n_pairs; row++)
         run->pairs[row] = (linkd_pair){.left = row, .right = row};
     return LINKD_OK;
@@ -600,13 +534,10 @@ static void score_clear(score_run *run)
 
 static int column_is_free(const score_run *run, linkd_error *err)
 {
-    if (run->form != FORM_ROWS ||
-        linkd_table_find_column(run->compared.left, fixed_names[2]) ==
-            LINKD_COLUMN_NONE)
-        return LINKD_OK;
-    lk_cli_hint(run->cli, "rename it: score writes a column of that name");
-    return lk_fail(err, LINKD_E_DATA, "%s has a column \"score\" already",
-                   linkd_table_path(run->compared.left));
+    return run->form == FORM_ROWS
+               ? lk_column_check_free(run->cli, run->compared.left, "score",
+                                      "score", err)
+               : LINKD_OK;
 }
 
 static int steps_run(score_run *run, linkd_error *err)

@@ -43,8 +43,7 @@ static const lk_option options[] = {
      "none: compare words and letters only. Who uses the\n"
      "file needs the same"},
     LK_FORMAT_OPTION(AT(compared)),
-    {"threads", 'j', LK_OPTION_COUNT, AT(n_threads), "N", NULL, 0,
-     LK_THREADS_MAX, "threads to use (as many as there are processors)"},
+    LK_THREADS_OPTION(AT(n_threads)),
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
      "summary as one JSON object, on standard output unless\n"
      "the model goes there"},

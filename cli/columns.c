@@ -201,6 +201,19 @@ int lk_column_find(lk_cli *cli, const linkd_table *table, const char *name,
                        err);
 }
 
+int lk_column_check_free(lk_cli *cli, const linkd_table *table,
+                         const char *name, const char *command,
+                         linkd_error *err)
+{
+    linkd_str wanted = {name, strlen(name)};
+
+    if (linkd_table_find_column(table, wanted) == LINKD_COLUMN_NONE)
+        return LINKD_OK;
+    lk_cli_hint(cli, "rename it: %s writes a column of that name", command);
+    return lk_fail(err, LINKD_E_DATA, "%s has a column \"%s\" already",
+                   linkd_table_path(table), name);
+}
+
 /* ---- pairs of columns ---------------------------------------------------- */
 
 static int names_pair(lk_cli *cli, const linkd_table *const tables[2],

@@ -31,6 +31,12 @@ LINKD_MUST_CHECK int lk_column_find(lk_cli *cli, const linkd_table *table,
                                     const char *name, size_t *ret_column,
                                     linkd_error *err);
 
+/* LINKD_E_DATA: the table has a column of that name, which `command` is about to
+ * write; the hint says so. */
+LINKD_MUST_CHECK int lk_column_check_free(lk_cli *cli, const linkd_table *table,
+                                          const char *name, const char *command,
+                                          linkd_error *err);
+
 /* What --on, or --left-on and --right-on, pair; all three NULL: all columns but
  * the ids, paired by name and content. `ret_pairs` is freed with free().
  * LINKD_E_ARG: no such column, or not as many on both sides. */

@@ -10,6 +10,13 @@
 #define LK_MODEL_DEFAULT "all-MiniLM-L6-v2"
 #define LK_THREADS_MAX   1024
 
+/* A row of an option table; `at` is the offset of a size_t. */
+#define LK_THREADS_OPTION(at)                                                  \
+ {                                                                             \
+  "threads", 'j', LK_OPTION_COUNT, (at), "N", NULL, 0, LK_THREADS_MAX,         \
+      "threads to use (as many as there are processors)"                       \
+ }
+
 /* One run of the program. */
 typedef struct lk_cli {
     lk_args args;

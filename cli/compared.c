@@ -160,6 +160,19 @@ int lk_compared_pair(lk_cli *cli, const lk_compared_values *values,
     return rc;
 }
 
+int lk_compared_numbers(const lk_compared *compared, size_t **ret_columns,
+                        linkd_error *err)
+{
+    size_t *columns = calloc(compared->n_columns + 1, sizeof(*columns));
+
+    if (columns == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < compared->n_columns; i++)
+        columns[i] = compared->columns[i].left;
+    *ret_columns = columns;
+    return LINKD_OK;
+}
+
 /* ---- what was compared --------------------------------------------------- */
 
 void lk_compared_manifest_tables(const lk_compared *compared,
@@ -182,10 +195,14 @@ void lk_compared_manifest_columns(const lk_compared *compared,
     const lk_compared *c = compared;
 
     for (size_t i = 0; i < c->n_columns; i++)
-        lk_manifest_pairing(manifest,
-                            column_name(c->tables[0], c->columns[i].left),
-                            column_name(c->tables[1], c->columns[i].right),
-                            (double)c->columns[i].similarity);
+        if (c->right == NULL && c->columns[i].left == c->columns[i].right)
+            lk_manifest_column(manifest,
+                               column_name(c->left, c->columns[i].left));
+        else
+            lk_manifest_pairing(manifest,
+                                column_name(c->tables[0], c->columns[i].left),
+                                column_name(c->tables[1], c->columns[i].right),
+                                (double)c->columns[i].similarity);
 }
 
 lk_decide_input lk_compared_input(const lk_compared *compared)

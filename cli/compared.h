@@ -31,8 +31,7 @@ typedef struct lk_compared_values {
  LK_COMPARED_OPTION(at, id, "id", "COLUMN",                                    \
                     "column of the ids; without it the first column if its\n"  \
                     "values are unique, else the row number")
-/* All of two tables, or one. */
-#define LK_COMPARED_OPTIONS(at)                                                \
+#define LK_COLUMNS_OPTIONS(at)                                                 \
  LK_ON_OPTION(at),                                                             \
      LK_COMPARED_OPTION(                                                       \
          at, on.left_on, "left-on", "A,B",                                     \
@@ -44,12 +43,15 @@ typedef struct lk_compared_values {
          at, left_block, "left-block", "COLUMN",                               \
          "the same where the names differ: the column of LEFT"),               \
      LK_COMPARED_OPTION(at, right_block, "right-block", "COLUMN",              \
-                        "and that of RIGHT"),                                  \
-     LK_ID_OPTION(at),                                                         \
-     LK_COMPARED_OPTION(at, left_id, "left-id", "COLUMN",                      \
-                        "column of the ids of LEFT"),                          \
+                        "and that of RIGHT")
+#define LK_SIDE_ID_OPTIONS(at)                                                 \
+ LK_COMPARED_OPTION(at, left_id, "left-id", "COLUMN",                          \
+                    "column of the ids of LEFT"),                              \
      LK_COMPARED_OPTION(at, right_id, "right-id", "COLUMN",                    \
                         "column of the ids of RIGHT")
+/* All of two tables, or one. */
+#define LK_COMPARED_OPTIONS(at)                                                \
+ LK_COLUMNS_OPTIONS(at), LK_ID_OPTION(at), LK_SIDE_ID_OPTIONS(at)
 #define LK_FORMAT_OPTION(at)                                                   \
  {                                                                             \
   "format", 0, LK_OPTION_WORD, (at) + offsetof(lk_compared_values, format),    \
@@ -88,8 +90,13 @@ LINKD_MUST_CHECK int lk_compared_pair(lk_cli *cli,
                                       lk_compared *compared, linkd_error *err);
 void lk_compared_clear(lk_compared *compared);
 
+/* Of one table: columns by their numbers [n_columns], freed with free(). */
+LINKD_MUST_CHECK int lk_compared_numbers(const lk_compared *compared,
+                                         size_t **ret_columns,
+                                         linkd_error *err);
+
 /* As the manifest tells it: tables after they are read, columns after they are
- * paired. */
+ * paired, by one name each where there is one table. */
 void lk_compared_manifest_tables(const lk_compared *compared,
                                  lk_manifest *manifest);
 void lk_compared_manifest_columns(const lk_compared *compared,

@@ -290,7 +290,7 @@ static int outcome_find(const linkd_evidence *e, const lk_decision_input *input,
     rc = input->n_labels > 0
              ? lk_learn(input, outcome, err)
              : lk_pair_model_apply(model, e, input, outcome, err);
-    if (rc != LINKD_OK)
+    if (rc != LINKD_OK || (model != NULL && lk_pair_model_is_idle(model)))
         return rc;
     return d->entities != NULL
                ? entities_renew(input, outcome, d->entities, err)

@@ -348,6 +348,11 @@ static int features_check(const linkd_pair_model *model,
     return LINKD_OK;
 }
 
+bool lk_pair_model_is_idle(const linkd_pair_model *model)
+{
+    return model->learned.info.learner == LINKD_LEARNER_NONE;
+}
+
 int lk_pair_model_apply(const linkd_pair_model *model,
                         const linkd_evidence *evidence,
                         const lk_decision_input *input, lk_outcome *outcome,
@@ -362,7 +367,7 @@ int lk_pair_model_apply(const linkd_pair_model *model,
         rc = lk_learn_context(input, outcome, &context, err);
     if (rc == LINKD_OK)
         rc = features_check(model, input->features, &context, err);
-    if (rc == LINKD_OK && model->learned.info.learner != LINKD_LEARNER_NONE)
+    if (rc == LINKD_OK && !lk_pair_model_is_idle(model))
         rc = lk_learned_apply(&model->learned, input, &context, outcome, err);
     if (rc == LINKD_OK)
         lk_learned_tell(&model->learned.info, true, &outcome->verdict);

@@ -45,6 +45,9 @@ LINKD_MUST_CHECK int lk_pair_model_impose(const linkd_pair_model *model,
                                           linkd_evidence *evidence,
                                           linkd_error *err);
 
+/* Was nothing learned that is better than the decision without labels? */
+bool lk_pair_model_is_idle(const linkd_pair_model *model);
+
 /* Decides in place of labels: improves an outcome that was found without. The
  * outcome is unchanged on failure, and where nothing was learned but for
  * verdict.learned. LINKD_E_DATA: these are not the features that the model

@@ -421,6 +421,25 @@ static void a_model_of_few_labels_leaves_the_decision_as_it_is(void **state)
     linkd_decision_clear(&without);
 }
 
+static void the_same_goes_for_entities(void **state)
+{
+    fixture *f = *state;
+    linkd_decision without;
+
+    one_table_make(f, 0);
+    train_little(f);
+    decide(f, false, NULL);
+    without = f->decision;
+    f->decision = (linkd_decision){0};
+    decide(f, false, f->model);
+    assert_true(without.threshold == f->decision.threshold);
+    assert_true(without.verdict.f1 == f->decision.verdict.f1);
+    assert_int_equal(without.n_entities, f->decision.n_entities);
+    assert_memory_equal(without.entities, f->decision.entities,
+                        2 * N_GOODS * sizeof(*without.entities));
+    linkd_decision_clear(&without);
+}
+
 /* A part of a table may hold what looks like something else. */
 static void columns_are_compared_as_in_training(void **state)
 {
@@ -697,6 +716,7 @@ int main(void)
         MODEL_TEST(what_is_told_is_of_labels_held_out),
         MODEL_TEST(matches_alone_tell_recall_alone),
         MODEL_TEST(a_model_of_few_labels_leaves_the_decision_as_it_is),
+        MODEL_TEST(the_same_goes_for_entities),
         MODEL_TEST(columns_are_compared_as_in_training),
         MODEL_TEST(a_table_without_a_column_of_it_is_refused),
         MODEL_TEST(one_table_is_not_two),

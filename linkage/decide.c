@@ -211,7 +211,9 @@ static size_t entities_count(const linkd_decision *d, size_t n_rows)
 
 /* ---- all ---------------------------------------------------------------- */
 
-/* What is expected includes the matches that rows with empty fields cannot show. */
+/* At even odds, if nobody asks for another threshold: few labels leave many pairs
+ * a little likely, and the cut of the best expected F1 would take them in. What
+ * is expected includes the matches that rows with empty fields cannot show. */
 static int entities_renew(const lk_decision_input *in, lk_outcome *outcome,
                           size_t *entities, linkd_error *err)
 {
@@ -229,11 +231,7 @@ static int entities_renew(const lk_decision_input *in, lk_outcome *outcome,
         return rc;
     lk_expected_of_entities(in->pairs, outcome->posteriors, entities,
                             unseen.n_matches, &outcome->verdict);
-    return in->threshold >= 0.0
-               ? LINKD_OK
-               : lk_decide_entities_cut(in->pairs, in->entities,
-                                        unseen.n_matches, outcome, entities,
-                                        err);
+    return LINKD_OK;
 }
 
 static int cut_renew(const lk_decision_input *in, lk_outcome *outcome,

@@ -27,6 +27,7 @@ typedef struct fixture {
     linkd_decision decision;
     linkd_label labels[2 * N_LABELLED];
     size_t n_labels;
+    bool only_partners; /* are labelled */
     linkd_error err;
 } fixture;
 
@@ -170,10 +171,10 @@ static void label(fixture *f)
             other++;
         if (partner != SIZE_MAX)
             label_add(f, partner);
-        if (other < pairs->n)
+        if (other < pairs->n && !f->only_partners)
             label_add(f, other);
     }
-    assert_true(f->n_labels > N_LABELLED);
+    assert_true(f->n_labels > N_LABELLED / 2);
 }
 
 static bool is_labelled(const fixture *f, const linkd_candidate *c)
@@ -315,6 +316,21 @@ static void one_table_is_decided_better_than_without(void **state)
     without = quality(f);
     decide(f, false, f->model);
     assert_true(quality(f) > without + 0.1);
+    assert_true(quality(f) > 0.9);
+}
+
+/* Then nothing tells that far pairs are unlikely, and there are many. */
+static void labels_of_near_pairs_alone_do_not_glue_entities(void **state)
+{
+    fixture *f = *state;
+
+    f->only_partners = true;
+    one_table_make(f, 0);
+    train(f);
+    one_table_make(f, 5000);
+    assert_int_equal(gather(f, COLUMNS, 3, f->model), LINKD_OK);
+    decide(f, false, f->model);
+    assert_true(f->decision.threshold == 0.5);
     assert_true(quality(f) > 0.9);
 }
 
@@ -736,6 +752,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MODEL_TEST(other_tables_are_decided_better_than_without),
         MODEL_TEST(one_table_is_decided_better_than_without),
+        MODEL_TEST(labels_of_near_pairs_alone_do_not_glue_entities),
         MODEL_TEST(it_repeats_what_the_labels_taught),
         MODEL_TEST(two_workers_decide_the_same),
         MODEL_TEST(what_is_told_is_of_labels_held_out),

@@ -119,6 +119,16 @@ LINKD_MUST_CHECK int lk_buf_printf(lk_buf *buf, linkd_error *err,
 void lk_buf_reset(lk_buf *buf);
 void lk_buf_clear(lk_buf *buf);
 
+/* Base64 (RFC 4648 §4, with padding): the bytes that `text` decodes to if it is
+ * that. */
+size_t lk_base64_decoded_len(linkd_str text);
+/* Writes lk_base64_decoded_len() bytes. LINKD_E_ARG: a character, the length
+ * or the padding is wrong. */
+LINKD_MUST_CHECK int lk_base64_decode(linkd_str text, void *ret_bytes,
+                                      linkd_error *err);
+LINKD_MUST_CHECK int lk_base64_encode(const void *bytes, size_t len,
+                                      lk_buf *ret_text, linkd_error *err);
+
 /* ---- log ---------------------------------------------------------------- */
 
 typedef enum lk_log_level {

@@ -20,6 +20,8 @@ typedef struct dedup_values {
     const char *pairs;
     const char *weak;
     const char *one_per;
+    const char *image;
+    size_t max_distance;
     size_t max_size;
     size_t k;
     size_t n_threads;
@@ -27,6 +29,7 @@ typedef struct dedup_values {
     lk_why_values why;
     lk_keep_values keep;
     int cluster;
+    bool upright;
     bool apply;
     bool json;
 } dedup_values;
@@ -38,11 +41,22 @@ static const dedup_values defaults = {
     .output = "-",
     .decide = {.threshold = LINKD_THRESHOLD_AUTO, .min_score = (double)NAN},
     .cluster = LINKD_CLUSTER_AVERAGE,
+    .max_distance = LINKD_DEDUP_DISTANCE,
 };
 
 static const lk_option options[] = {
     LK_COMPARED_OPTION(AT(compared), on.on, "on", "A,B",
                        "columns to compare; without it all but the id"),
+    {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
+     "compare pictures by a perceptual hash and nothing else:\n"
+     "the column has paths of JPEG, PNG or WebP files, as seen\n"
+     "from the table, or data URIs"},
+    {"max-distance", 0, LK_OPTION_COUNT, AT(max_distance), "N", NULL, 0,
+     LINKD_HAMMING_RADIUS_MAX,
+     "with --image: bits of 64 in which two hashes may differ\n"
+     "(12)"},
+    {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
+     "with --image: turn pictures as the camera was held"},
     LK_BLOCK_OPTION(AT(compared)),
     LK_ID_OPTION(AT(compared)),
     {"cluster", 0, LK_OPTION_WORD, AT(cluster), "HOW", lk_cluster_words, 0, 0,
@@ -117,6 +131,7 @@ static const lk_syntax syntax = {
         "      --threshold 0.9 -o entities.csv --pairs pairs.csv\n"
         "  linkctl dedup people.csv --keep unique.csv --dropped gone.csv \\\n"
         "      -o entities.csv\n"
+        "  linkctl dedup photos.csv --image file -o entities.csv\n"
         "  linkctl dedup collection:firms --apply -o entities.csv\n",
 };
 
@@ -138,6 +153,8 @@ typedef struct dedup_run {
     lk_engine engine;
     lk_decided decided;        /* by probability, or else */
     linkd_dedup_result result; /* by score */
+    size_t image;              /* column */
+    linkd_image_problems problems;
     lk_output *outputs[N_OUTPUTS];
     lk_manifest manifest;
     double read_seconds;
@@ -145,11 +162,28 @@ typedef struct dedup_run {
 
 /* ---- columns ------------------------------------------------------------ */
 
+/* The only one that is compared. */
+static int image_resolve(dedup_run *run, linkd_error *err)
+{
+    const linkd_table *table = run->compared.left;
+    int rc =
+        lk_column_find(run->cli, table, run->values->image, &run->image, err);
+
+    if (rc == LINKD_OK)
+        lk_manifest_column(&run->manifest,
+                           linkd_table_column(table, run->image));
+    return rc;
+}
+
 static int columns_resolve(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
-    int rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
-                              &run->compared, err);
+    int rc;
+
+    if (v->image != NULL)
+        return image_resolve(run, err);
+    rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
+                          &run->compared, err);
 
     if (rc == LINKD_OK)
         rc = lk_column_find(run->cli, run->compared.left, v->one_per,
@@ -219,9 +253,34 @@ static int table_read(dedup_run *run, linkd_error *err)
                                 "dedup", err);
 }
 
+static bool by_image(const dedup_run *run)
+{
+    return run->values->image != NULL;
+}
+
 static bool by_score(const dedup_run *run)
 {
-    return !isnan(run->values->decide.min_score);
+    return by_image(run) || !isnan(run->values->decide.min_score);
+}
+
+static int table_dedup_by_image(dedup_run *run, linkd_error *err)
+{
+    const dedup_values *v = run->values;
+    linkd_dedup_images_options dedup_options = {
+        .column = run->image,
+        .max_distance = (unsigned)v->max_distance,
+        .image = LINKD_IMAGE_OPTIONS_INIT,
+        .cluster = (linkd_cluster)v->cluster,
+    };
+    int rc;
+
+    dedup_options.image.orient = v->upright;
+    rc = linkd_dedup_images(run->compared.left, run->engine.pool,
+                            &dedup_options, &run->cli->progress, &run->result,
+                            &run->problems, err);
+    if (rc == LINKD_OK)
+        lk_meter_finish(&run->cli->meter);
+    return rc;
 }
 
 static int table_dedup_by_score(dedup_run *run, linkd_error *err)
@@ -266,6 +325,8 @@ static int table_dedup_by_probability(dedup_run *run, linkd_error *err)
 
 static int table_dedup(dedup_run *run, linkd_error *err)
 {
+    if (by_image(run))
+        return table_dedup_by_image(run, err);
     return by_score(run) ? table_dedup_by_score(run, err)
                          : table_dedup_by_probability(run, err);
 }
@@ -353,9 +414,14 @@ static void score_manifest(const dedup_run *run, lk_manifest *m)
 
     lk_manifest_count(m, "candidates", result->n_candidates);
     lk_manifest_count(m, "pairs", result->n_pairs);
-    lk_manifest_count(m, "tokens", result->encode.n_tokens);
-    lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
-    lk_manifest_seconds(m, "encode", result->encode_seconds);
+    if (by_image(run)) {
+        lk_manifest_count(m, "unreadable_images", run->problems.n);
+        lk_manifest_seconds(m, "hash", result->encode_seconds);
+    } else {
+        lk_manifest_count(m, "tokens", result->encode.n_tokens);
+        lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
+        lk_manifest_seconds(m, "encode", result->encode_seconds);
+    }
     lk_manifest_seconds(m, "search", result->search_seconds);
     lk_manifest_seconds(m, "cluster", result->cluster_seconds);
 }
@@ -375,7 +441,9 @@ static void manifest_fill(dedup_run *run)
         lk_manifest_model(m, run->values->model,
                           linkd_encoder_describe(run->engine.encoder));
     lk_manifest_count(m, "rows", linkd_table_n_rows(run->compared.left));
-    lk_manifest_count(m, "rows_without_text", empty_count(run));
+    lk_manifest_count(
+        m, by_image(run) ? "rows_without_image" : "rows_without_text",
+        empty_count(run));
     lk_manifest_seconds(m, "read", run->read_seconds);
     if (by_score(run))
         score_manifest(run, m);
@@ -393,9 +461,27 @@ static void steps_print(const dedup_run *run)
         lk_decided_steps(&run->decided);
         return;
     }
-    lk_encode_note(result->encode_seconds, result->encode.n_texts);
+    if (by_image(run))
+        (void)fprintf(stderr, "hash %.1f s", result->encode_seconds);
+    else
+        lk_encode_note(result->encode_seconds, result->encode.n_texts);
     (void)fprintf(stderr, ", search %.1f s, cluster %.1f s\n",
                   result->search_seconds, result->cluster_seconds);
+}
+
+static void problems_print(const dedup_run *run)
+{
+    const linkd_image_problems *problems = &run->problems;
+
+    if (problems->lines.len > 0)
+        (void)fputs(problems->lines.data, stderr);
+    if (problems->n > LINKD_IMAGE_PROBLEMS_MAX)
+        (void)fprintf(stderr, "... and %zu more\n",
+                      problems->n - LINKD_IMAGE_PROBLEMS_MAX);
+    if (problems->n > 0 || empty_count(run) > 0)
+        (void)fprintf(stderr, "%s without image, %s that cannot be used\n",
+                      lk_counted(empty_count(run), "row", "rows").text,
+                      lk_counted(problems->n, "image", "images").text);
 }
 
 static void summary_print(const dedup_run *run)
@@ -408,11 +494,13 @@ static void summary_print(const dedup_run *run)
         lk_counted(linkd_table_n_rows(run->compared.left), "row", "rows").text,
         lk_counted(entities_count(run), "entity", "entities").text,
         lk_counted(n_pairs, "pair", "pairs").text);
-    lk_texts_note(
-        empty_count(run),
-        scored
-            ? run->result.encode.n_truncated
-            : linkd_evidence_funnel(run->decided.evidence)->encode.n_truncated);
+    if (by_image(run))
+        problems_print(run);
+    else
+        lk_texts_note(empty_count(run),
+                      scored ? run->result.encode.n_truncated
+                             : linkd_evidence_funnel(run->decided.evidence)
+                                   ->encode.n_truncated);
     if (!scored)
         lk_verdict_note(&run->decided.decision.verdict,
                         run->decided.decision.threshold);
@@ -439,6 +527,7 @@ static void dedup_clear(dedup_run *run)
     lk_decided_clear(&run->decided);
     linkd_dedup_result_clear(&run->result);
     lk_engine_close(&run->engine);
+    lk_buf_clear(&run->problems.lines);
     lk_compared_clear(&run->compared);
     for (size_t i = 0; i < N_OUTPUTS; i++)
         lk_output_close(run->outputs[i]);
@@ -447,9 +536,10 @@ static void dedup_clear(dedup_run *run)
 
 /* What needs the whole table, or this machine's threads. */
 static const char *const only_files[] = {
-    "id",       "pairs",   "threads",    "explain", "report", "truth",
-    "channels", "weak",    "max-size",   "one-per", "labels", "keep",
-    "keep-by",  "dropped", "pair-model", NULL};
+    "id",     "pairs",    "threads",      "explain",  "report",
+    "truth",  "channels", "weak",         "max-size", "one-per",
+    "labels", "keep",     "keep-by",      "dropped",  "pair-model",
+    "image",  "upright",  "max-distance", NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {
@@ -479,14 +569,41 @@ static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
                           : rc;
 }
 
+/* Hashes are all that is compared. */
+static int image_check(const lk_cli *cli, const dedup_values *v,
+                       linkd_error *err)
+{
+    static const char *const excluded[] = {
+        "on",       "block",  "min-score", "threshold",  "k",
+        "channels", "labels", "weak",      "max-size",   "one-per",
+        "explain",  "report", "truth",     "pair-model", NULL};
+
+    for (size_t i = 0; excluded[i] != NULL; i++)
+        if (lk_args_given(&syntax, &cli->args, excluded[i]))
+            return lk_fail(err, LINKD_E_ARG, "--image excludes --%s",
+                           excluded[i]);
+    if (!lk_model_is_none(v->model) &&
+        lk_args_given(&syntax, &cli->args, "model"))
+        return lk_fail(err, LINKD_E_ARG,
+                       "--image compares perceptual hashes: its --model is "
+                       "none");
+    return LINKD_OK;
+}
+
 /* What only a decision by probability has. */
 static int values_check(const lk_cli *cli, const dedup_values *v,
                         linkd_error *err)
 {
     static const char *const only_probabilities[] = {"weak", "max-size",
                                                      "one-per", NULL};
-    int rc = lk_compared_check(&v->compared, v->decide.pair_model, true, err);
+    int rc;
 
+    if (v->image != NULL)
+        return image_check(cli, v, err);
+    if (v->upright || lk_args_given(&syntax, &cli->args, "max-distance"))
+        return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
+                       v->upright ? "upright" : "max-distance");
+    rc = lk_compared_check(&v->compared, v->decide.pair_model, true, err);
     if (rc == LINKD_OK)
         rc = lk_decide_check(&v->decide, v->model, err);
     for (size_t i = 0; rc == LINKD_OK && only_probabilities[i] != NULL; i++)
@@ -506,6 +623,8 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
 
     if (rc != LINKD_OK)
         return rc;
+    if (v.image != NULL)
+        v.model = "none";
     if (by_score(&run) && !lk_args_given(&syntax, &cli->args, "cluster"))
         v.cluster = LINKD_CLUSTER_COMPLETE;
     if (remote)

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "daemon/base64.h"
 #include "daemon/handlers.h"
 #include "daemon/json.h"
 #include "daemon/models.h"

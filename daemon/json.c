@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/base64.h"
 #include "linkage/linkage.h"
 
 /* ---- parsing ------------------------------------------------------------- */

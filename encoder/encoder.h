@@ -128,6 +128,14 @@ LINKD_MUST_CHECK int linkd_image_decode(linkd_str bytes,
                                         linkd_error *err);
 void linkd_image_clear(linkd_image *image);
 
+/* A perceptual hash: 64 bits of which few change when a picture is resized,
+ * recompressed or slightly recoloured, and about half for another picture. The
+ * bits are those of ImageHash's phash (its hexadecimal digits, first digit
+ * highest). Any thread. LINKD_E_DATA: a picture of one colour has none.
+ * LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int linkd_image_hash(const linkd_image *image,
+                                      uint64_t *ret_hash, linkd_error *err);
+
 #ifdef __cplusplus
 }
 #endif

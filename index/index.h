@@ -60,6 +60,25 @@ LINKD_MUST_CHECK int linkd_index_search(const linkd_index *index,
                                         size_t k, linkd_hit *ret_hits,
                                         linkd_error *err);
 
+/* ---- codes of 64 bits, in memory ---------------------------------------- */
+
+#define LINKD_HAMMING_RADIUS_MAX 24
+
+typedef struct linkd_code_pair {
+    uint32_t left; /* left < right */
+    uint32_t right;
+    unsigned distance; /* bits that differ */
+} linkd_code_pair;
+
+/* All pairs among `n` distinct codes of which at most `radius` bits differ, in
+ * ascending order. Exact, but does not look at most pairs while the radius is
+ * small. `ret_pairs` is freed with free(). LINKD_E_ARG: the radius is over the
+ * maximum, or there are more than 2^32 - 1 codes. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int linkd_hamming_pairs(const uint64_t *codes, size_t n,
+                                         unsigned radius,
+                                         linkd_code_pair **ret_pairs,
+                                         size_t *ret_n, linkd_error *err);
+
 /* ---- approximate, in memory --------------------------------------------- */
 
 /* A graph over vectors that stay the caller's: row i is vector rows[i] of

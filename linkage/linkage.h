@@ -744,6 +744,40 @@ LINKD_MUST_CHECK int linkd_dedup(const linkd_table *table,
                                  linkd_error *err);
 void linkd_dedup_result_clear(linkd_dedup_result *result);
 
+/* ---- pictures ------------------------------------------------------------ */
+
+/* Bits of 64 that may differ. On generated scenes with crops, the best F1 is at
+ * 14, and 12 leaves room for tables of some 10,000 pictures (docs/images.md). */
+#define LINKD_DEDUP_DISTANCE 12
+
+typedef struct linkd_dedup_images_options {
+    size_t column; /* a path, relative to the table's file, or a data URI */
+    unsigned max_distance; /* of perceptual hashes */
+    linkd_image_options image;
+    linkd_cluster cluster;
+} linkd_dedup_images_options;
+
+/* What was wrong with a picture: "row 7: photos/x.jpg: JPEG image is cut off",
+ * a line each, of the first rows only. */
+#define LINKD_IMAGE_PROBLEMS_MAX ((size_t)20)
+
+typedef struct linkd_image_problems {
+    size_t n;     /* pictures that could not be used */
+    lk_buf lines; /* cleared by the caller */
+} linkd_image_problems;
+
+/* One table to entities by the likeness of its pictures alone, as linkd_dedup():
+ * the score of a pair is 1 - distance / 64. Rows without a picture count as
+ * empty, those whose picture cannot be read as problems, and both are entities
+ * of their own. Reports the steps "hash" and "cluster". LINKD_E_ARG:
+ * max_distance is over LINKD_HAMMING_RADIUS_MAX. */
+LINKD_MUST_CHECK int
+linkd_dedup_images(const linkd_table *table, lk_pool *pool,
+                   const linkd_dedup_images_options *options,
+                   const linkd_progress *progress,
+                   linkd_dedup_result *ret_result,
+                   linkd_image_problems *ret_problems, linkd_error *err);
+
 /* ---- clusters of rows that are near each other --------------------------- */
 
 typedef enum linkd_vector_method {

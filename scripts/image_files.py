@@ -157,7 +157,7 @@ def webps(rng, most):
 
 
 def turned(rng, most):
-    """The eight orientations in each format."""
+    """The eight orientations in each format, and one picture as it should be."""
     for orientation in range(1, 9):
         image = Image.fromarray(scene(rng, most, most // 2 + 1))
         exif = Image.Exif()
@@ -165,6 +165,8 @@ def turned(rng, most):
         for form, ending in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp")):
             yield (f"turned-{orientation}.{ending}",
                    saved_as(image, form, exif=exif.tobytes()))
+        if orientation == 6:
+            yield "upright-6.png", saved_as(image.transpose(Image.ROTATE_270), "PNG")
 
 
 # ---- what is done to them ----------------------------------------------------

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "daemon/base64.h"
 #include "tests/daemon/service.h"
 
 static int embed(const char *body)

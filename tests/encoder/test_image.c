@@ -152,6 +152,64 @@ static void a_window_is_a_part_of_the_whole(void **state)
     linkd_image_clear(&image);
 }
 
+/* ---- the perceptual hash ------------------------------------------------ */
+
+/* By ImageHash 4.3.2: str(imagehash.phash(Image.open(name).convert("RGB"))). */
+static void hashes_are_those_of_imagehash(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t hash;
+    } cases[] = {
+        {"turned-1.png", 0xa83507f8f80616fb},
+        {"turned-2.png", 0xccb3834cb963b64a},
+        {"png-6-8.png", 0xb34c67914c639d66},
+        {"png-2-16.png", 0xd629bad4292bd2d4},
+        {"jpeg-95-0.jpg", 0xc9b34d10c638afea},
+        {"jpeg-CMYK.jpg", 0xd24c73d991b38a53},
+        {"webp-RGB-80.webp", 0x95d17d906b6aca4a},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        linkd_image image = {0};
+        uint64_t hash = 0;
+
+        image_decode(cases[i].name, false, &image);
+        assert_int_equal(linkd_image_hash(&image, &hash, NULL), LINKD_OK);
+        if (hash != cases[i].hash)
+            fail_msg("%s has the hash %016llx", cases[i].name,
+                     (unsigned long long)hash);
+        linkd_image_clear(&image);
+    }
+}
+
+/* Its bits would be those of rounding errors. */
+static void a_picture_of_one_colour_has_no_hash(void **state)
+{
+    uint8_t pixels[30 * 20 * 3];
+    const linkd_image image = {30, 20, pixels};
+    uint64_t hash = 42;
+    linkd_error err;
+
+    (void)state;
+    memset(pixels, 77, sizeof(pixels));
+    assert_int_equal(linkd_image_hash(&image, &hash, &err), LINKD_E_DATA);
+    assert_string_equal(err.message,
+                        "image is of one colour and looks like any other");
+    pixels[300] = 255;
+    assert_int_equal(linkd_image_hash(&image, &hash, NULL), LINKD_OK);
+    for (size_t n = 1;; n++) {
+        int rc;
+
+        alloc_fail_at(n);
+        rc = linkd_image_hash(&image, &hash, NULL);
+        if (!alloc_fail_off())
+            break;
+        assert_int_equal(rc, LINKD_E_NOMEM);
+    }
+}
+
 /* ---- refusals ----------------------------------------------------------- */
 
 static void assert_refused(const void *bytes, size_t len, const char *message)
@@ -393,6 +451,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_picture_has_pillows_pixels),
         cmocka_unit_test(a_window_is_a_part_of_the_whole),
+        cmocka_unit_test(hashes_are_those_of_imagehash),
+        cmocka_unit_test(a_picture_of_one_colour_has_no_hash),
         cmocka_unit_test(what_is_no_picture_is_refused),
         cmocka_unit_test(a_file_that_is_cut_off_is_refused),
         cmocka_unit_test(a_damaged_file_is_refused),

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/base64.h"
+#include "base/base.h"
 
 static linkd_str str_of(const char *text)
 {

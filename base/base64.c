@@ -1,7 +1,7 @@
-/* daemon/base64.c — vectors as text. Strict: no white space, no other alphabet,
+/* base/base64.c — bytes as text. Strict: no white space, no other alphabet,
  * and the unused bits before the padding are zero, so that equal bytes have one
  * spelling. */
-#include "daemon/base64.h"
+#include "base/base.h"
 
 #include <string.h>
 

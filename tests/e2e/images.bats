@@ -1,0 +1,76 @@
+#!/usr/bin/env bats
+# Columns of pictures: linkctl dedup --image.
+load helpers
+
+pictures_make() {
+    cp -r "$BATS_TEST_DIRNAME/../golden/image" pictures
+    printf 'not a picture' >pictures/broken.png
+    head -c 300 pictures/jpeg-95-0.jpg >pictures/cut.jpg
+    cat >t.csv <<'END'
+id,file
+a,pictures/turned-1.png
+b,pictures/jpeg-95-0.jpg
+c,pictures/broken.png
+d,pictures/turned-1.png
+e,
+f,pictures/cut.jpg
+g,pictures/gone.png
+END
+}
+
+@test "rows with one picture are one entity, whatever else cannot be read" {
+    pictures_make
+    run --separate-stderr "$LINKCTL" dedup t.csv --image file -o out.csv --pairs pairs.csv
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"row 3: pictures/broken.png: image is no JPEG, PNG or WebP file"* ]]
+    [[ "$stderr" == *"row 6: pictures/cut.jpg: JPEG image is cut off"* ]]
+    [[ "$stderr" == *"row 7: pictures/gone.png: No such file or directory"* ]]
+    [[ "$stderr" == *"1 row without image, 3 images that cannot be used"* ]]
+    [[ "$stderr" == *"7 rows: 6 entities, 1 pair"* ]]
+    cat >expected.csv <<'END'
+id,file,entity_id
+a,pictures/turned-1.png,1
+b,pictures/jpeg-95-0.jpg,2
+c,pictures/broken.png,3
+d,pictures/turned-1.png,1
+e,,4
+f,pictures/cut.jpg,5
+g,pictures/gone.png,6
+END
+    cmp out.csv expected.csv
+    [ "$(sed -n 2p pairs.csv | cut -d, -f1-3)" = a,d,1.000000 ] || {
+        cat pairs.csv
+        false
+    }
+    grep -q '"unreadable_images": 3' out.csv.manifest.json
+    grep -q '"rows_without_image": 1' out.csv.manifest.json
+}
+
+@test "paths are seen from the table, and threads change no byte" {
+    pictures_make
+    mkdir elsewhere
+    (cd elsewhere && "$LINKCTL" dedup ../t.csv --image file -q -j 1 -o ../one.csv)
+    "$LINKCTL" dedup t.csv --image file -q -j 2 -o two.csv
+    cmp one.csv two.csv
+    cut -d, -f3 one.csv | sort | uniq -d | grep -qx 1
+}
+
+@test "--upright and --max-distance belong to --image" {
+    pictures_make
+    printf 'id,file\n1,pictures/turned-6.png\n2,pictures/upright-6.png\n' >u.csv
+    "$LINKCTL" dedup u.csv --image file -q -o lying.csv
+    "$LINKCTL" dedup u.csv --image file --upright -q -o upright.csv
+    [ "$(tail -n 1 lying.csv)" = 2,pictures/upright-6.png,2 ]
+    [ "$(tail -n 1 upright.csv)" = 2,pictures/upright-6.png,1 ]
+    run --separate-stderr "$LINKCTL" dedup t.csv --max-distance 3
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"--max-distance needs --image"* ]]
+    run --separate-stderr "$LINKCTL" dedup t.csv --image file --on id
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"--image excludes --on"* ]]
+    run --separate-stderr "$LINKCTL" dedup t.csv --image file --model tiny
+    [ "$status" -eq 2 ]
+    run --separate-stderr "$LINKCTL" dedup t.csv --image picture
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'no column "picture"'* ]]
+}

@@ -52,14 +52,13 @@ static int size_get(const json_t *json, const char *file, const char *key,
     return LINKD_OK;
 }
 
-/* A text that must be `wanted`; one that is not there is taken as it when
- * `default_ok`. */
+/* A text that must be `wanted`, or not be there. */
 static int text_require(const json_t *json, const char *key, const char *wanted,
-                        int default_ok, linkd_error *err)
+                        linkd_error *err)
 {
     const json_t *value = json_object_get(json, key);
 
-    if (value == NULL && default_ok)
+    if (value == NULL)
         return LINKD_OK;
     if (!json_is_string(value))
         return lk_fail(err, LINKD_E_DATA,
@@ -90,53 +89,115 @@ static int object_parse(const void *bytes, size_t len, const char *name,
 
 /* ---- config.json -------------------------------------------------------- */
 
-static int check_kind(const json_t *json, linkd_error *err)
+/* What the architectures call their sizes; NULL: they have none. */
+typedef struct family {
+    const char *model_type;
+    lk_architecture architecture;
+    const char *activation;
+    const char *dim, *n_inner, *n_layers, *n_heads, *n_types, *n_buckets;
+} family;
+
+#define BERT_SIZES                                                             \
+ "hidden_act", "hidden_size", "intermediate_size", "num_hidden_layers",        \
+     "num_attention_heads"
+
+static const family families[] = {
+    {"bert", LK_BERT, BERT_SIZES, "type_vocab_size", NULL},
+    {"roberta", LK_ROBERTA, BERT_SIZES, "type_vocab_size", NULL},
+    {"xlm-roberta", LK_ROBERTA, BERT_SIZES, "type_vocab_size", NULL},
+    {"camembert", LK_ROBERTA, BERT_SIZES, "type_vocab_size", NULL},
+    {"distilbert", LK_DISTILBERT, "activation", "dim", "hidden_dim", "n_layers",
+     "n_heads", NULL, NULL},
+    {"mpnet", LK_MPNET, BERT_SIZES, NULL, "relative_attention_num_buckets"},
+};
+
+/* NULL: it is none of them. */
+static const family *family_find(const char *model_type)
 {
-    int rc = text_require(json, "model_type", "bert", 0, err);
+    for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
+        if (strcmp(model_type, families[i].model_type) == 0)
+            return &families[i];
+    return NULL;
+}
+
+static int options_check(const json_t *json, const family *names,
+                         linkd_error *err)
+{
+    int rc = text_require(json, names->activation, "gelu", err);
 
     if (rc == LINKD_OK)
-        rc = text_require(json, "hidden_act", "gelu", 1, err);
-    if (rc == LINKD_OK)
-        rc = text_require(json, "position_embedding_type", "absolute", 1, err);
+        rc = text_require(json, "position_embedding_type", "absolute", err);
     if (rc == LINKD_OK && json_is_true(json_object_get(json, "is_decoder")))
         rc = lk_fail(err, LINKD_E_DATA,
                      MODEL_FILE ": is_decoder is not supported");
     return rc;
 }
 
-static int sizes_get(const json_t *json, lk_config *config, linkd_error *err)
+static int sizes_check(const lk_config *config, const family *names,
+                       linkd_error *err)
+{
+    if (config->dim % config->n_heads != 0)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": %s %zu is not a multiple of %s %zu",
+                       names->dim, config->dim, names->n_heads,
+                       config->n_heads);
+    if (config->n_positions < config->first_position + TOKENS_MIN)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": max_position_embeddings %zu leaves no "
+                                  "room for a token",
+                       config->n_positions);
+    if (config->n_buckets % 4 != 0)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": %s %zu is not a multiple of 4",
+                       names->n_buckets, config->n_buckets);
+    return LINKD_OK;
+}
+
+/* RoBERTa and MPNet count positions from the one behind the padding's, which is
+ * their token 1 by default. */
+static int first_position_get(const json_t *json, lk_config *config,
+                              linkd_error *err)
+{
+    const json_t *value = json_object_get(json, "pad_token_id");
+    const json_int_t padding = value == NULL ? 1 : json_integer_value(value);
+
+    if (config->architecture != LK_ROBERTA && config->architecture != LK_MPNET)
+        return LINKD_OK;
+    if (padding < 0 || padding > (json_int_t)WIDTH_MAX)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": pad_token_id is not between 0 and %zu",
+                       WIDTH_MAX);
+    config->first_position = (size_t)padding + 1;
+    return LINKD_OK;
+}
+
+static int sizes_get(const json_t *json, const family *names, lk_config *config,
+                     linkd_error *err)
 {
     const struct {
         const char *key;
         size_t max;
         size_t *value;
     } sizes[] = {
-        {"hidden_size", WIDTH_MAX, &config->dim},
-        {"intermediate_size", WIDTH_MAX, &config->n_inner},
-        {"num_hidden_layers", LAYERS_MAX, &config->n_layers},
-        {"num_attention_heads", WIDTH_MAX, &config->n_heads},
+        {names->dim, WIDTH_MAX, &config->dim},
+        {names->n_inner, WIDTH_MAX, &config->n_inner},
+        {names->n_layers, LAYERS_MAX, &config->n_layers},
+        {names->n_heads, WIDTH_MAX, &config->n_heads},
         {"vocab_size", COUNT_MAX, &config->vocab_size},
         {"max_position_embeddings", WIDTH_MAX, &config->n_positions},
-        {"type_vocab_size", WIDTH_MAX, &config->n_types},
+        {names->n_types, WIDTH_MAX, &config->n_types},
+        {names->n_buckets, WIDTH_MAX, &config->n_buckets},
     };
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        int rc = size_get(json, MODEL_FILE, sizes[i].key, sizes[i].max,
-                          sizes[i].value, err);
+        int rc = sizes[i].key == NULL
+                     ? LINKD_OK
+                     : size_get(json, MODEL_FILE, sizes[i].key, sizes[i].max,
+                                sizes[i].value, err);
 
         if (rc != LINKD_OK)
             return rc;
     }
-    if (config->dim % config->n_heads != 0)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": hidden_size %zu is not a multiple of "
-                                  "num_attention_heads %zu",
-                       config->dim, config->n_heads);
-    if (config->n_positions < TOKENS_MIN)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": max_position_embeddings %zu leaves no "
-                                  "room for a token",
-                       config->n_positions);
     return LINKD_OK;
 }
 
@@ -153,6 +214,32 @@ static int epsilon_get(const json_t *json, lk_config *config, linkd_error *err)
     return LINKD_OK;
 }
 
+static int model_parse(const json_t *json, lk_config *config, linkd_error *err)
+{
+    const char *type = json_string_value(json_object_get(json, "model_type"));
+    const family *names = type != NULL ? family_find(type) : NULL;
+    int rc;
+
+    if (type == NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": model_type is missing or not a text");
+    if (names == NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODEL_FILE ": model_type \"%.60s\" is not supported",
+                       type);
+    config->architecture = names->architecture;
+    rc = options_check(json, names, err);
+    if (rc == LINKD_OK)
+        rc = sizes_get(json, names, config, err);
+    if (rc == LINKD_OK)
+        rc = first_position_get(json, config, err);
+    if (rc == LINKD_OK)
+        rc = sizes_check(config, names, err);
+    if (rc == LINKD_OK)
+        rc = epsilon_get(json, config, err);
+    return rc;
+}
+
 int lk_config_parse_model(const void *bytes, size_t len, lk_config *ret_config,
                           linkd_error *err)
 {
@@ -160,15 +247,10 @@ int lk_config_parse_model(const void *bytes, size_t len, lk_config *ret_config,
     json_t *json = NULL;
     int rc = object_parse(bytes, len, MODEL_FILE, &json, err);
 
-    if (rc != LINKD_OK)
-        return rc;
-    rc = check_kind(json, err);
     if (rc == LINKD_OK)
-        rc = sizes_get(json, &config, err);
-    if (rc == LINKD_OK)
-        rc = epsilon_get(json, &config, err);
+        rc = model_parse(json, &config, err);
     if (rc == LINKD_OK) {
-        config.max_tokens = config.n_positions;
+        config.max_tokens = config.n_positions - config.first_position;
         *ret_config = config;
     }
     json_decref(json);
@@ -450,6 +532,16 @@ int lk_config_read(const char *dir, lk_config *ret_config, linkd_error *err)
     if (rc == LINKD_OK)
         *ret_config = config;
     return rc;
+}
+
+const char *lk_architecture_name(lk_architecture architecture)
+{
+    static const char *const names[] = {[LK_BERT] = "bert",
+                                        [LK_ROBERTA] = "roberta",
+                                        [LK_DISTILBERT] = "distilbert",
+                                        [LK_MPNET] = "mpnet"};
+
+    return names[architecture];
 }
 
 const char *lk_pooling_name(lk_pooling pooling)

@@ -11,14 +11,24 @@ typedef enum lk_pooling {
     LK_POOLING_CLS,  /* the first token */
 } lk_pooling;
 
+typedef enum lk_architecture {
+    LK_BERT,
+    LK_ROBERTA, /* XLM-R, CamemBERT, too */
+    LK_DISTILBERT,
+    LK_MPNET,
+} lk_architecture;
+
 typedef struct lk_config {
+    lk_architecture architecture;
     size_t dim;
     size_t n_inner; /* width of the feed-forward layer */
     size_t n_layers;
     size_t n_heads;
     size_t vocab_size;
     size_t n_positions;
-    size_t n_types;
+    size_t first_position; /* of a text's first token */
+    size_t n_types;        /* 0: tokens have no type */
+    size_t n_buckets;      /* of distances between tokens; 0: none count */
     float norm_epsilon;
     lk_pooling pooling;
     size_t max_tokens;
@@ -29,7 +39,7 @@ typedef struct lk_config {
  * is of a kind that is not supported; the message names file and value. */
 
 /* config.json: everything but pooling and max_tokens, which become mean and
- * n_positions. */
+ * the number of positions that a text can have. */
 LINKD_MUST_CHECK int lk_config_parse_model(const void *bytes, size_t len,
                                            lk_config *ret_config,
                                            linkd_error *err);
@@ -48,11 +58,12 @@ LINKD_MUST_CHECK int lk_config_parse_limit(const void *bytes, size_t len,
                                            lk_config *config, linkd_error *err);
 
 /* Reads all of them from `dir`. Only config.json must be there: without the
- * others, a text's vector is the mean over at most n_positions tokens.
+ * others, a text's vector is the mean over as many tokens as have a position.
  * LINKD_E_IO: a file cannot be read. */
 LINKD_MUST_CHECK int lk_config_read(const char *dir, lk_config *ret_config,
                                     linkd_error *err);
 
+const char *lk_architecture_name(lk_architecture architecture);
 const char *lk_pooling_name(lk_pooling pooling);
 
 #endif

@@ -114,9 +114,10 @@ static void config_hash(XXH3_state_t *state, const lk_config *config)
     char text[160];
     int len = snprintf(
         text, sizeof(text),
-        "linkd %d bert %s %zu heads %zu epsilon %a " PRECISION_CLASS,
-        FINGERPRINT_VERSION, lk_pooling_name(config->pooling),
-        config->max_tokens, config->n_heads, (double)config->norm_epsilon);
+        "linkd %d %s %s %zu heads %zu epsilon %a " PRECISION_CLASS,
+        FINGERPRINT_VERSION, lk_architecture_name(config->architecture),
+        lk_pooling_name(config->pooling), config->max_tokens, config->n_heads,
+        (double)config->norm_epsilon);
 
     (void)XXH3_128bits_update(state, text, (size_t)len);
 }
@@ -173,7 +174,7 @@ static void info_fill(linkd_encoder *encoder)
     const lk_model *model = &encoder->model;
 
     encoder->info = (linkd_encoder_info){
-        .architecture = "bert",
+        .architecture = lk_architecture_name(encoder->config.architecture),
         .tokenizer = lk_tokenizer_kind(encoder->tokenizer),
         .pooling = lk_pooling_name(encoder->config.pooling),
         .isa = model->kernels->isa,

@@ -17,8 +17,8 @@ typedef struct linkd_encoder linkd_encoder;
 /* What was read from the model directory. Strings live as long as the encoder.
  */
 typedef struct linkd_encoder_info {
-    const char *architecture; /* "bert" */
-    const char *tokenizer;    /* "wordpiece" */
+    const char *architecture; /* "bert", "roberta", … */
+    const char *tokenizer;    /* "wordpiece", "unigram" or "bpe" */
     const char *pooling;      /* "mean" or "cls" */
     const char *isa;          /* "scalar", "avx2", "avx512" or "avx512_bf16" */
     const char *precision;    /* "f32" or "bf16": of the linear layers */

@@ -56,6 +56,12 @@ typedef struct lk_norm {
 typedef struct lk_heads {
     size_t n_heads;
     size_t head_dim;
+    /* What is added to a score, by how far the key is from the query, times
+     * log2(e): of head h and the key d tokens on at
+     * distances[h * distance_stride + n_distances + d]. NULL: nothing. */
+    const float *distances;
+    size_t distance_stride;
+    size_t n_distances; /* one less than the most tokens */
 } lk_heads;
 
 typedef struct lk_kernels {

@@ -425,12 +425,13 @@ typedef struct head {
     size_t n_tokens;
     size_t n_queries; /* the first of them are asked for */
     size_t head_dim;
-    size_t n_keys;       /* n_tokens, rounded up to whole panels */
-    float *key_panels;   /* [n_keys / PANEL_WIDTH][head_dim][PANEL_WIDTH] */
-    float *value_panels; /* [columns / PANEL_WIDTH][n_tokens][PANEL_WIDTH] */
-    float *scores;       /* [VEC_TILE_ROWS][n_keys] */
-    float *weighted;     /* [VEC_TILE_ROWS][PANEL_WIDTH] */
-    float *context;      /* [n_queries] rows, context_stride apart */
+    size_t n_keys;          /* n_tokens, rounded up to whole panels */
+    const float *distances; /* of the key where the query is; or NULL */
+    float *key_panels;      /* [n_keys / PANEL_WIDTH][head_dim][PANEL_WIDTH] */
+    float *value_panels;    /* [columns / PANEL_WIDTH][n_tokens][PANEL_WIDTH] */
+    float *scores;          /* [VEC_TILE_ROWS][n_keys] */
+    float *weighted;        /* [VEC_TILE_ROWS][PANEL_WIDTH] */
+    float *context;         /* [n_queries] rows, context_stride apart */
     size_t context_stride;
 } head;
 
@@ -463,6 +464,15 @@ static void pack_values(const head *h)
             memset(out + n, 0, (PANEL_WIDTH - n) * sizeof(*out));
         }
     }
+}
+
+/* Adds what the keys' distances from the query `row` are worth. */
+static void add_distances(const head *h, size_t row, float *scores)
+{
+    const float *distances = h->distances - row;
+
+    for (size_t key = 0; key < h->n_tokens; key++)
+        scores[key] += distances[key];
 }
 
 /* Turns a row of scores into powers of two and answers one over their sum. */
@@ -528,6 +538,8 @@ static void attend(const head *h, size_t row, size_t n_rows)
         t.y = h->scores + key;
         tile_run(&t, n_rows);
     }
+    for (size_t i = 0; i < n_rows && h->distances != NULL; i++)
+        add_distances(h, row + i, h->scores + i * h->n_keys);
     for (size_t i = 0; i < n_rows; i++)
         scales[i] =
             softmax_row(h->scores + i * h->n_keys, h->n_tokens, h->n_keys);
@@ -570,6 +582,9 @@ static void attention(const lk_heads *heads, const float *qkv, size_t n_tokens,
         h.key = h.query + width;
         h.value = h.key + width;
         h.context = ret_context + i * dim;
+        if (heads->distances != NULL)
+            h.distances = heads->distances + i * heads->distance_stride +
+                          heads->n_distances;
         attend_head(&h);
     }
 }

@@ -1,9 +1,9 @@
-/* encoder/model.c — a BERT checkpoint, packed for the kernels.
+/* encoder/model.c — a checkpoint of the BERT family, packed for the kernels.
  *
  * All packed numbers lie in one block, in the order in which a forward pass
  * reads them, so that they are one allocation and may sit on huge pages:
  *
- *   positions │ norm │ layer 0: projection, out, norm, in, out, norm │ layer 1 …
+ *   distances │ positions │ norm │ layer 0: projection, out, norm, in, out, norm │ layer 1 …
  *
  * Loading folds what can be folded without changing the result beyond rounding
  * (research: encoder.md §2.2):
@@ -12,7 +12,9 @@
  *   - the key's bias goes away: it adds the same to all scores of a query;
  *   - the value's bias moves through the output matrix into its bias, since a
  *     softmax row sums to 1;
- *   - the type embedding of a single segment is added to the positions.
+ *   - the type embedding of a single segment is added to the positions;
+ *   - what MPNet adds by the distance of two tokens is looked up by distance, no
+ *     longer by bucket.
  *
  * The word table stays in the mapped file, where a text touches the few rows
  * that it needs. */
@@ -30,16 +32,61 @@
 
 #define LOG2_E 1.44269504088896340736
 
+/* Keys further off than this share MPNet's last bucket. */
+#define FAR_DISTANCE 128.0
+
 /* Parts of the block begin on cache lines. */
 #define LINE_FLOATS ((size_t)16)
 
+/* What an architecture calls its tensors: `prefix` where the checkpoint has a
+ * head, then `layers`, a layer's number and one of the rest. */
+typedef struct layout {
+    const char *prefix;
+    const char *layers;
+    const char *query_key_value[3];
+    const char *attention_out, *attention_norm;
+    const char *ffn_in, *ffn_out, *ffn_norm;
+} layout;
+
+#define BERT_LAYOUT(prefix, query, key, value)                                 \
+ {                                                                             \
+  prefix, "encoder.layer", {query, key, value}, "attention.output.dense",      \
+      "attention.output.LayerNorm", "intermediate.dense", "output.dense",      \
+      "output.LayerNorm"                                                       \
+ }
+
+static const layout layouts[] = {
+    [LK_BERT] = BERT_LAYOUT("bert.", "attention.self.query",
+                            "attention.self.key", "attention.self.value"),
+    [LK_ROBERTA] = BERT_LAYOUT("roberta.", "attention.self.query",
+                               "attention.self.key", "attention.self.value"),
+    [LK_DISTILBERT] = {"distilbert.",
+                       "transformer.layer",
+                       {"attention.q_lin", "attention.k_lin",
+                        "attention.v_lin"},
+                       "attention.out_lin",
+                       "sa_layer_norm",
+                       "ffn.lin1",
+                       "ffn.lin2",
+                       "output_layer_norm"},
+    [LK_MPNET] = {"mpnet.",
+                  "encoder.layer",
+                  {"attention.attn.q", "attention.attn.k", "attention.attn.v"},
+                  "attention.attn.o",
+                  "attention.LayerNorm",
+                  "intermediate.dense",
+                  "output.dense",
+                  "output.LayerNorm"},
+};
+
 /* What loading needs besides the model. */
 typedef struct loader {
+    const layout *layout;
     const lk_weights *weights;
     const lk_kernels *kernels;
     size_t dim;
     size_t n_inner;
-    const char *prefix; /* "bert." where the checkpoint has a head */
+    const char *prefix; /* the layout's, or "" */
     float *next;        /* the unused rest of the block */
     float *end;         /* of the block */
     float *rows;        /* a panel's rows before they are packed */
@@ -69,6 +116,19 @@ static size_t linear_floats(const lk_kernels *kernels, size_t n_in,
            lk_stride(n_out);
 }
 
+/* From one head's distances to the next; the last query needs as many behind
+ * its own place as the first one before. */
+static size_t distance_stride(const lk_config *config)
+{
+    return lk_round_up(2 * config->max_tokens, LINE_FLOATS);
+}
+
+static size_t distances_floats(const lk_config *config)
+{
+    return config->n_buckets > 0 ? config->n_heads * distance_stride(config)
+                                 : 0;
+}
+
 static size_t block_floats(const lk_kernels *kernels, const lk_config *config)
 {
     const size_t dim = config->dim;
@@ -79,8 +139,8 @@ static size_t block_floats(const lk_kernels *kernels, const lk_config *config)
                          linear_floats(kernels, dim, inner) +
                          linear_floats(kernels, inner, dim) + norm;
 
-    return config->max_tokens * lk_stride(dim) + norm +
-           config->n_layers * layer;
+    return distances_floats(config) + config->max_tokens * lk_stride(dim) +
+           norm + config->n_layers * layer;
 }
 
 /* The next n floats of the block, zeroed. */
@@ -186,12 +246,12 @@ static int dense_load(loader *l, size_t layer, const char *name, size_t n_in,
                 .n_columns = n_in,
                 .first_factor = 1.0};
     const lk_tensor *bias = NULL;
-    int rc = tensor_get(l, n_out, n_in, &m.parts[0], err,
-                        "encoder.layer.%zu.%s.weight", layer, name);
+    int rc = tensor_get(l, n_out, n_in, &m.parts[0], err, "%s.%zu.%s.weight",
+                        l->layout->layers, layer, name);
 
     if (rc == LINKD_OK)
-        rc = tensor_get(l, n_out, 0, &bias, err, "encoder.layer.%zu.%s.bias",
-                        layer, name);
+        rc = tensor_get(l, n_out, 0, &bias, err, "%s.%zu.%s.bias",
+                        l->layout->layers, layer, name);
     if (rc == LINKD_OK)
         rc = matrix_pack(l, &m, ret_linear, ret_bias, err);
     if (rc == LINKD_OK)
@@ -204,7 +264,7 @@ static int dense_load(loader *l, size_t layer, const char *name, size_t n_in,
 static int projection_load(loader *l, size_t layer, size_t head_dim,
                            lk_linear *ret_linear, linkd_error *err)
 {
-    static const char *const names[3] = {"query", "key", "value"};
+    const char *const *names = l->layout->query_key_value;
     const double factor = LOG2_E / sqrt((double)head_dim);
     matrix m = {.n_parts = 3,
                 .n_rows_each = l->dim,
@@ -215,13 +275,11 @@ static int projection_load(loader *l, size_t layer, size_t head_dim,
     int rc = LINKD_OK;
 
     for (size_t i = 0; i < 3 && rc == LINKD_OK; i++) {
-        rc = tensor_get(l, l->dim, l->dim, &m.parts[i], err,
-                        "encoder.layer.%zu.attention.self.%s.weight", layer,
-                        names[i]);
+        rc = tensor_get(l, l->dim, l->dim, &m.parts[i], err, "%s.%zu.%s.weight",
+                        l->layout->layers, layer, names[i]);
         if (rc == LINKD_OK)
-            rc = tensor_get(l, l->dim, 0, &biases[i], err,
-                            "encoder.layer.%zu.attention.self.%s.bias", layer,
-                            names[i]);
+            rc = tensor_get(l, l->dim, 0, &biases[i], err, "%s.%zu.%s.bias",
+                            l->layout->layers, layer, names[i]);
     }
     if (rc == LINKD_OK)
         rc = matrix_pack(l, &m, ret_linear, &bias, err);
@@ -239,7 +297,7 @@ static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
                        linkd_error *err)
 {
     float *bias = NULL;
-    int rc = dense_load(l, layer, "attention.output.dense", l->dim, l->dim,
+    int rc = dense_load(l, layer, l->layout->attention_out, l->dim, l->dim,
                         ret_linear, &bias, err);
 
     if (rc != LINKD_OK)
@@ -278,7 +336,7 @@ static int layer_norm_load(loader *l, size_t layer, const char *name,
 {
     char path[64];
 
-    (void)snprintf(path, sizeof(path), "encoder.layer.%zu.%s.LayerNorm", layer,
+    (void)snprintf(path, sizeof(path), "%s.%zu.%s", l->layout->layers, layer,
                    name);
     return norm_load(l, path, epsilon, ret_norm, err);
 }
@@ -292,16 +350,16 @@ static int layer_load(loader *l, size_t i, const lk_config *config,
     if (rc == LINKD_OK)
         rc = output_load(l, i, &layer->attention_out, err);
     if (rc == LINKD_OK)
-        rc = layer_norm_load(l, i, "attention.output", config->norm_epsilon,
-                             &layer->attention_norm, err);
+        rc = layer_norm_load(l, i, l->layout->attention_norm,
+                             config->norm_epsilon, &layer->attention_norm, err);
     if (rc == LINKD_OK)
-        rc = dense_load(l, i, "intermediate.dense", l->dim, l->n_inner,
+        rc = dense_load(l, i, l->layout->ffn_in, l->dim, l->n_inner,
                         &layer->ffn_in, &bias, err);
     if (rc == LINKD_OK)
-        rc = dense_load(l, i, "output.dense", l->n_inner, l->dim,
+        rc = dense_load(l, i, l->layout->ffn_out, l->n_inner, l->dim,
                         &layer->ffn_out, &bias, err);
     if (rc == LINKD_OK)
-        rc = layer_norm_load(l, i, "output", config->norm_epsilon,
+        rc = layer_norm_load(l, i, l->layout->ffn_norm, config->norm_epsilon,
                              &layer->ffn_norm, err);
     return rc;
 }
@@ -316,19 +374,75 @@ static int positions_load(loader *l, const lk_config *config,
     int rc = tensor_get(l, config->n_positions, l->dim, &positions, err,
                         "embeddings.position_embeddings.weight");
 
-    if (rc == LINKD_OK)
+    memset(l->rows, 0, l->dim * sizeof(*l->rows));
+    if (rc == LINKD_OK && config->n_types > 0)
         rc = tensor_get(l, config->n_types, l->dim, &types, err,
                         "embeddings.token_type_embeddings.weight");
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && types != NULL)
         rc = values_read(types, 0, l->dim, l->rows, err);
     for (size_t i = 0; i < config->max_tokens && rc == LINKD_OK; i++) {
         float *row = rows + i * lk_stride(l->dim);
 
-        rc = values_read(positions, i * l->dim, l->dim, row, err);
+        rc = values_read(positions, (config->first_position + i) * l->dim,
+                         l->dim, row, err);
         for (size_t k = 0; k < l->dim; k++)
             row[k] += l->rows[k];
     }
     *ret_positions = rows;
+    return rc;
+}
+
+/* MPNet's bucket of a distance: one each for the near ones, the others by
+ * their logarithm, keys behind the query in the upper half. In float, as the
+ * reference: at the buckets' borders every bit counts. */
+static size_t bucket_of(size_t n_buckets, long distance)
+{
+    const size_t half = n_buckets / 2, n_exact = half / 2;
+    const size_t first = distance > 0 ? half : 0;
+    const size_t far = (size_t)labs(distance);
+    const float ratio = logf((float)far / (float)n_exact) /
+                        (float)log(FAR_DISTANCE / (double)n_exact);
+    size_t bucket;
+
+    if (far < n_exact)
+        return first + far;
+    bucket = n_exact + (size_t)(ratio * (float)(half - n_exact));
+    return first + (bucket < half ? bucket : half - 1);
+}
+
+/* The values of the distances' buckets, for softmax as a power of two. */
+static int distances_load(loader *l, const lk_config *config, lk_heads *heads,
+                          linkd_error *err)
+{
+    const size_t stride = distance_stride(config);
+    const long most = (long)config->max_tokens - 1;
+    const size_t n_values = config->n_buckets * config->n_heads;
+    const lk_tensor *tensor = NULL;
+    float *distances, *values;
+    int rc;
+
+    if (config->n_buckets == 0)
+        return LINKD_OK;
+    rc = tensor_get(l, config->n_buckets, config->n_heads, &tensor, err,
+                    "encoder.relative_attention_bias.weight");
+    values = malloc(n_values * sizeof(*values));
+    if (rc == LINKD_OK && values == NULL)
+        rc = lk_fail_nomem(err);
+    if (rc == LINKD_OK)
+        rc = values_read(tensor, 0, n_values, values, err);
+    distances = block_take(l, distances_floats(config));
+    for (long d = -most; d <= most && rc == LINKD_OK; d++) {
+        const size_t bucket = bucket_of(config->n_buckets, d);
+
+        for (size_t head = 0; head < config->n_heads; head++)
+            distances[head * stride + (size_t)(most + d)] =
+                (float)(LOG2_E *
+                        (double)values[bucket * config->n_heads + head]);
+    }
+    free(values);
+    heads->distances = distances;
+    heads->distance_stride = stride;
+    heads->n_distances = (size_t)most;
     return rc;
 }
 
@@ -338,6 +452,8 @@ static int embeddings_load(loader *l, const lk_config *config, lk_model *model,
     int rc = tensor_get(l, config->vocab_size, l->dim, &model->words, err,
                         "embeddings.word_embeddings.weight");
 
+    if (rc == LINKD_OK)
+        rc = distances_load(l, config, &model->heads, err);
     if (rc == LINKD_OK)
         rc = positions_load(l, config, &model->positions, err);
     if (rc == LINKD_OK)
@@ -386,11 +502,13 @@ static int block_new(const lk_config *config, lk_model *model, loader *l,
     return LINKD_OK;
 }
 
-static const char *prefix_of(const lk_weights *weights)
+static const char *prefix_of(const lk_weights *weights, const layout *names)
 {
-    const char *with_prefix = "bert.embeddings.word_embeddings.weight";
+    char name[64];
 
-    return lk_weights_find(weights, with_prefix) != NULL ? "bert." : "";
+    (void)snprintf(name, sizeof(name), "%sembeddings.word_embeddings.weight",
+                   names->prefix);
+    return lk_weights_find(weights, name) != NULL ? names->prefix : "";
 }
 
 int lk_model_load(const lk_weights *weights, const lk_config *config,
@@ -407,7 +525,8 @@ int lk_model_load(const lk_weights *weights, const lk_config *config,
                 .kernels = kernels,
                 .dim = config->dim,
                 .n_inner = config->n_inner,
-                .prefix = prefix_of(weights)};
+                .layout = &layouts[config->architecture],
+                .prefix = prefix_of(weights, &layouts[config->architecture])};
     int rc = block_new(config, &model, &l, err);
 
     if (rc != LINKD_OK)

@@ -459,7 +459,8 @@ static void attention_matches_the_definition_in_every_tier(void **state)
 
     (void)state;
     for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
-        const lk_heads heads = {cases[c][0], cases[c][1]};
+        const lk_heads heads = {.n_heads = cases[c][0],
+                                .head_dim = cases[c][1]};
         const size_t width = heads.n_heads * heads.head_dim;
         const size_t n = cases[c][2];
         double *expected = calloc(n * width, sizeof(*expected));
@@ -492,7 +493,7 @@ static void attention_matches_the_definition_in_every_tier(void **state)
 static void the_first_tokens_alone_take_the_same_from_all(void **state)
 {
     enum { N = 33, N_QUERIES = 3 };
-    const lk_heads heads = {2, 26};
+    const lk_heads heads = {.n_heads = 2, .head_dim = 26};
     const size_t stride = lk_stride(52);
     float *qkv;
 
@@ -522,7 +523,7 @@ static void the_first_tokens_alone_take_the_same_from_all(void **state)
 /* Without the subtraction of the largest score, 2^500 would overflow. */
 static void attention_survives_large_scores(void **state)
 {
-    const lk_heads heads = {1, 1};
+    const lk_heads heads = {.n_heads = 1, .head_dim = 1};
     float *qkv = floats_new(2 * LK_STRIDE_UNIT);
 
     (void)state;

@@ -21,13 +21,21 @@ csv.field_size_limit(1 << 30)
 
 # fields: see above. block: pairs are compared if they share one of these keys.
 # sure: sharing one of these is all but proof, and `recall` of the true pairs
-# do. train: keys of the EM sessions, no field being in all of them.
-Plan = namedtuple("Plan", "fields block sure train recall")
+# do. train: keys of the EM sessions, no field being in all of them. spell: gives
+# a value the spelling that the other table has.
+Plan = namedtuple("Plan", "fields block sure train recall spell")
 
 
-def plan(fields, block, sure, train, recall=0.7):
+def plan(fields, block, sure, train, recall=0.7, spell=str):
     return Plan(fields.split(), block.split(), sure.split(), train.split(),
-                recall)
+                recall, spell)
+
+
+def film(value):
+    """"Torrid Zone (1940)" and "Mitchum, Robert (I)" are "Torrid Zone" and
+    "Robert Mitchum" in the other table."""
+    value = re.sub(r" \((\d{4}\S*|[IVX]+|writer|actor)\)", "", value)
+    return re.sub(r"^([^,]+), ([^,]+)$", r"\2 \1", value)
 
 
 PAPERS = plan("title:text authors:name venue:text year:category",
@@ -67,8 +75,8 @@ PLANS = {
         "title/8 name/6 name.1&startYear", "title&startYear name",
         "title/8 episodeNumber&seasonNumber"),
     "imdb-dbpedia": plan(
-        "title:text starring=actor_name:text writer=director_name:text",
-        "title/8 starring writer", "title&writer", "title/8 writer"),
+        "title:text starring=actor_name:name writer=director_name:name",
+        "title/8 starring writer", "title", "title starring", 0.4, film),
     "ncvr-5k-clean": VOTERS,
     "ncvr-5k-corrupted": plan(
         "first_name:name middle_name:name last_name:name gender:category",
@@ -155,7 +163,8 @@ def read(path, the_plan, side=0):
         column = columns[side]
         if rows and column not in rows[0]:
             column = column.replace("_", " ")
-        table[name] = [clean(row[column], kind) for row in rows]
+        table[name] = [clean(the_plan.spell(row[column]), kind)
+                       for row in rows]
     return table
 
 

@@ -13,6 +13,9 @@
  * they go into the key's note:
  *   is_new u8, score f32, id of the match
  *
+ * In a collection whose model was changed the nearest is looked for in all its
+ * generations (mixed.c); the record itself goes into the one that serves.
+ *
  * What this does not do: keep others from deleting the matched record between
  * search and write. The store refuses to join what is gone, and the search is
  * done again. */
@@ -265,39 +268,100 @@ static int match_set(linkd_view *view, const linkd_hit *hit,
     return rc;
 }
 
+/* The vector of the record that is attached, under every model. */
+typedef struct candidate {
+    const linkd_put *put;
+    const float *homes[LINKD_GENERATIONS_MAX]; /* of options->homes */
+} candidate;
+
+/* In all generations; what is within the limit is already rounded to it. */
+static int mixed_nearest(const linkd_bridges *bridges, linkd_view *view,
+                         const candidate *c,
+                         const linkd_attach_options *options,
+                         const linkd_search_options *search, linkd_hit *ret_hit,
+                         linkd_error *err)
+{
+    linkd_limit limit = {LINKD_LIMIT_SCORE, (double)options->threshold};
+    linkd_mixed_query query = {.generation = c->put->generation,
+                               .vector = c->put->vector};
+    linkd_found found;
+    linkd_search_stats stats;
+    size_t n = 0;
+    int rc;
+
+    for (size_t i = 0; i < options->n_homes; i++) {
+        query.homes[query.n_homes].generation = options->homes[i].generation;
+        query.homes[query.n_homes++].vector = c->homes[i];
+    }
+    rc = linkd_mixed_search(bridges, view, &query, search, &limit, &found, &n,
+                            &stats, err);
+    if (rc == LINKD_OK && n > 0)
+        *ret_hit = (linkd_hit){found.id, lk_score_round(found.score)};
+    return rc;
+}
+
+static int plain_nearest(linkd_view *view, const linkd_put *put,
+                         const linkd_attach_options *options,
+                         linkd_search_options *search, linkd_hit *ret_hit,
+                         linkd_error *err)
+{
+    linkd_search_stats stats;
+    int rc;
+
+    if (put->dim != linkd_view_dim(view))
+        return lk_fail(err, LINKD_E_ARG,
+                       "the vector has %zu numbers, not the collection's %zu",
+                       put->dim, linkd_view_dim(view));
+    search->threshold = lk_score_margin(options->threshold);
+    rc = linkd_view_search(view, put->vector, 1, search, ret_hit, &stats, err);
+    ret_hit->score = lk_score_round(ret_hit->score);
+    if (ret_hit->score < lk_score_round(options->threshold))
+        ret_hit->id = LINKD_ID_NONE;
+    return rc;
+}
+
+static int nearest_find(linkd_view *view, const candidate *c,
+                        const linkd_attach_options *options,
+                        linkd_search_options *search, linkd_hit *ret_hit,
+                        linkd_error *err)
+{
+    linkd_bridges *bridges = NULL;
+    int rc;
+
+    if (c->put->vector == NULL)
+        return LINKD_OK;
+    rc = linkd_bridges_open(view, &bridges, err);
+    if (rc == LINKD_OK && bridges != NULL)
+        rc = mixed_nearest(bridges, view, c, options, search, ret_hit, err);
+    else if (rc == LINKD_OK)
+        rc = plain_nearest(view, c->put, options, search, ret_hit, err);
+    linkd_bridges_close(bridges);
+    return rc;
+}
+
 /* Finds the record to join: match and score, and whether the entity will be a
  * new one. */
 static int match_find(linkd_store *store, linkd_str collection,
-                      const linkd_put *put, const linkd_attach_options *options,
+                      const candidate *c, const linkd_attach_options *options,
                       linkd_attached *attached, linkd_error *err)
 {
     linkd_search_options search = LINKD_SEARCH_OPTIONS_INIT;
     linkd_selection *selection = NULL;
     linkd_view *view = NULL;
-    linkd_search_stats stats;
     linkd_hit hit = {.id = LINKD_ID_NONE};
+    const linkd_put *put = c->put;
     uint64_t entity = LINKD_ID_NONE;
     int rc = linkd_view_open(store, collection, &view, err);
 
     search.k = 1;
-    search.threshold = lk_score_margin(options->threshold);
     if (rc == LINKD_OK)
         rc = self_find(view, put->id, &search.exclude, &entity, err);
     if (rc == LINKD_OK && options->filter != NULL)
         rc = linkd_view_select(view, options->filter, NULL, NULL, &selection,
                                err);
     search.selection = selection;
-    if (rc == LINKD_OK && put->vector != NULL &&
-        put->dim != linkd_view_dim(view))
-        rc = lk_fail(err, LINKD_E_ARG,
-                     "the vector has %zu numbers, not the collection's %zu",
-                     put->dim, linkd_view_dim(view));
-    if (rc == LINKD_OK && put->vector != NULL)
-        rc =
-            linkd_view_search(view, put->vector, 1, &search, &hit, &stats, err);
-    hit.score = lk_score_round(hit.score);
-    if (hit.score < lk_score_round(options->threshold))
-        hit.id = LINKD_ID_NONE;
+    if (rc == LINKD_OK)
+        rc = nearest_find(view, c, options, &search, &hit, err);
     if (rc == LINKD_OK && hit.id != LINKD_ID_NONE)
         rc = match_set(view, &hit, attached, err);
     attached->is_new = hit.id == LINKD_ID_NONE && entity == LINKD_ID_NONE;
@@ -308,10 +372,10 @@ static int match_find(linkd_store *store, linkd_str collection,
 
 /* One attempt, with the lock held. */
 static int attach_try(linkd_store *store, linkd_str collection,
-                      const linkd_put *put, const linkd_attach_options *options,
+                      const candidate *c, const linkd_attach_options *options,
                       linkd_attached *attached, linkd_error *err)
 {
-    linkd_put joined = *put;
+    linkd_put joined = *c->put;
     linkd_once once = options->once;
     linkd_write_result result;
     note n;
@@ -319,7 +383,7 @@ static int attach_try(linkd_store *store, linkd_str collection,
 
     lk_buf_reset(&attached->match);
     attached->score = 0.0F;
-    rc = match_find(store, collection, put, options, attached, err);
+    rc = match_find(store, collection, c, options, attached, err);
     if (rc != LINKD_OK)
         return rc;
     joined.join = (linkd_str){attached->match.data, attached->match.len};
@@ -336,7 +400,7 @@ static int attach_try(linkd_store *store, linkd_str collection,
 }
 
 static int attach_run(linkd_store *store, linkd_str collection,
-                      const linkd_put *put, const linkd_attach_options *options,
+                      const candidate *c, const linkd_attach_options *options,
                       linkd_attached *attached, linkd_error *err)
 {
     pthread_mutex_t *lock = lock_of(collection);
@@ -348,9 +412,28 @@ static int attach_run(linkd_store *store, linkd_str collection,
     if (rc == LINKD_OK && !is_known) {
         rc = LINKD_E_CONFLICT;
         for (int i = 0; i < ATTACH_ATTEMPTS && rc == LINKD_E_CONFLICT; i++)
-            rc = attach_try(store, collection, put, options, attached, err);
+            rc = attach_try(store, collection, c, options, attached, err);
     }
     (void)pthread_mutex_unlock(lock);
+    return rc;
+}
+
+/* What the older models make of the text. */
+static int homes_embed(const texts *t, const linkd_attach_options *options,
+                       lk_arena *arena, candidate *c, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    LK_ASSERT(options->n_homes <= LINKD_GENERATIONS_MAX);
+    for (size_t i = 0; i < options->n_homes && rc == LINKD_OK; i++) {
+        const linkd_embedder *home = &options->homes[i].embedder;
+        float *vector = lk_arena_alloc(arena, home->dim * sizeof(*vector));
+
+        if (vector == NULL)
+            return lk_fail_nomem(err);
+        rc = home->embed(home->ctx, t->strs, 1, vector, NULL, err);
+        c->homes[i] = vector;
+    }
     return rc;
 }
 
@@ -363,6 +446,8 @@ int linkd_collection_attach(linkd_store *store, linkd_str collection,
 {
     linkd_attached attached = {0};
     linkd_put filled = *put;
+    candidate c = {.put = &filled};
+    lk_arena arena = {0};
     texts t = {0};
     int rc = LINKD_OK;
 
@@ -377,9 +462,12 @@ int linkd_collection_attach(linkd_store *store, linkd_str collection,
         filled.dim = embedder->dim;
         filled.vector = t.vectors;
     }
+    if (rc == LINKD_OK && t.n > 0)
+        rc = homes_embed(&t, options, &arena, &c, err);
     if (rc == LINKD_OK)
-        rc = attach_run(store, collection, &filled, options, &attached, err);
+        rc = attach_run(store, collection, &c, options, &attached, err);
     texts_clear(&t);
+    lk_arena_clear(&arena);
     if (rc == LINKD_OK)
         *ret_attached = attached;
     else

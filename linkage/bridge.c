@@ -1,0 +1,448 @@
+/* linkage/bridge.c — what is kept of a change of the model, as bytes in the store
+ * and as objects in memory.
+ *
+ *   SCALES   version u32 | weight f32 | for each way: mrr f64, slope f64,
+ *            offset f64, n u64, impostors' quantiles f32 [512]
+ *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
+ *   TEXTS    n u64 | lengths u32 [n] | bytes
+ *
+ * Little-endian, as all machines that linkd runs on. The store checks a blob's
+ * checksum; lengths are checked here all the same, since a blob of another
+ * version has a right checksum, too. */
+#include "linkage/linkage.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define SCALES_VERSION 1U
+
+const char *const linkd_way_words[LINKD_N_WAYS] = {
+    [LINKD_WAY_NATIVE] = "native",
+    [LINKD_WAY_ALIGN] = "align",
+    [LINKD_WAY_FUSE] = "fuse",
+};
+
+const char *const linkd_canaries[LINKD_N_CANARIES] = {
+    "the quick brown fox jumps over the lazy dog",
+    "Acme Trading Company, Limited, London",
+    "12-34-5678",
+    "Zürich, São Paulo, Kraków",
+    "a",
+    "jean.dupont@example.com",
+    "lithium-ion battery, 3.7 V, 2600 mAh",
+    "Sie hat gestern ein neues Fahrrad gekauft.",
+};
+
+/* A float apart, rounded otherwise by another processor, is no other model. */
+#define CANARY_COSINE 0.999
+
+void linkd_bridge_clear(linkd_bridge *bridge)
+{
+    linkd_compat_map_free(bridge->map);
+    for (size_t i = 0; i < LINKD_N_WAYS; i++)
+        free(bridge->ranks[i]);
+    *bridge = (linkd_bridge){0};
+}
+
+bool linkd_bridge_has(const linkd_bridge *bridge, linkd_way way)
+{
+    return (bridge->map == NULL) == (way == LINKD_WAY_NATIVE);
+}
+
+static int cut_fail(linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_DATA,
+                   "damaged database: a blob has a wrong form");
+}
+
+/* ---- scales --------------------------------------------------------------- */
+
+typedef struct way_bytes {
+    double mrr_10, slope, offset;
+    uint64_t n;
+    float scores[LINKD_QUANTILES];
+} way_bytes;
+
+typedef struct scales_bytes {
+    uint32_t version;
+    float weight;
+    way_bytes ways[LINKD_N_WAYS];
+} scales_bytes;
+
+_Static_assert(sizeof(scales_bytes) ==
+                   8 + LINKD_N_WAYS * (32 + 4 * LINKD_QUANTILES),
+               "written as it is, without holes");
+
+int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
+                        linkd_error *err)
+{
+    scales_bytes bytes = {.version = SCALES_VERSION, .weight = bridge->weight};
+
+    for (size_t i = 0; i < LINKD_N_WAYS; i++) {
+        const linkd_scale *scale = &bridge->scales[i];
+        way_bytes *way = &bytes.ways[i];
+
+        way->mrr_10 = bridge->mrr_10[i];
+        way->slope = scale->calibrator.slope;
+        way->offset = scale->calibrator.offset;
+        way->n = scale->impostors.n;
+        memcpy(way->scores, scale->impostors.scores, sizeof(way->scores));
+    }
+    return lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
+}
+
+static int scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
+                         linkd_error *err)
+{
+    scales_bytes bytes;
+
+    if (blob.len != sizeof(bytes))
+        return cut_fail(err);
+    memcpy(&bytes, blob.bytes, sizeof(bytes));
+    if (bytes.version != SCALES_VERSION)
+        return cut_fail(err);
+    ret_bridge->weight = bytes.weight;
+    for (size_t i = 0; i < LINKD_N_WAYS; i++) {
+        const way_bytes *way = &bytes.ways[i];
+        linkd_scale *scale = &ret_bridge->scales[i];
+
+        ret_bridge->mrr_10[i] = way->mrr_10;
+        scale->calibrator = (linkd_calibrator){way->slope, way->offset};
+        scale->impostors.n = way->n;
+        memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
+    }
+    return LINKD_OK;
+}
+
+/* ---- vectors and texts ------------------------------------------------------ */
+
+int linkd_vectors_encode(const float *vectors, size_t n, size_t dim,
+                         lk_buf *ret_bytes, linkd_error *err)
+{
+    const uint64_t head[2] = {n, dim};
+    int rc = lk_buf_append(ret_bytes, head, sizeof(head), err);
+
+    return rc == LINKD_OK ? lk_buf_append(ret_bytes, vectors,
+                                          n * dim * sizeof(*vectors), err)
+                          : rc;
+}
+
+int linkd_vectors_decode(linkd_str bytes, lk_arena *arena, float **ret_vectors,
+                         size_t *ret_n, size_t *ret_dim, linkd_error *err)
+{
+    uint64_t head[2];
+    void *copy;
+
+    if (bytes.len < sizeof(head))
+        return cut_fail(err);
+    memcpy(head, bytes.bytes, sizeof(head));
+    if (head[0] > LINKD_ANCHORS_MAX || head[1] == 0 ||
+        head[1] > LINKD_DIM_MAX ||
+        bytes.len != sizeof(head) + head[0] * head[1] * sizeof(float))
+        return cut_fail(err);
+    copy = lk_arena_copy(arena, bytes.bytes + sizeof(head),
+                         bytes.len - sizeof(head));
+    if (copy == NULL)
+        return lk_fail_nomem(err);
+    *ret_vectors = copy;
+    *ret_n = (size_t)head[0];
+    *ret_dim = (size_t)head[1];
+    return LINKD_OK;
+}
+
+int linkd_texts_encode(const linkd_str *texts, size_t n, lk_buf *ret_bytes,
+                       linkd_error *err)
+{
+    const uint64_t count = n;
+    int rc = lk_buf_append(ret_bytes, &count, sizeof(count), err);
+
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        uint32_t len = (uint32_t)texts[i].len;
+
+        rc = lk_buf_append(ret_bytes, &len, sizeof(len), err);
+    }
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = lk_buf_append(ret_bytes, texts[i].bytes, texts[i].len, err);
+    return rc;
+}
+
+int linkd_texts_decode(linkd_str bytes, lk_arena *arena, linkd_str **ret_texts,
+                       size_t *ret_n, linkd_error *err)
+{
+    uint64_t n = 0;
+    size_t at;
+    char *copy = lk_arena_copy(arena, bytes.bytes, bytes.len);
+    linkd_str *texts;
+
+    if (copy == NULL)
+        return lk_fail_nomem(err);
+    if (bytes.len < sizeof(n))
+        return cut_fail(err);
+    memcpy(&n, copy, sizeof(n));
+    if (n > LINKD_ANCHORS_MAX || bytes.len < sizeof(n) + n * sizeof(uint32_t))
+        return cut_fail(err);
+    texts = lk_arena_alloc(arena, ((size_t)n + 1) * sizeof(*texts));
+    if (texts == NULL)
+        return lk_fail_nomem(err);
+    at = sizeof(n) + (size_t)n * sizeof(uint32_t);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t len;
+
+        memcpy(&len, copy + sizeof(n) + i * sizeof(len), sizeof(len));
+        if (len > bytes.len - at)
+            return cut_fail(err);
+        texts[i] = (linkd_str){copy + at, len};
+        at += len;
+    }
+    if (at != bytes.len)
+        return cut_fail(err);
+    *ret_texts = texts;
+    *ret_n = (size_t)n;
+    return LINKD_OK;
+}
+
+int linkd_canaries_check(const float *stored, const float *now, size_t dim,
+                         linkd_error *err)
+{
+    for (size_t i = 0; i < LINKD_N_CANARIES; i++) {
+        const float *a = stored + i * dim;
+        const float *b = now + i * dim;
+        double cosine = (double)linkd_index_score(a, b, dim) /
+                        sqrt((double)linkd_index_score(a, a, dim) *
+                             (double)linkd_index_score(b, b, dim));
+
+        if (!(cosine >= CANARY_COSINE))
+            return lk_fail(err, LINKD_E_CONFLICT,
+                           "the model makes other vectors than it did: cosine "
+                           "%.4f for \"%s\"",
+                           cosine, linkd_canaries[i]);
+    }
+    return LINKD_OK;
+}
+
+/* ---- all bridges of a collection --------------------------------------------- */
+
+struct linkd_bridges {
+    size_t n;
+    uint32_t numbers[LINKD_GENERATIONS_MAX];
+    size_t dims[LINKD_GENERATIONS_MAX];
+    bool has[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
+    linkd_bridge bridges[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
+    linkd_bridge reference; /* NATIVE: what scores of limits mean */
+};
+
+/* The place of a generation; n: it has none. */
+static size_t place_of(const linkd_bridges *bridges, uint32_t generation)
+{
+    size_t i = 0;
+
+    while (i < bridges->n && bridges->numbers[i] != generation)
+        i++;
+    return i;
+}
+
+const linkd_bridge *linkd_bridges_find(const linkd_bridges *bridges,
+                                       uint32_t from, uint32_t to)
+{
+    size_t i = place_of(bridges, from);
+    size_t j = place_of(bridges, to);
+
+    return i < bridges->n && j < bridges->n && bridges->has[i][j]
+               ? &bridges->bridges[i][j]
+               : NULL;
+}
+
+static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
+                       linkd_error *err)
+{
+    uint32_t from = b->numbers[i];
+    uint32_t to = b->numbers[j];
+    linkd_bridge *bridge = &b->bridges[i][j];
+    linkd_str bytes;
+    bool found = false;
+    int rc =
+        linkd_view_blob(view, from, LINKD_BLOB_SCALES, to, &bytes, &found, err);
+
+    b->has[i][j] = found;
+    if (rc == LINKD_OK && found)
+        rc = scales_decode(bytes, bridge, err);
+    if (rc == LINKD_OK && found && i != j) {
+        rc = linkd_view_blob(view, from, LINKD_BLOB_MAP, to, &bytes, &found,
+                             err);
+        if (rc == LINKD_OK && !found)
+            rc = lk_fail(err, LINKD_E_DATA,
+                         "damaged database: a map between models is gone");
+        if (rc == LINKD_OK)
+            rc = linkd_compat_map_decode((const unsigned char *)bytes.bytes,
+                                         bytes.len, &bridge->map, err);
+    }
+    if (rc == LINKD_OK && bridge->map != NULL &&
+        linkd_compat_map_info(bridge->map).dim_compat != b->dims[j])
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "damaged database: a map leads to another model");
+    return rc;
+}
+
+/* The scale of limits, and whether there is one: the mark of a collection whose
+ * model was changed. */
+static int reference_find(linkd_view *view, linkd_str *ret_bytes,
+                          bool *ret_found, linkd_error *err)
+{
+    return linkd_view_blob(view, 0, LINKD_BLOB_REFERENCE, 0, ret_bytes,
+                           ret_found, err);
+}
+
+int linkd_bridges_open(linkd_view *view, linkd_bridges **ret_bridges,
+                       linkd_error *err)
+{
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    linkd_bridges *b = NULL;
+    linkd_str bytes;
+    bool found = false;
+    int rc = reference_find(view, &bytes, &found, err);
+
+    if (rc == LINKD_OK && !found)
+        *ret_bridges = NULL;
+    if (rc != LINKD_OK || !found)
+        return rc;
+    b = calloc(1, sizeof(*b));
+    if (b == NULL)
+        return lk_fail_nomem(err);
+    rc = scales_decode(bytes, &b->reference, err);
+    b->n = linkd_view_generations(view, generations);
+    for (size_t i = 0; i < b->n; i++) {
+        b->numbers[i] = generations[i].number;
+        b->dims[i] = generations[i].dim;
+    }
+    for (size_t i = 0; i < b->n * b->n && rc == LINKD_OK; i++)
+        rc = bridge_read(view, b, i / b->n, i % b->n, err);
+    if (rc == LINKD_OK)
+        *ret_bridges = b;
+    else
+        linkd_bridges_close(b);
+    return rc;
+}
+
+void linkd_bridges_close(linkd_bridges *bridges)
+{
+    if (bridges == NULL)
+        return;
+    for (size_t i = 0; i < LINKD_GENERATIONS_MAX; i++)
+        for (size_t j = 0; j < LINKD_GENERATIONS_MAX; j++)
+            linkd_bridge_clear(&bridges->bridges[i][j]);
+    free(bridges);
+}
+
+/* Numbers are given out again after a generation was freed, so that the key is
+ * over scales, which differ between any two fits. */
+int linkd_bridges_key(linkd_view *view, uint64_t *ret_key, linkd_error *err)
+{
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    size_t n = linkd_view_generations(view, generations);
+    XXH64_hash_t key = linkd_view_collection(view) + UINT64_C(1);
+    linkd_str bytes;
+    bool found = false;
+    int rc = reference_find(view, &bytes, &found, err);
+
+    *ret_key = 0;
+    if (rc != LINKD_OK || !found)
+        return rc;
+    for (size_t i = 0; i < n * n && rc == LINKD_OK; i++) {
+        uint32_t pair[2] = {generations[i / n].number,
+                            generations[i % n].number};
+
+        rc = linkd_view_blob(view, pair[0], LINKD_BLOB_SCALES, pair[1], &bytes,
+                             &found, err);
+        key = XXH3_64bits_withSeed(pair, sizeof(pair), key);
+        if (rc == LINKD_OK && found)
+            key = XXH3_64bits_withSeed(bytes.bytes, bytes.len, key);
+    }
+    *ret_key = key != 0 ? key : 1;
+    return rc;
+}
+
+int linkd_bridges_map(const linkd_bridges *bridges, uint32_t from, uint32_t to,
+                      const float *vector, float *ret_vector, linkd_error *err)
+{
+    const linkd_bridge *bridge = linkd_bridges_find(bridges, from, to);
+    float mapped[2 * LINKD_DIM_MAX]; /* a lossless map has two blocks */
+    linkd_compat_info info;
+    linkd_rows rows;
+    int rc;
+
+    if (bridge == NULL || bridge->map == NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       "there is no map from generation %u to %u",
+                       (unsigned)from, (unsigned)to);
+    info = linkd_compat_map_info(bridge->map);
+    LK_ASSERT(info.dim_to <= sizeof(mapped) / sizeof(*mapped));
+    rows = (linkd_rows){vector, 1, info.dim_from};
+    rc = linkd_compat_map_apply(bridge->map, &rows, mapped, err);
+    if (rc != LINKD_OK)
+        return rc;
+    rows = (linkd_rows){mapped, 1, info.dim_compat};
+    return linkd_compat_normalise(&rows, "a mapped vector", ret_vector, err);
+}
+
+/* ---- limits -------------------------------------------------------------------- */
+
+static bool quantiles_equal(const linkd_quantiles *a, const linkd_quantiles *b)
+{
+    bool equal = a->n == b->n;
+
+    for (size_t i = 0; i < LINKD_QUANTILES && equal; i++)
+        equal = a->scores[i] == b->scores[i];
+    return equal;
+}
+
+/* A score beyond all impostors keeps its place between them and 1. */
+static double score_beyond(const linkd_quantiles *from,
+                           const linkd_quantiles *to, double score)
+{
+    double highest = (double)from->scores[LINKD_QUANTILES - 1];
+    double there = (double)to->scores[LINKD_QUANTILES - 1];
+    double part = highest < 1.0 ? (score - highest) / (1.0 - highest) : 1.0;
+
+    return there + part * (there < 1.0 ? 1.0 - there : 0.0);
+}
+
+static double score_transfer(const linkd_quantiles *from,
+                             const linkd_quantiles *to, double score)
+{
+    if (quantiles_equal(from, to))
+        return score; /* bit for bit what it was */
+    if (score <= (double)from->scores[0])
+        return -(double)INFINITY;
+    if (score > (double)from->scores[LINKD_QUANTILES - 1])
+        return score_beyond(from, to, score);
+    return linkd_quantiles_score(to,
+                                 linkd_quantiles_false_match_rate(from, score));
+}
+
+float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
+                        const linkd_scale *scale)
+{
+    const linkd_quantiles *reference =
+        &bridges->reference.scales[LINKD_WAY_NATIVE].impostors;
+    double p = limit->value;
+
+    switch (limit->kind) {
+    case LINKD_LIMIT_SCORE:
+        return (float)score_transfer(reference, &scale->impostors, p);
+    case LINKD_LIMIT_FALSE_MATCH_RATE:
+        return (float)linkd_quantiles_score(&scale->impostors, p);
+    case LINKD_LIMIT_PROBABILITY:
+        return (float)linkd_calibrator_score(&scale->calibrator,
+                                             log(p / (1.0 - p)));
+    case LINKD_LIMIT_NONE:
+    default:
+        return -INFINITY;
+    }
+}
+
+double linkd_found_probability(const linkd_found *found)
+{
+    return 1.0 / (1.0 + exp(-found->log_odds));
+}

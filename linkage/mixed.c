@@ -1,0 +1,282 @@
+/* linkage/mixed.c — the records nearest to a query, in whichever generation they
+ * are.
+ *
+ *   query of the model that serves ─┬─ native ─────────────► its vectors ─┐
+ *                                   ├─ map ─ align ────────► older ones ──┼► merged
+ *     the older model's own query ──┴─ map ─ slerp ─ fuse ─► older ones ──┘ by
+ *                                                                    log-odds
+ *
+ * Scores of two models say different things: .8 may be nearly certain in one
+ * and chance in the other. Each generation is searched for k on its own, and
+ * what its scores say of a match decides between generations. A calibrator is
+ * strictly monotone, so that within a generation nothing changes its place, and
+ * k of each are enough for the k best of all. */
+#include "linkage/linkage.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One generation's part in a search. */
+typedef struct part {
+    uint32_t generation;
+    linkd_way way;
+    const linkd_scale *scale;
+    float *vector; /* [dim] */
+} part;
+
+typedef struct mixed {
+    const linkd_bridges *bridges;
+    linkd_view *view;
+    const linkd_mixed_query *query;
+    part parts[LINKD_GENERATIONS_MAX];
+    size_t n;
+    lk_arena arena; /* of the vectors */
+} mixed;
+
+/* ---- the query in each generation ------------------------------------------- */
+
+static const float *home_find(const linkd_mixed_query *query,
+                              uint32_t generation)
+{
+    for (size_t i = 0; i < query->n_homes; i++)
+        if (query->homes[i].generation == generation)
+            return query->homes[i].vector;
+    return NULL;
+}
+
+static int part_native(mixed *m, const linkd_generation *g, part *p,
+                       linkd_error *err)
+{
+    p->way = LINKD_WAY_NATIVE;
+    p->vector = lk_arena_alloc(&m->arena, g->dim * sizeof(*p->vector));
+    if (p->vector == NULL)
+        return lk_fail_nomem(err);
+    memcpy(p->vector, m->query->vector, g->dim * sizeof(*p->vector));
+    return LINKD_OK;
+}
+
+static int part_mapped(mixed *m, const linkd_generation *g,
+                       const linkd_bridge *bridge, part *p, linkd_error *err)
+{
+    const float *home = home_find(m->query, g->number);
+    int rc;
+
+    p->way = home != NULL ? LINKD_WAY_FUSE : LINKD_WAY_ALIGN;
+    p->vector = lk_arena_alloc(&m->arena, g->dim * sizeof(*p->vector));
+    if (p->vector == NULL)
+        return lk_fail_nomem(err);
+    rc = linkd_bridges_map(m->bridges, m->query->generation, g->number,
+                           m->query->vector, p->vector, err);
+    if (rc == LINKD_E_DATA && err != NULL)
+        err->code = LINKD_E_ARG; /* the query's own fault */
+    if (rc == LINKD_OK && home != NULL)
+        linkd_compat_slerp(home, p->vector, g->dim, bridge->weight, p->vector);
+    return rc == LINKD_E_DATA ? LINKD_E_ARG : rc;
+}
+
+static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
+{
+    const linkd_bridge *bridge =
+        linkd_bridges_find(m->bridges, m->query->generation, g->number);
+    part *p = &m->parts[m->n];
+    int rc;
+
+    if (bridge == NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       "damaged database: nothing leads from generation %u to "
+                       "%u",
+                       (unsigned)m->query->generation, (unsigned)g->number);
+    p->generation = g->number;
+    rc = g->number == m->query->generation ? part_native(m, g, p, err)
+                                           : part_mapped(m, g, bridge, p, err);
+    p->scale = &bridge->scales[p->way];
+    m->n += rc == LINKD_OK;
+    return rc;
+}
+
+/* Generations without records are left out. */
+static int mixed_open(mixed *m, linkd_error *err)
+{
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    size_t n = linkd_view_generations(m->view, generations);
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        if (generations[i].n_vectors > 0)
+            rc = part_make(m, &generations[i], err);
+    return rc;
+}
+
+static int mixed_close(mixed *m, int rc, linkd_error *err)
+{
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    size_t n = linkd_view_generations(m->view, generations);
+
+    lk_arena_clear(&m->arena);
+    for (size_t i = 0; i < n; i++)
+        if (generations[i].state == LINKD_GENERATION_SERVING) {
+            int rc_turn = linkd_view_turn_to(m->view, generations[i].number,
+                                             rc == LINKD_OK ? err : NULL);
+
+            rc = rc == LINKD_OK ? rc_turn : rc;
+        }
+    return rc;
+}
+
+/* ---- merging ------------------------------------------------------------------ */
+
+static linkd_found found_of(const part *p, const linkd_hit *hit)
+{
+    return (linkd_found){.id = hit->id,
+                         .score = hit->score,
+                         .generation = p->generation,
+                         .way = p->way,
+                         .log_odds = linkd_calibrator_log_odds(
+                             &p->scale->calibrator, (double)hit->score)};
+}
+
+static int found_compare(const void *a, const void *b)
+{
+    const linkd_found *x = a;
+    const linkd_found *y = b;
+
+    if (x->log_odds != y->log_odds)
+        return x->log_odds > y->log_odds ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static void stats_add(linkd_search_stats *stats, const linkd_search_stats *more)
+{
+    stats->exact = stats->exact && more->exact;
+    stats->n_scanned += more->n_scanned;
+    stats->n_segments += more->n_segments;
+}
+
+static int part_search(mixed *m, const part *p,
+                       const linkd_search_options *options,
+                       const linkd_limit *limit, linkd_hit *hits,
+                       linkd_search_stats *stats, linkd_error *err)
+{
+    linkd_search_options of_part = *options;
+    linkd_search_stats part_stats = {.exact = true};
+    int rc = linkd_view_turn_to(m->view, p->generation, err);
+
+    of_part.threshold =
+        lk_score_margin(linkd_limit_score(m->bridges, limit, p->scale));
+    if (rc == LINKD_OK)
+        rc = linkd_view_search(m->view, p->vector, 1, &of_part, hits,
+                               &part_stats, err);
+    stats_add(stats, &part_stats);
+    return rc;
+}
+
+/* A margin lets in what rounds to the limit. */
+static bool is_within(const mixed *m, const part *p, const linkd_limit *limit,
+                      const linkd_hit *hit)
+{
+    return hit->id != LINKD_ID_NONE &&
+           lk_score_round(hit->score) >=
+               lk_score_round(linkd_limit_score(m->bridges, limit, p->scale));
+}
+
+int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
+                       const linkd_mixed_query *query,
+                       const linkd_search_options *options,
+                       const linkd_limit *limit, linkd_found *ret_found,
+                       size_t *ret_n, linkd_search_stats *ret_stats,
+                       linkd_error *err)
+{
+    mixed m = {.bridges = bridges, .view = view, .query = query};
+    size_t k = options->k;
+    linkd_search_stats stats = {.exact = true};
+    linkd_found *all = calloc(LINKD_GENERATIONS_MAX * k + 1, sizeof(*all));
+    linkd_hit *hits = calloc(k + 1, sizeof(*hits));
+    size_t n = 0;
+    int rc;
+
+    if (all == NULL || hits == NULL) {
+        free(hits);
+        free(all);
+        return lk_fail_nomem(err);
+    }
+    rc = mixed_open(&m, err);
+    for (size_t i = 0; i < m.n && rc == LINKD_OK; i++) {
+        rc = part_search(&m, &m.parts[i], options, limit, hits, &stats, err);
+        for (size_t j = 0; rc == LINKD_OK && j < k &&
+                           is_within(&m, &m.parts[i], limit, &hits[j]);
+             j++)
+            all[n++] = found_of(&m.parts[i], &hits[j]);
+    }
+    rc = mixed_close(&m, rc, err);
+    if (rc == LINKD_OK) {
+        qsort(all, n, sizeof(*all), found_compare);
+        *ret_n = n < k ? n : k;
+        memcpy(ret_found, all, *ret_n * sizeof(*all));
+        *ret_stats = stats;
+    }
+    free(hits);
+    free(all);
+    return rc;
+}
+
+/* Appends what a generation has within the limit. */
+static int part_range(mixed *m, const part *p,
+                      const linkd_search_options *options,
+                      const linkd_limit *limit, linkd_found **all, size_t *n,
+                      linkd_search_stats *stats, linkd_error *err)
+{
+    linkd_search_options of_part = *options;
+    linkd_search_stats part_stats = {0};
+    linkd_hit *hits = NULL;
+    linkd_found *more;
+    size_t n_hits = 0;
+    int rc = linkd_view_turn_to(m->view, p->generation, err);
+
+    of_part.threshold =
+        lk_score_margin(linkd_limit_score(m->bridges, limit, p->scale));
+    if (rc == LINKD_OK)
+        rc = linkd_view_range(m->view, p->vector, &of_part, &hits, &n_hits,
+                              &part_stats, err);
+    if (rc != LINKD_OK)
+        return rc;
+    more = realloc(*all, (*n + n_hits + 1) * sizeof(*more));
+    if (more == NULL)
+        rc = lk_fail_nomem(err);
+    else
+        *all = more;
+    for (size_t i = 0; rc == LINKD_OK && i < n_hits; i++)
+        if (is_within(m, p, limit, &hits[i]))
+            (*all)[(*n)++] = found_of(p, &hits[i]);
+    stats_add(stats, &part_stats);
+    free(hits);
+    return rc;
+}
+
+int linkd_mixed_range(const linkd_bridges *bridges, linkd_view *view,
+                      const linkd_mixed_query *query,
+                      const linkd_search_options *options,
+                      const linkd_limit *limit, linkd_found **ret_found,
+                      size_t *ret_n, linkd_search_stats *ret_stats,
+                      linkd_error *err)
+{
+    mixed m = {.bridges = bridges, .view = view, .query = query};
+    linkd_search_stats stats = {.exact = true};
+    linkd_found *all = NULL;
+    size_t n = 0;
+    int rc = mixed_open(&m, err);
+
+    for (size_t i = 0; i < m.n && rc == LINKD_OK; i++)
+        rc = part_range(&m, &m.parts[i], options, limit, &all, &n, &stats, err);
+    rc = mixed_close(&m, rc, err);
+    if (rc != LINKD_OK) {
+        free(all);
+        return rc;
+    }
+    if (n > 0)
+        qsort(all, n, sizeof(*all), found_compare);
+    *ret_found = all;
+    *ret_n = n;
+    *ret_stats = stats;
+    return LINKD_OK;
+}

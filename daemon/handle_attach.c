@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "daemon/bodies.h"
+#include "daemon/bridges.h"
 #include "daemon/handlers.h"
 #include "daemon/idempotency.h"
 #include "daemon/print.h"
@@ -72,7 +73,9 @@ int lk_handle_attach(lk_service *service, lk_request *request,
                      lk_response *response, linkd_error *err)
 {
     linkd_str text = {request->body.data, request->body.len};
-    linkd_attach_options options = {0};
+    lk_model_embedder storage[LINKD_GENERATIONS_MAX];
+    linkd_home homes[LINKD_GENERATIONS_MAX];
+    linkd_attach_options options = {.homes = homes};
     linkd_attached attached = {0};
     linkd_put put = {0};
     json_t *body = NULL;
@@ -83,6 +86,10 @@ int lk_handle_attach(lk_service *service, lk_request *request,
         rc = lk_target_open(service, request, LK_URGENT, &target, err);
     if (rc == LINKD_OK)
         rc = attach_read(request, body, &target, &put, &options, err);
+    put.generation = rc == LINKD_OK ? target.info.generation : 0;
+    if (rc == LINKD_OK && target.model != NULL)
+        rc = lk_homes_find(service, request, target.name, storage, homes,
+                           &options.n_homes, err);
     if (rc == LINKD_OK)
         rc = linkd_collection_attach(
             service->store, target.name, &target.settings,

@@ -47,6 +47,8 @@ static int records_put(lk_service *service, const lk_target *target,
                        const lk_records *records, const linkd_once *once,
                        linkd_write_result *ret_result, linkd_error *err)
 {
+    for (size_t i = 0; i < records->n; i++)
+        records->puts[i].generation = target->info.generation;
     if (target->model == NULL)
         return linkd_store_put(service->store, target->name, records->puts,
                                records->n, once, ret_result, err);
@@ -178,6 +180,7 @@ static int record_print(linkd_view *view, uint64_t number, bool with_vector,
 {
     linkd_stored record;
     const float *vector = NULL;
+    uint32_t generation = 0;
     int rc = linkd_view_read(view, number, arena, &record, err);
 
     if (rc == LINKD_OK)
@@ -191,6 +194,10 @@ static int record_print(linkd_view *view, uint64_t number, bool with_vector,
     if (rc == LINKD_OK)
         rc = lk_print_entity(body, record.entity, err);
     if (rc == LINKD_OK && with_vector)
+        rc = linkd_view_locate(view, number, &generation, err);
+    if (rc == LINKD_OK && generation != 0)
+        rc = linkd_view_turn_to(view, generation, err);
+    if (rc == LINKD_OK && generation != 0)
         rc = linkd_view_vector(view, number, &vector, err);
     if (rc == LINKD_OK && vector != NULL)
         rc = lk_buf_append(body, ",\"vector\":", 10, err);

@@ -7,6 +7,10 @@
  * at a time; a query by record leaves that record out, so it goes alone. Hits
  * are printed straight into the response, since many thousands may be asked for.
  *
+ * A collection whose model was changed is searched by linkage/mixed.c: a text is
+ * encoded by older models, too, as far as they are there, and hits say which
+ * generation they are of and how probable they are.
+ *
  * A query has no vector when its text holds no word that the model knows, or
  * its record has none: nothing is near to it, and its list is empty. */
 #include <inttypes.h>
@@ -15,6 +19,7 @@
 #include <string.h>
 
 #include "daemon/bodies.h"
+#include "daemon/bridges.h"
 #include "daemon/handlers.h"
 #include "daemon/print.h"
 #include "daemon/target.h"
@@ -32,6 +37,8 @@ typedef struct query {
     linkd_str id;   /* of a query by record */
     const json_t *vector_json;
     const float *vector; /* [dim], or NULL: has no hits */
+    uint32_t generation; /* that the vector is of */
+    size_t place;        /* among the encoded texts; SIZE_MAX: no text */
     uint64_t exclude;
 } query;
 
@@ -47,12 +54,16 @@ typedef struct search {
     bool has_k;
     bool has_threshold;
     float lowest; /* score of a hit, rounded */
+    linkd_limit limit;
+    bool aligns; /* older models are not to be asked */
     bool all;
     const linkd_filter *filter; /* may be NULL */
     bool shows_fields;
     const linkd_str *fields; /* [n_fields]; NULL: every one */
     size_t n_fields;
     linkd_view *view;
+    const linkd_bridges *bridges; /* NULL: the model was never changed */
+    lk_homes homes;
     lk_buf *body;
 } search;
 
@@ -99,9 +110,49 @@ static int range_check(const search *s, linkd_error *err)
 {
     if (s->all && s->has_k)
         return lk_fail(err, LINKD_E_ARG, "\"all\" takes no \"k\"");
-    if (s->all && !s->has_threshold)
+    if (s->all && s->limit.kind == LINKD_LIMIT_NONE)
         return lk_fail(err, LINKD_E_ARG, "\"all\" needs a \"threshold\"");
     return LINKD_OK;
+}
+
+/* A limit on another scale than that of scores; one of all. */
+static int limit_read(const json_t *object, const char *name,
+                      linkd_limit_kind kind, search *s, linkd_error *err)
+{
+    const json_t *value = json_object_get(object, name);
+    double number = json_number_value(value);
+
+    if (value == NULL || json_is_null(value))
+        return LINKD_OK;
+    if (!json_is_number(value) || !(number > 0.0 && number < 1.0))
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"%s\" is not a number between 0 and 1", name);
+    if (s->limit.kind != LINKD_LIMIT_NONE)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"threshold\", \"false_match_rate\" and "
+                       "\"probability\" exclude each other");
+    s->limit = (linkd_limit){kind, number};
+    return LINKD_OK;
+}
+
+static int limits_read(const json_t *object, search *s, linkd_error *err)
+{
+    linkd_str compat = {"fuse", 4};
+    int rc;
+
+    if (s->has_threshold)
+        s->limit =
+            (linkd_limit){LINKD_LIMIT_SCORE, (double)s->options.threshold};
+    rc = limit_read(object, "false_match_rate", LINKD_LIMIT_FALSE_MATCH_RATE, s,
+                    err);
+    if (rc == LINKD_OK)
+        rc = limit_read(object, "probability", LINKD_LIMIT_PROBABILITY, s, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_string(object, "compat", &compat, err);
+    s->aligns = lk_str_is(compat, "align");
+    if (rc == LINKD_OK && !s->aligns && !lk_str_is(compat, "fuse"))
+        rc = lk_fail(err, LINKD_E_ARG, "\"compat\" is neither fuse nor align");
+    return rc;
 }
 
 static int options_read(const json_t *object, search *s, linkd_error *err)
@@ -125,6 +176,8 @@ static int options_read(const json_t *object, search *s, linkd_error *err)
         rc = lk_json_get_filter(filter, &s->request->arena, &s->filter, err);
     s->has_k = has_member(object, "k");
     s->has_threshold = has_member(object, "threshold");
+    if (rc == LINKD_OK)
+        rc = limits_read(object, s, err);
     s->lowest = lk_score_round(o->threshold);
     o->threshold = lk_score_margin(o->threshold);
     return rc == LINKD_OK ? range_check(s, err) : rc;
@@ -141,7 +194,7 @@ static int queries_reserve(search *s, size_t n, linkd_error *err)
     if (s->queries == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < n; i++)
-        s->queries[i] = (query){.exclude = LINKD_ID_NONE};
+        s->queries[i] = (query){.exclude = LINKD_ID_NONE, .place = SIZE_MAX};
     s->n = n;
     return LINKD_OK;
 }
@@ -190,8 +243,10 @@ static int query_list_read(const json_t *array, search *s, linkd_error *err)
 static int json_read(const json_t *body, search *s, linkd_error *err)
 {
     static const char *const members[] = {
-        "text",   "vector", "record", "queries", "k",   "threshold",
-        "filter", "fields", "exact",  "effort",  "all", NULL};
+        "text",        "vector",           "record", "queries",
+        "k",           "threshold",        "filter", "fields",
+        "exact",       "effort",           "all",    "compat",
+        "probability", "false_match_rate", NULL};
     static const char *const no_parameters[] = {NULL};
     int rc = lk_request_check_query(s->request, no_parameters, err);
 
@@ -217,7 +272,9 @@ static int json_read(const json_t *body, search *s, linkd_error *err)
 /* ---- a body of bare vectors ---------------------------------------------- */
 
 static const char *const parameters[] = {
-    "k", "threshold", "filter", "exact", "fields", "effort", "all", NULL};
+    "k",           "threshold",        "filter", "exact",
+    "fields",      "effort",           "all",    "compat",
+    "probability", "false_match_rate", NULL};
 
 /* The options of the query string as the object that a JSON body would have
  * them in: the value of each is JSON. */
@@ -292,6 +349,7 @@ static int texts_embed(search *s, linkd_error *err)
     float *vectors =
         lk_arena_alloc(arena, s->n_texts * embedder->dim * sizeof(*vectors));
     size_t n = 0;
+    int rc;
 
     if (texts == NULL || vectors == NULL)
         return lk_fail_nomem(err);
@@ -301,11 +359,16 @@ static int texts_embed(search *s, linkd_error *err)
         if (q->text.len == 0 || !embedder->knows(embedder->ctx, q->text))
             continue;
         q->vector = vectors + n * embedder->dim;
+        q->place = n;
         texts[n++] = q->text;
     }
     if (n == 0)
         return LINKD_OK;
-    return embedder->embed(embedder->ctx, texts, n, vectors, NULL, err);
+    rc = embedder->embed(embedder->ctx, texts, n, vectors, NULL, err);
+    if (rc == LINKD_OK && !s->aligns)
+        rc = lk_homes_embed(s->service, s->request, s->target.name, texts, n,
+                            &s->homes, err);
+    return rc;
 }
 
 static int vectors_parse(search *s, linkd_error *err)
@@ -342,9 +405,15 @@ static int records_find(search *s, linkd_error *err)
             rc = lk_fail(err, LINKD_E_ABSENT, "there is no record \"%s\"",
                          lk_label_of(q->id).text);
         if (rc == LINKD_OK)
+            rc = linkd_view_locate(s->view, q->exclude, &q->generation, err);
+        if (rc == LINKD_OK && q->generation != 0)
+            rc = linkd_view_turn_to(s->view, q->generation, err);
+        if (rc == LINKD_OK && q->generation != 0)
             rc = linkd_view_vector(s->view, q->exclude, &q->vector, err);
     }
-    return rc;
+    return rc == LINKD_OK
+               ? linkd_view_turn_to(s->view, s->target.info.generation, err)
+               : rc;
 }
 
 /* ---- printing ------------------------------------------------------------ */
@@ -384,7 +453,20 @@ static int fields_print(const search *s, const linkd_stored *record,
     return rc == LINKD_OK ? lk_print_fields(s->body, fields, n, err) : rc;
 }
 
-static int hit_print(const search *s, const linkd_hit *hit, lk_arena *arena,
+/* What only a collection whose model was changed has to say of a hit. */
+static int generation_print(const search *s, const linkd_found *hit,
+                            linkd_error *err)
+{
+    if (s->bridges == NULL)
+        return LINKD_OK;
+    return lk_buf_printf(s->body, err,
+                         ",\"generation\":%" PRIu32
+                         ",\"way\":\"%s\",\"probability\":%.6f",
+                         hit->generation, linkd_way_words[hit->way],
+                         linkd_found_probability(hit));
+}
+
+static int hit_print(const search *s, const linkd_found *hit, lk_arena *arena,
                      linkd_error *err)
 {
     linkd_stored record;
@@ -397,6 +479,8 @@ static int hit_print(const search *s, const linkd_hit *hit, lk_arena *arena,
     if (rc == LINKD_OK)
         rc = lk_buf_printf(s->body, err, ",\"score\":%.6f",
                            (double)lk_score_round(hit->score));
+    if (rc == LINKD_OK)
+        rc = generation_print(s, hit, err);
     if (rc == LINKD_OK)
         rc = lk_print_entity(s->body, record.entity, err);
     if (rc == LINKD_OK)
@@ -423,13 +507,13 @@ static bool is_hit(const search *s, const linkd_hit *hit)
     return hit->id != LINKD_ID_NONE && lk_score_round(hit->score) >= s->lowest;
 }
 
-static int list_print(const search *s, const linkd_hit *hits, size_t n,
+static int list_print(const search *s, const linkd_found *hits, size_t n,
                       const linkd_search_stats *stats, linkd_error *err)
 {
     lk_arena arena = {0};
     int rc = lk_buf_append(s->body, "{\"hits\":[", 9, err);
 
-    for (size_t i = 0; i < n && is_hit(s, &hits[i]) && rc == LINKD_OK; i++) {
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
         if (i % HITS_PER_CHECK == HITS_PER_CHECK - 1) {
             lk_arena_clear(&arena);
             rc = answer_check(s, err);
@@ -445,6 +529,24 @@ static int list_print(const search *s, const linkd_hit *hits, size_t n,
     return lk_buf_printf(s->body, err,
                          "],\"exact\":%s,\"scanned\":%" PRIu64 "}",
                          stats->exact ? "true" : "false", stats->n_scanned);
+}
+
+/* The same of a search in one generation. */
+static int hits_print(const search *s, const linkd_hit *hits, size_t n,
+                      const linkd_search_stats *stats, linkd_error *err)
+{
+    linkd_found *found = calloc(n + 1, sizeof(*found));
+    size_t n_found = 0;
+    int rc;
+
+    if (found == NULL)
+        return lk_fail_nomem(err);
+    for (; n_found < n && is_hit(s, &hits[n_found]); n_found++)
+        found[n_found] =
+            (linkd_found){.id = hits[n_found].id, .score = hits[n_found].score};
+    rc = list_print(s, found, n_found, stats, err);
+    free(found);
+    return rc;
 }
 
 static int separator_print(const search *s, size_t i, linkd_error *err)
@@ -500,7 +602,7 @@ static int run_search(search *s, size_t i, size_t n, linkd_error *err)
     for (size_t j = 0; j < n && rc == LINKD_OK; j++) {
         rc = separator_print(s, i + j, err);
         if (rc == LINKD_OK)
-            rc = list_print(s, hits + j * k, k, &stats, err);
+            rc = hits_print(s, hits + j * k, k, &stats, err);
     }
     free(vectors);
     free(hits);
@@ -521,8 +623,40 @@ static int range_search(search *s, size_t i, linkd_error *err)
     if (rc == LINKD_OK)
         rc = separator_print(s, i, err);
     if (rc == LINKD_OK)
-        rc = list_print(s, hits, n, &stats, err);
+        rc = hits_print(s, hits, n, &stats, err);
     free(hits);
+    return rc;
+}
+
+/* One query in all generations. */
+static int mixed_search(search *s, size_t i, linkd_error *err)
+{
+    const query *q = &s->queries[i];
+    linkd_mixed_query mixed = {.generation = q->generation,
+                               .vector = q->vector};
+    linkd_search_stats stats = {.exact = true};
+    linkd_found *found = NULL;
+    size_t n = 0;
+    int rc = LINKD_OK;
+
+    if (q->place != SIZE_MAX)
+        lk_homes_add(&s->homes, q->place, &mixed);
+    s->options.exclude = q->exclude;
+    if (s->all) {
+        rc = linkd_mixed_range(s->bridges, s->view, &mixed, &s->options,
+                               &s->limit, &found, &n, &stats, err);
+    } else {
+        found = calloc(s->options.k + 1, sizeof(*found));
+        rc = found == NULL
+                 ? lk_fail_nomem(err)
+                 : linkd_mixed_search(s->bridges, s->view, &mixed, &s->options,
+                                      &s->limit, found, &n, &stats, err);
+    }
+    if (rc == LINKD_OK)
+        rc = separator_print(s, i, err);
+    if (rc == LINKD_OK)
+        rc = list_print(s, found, n, &stats, err);
+    free(found);
     return rc;
 }
 
@@ -546,6 +680,8 @@ static int lists_print(search *s, linkd_error *err)
             break;
         if (s->queries[i].vector == NULL) {
             rc = nothing_print(s, i, err);
+        } else if (s->bridges != NULL) {
+            rc = mixed_search(s, i, err);
         } else if (s->all) {
             rc = range_search(s, i, err);
         } else {
@@ -556,15 +692,37 @@ static int lists_print(search *s, linkd_error *err)
     return rc;
 }
 
+/* It may have been dropped and made anew since it was described, or given other
+ * generations. */
+static int view_check(search *s, linkd_error *err)
+{
+    bool has_limit = s->limit.kind == LINKD_LIMIT_FALSE_MATCH_RATE ||
+                     s->limit.kind == LINKD_LIMIT_PROBABILITY;
+    int rc = linkd_view_turn_to(s->view, s->target.info.generation, NULL);
+
+    if (rc == LINKD_E_ABSENT ||
+        linkd_view_collection(s->view) != s->target.info.number ||
+        linkd_view_dim(s->view) != s->target.info.options.dim)
+        return lk_fail(err, LINKD_E_CONFLICT,
+                       "the collection was replaced during the search");
+    if (s->bridges == NULL && has_limit)
+        return lk_fail(err, LINKD_E_ARG,
+                       "a false-match rate or a probability is known only of a "
+                       "collection whose model was upgraded");
+    for (size_t i = 0; i < s->n; i++)
+        s->queries[i].generation = s->target.info.generation;
+    return LINKD_OK;
+}
+
 static int view_search(search *s, linkd_error *err)
 {
     linkd_selection *selection = NULL;
     int rc = linkd_view_open(s->service->store, s->target.name, &s->view, err);
 
-    /* It may have been dropped and made anew since it was described. */
-    if (rc == LINKD_OK && linkd_view_dim(s->view) != s->target.info.options.dim)
-        rc = lk_fail(err, LINKD_E_CONFLICT,
-                     "the collection was replaced during the search");
+    if (rc == LINKD_OK)
+        rc = lk_bridges_get(s->service->bridges, s->view, &s->bridges, err);
+    if (rc == LINKD_OK)
+        rc = view_check(s, err);
     if (rc == LINKD_OK && s->filter != NULL)
         rc = linkd_view_select(s->view, s->filter, s->options.stop_cb,
                                s->options.stop_ctx, &selection, err);
@@ -581,6 +739,7 @@ static int view_search(search *s, linkd_error *err)
         rc = lk_buf_append(s->body, "\n", 1, err);
     linkd_selection_free(selection);
     linkd_view_close(s->view);
+    lk_bridges_release(s->service->bridges, s->bridges);
     return rc;
 }
 

@@ -37,6 +37,13 @@ lk_handler lk_handle_fsck;
 lk_handler lk_handle_embeddings;
 lk_handler lk_handle_list_models;
 lk_handler lk_handle_get_model;
+/* handle_upgrade.c */
+lk_handler lk_handle_get_upgrade;
+lk_handler lk_handle_upgrade_probe;
+lk_handler lk_handle_upgrade_start;
+lk_handler lk_handle_upgrade_backfill;
+lk_handler lk_handle_upgrade_rollback;
+lk_handler lk_handle_upgrade_gc;
 /* handle_status.c */
 lk_handler lk_handle_healthz;
 lk_handler lk_handle_readyz;

@@ -132,6 +132,7 @@ typedef struct attaching {
     const lk_job_deciding *deciding;
     linkd_str collection;
     linkd_settings settings;
+    uint32_t generation; /* that the job's vectors are of */
     const linkd_table *left;
     const linkd_table *right;
     linkd_str
@@ -233,6 +234,7 @@ static int joins_set(attaching *a, size_t begin, size_t n, linkd_error *err)
         bool found = false;
 
         a->puts[i].join = (linkd_str){"", 0};
+        a->puts[i].generation = a->generation;
         if (partner == SIZE_MAX)
             continue;
         rc = linkd_view_find(view, linkd_table_id(a->right, partner), &number,
@@ -289,6 +291,16 @@ static int settings_read(attaching *a, linkd_error *err)
     if (rc == LINKD_OK)
         rc = linkd_settings_parse(info.options.settings, &a->settled,
                                   &a->settings, err);
+    if (rc == LINKD_OK &&
+        (info.options.fingerprint.len != a->run->vectors->fingerprint.len ||
+         memcmp(info.options.fingerprint.bytes,
+                a->run->vectors->fingerprint.bytes,
+                info.options.fingerprint.len) != 0))
+        rc = lk_fail(err, LINKD_E_CONFLICT,
+                     "collection \"%s\" changed its model while the job ran",
+                     lk_label_of(a->collection).text);
+    if (rc == LINKD_OK)
+        a->generation = info.generation;
     return rc;
 }
 

@@ -46,7 +46,10 @@ typedef struct export_state {
     bool has_model;
     bool has_vectors; /* the job uses them */
     bool needs_fields;
-    bool has_fields; /* some record has one */
+    bool has_fields;        /* some record has one */
+    linkd_bridges *bridges; /* NULL: all vectors are of one model */
+    uint32_t generation;    /* that the job compares in */
+    float mapped[LINKD_DIM_MAX];
     size_t side;
     size_t n_records;
     const linkd_str *wanted; /* fields that some record has to have */
@@ -181,6 +184,31 @@ static int wanted_check(const export_state *e, linkd_str collection,
     return LINKD_OK;
 }
 
+/* The record's vector as one of the generation that serves: jobs compare in one
+ * space. NULL: it has none. */
+static int vector_find(export_state *e, uint64_t number,
+                       const float **ret_vector, linkd_error *err)
+{
+    uint32_t generation = 0;
+    int rc;
+
+    if (e->bridges == NULL)
+        return linkd_view_vector(e->view, number, ret_vector, err);
+    *ret_vector = NULL;
+    rc = linkd_view_locate(e->view, number, &generation, err);
+    if (rc != LINKD_OK || generation == 0)
+        return rc;
+    rc = linkd_view_turn_to(e->view, generation, err);
+    if (rc == LINKD_OK)
+        rc = linkd_view_vector(e->view, number, ret_vector, err);
+    if (rc != LINKD_OK || generation == e->generation)
+        return rc;
+    rc = linkd_bridges_map(e->bridges, generation, e->generation, *ret_vector,
+                           e->mapped, err);
+    *ret_vector = e->mapped;
+    return rc;
+}
+
 static int record_export(export_state *e, uint64_t number, lk_arena *arena,
                          linkd_error *err)
 {
@@ -200,7 +228,7 @@ static int record_export(export_state *e, uint64_t number, lk_arena *arena,
         fwrite(e->line.data, 1, e->line.len, e->file) != e->line.len)
         rc = file_fail("write", err);
     if (rc == LINKD_OK && e->has_vectors)
-        rc = linkd_view_vector(e->view, number, &vector, err);
+        rc = vector_find(e, number, &vector, err);
     if (rc == LINKD_OK && vector != NULL && e->text.len > 0)
         rc = lk_known_writer_add(
             e->known, (linkd_str){e->text.data, e->text.len}, vector, err);
@@ -253,6 +281,11 @@ static int collection_save(lk_service *service, const lk_job_side *side,
 {
     int rc = linkd_view_open(service->store, side->collection, &e->view, err);
 
+    e->generation = info->generation;
+    if (rc == LINKD_OK)
+        rc = linkd_view_turn_to(e->view, e->generation, err);
+    if (rc == LINKD_OK)
+        rc = linkd_bridges_open(e->view, &e->bridges, err);
     if (rc == LINKD_OK)
         rc = export_open(e, info->options.dim, dir, err);
     if (rc == LINKD_OK)
@@ -267,6 +300,7 @@ static int collection_save(lk_service *service, const lk_job_side *side,
     }
     if (e->file != NULL)
         (void)fclose(e->file);
+    linkd_bridges_close(e->bridges);
     linkd_view_close(e->view);
     return rc;
 }

@@ -14,6 +14,7 @@
 #include "daemon/job_apply.h"
 #include "daemon/job_results.h"
 #include "daemon/models.h"
+#include "daemon/upgrade.h"
 #include "daemon/vector_sources.h"
 
 /* ---- vectors ------------------------------------------------------------- */
@@ -334,6 +335,13 @@ int lk_job_do(const lk_job_run *run, lk_job_outcome *ret_outcome,
         return backup_do(run, ret_outcome, err);
     case LK_JOB_FSCK:
         return fsck_do(run, ret_outcome, err);
+    case LK_JOB_UPGRADE_PROBE:
+    case LK_JOB_UPGRADE_START:
+        return lk_upgrade_start(run, ret_outcome, err);
+    case LK_JOB_UPGRADE_BACKFILL:
+        return lk_upgrade_backfill(run, ret_outcome, err);
+    case LK_JOB_UPGRADE_GC:
+        return lk_upgrade_gc(run, ret_outcome, err);
     case LK_JOB_LINK:
     case LK_JOB_DEDUP:
     default:

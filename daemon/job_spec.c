@@ -13,6 +13,10 @@ static const char *const kind_names[] = {
     [LK_JOB_DEDUP] = "dedup",
     [LK_JOB_BACKUP] = "backup",
     [LK_JOB_FSCK] = "fsck",
+    [LK_JOB_UPGRADE_PROBE] = "upgrade-probe",
+    [LK_JOB_UPGRADE_START] = "upgrade-start",
+    [LK_JOB_UPGRADE_BACKFILL] = "upgrade-backfill",
+    [LK_JOB_UPGRADE_GC] = "upgrade-gc",
 };
 
 const char *lk_job_kind_name(lk_job_kind kind)
@@ -43,12 +47,21 @@ static const char *const dedup_members[] = {
     "model", "threshold", "min_score", "apply",   NULL};
 static const char *const backup_members[] = {"kind", "directory", NULL};
 static const char *const fsck_members[] = {"kind", NULL};
+static const char *const start_members[] = {"kind", "collection", "model",
+                                            "head", "anchors",    NULL};
+static const char *const backfill_members[] = {"kind", "collection", "limit",
+                                               "rate", NULL};
+static const char *const gc_members[] = {"kind", "collection", NULL};
 
 static const char *const *const members_of[] = {
     [LK_JOB_LINK] = link_members,
     [LK_JOB_DEDUP] = dedup_members,
     [LK_JOB_BACKUP] = backup_members,
     [LK_JOB_FSCK] = fsck_members,
+    [LK_JOB_UPGRADE_PROBE] = start_members,
+    [LK_JOB_UPGRADE_START] = start_members,
+    [LK_JOB_UPGRADE_BACKFILL] = backfill_members,
+    [LK_JOB_UPGRADE_GC] = gc_members,
 };
 
 /* Finds `name` in a list of spellings. */
@@ -320,6 +333,59 @@ static int backup_read(const json_t *request, lk_job_spec *spec,
     return rc;
 }
 
+/* ---- upgrades ------------------------------------------------------------- */
+
+/* A simplex head makes vectors that compare with none that are stored. */
+static int head_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
+{
+    linkd_str word = {"auto", 4};
+    int rc = lk_json_get_string(request, "head", &word, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    spec->auto_head = lk_str_is(word, "auto");
+    if (!spec->auto_head)
+        rc = linkd_compat_head_parse(word.bytes, &spec->head, err);
+    if (rc == LINKD_OK && !spec->auto_head && spec->head == LINKD_HEAD_SIMPLEX)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "\"head\": simplex has to be in place before the first "
+                     "record, and this collection has some");
+    return rc;
+}
+
+static int upgrade_start_read(const json_t *request, lk_job_spec *spec,
+                              linkd_error *err)
+{
+    int rc = lk_json_get_string(request, "model", &spec->model, err);
+
+    spec->n_anchors = LINKD_ANCHORS;
+    if (rc == LINKD_OK && spec->model.len == 0)
+        rc = lk_fail(err, LINKD_E_ARG, "\"model\" is missing");
+    if (rc == LINKD_OK)
+        rc = head_read(request, spec, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_size(request, "anchors", LINKD_ANCHORS_MIN,
+                              LINKD_ANCHORS_MAX, &spec->n_anchors, err);
+    return rc;
+}
+
+static int upgrade_read(const json_t *request, lk_job_spec *spec,
+                        linkd_error *err)
+{
+    int rc = lk_json_get_string(request, "collection", &spec->collection, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (spec->kind == LK_JOB_UPGRADE_START ||
+        spec->kind == LK_JOB_UPGRADE_PROBE)
+        return upgrade_start_read(request, spec, err);
+    rc = lk_json_get_size(request, "limit", 1, SIZE_MAX / 2, &spec->limit, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_size(request, "rate", 1, SIZE_MAX / 2, &spec->rate,
+                              err);
+    return rc;
+}
+
 int lk_job_spec_read(const json_t *request, lk_arena *arena,
                      lk_job_spec *ret_spec, linkd_error *err)
 {
@@ -337,6 +403,8 @@ int lk_job_spec_read(const json_t *request, lk_arena *arena,
         rc = dedup_read(request, arena, &spec, err);
     else if (spec.kind == LK_JOB_BACKUP)
         rc = backup_read(request, &spec, err);
+    else if (spec.kind >= LK_JOB_UPGRADE_PROBE)
+        rc = upgrade_read(request, &spec, err);
     if (rc == LINKD_OK)
         *ret_spec = spec;
     return rc;

@@ -10,6 +10,10 @@ typedef enum lk_job_kind {
     LK_JOB_DEDUP,
     LK_JOB_BACKUP,
     LK_JOB_FSCK,
+    LK_JOB_UPGRADE_PROBE,
+    LK_JOB_UPGRADE_START,
+    LK_JOB_UPGRADE_BACKFILL,
+    LK_JOB_UPGRADE_GC,
 } lk_job_kind;
 
 /* One table: a collection or an uploaded file. */
@@ -34,6 +38,13 @@ typedef struct lk_job_spec {
     linkd_cluster cluster; /* by scores alone */
     bool apply; /* the entities, or a link's left rows, to the collection */
     linkd_str directory; /* of a backup */
+    /* Of upgrades */
+    linkd_str collection;
+    bool auto_head;
+    linkd_compat_head head;
+    size_t n_anchors;
+    size_t limit; /* records of a backfill; 0: all */
+    size_t rate;  /* of those a second; 0: as many as go */
 } lk_job_spec;
 
 /* Reads the body of a submission. Strings borrow from it, arrays live in the

@@ -14,12 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/bridges.h"
 #include "daemon/data_dir.h"
 #include "daemon/jobs.h"
 #include "daemon/listener.h"
 #include "daemon/models.h"
 #include "daemon/roles.h"
 #include "daemon/server.h"
+#include "daemon/upgrade.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
@@ -48,6 +50,8 @@ static int service_load(lk_service *service, linkd_error *err)
     options.event_cb = store_log;
     rc = linkd_store_open(config->data, &options, &service->store, err);
     if (rc == LINKD_OK)
+        rc = lk_upgrade_models_check(service, err);
+    if (rc == LINKD_OK)
         rc = lk_data_dir_make(config->data, "files", &service->upload_dir, err);
     if (rc == LINKD_OK)
         rc = lk_jobs_new(service, &service->jobs, err);
@@ -61,6 +65,7 @@ static void service_clear(lk_service *service)
 {
     lk_jobs_free(service->jobs);
     lk_models_free(service->models);
+    lk_bridge_cache_free(service->bridges);
     linkd_store_close(service->store);
     lk_metrics_free(service->metrics);
     free(service->upload_dir);
@@ -74,6 +79,8 @@ static int service_run(const lk_config *config, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_models_new(config->n_encode_threads, service.metrics,
                            &service.models, err);
+    if (rc == LINKD_OK)
+        rc = lk_bridge_cache_new(&service.bridges, err);
     if (rc == LINKD_OK)
         rc = lk_server_run(&service, service_load, err);
     service_clear(&service);

@@ -20,6 +20,12 @@
 
 #define COLLECTION "/v1/collections/{collection}"
 
+#define UPGRADE_START                                                          \
+ "{\"type\":\"object\",\"required\":[\"model\"],\"properties\":{"              \
+ "\"model\":{\"type\":\"string\"},"                                            \
+ "\"head\":{\"enum\":[\"auto\",\"procrustes\",\"ridge\",\"mlp\",\"bt2\"]},"    \
+ "\"anchors\":{\"type\":\"integer\",\"default\":4000}}}"
+
 const lk_route lk_routes[] = {
     {LK_GET, "/healthz", lk_handle_healthz, LK_ROLE_NONE, LK_LANE_LOOP, 0,
      false, "healthz", "Whether the process works", NULL, OBJECT},
@@ -86,7 +92,10 @@ const lk_route lk_routes[] = {
      "\"k\":{\"type\":\"integer\",\"default\":10},"
      "\"threshold\":{\"type\":\"number\"},\"all\":{\"type\":\"boolean\"},"
      "\"filter\":{\"type\":\"object\"},\"fields\":{},"
-     "\"exact\":{\"type\":\"boolean\"},\"effort\":{\"type\":\"integer\"}}}",
+     "\"exact\":{\"type\":\"boolean\"},\"effort\":{\"type\":\"integer\"},"
+     "\"false_match_rate\":{\"type\":\"number\"},"
+     "\"probability\":{\"type\":\"number\"},"
+     "\"compat\":{\"enum\":[\"fuse\",\"align\"]}}}",
      OBJECT},
     {LK_POST, COLLECTION "/attach", lk_handle_attach, LK_ROLE_WRITE,
      LK_LANE_WRITE, 16 * MIB, false, "attach",
@@ -102,6 +111,29 @@ const lk_route lk_routes[] = {
     {LK_GET, COLLECTION "/events", lk_handle_list_events, LK_ROLE_READ,
      LK_LANE_READ, 0, false, "listEvents",
      "Merges and splits of entities, oldest first", NULL, OBJECT},
+
+    {LK_GET, COLLECTION "/upgrade", lk_handle_get_upgrade, LK_ROLE_READ,
+     LK_LANE_READ, 0, false, "getUpgrade",
+     "Generations of a collection, and where its records are", NULL, OBJECT},
+    {LK_POST, COLLECTION "/upgrade/probe", lk_handle_upgrade_probe,
+     LK_ROLE_ADMIN, LK_LANE_WRITE, 64 * KIB, false, "probeUpgrade",
+     "What another model would bring, as a job", UPGRADE_START, OBJECT},
+    {LK_POST, COLLECTION "/upgrade/start", lk_handle_upgrade_start,
+     LK_ROLE_ADMIN, LK_LANE_WRITE, 64 * KIB, false, "startUpgrade",
+     "Change the model without encoding the records anew, as a job",
+     UPGRADE_START, OBJECT},
+    {LK_POST, COLLECTION "/upgrade/backfill", lk_handle_upgrade_backfill,
+     LK_ROLE_ADMIN, LK_LANE_WRITE, 64 * KIB, false, "backfillUpgrade",
+     "Encode older records with the new model, as a job",
+     "{\"type\":\"object\",\"properties\":{\"limit\":{\"type\":\"integer\"},"
+     "\"rate\":{\"type\":\"integer\"}}}",
+     OBJECT},
+    {LK_POST, COLLECTION "/upgrade/rollback", lk_handle_upgrade_rollback,
+     LK_ROLE_ADMIN, LK_LANE_WRITE, 64 * KIB, false, "rollbackUpgrade",
+     "Let the model before serve again", NULL, OBJECT},
+    {LK_POST, COLLECTION "/upgrade/gc", lk_handle_upgrade_gc, LK_ROLE_ADMIN,
+     LK_LANE_WRITE, 64 * KIB, false, "collectUpgrade",
+     "Free what older models have left behind, as a job", NULL, OBJECT},
 
     {LK_POST, "/v1/jobs", lk_handle_submit_job, LK_ROLE_WRITE, LK_LANE_WRITE,
      64 * KIB, false, "submitJob", "Submit a link or dedup job",

@@ -8,8 +8,9 @@
 #include "daemon/routes.h"
 #include "linkage/linkage.h"
 
-typedef struct lk_models lk_models; /* daemon/models.h */
-typedef struct lk_jobs lk_jobs;     /* daemon/jobs.h */
+typedef struct lk_models lk_models;             /* daemon/models.h */
+typedef struct lk_jobs lk_jobs;                 /* daemon/jobs.h */
+typedef struct lk_bridge_cache lk_bridge_cache; /* daemon/bridges.h */
 
 typedef enum lk_phase {
     LK_PHASE_LOADING,
@@ -22,6 +23,7 @@ struct lk_service {
     linkd_store *store;
     lk_models *models;
     lk_jobs *jobs;
+    lk_bridge_cache *bridges;
     lk_metrics *metrics;
     char *upload_dir;  /* <data>/files */
     _Atomic int phase; /* lk_phase */

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/bridges.h"
 #include "daemon/models.h"
 #include "tests/linkage/scratch.h"
 
@@ -43,6 +44,15 @@ int service_group_enter(void **state)
     return setenv("LINKD_MODELS", models, 1);
 }
 
+void model_make(const char *name, int seed)
+{
+    char command[512];
+
+    (void)snprintf(command, sizeof(command), MAKE_TINY_MODEL " models/%s %d",
+                   name, seed);
+    assert_int_equal(system(command), 0);
+}
+
 int service_group_leave(void **state)
 {
     (void)nftw("models", path_remove, 8, FTW_DEPTH | FTW_PHYS);
@@ -64,6 +74,7 @@ int service_enter(void **state)
     assert_int_equal(lk_metrics_new(&service.metrics, &err), LINKD_OK);
     assert_int_equal(lk_models_new(1, service.metrics, &service.models, &err),
                      LINKD_OK);
+    assert_int_equal(lk_bridge_cache_new(&service.bridges, &err), LINKD_OK);
     return 0;
 }
 
@@ -80,6 +91,7 @@ int service_leave(void **state)
     (void)state;
     answer_clear();
     lk_models_free(service.models);
+    lk_bridge_cache_free(service.bridges);
     lk_metrics_free(service.metrics);
     linkd_store_close(service.store);
     return nftw("data", path_remove, 8, FTW_DEPTH | FTW_PHYS);

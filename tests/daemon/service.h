@@ -26,6 +26,8 @@ extern answer last;
 
 /* cmocka group set-up and tear-down: scratch directory and models. */
 int service_group_enter(void **state);
+/* Another model, which differs from "tiny" in its weights. */
+void model_make(const char *name, int seed);
 int service_group_leave(void **state);
 /* cmocka set-up and tear-down: an empty store. */
 int service_enter(void **state);

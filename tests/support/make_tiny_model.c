@@ -1,9 +1,9 @@
 /* tests/support/make_tiny_model.c — a transformer of 20 kB for tests.
  *
- * usage: make_tiny_model DIR
+ * usage: make_tiny_model DIR [SEED]
  *
  * Writes config.json, vocab.txt and model.safetensors of a BERT with one layer
- * and random weights (fixed seed). Its vocabulary is single characters, so
+ * and random weights, by the seed. Its vocabulary is single characters, so
  * texts that are spelled alike have vectors that are alike: enough to test
  * programs by, and nothing to find anything out with. */
 #include <inttypes.h>
@@ -174,10 +174,12 @@ static void weights_write(const char *dir)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        (void)fputs("usage: make_tiny_model DIR\n", stderr);
+    if (argc != 2 && argc != 3) {
+        (void)fputs("usage: make_tiny_model DIR [SEED]\n", stderr);
         return 2;
     }
+    if (argc == 3)
+        seed = strtoull(argv[2], NULL, 10);
     (void)mkdir(argv[1], 0777);
     config_write(argv[1]);
     vocabulary_write(argv[1]);

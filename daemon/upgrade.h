@@ -1,0 +1,105 @@
+/* daemon/upgrade.h — private: changing the model of a collection.
+ *
+ *   upgrade_sample.c    the anchors: texts and vectors, under every model
+ *   upgrade_fit.c       bridges between the new model and each older one
+ *   upgrade_start.c     the two together, and the verdict; a new generation
+ *   upgrade_backfill.c  record by record into the generation that serves
+ *   upgrade_canaries.c  is a model still the one that made the vectors?
+ *
+ * Until the last transaction of a start the collection is as it was. */
+#ifndef LK_DAEMON_UPGRADE_H
+#define LK_DAEMON_UPGRADE_H
+
+#include "daemon/job_run.h"
+#include "daemon/models.h"
+
+/* ---- jobs ------------------------------------------------------------------ */
+
+/* Start, and probe, which is a start without its last step. */
+LINKD_MUST_CHECK int lk_upgrade_start(const lk_job_run *run,
+                                      lk_job_outcome *outcome,
+                                      linkd_error *err);
+LINKD_MUST_CHECK int lk_upgrade_backfill(const lk_job_run *run,
+                                         lk_job_outcome *outcome,
+                                         linkd_error *err);
+LINKD_MUST_CHECK int lk_upgrade_gc(const lk_job_run *run,
+                                   lk_job_outcome *outcome, linkd_error *err);
+
+/* Whether the collection can be given the model: asked when a job is submitted,
+ * and when it runs. LINKD_E_ARG: it has no model. LINKD_E_CONFLICT: it has this
+ * one already. LINKD_E_ABSENT: there is no such collection, or model. */
+LINKD_MUST_CHECK int lk_upgrade_check(lk_service *service, linkd_str collection,
+                                      linkd_str model, linkd_error *err);
+
+/* ---- canaries ------------------------------------------------------------- */
+
+/* Encodes linkd_canaries: ret_vectors [LINKD_N_CANARIES, dim]. */
+LINKD_MUST_CHECK int lk_canaries_embed(lk_model *model, float *ret_vectors,
+                                       linkd_error *err);
+/* For every collection whose model was ever changed: that models which are there
+ * make the vectors that they made. LINKD_E_CONFLICT names model and collection.
+ * A model that is gone is no error. */
+LINKD_MUST_CHECK int lk_upgrade_models_check(lk_service *service,
+                                             linkd_error *err);
+
+/* ---- the sample ----------------------------------------------------------- */
+
+typedef struct lk_upgrade_sample {
+    lk_arena arena; /* of all strings and arrays */
+    linkd_settings settings;
+    uint64_t n_records;
+    bool is_new;      /* chosen now: the collection's model was never changed */
+    linkd_str *texts; /* [n]: of the anchors */
+    size_t n;
+    linkd_str *queries; /* [n_queries] */
+    size_t *answers;    /* [n_queries]: anchor that a query was made from */
+    size_t n_queries;
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    linkd_model_sample samples[LINKD_GENERATIONS_MAX]; /* of each */
+    lk_model *models[LINKD_GENERATIONS_MAX];
+    size_t n_generations;
+    uint32_t serving;
+    lk_model *model; /* the new one */
+    linkd_model_sample sample;
+    double seconds; /* that the new model took for the anchors */
+} lk_upgrade_sample;
+
+/* Chooses anchors, or takes those of an earlier upgrade, and has them and the
+ * queries encoded. LINKD_E_ARG: too few records. LINKD_E_ABSENT: an older model,
+ * in whose generation records are alive, is gone. */
+LINKD_MUST_CHECK int lk_upgrade_sample_take(const lk_job_run *run,
+                                            lk_upgrade_sample *ret_sample,
+                                            linkd_error *err);
+void lk_upgrade_sample_clear(lk_upgrade_sample *sample);
+
+/* ---- the fit -------------------------------------------------------------- */
+
+typedef struct lk_upgrade_fit {
+    linkd_bridge native;                          /* of the new model */
+    linkd_bridge natives[LINKD_GENERATIONS_MAX];  /* of each generation */
+    linkd_bridge to_old[LINKD_GENERATIONS_MAX];   /* from the new model */
+    linkd_bridge from_old[LINKD_GENERATIONS_MAX]; /* to it */
+} lk_upgrade_fit;
+
+LINKD_MUST_CHECK int lk_upgrade_fit_run(const lk_job_run *run,
+                                        const lk_upgrade_sample *sample,
+                                        lk_upgrade_fit *ret_fit,
+                                        linkd_error *err);
+void lk_upgrade_fit_clear(lk_upgrade_fit *fit);
+
+/* All that is kept of it, for the generation `number`; bytes live in `store`,
+ * which has room for LK_UPGRADE_BLOBS_MAX. */
+#define LK_UPGRADE_BLOBS_MAX (4 + 7 * LINKD_GENERATIONS_MAX)
+typedef struct lk_upgrade_blobs {
+    linkd_blob blobs[LK_UPGRADE_BLOBS_MAX];
+    lk_buf bytes[LK_UPGRADE_BLOBS_MAX];
+    size_t n;
+} lk_upgrade_blobs;
+LINKD_MUST_CHECK int lk_upgrade_blobs_make(const lk_upgrade_sample *sample,
+                                           const lk_upgrade_fit *fit,
+                                           uint32_t number,
+                                           lk_upgrade_blobs *ret_blobs,
+                                           linkd_error *err);
+void lk_upgrade_blobs_clear(lk_upgrade_blobs *blobs);
+
+#endif

@@ -1,0 +1,238 @@
+/* daemon/upgrade_backfill.c — records into the generation that serves.
+ *
+ *   view: next records that are elsewhere ─► texts ─► model ─► one transaction
+ *      └──────────────── again, until there are none ◄────────────┘
+ *
+ * What is done shows in the store, so that there is no cursor to keep: a run
+ * after a crash passes over what has moved. In the order of record numbers,
+ * which is that of creation; hits are not counted, so none come first.
+ *
+ * A record that is written meanwhile is of the new model by that, and is left
+ * alone. One whose text has no word that the new model knows would have no
+ * vector there, and stays where it is. */
+#include "daemon/upgrade.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH ((size_t)256)
+/* Looks at whether to stop. */
+#define PAUSE_NS 50000000L
+
+typedef struct batch {
+    linkd_move moves[BATCH];
+    linkd_str texts[BATCH];
+    size_t n;
+    lk_arena arena;
+} batch;
+
+typedef struct backfill {
+    const lk_job_run *run;
+    linkd_settings settings;
+    uint32_t generation;
+    lk_model *model;
+    lk_model_embedder storage;
+    linkd_embedder embedder;
+    uint64_t next; /* record number */
+    uint64_t n_total;
+    uint64_t n_seen;
+    uint64_t n_moved;
+    uint64_t n_unknown;
+    uint64_t begin_ns;
+    bool at_end;
+} backfill;
+
+/* Takes a record that is alive in an older generation. */
+static int record_take(backfill *b, linkd_view *view, uint64_t number,
+                       batch *ret, linkd_error *err)
+{
+    uint32_t generation = 0;
+    linkd_stored record;
+    lk_buf text = {0};
+    char *copy = NULL;
+    int rc = linkd_view_locate(view, number, &generation, err);
+
+    if (rc != LINKD_OK || generation == 0 || generation == b->generation)
+        return rc;
+    rc = linkd_view_read(view, number, &ret->arena, &record, err);
+    if (rc == LINKD_OK)
+        rc = linkd_settings_text(&b->settings, record.fields, record.n_fields,
+                                 &text, err);
+    b->n_seen++;
+    if (rc == LINKD_OK && text.len > 0 &&
+        b->embedder.knows(b->embedder.ctx, (linkd_str){text.data, text.len})) {
+        copy = lk_arena_copy(&ret->arena, text.data, text.len);
+        ret->texts[ret->n] = (linkd_str){copy, text.len};
+        ret->moves[ret->n++] =
+            (linkd_move){.number = number, .seq = record.seq};
+        rc = copy == NULL ? lk_fail_nomem(err) : LINKD_OK;
+    } else {
+        b->n_unknown++;
+    }
+    lk_buf_clear(&text);
+    return rc;
+}
+
+static size_t batch_room(const backfill *b)
+{
+    size_t limit = b->run->spec->limit;
+    uint64_t left = limit > b->n_moved ? limit - b->n_moved : 0;
+
+    return limit == 0 || left > BATCH ? BATCH : (size_t)left;
+}
+
+static int batch_collect(backfill *b, batch *ret, linkd_error *err)
+{
+    size_t n_room = batch_room(b);
+    linkd_view *view = NULL;
+    bool found = true;
+    int rc = linkd_view_open(b->run->service->store, b->run->spec->collection,
+                             &view, err);
+
+    while (rc == LINKD_OK && ret->n < n_room) {
+        rc = linkd_view_next(view, b->next, &b->next, &found, err);
+        b->at_end = rc == LINKD_OK && !found;
+        if (rc != LINKD_OK || !found)
+            break;
+        rc = record_take(b, view, b->next++, ret, err);
+    }
+    linkd_view_close(view);
+    return rc;
+}
+
+static int batch_move(backfill *b, batch *taken, linkd_error *err)
+{
+    float *vectors = lk_arena_alloc(&taken->arena, taken->n * b->embedder.dim *
+                                                       sizeof(*vectors));
+    uint64_t n_moved = 0;
+    int rc;
+
+    if (vectors == NULL)
+        return lk_fail_nomem(err);
+    rc = b->embedder.embed(b->embedder.ctx, taken->texts, taken->n, vectors,
+                           NULL, err);
+    for (size_t i = 0; i < taken->n; i++)
+        taken->moves[i].vector = vectors + i * b->embedder.dim;
+    if (rc == LINKD_OK)
+        rc = linkd_store_move(b->run->service->store, b->run->spec->collection,
+                              b->generation, taken->moves, taken->n, &n_moved,
+                              err);
+    b->n_moved += n_moved;
+    return rc;
+}
+
+/* Waits until no more than `rate` records a second were moved. */
+static int rate_keep(const backfill *b, linkd_error *err)
+{
+    static const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    double rate = (double)b->run->spec->rate;
+
+    while (rate > 0.0 && !b->at_end &&
+           (double)b->n_moved > rate * lk_clock_seconds_since(b->begin_ns)) {
+        if (b->run->stop_cb(b->run->stop_ctx))
+            return lk_fail(err, LINKD_E_CANCELLED, "interrupted");
+        (void)nanosleep(&pause, NULL);
+    }
+    return LINKD_OK;
+}
+
+static int batch_do(backfill *b, linkd_error *err)
+{
+    batch *taken = calloc(1, sizeof(*taken));
+    int rc = taken == NULL ? lk_fail_nomem(err) : batch_collect(b, taken, err);
+
+    if (rc == LINKD_OK && taken->n > 0)
+        rc = batch_move(b, taken, err);
+    if (rc == LINKD_OK)
+        rc = lk_progress_report(b->run->progress, "backfill", b->n_seen,
+                                b->n_total, err);
+    if (taken != NULL)
+        lk_arena_clear(&taken->arena);
+    free(taken);
+    return rc == LINKD_OK ? rate_keep(b, err) : rc;
+}
+
+static int fingerprint_check(const backfill *b, linkd_str fingerprint,
+                             linkd_error *err)
+{
+    const char *found = b->embedder.fingerprint;
+
+    if (strlen(found) == fingerprint.len &&
+        memcmp(found, fingerprint.bytes, fingerprint.len) == 0)
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_CONFLICT,
+                   "the collection's model is another one by now: its "
+                   "fingerprint is %s",
+                   found);
+}
+
+static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
+{
+    const lk_job_run *run = b->run;
+    linkd_collection_info info;
+    linkd_generation serving[LINKD_GENERATIONS_MAX];
+    linkd_view *view = NULL;
+    size_t n = 0;
+    int rc = linkd_store_describe(run->service->store, run->spec->collection,
+                                  arena, &info, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_settings_parse(info.options.settings, arena, &b->settings,
+                                  err);
+    if (rc == LINKD_OK)
+        rc = linkd_view_open(run->service->store, run->spec->collection, &view,
+                             err);
+    if (rc == LINKD_OK)
+        n = linkd_view_generations(view, serving);
+    for (size_t i = 0; i < n; i++)
+        if (serving[i].number != info.generation)
+            b->n_total += serving[i].n_vectors;
+    linkd_view_close(view);
+    if (rc != LINKD_OK || b->n_total == 0)
+        return rc;
+    b->generation = info.generation;
+    rc =
+        lk_models_get(run->service->models, info.options.model, &b->model, err);
+    if (rc != LINKD_OK)
+        return rc;
+    b->storage = (lk_model_embedder){.model = b->model,
+                                     .urgency = LK_JOB,
+                                     .stop_cb = run->stop_cb,
+                                     .stop_ctx = run->stop_ctx};
+    b->embedder = lk_model_embedder_of(&b->storage);
+    return fingerprint_check(b, info.options.fingerprint, err);
+}
+
+int lk_upgrade_backfill(const lk_job_run *run, lk_job_outcome *outcome,
+                        linkd_error *err)
+{
+    backfill b = {.run = run, .begin_ns = lk_clock_ns()};
+    lk_arena arena = {0};
+    int rc = backfill_open(&b, &arena, err);
+
+    b.at_end = b.n_total == 0;
+    while (rc == LINKD_OK && !b.at_end && batch_room(&b) > 0)
+        rc = batch_do(&b, err);
+    lk_arena_clear(&arena);
+    if (rc != LINKD_OK)
+        return rc;
+    outcome->counts = json_pack("{s:I, s:I}", "moved", (json_int_t)b.n_moved,
+                                "without_words", (json_int_t)b.n_unknown);
+    return outcome->counts == NULL ? lk_fail_nomem(err) : LINKD_OK;
+}
+
+int lk_upgrade_gc(const lk_job_run *run, lk_job_outcome *outcome,
+                  linkd_error *err)
+{
+    linkd_freed freed = {0};
+    int rc = linkd_store_free_inactive(
+        run->service->store, run->spec->collection, run->progress, &freed, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    outcome->counts =
+        json_pack("{s:I, s:I}", "vectors", (json_int_t)freed.n_vectors,
+                  "generations", (json_int_t)freed.n_generations);
+    return outcome->counts == NULL ? lk_fail_nomem(err) : LINKD_OK;
+}

@@ -1,0 +1,97 @@
+/* daemon/upgrade_canaries.c — is a model still the one that made the vectors?
+ *
+ * A fingerprint is over the model's files. What it cannot see is a change of the
+ * code that reads them, and a fingerprint that was forged. So each generation
+ * keeps the vectors of eight fixed texts, and linkd does not start with a model
+ * that makes others: its queries would be compared with vectors of another
+ * space, and nothing would show but bad results. */
+#include "daemon/upgrade.h"
+
+#include <string.h>
+
+#include "daemon/bridges.h"
+
+int lk_canaries_embed(lk_model *model, float *ret_vectors, linkd_error *err)
+{
+    linkd_str texts[LINKD_N_CANARIES];
+
+    for (size_t i = 0; i < LINKD_N_CANARIES; i++)
+        texts[i] = (linkd_str){linkd_canaries[i], strlen(linkd_canaries[i])};
+    return lk_model_embed(model, LK_JOB, texts, LINKD_N_CANARIES, NULL, NULL,
+                          ret_vectors, NULL, err);
+}
+
+/* The vectors that a generation keeps; NULL: none. */
+static int stored_read(linkd_store *store, linkd_str collection,
+                       const linkd_generation *generation, lk_arena *arena,
+                       float **ret_vectors, linkd_error *err)
+{
+    linkd_view *view = NULL;
+    linkd_str bytes;
+    bool found = false;
+    size_t n = 0;
+    size_t dim = 0;
+    int rc = linkd_view_open(store, collection, &view, err);
+
+    *ret_vectors = NULL;
+    if (rc == LINKD_OK)
+        rc = linkd_view_blob(view, generation->number, LINKD_BLOB_CANARIES, 0,
+                             &bytes, &found, err);
+    if (rc == LINKD_OK && found)
+        rc = linkd_vectors_decode(bytes, arena, ret_vectors, &n, &dim, err);
+    if (rc == LINKD_OK && found &&
+        (n != LINKD_N_CANARIES || dim != generation->dim))
+        *ret_vectors = NULL; /* of other texts than this linkd's */
+    linkd_view_close(view);
+    return rc;
+}
+
+static int generation_check(lk_service *service, linkd_str collection,
+                            const linkd_generation *generation, lk_arena *arena,
+                            linkd_error *err)
+{
+    lk_model *model = NULL;
+    float *stored = NULL;
+    float *now;
+    linkd_error why = {0};
+    int rc = stored_read(service->store, collection, generation, arena, &stored,
+                         err);
+
+    if (rc != LINKD_OK || stored == NULL ||
+        !lk_generation_model(service, generation, &model))
+        return rc;
+    now = lk_arena_alloc(arena,
+                         LINKD_N_CANARIES * generation->dim * sizeof(*now));
+    if (now == NULL)
+        return lk_fail_nomem(err);
+    rc = lk_canaries_embed(model, now, err);
+    if (rc == LINKD_OK)
+        rc = linkd_canaries_check(stored, now, generation->dim, &why);
+    if (rc == LINKD_E_CONFLICT)
+        return lk_fail(err, rc,
+                       "model \"%s\" is not the one that collection \"%s\" was "
+                       "made with: %s",
+                       lk_label_of(generation->model).text,
+                       lk_label_of(collection).text, why.message);
+    return rc;
+}
+
+int lk_upgrade_models_check(lk_service *service, linkd_error *err)
+{
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    linkd_collection_info *infos = NULL;
+    lk_arena arena = {0};
+    size_t n_infos = 0;
+    size_t n = 0;
+    int rc = linkd_store_list(service->store, &arena, &infos, &n_infos, err);
+
+    for (size_t i = 0; i < n_infos && rc == LINKD_OK; i++) {
+        rc = lk_generations_list(service->store, infos[i].name, &arena,
+                                 generations, &n, err);
+        for (size_t j = 0; j < n && rc == LINKD_OK; j++)
+            rc = generation_check(service, infos[i].name, &generations[j],
+                                  &arena, err);
+    }
+    lk_arena_clear(&arena);
+    return rc;
+}

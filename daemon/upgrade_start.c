@@ -1,0 +1,262 @@
+/* daemon/upgrade_start.c — a collection gets another model, or is told whether it
+ * is worth it.
+ *
+ *   sample ─► fit ─► verdict ─► (start only) one transaction: the new generation,
+ *                                its bridges, and that it serves
+ *
+ * Nothing is written before that transaction, so a start that fails or is killed
+ * leaves the collection as it was; one that is killed after it finds the model
+ * in its place when it runs again, and is done.
+ *
+ * A model that the collection had before a rollback serves again without a fit:
+ * its generation is still there.
+ *
+ * The verdict compares MRR@10 of the same queries: the old model on its own
+ * vectors, the new one on vectors of its own, and the new one's queries on the
+ * old vectors. Queries are made from the records, which is said. */
+#include "daemon/upgrade.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "daemon/bridges.h"
+
+/* Of the gain, from which on fused queries alone are recommended. Guess. */
+#define FUSE_GAIN 0.4
+#define SEED      UINT64_C(1)
+
+/* ---- asking ---------------------------------------------------------------- */
+
+/* The generation of a fingerprint; NULL: there is none. */
+static const linkd_generation *
+fingerprint_find(const linkd_generation *generations, size_t n,
+                 const char *fingerprint)
+{
+    for (size_t i = 0; i < n; i++)
+        if (generations[i].fingerprint.len == strlen(fingerprint) &&
+            memcmp(generations[i].fingerprint.bytes, fingerprint,
+                   strlen(fingerprint)) == 0)
+            return &generations[i];
+    return NULL;
+}
+
+/* What is there of the wanted model. */
+typedef struct wanted {
+    lk_arena arena;
+    lk_model *model;
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    size_t n;
+    const linkd_generation *own; /* of the model; NULL: none yet */
+} wanted;
+
+static int wanted_find(lk_service *service, linkd_str collection,
+                       linkd_str model, wanted *ret, linkd_error *err)
+{
+    int rc;
+
+    *ret = (wanted){0};
+    rc = lk_generations_list(service->store, collection, &ret->arena,
+                             ret->generations, &ret->n, err);
+    if (rc == LINKD_OK && ret->generations[ret->n - 1].model.len == 0)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "the vectors of collection \"%s\" came ready-made: it has "
+                     "no model to change",
+                     lk_label_of(collection).text);
+    if (rc == LINKD_OK)
+        rc = lk_models_get(service->models, model, &ret->model, err);
+    if (rc == LINKD_OK)
+        ret->own = fingerprint_find(ret->generations, ret->n,
+                                    lk_model_describe(ret->model)->fingerprint);
+    return rc;
+}
+
+int lk_upgrade_check(lk_service *service, linkd_str collection, linkd_str model,
+                     linkd_error *err)
+{
+    wanted w;
+    int rc = wanted_find(service, collection, model, &w, err);
+
+    if (rc == LINKD_OK && w.own != NULL &&
+        w.own->state == LINKD_GENERATION_SERVING)
+        rc = lk_fail(err, LINKD_E_CONFLICT,
+                     "collection \"%s\" has the model \"%s\" already",
+                     lk_label_of(collection).text, lk_label_of(model).text);
+    lk_arena_clear(&w.arena);
+    return rc;
+}
+
+/* ---- the verdict ------------------------------------------------------------- */
+
+typedef struct judged {
+    linkd_interval difference; /* new model everywhere, to the old one */
+    linkd_interval fuse_gain;  /* share of it that fused queries have */
+    linkd_interval align_gain;
+    const linkd_bridge *bridge; /* to the vectors that served so far */
+    double old_mrr, new_mrr;
+} judged;
+
+static int judge(const lk_upgrade_sample *s, const lk_upgrade_fit *fit,
+                 judged *ret, linkd_error *err)
+{
+    size_t at = 0;
+    const uint32_t *old_ranks;
+    const uint32_t *new_ranks = fit->native.ranks[LINKD_WAY_NATIVE];
+    size_t n = s->n_queries;
+    int rc;
+
+    while (s->generations[at].number != s->serving)
+        at++;
+    ret->bridge = &fit->to_old[at];
+    ret->old_mrr = fit->natives[at].mrr_10[LINKD_WAY_NATIVE];
+    ret->new_mrr = fit->native.mrr_10[LINKD_WAY_NATIVE];
+    old_ranks = fit->natives[at].ranks[LINKD_WAY_NATIVE];
+    rc = linkd_compat_difference(old_ranks, new_ranks, n, SEED,
+                                 &ret->difference, err);
+    if (rc == LINKD_OK)
+        rc = linkd_compat_gain(old_ranks, ret->bridge->ranks[LINKD_WAY_FUSE],
+                               new_ranks, n, SEED, &ret->fuse_gain, err);
+    if (rc == LINKD_OK)
+        rc = linkd_compat_gain(old_ranks, ret->bridge->ranks[LINKD_WAY_ALIGN],
+                               new_ranks, n, SEED, &ret->align_gain, err);
+    return rc;
+}
+
+static const char *verdict_word(const judged *j)
+{
+    if (j->difference.high < 0.0)
+        return "refuse"; /* the new model is worse */
+    if (!(j->difference.low > 0.0))
+        return "no-upgrade-needed";
+    if (!(j->bridge->weight > 0.0F))
+        return "backfill"; /* mapped queries help nothing */
+    return j->fuse_gain.value >= FUSE_GAIN ? "fuse" : "cascade";
+}
+
+static json_t *rounded(double value)
+{
+    return isfinite(value) ? json_real(round(value * 1e6) / 1e6) : json_null();
+}
+
+static json_t *interval_json(const linkd_interval *interval)
+{
+    return json_pack("{s:o, s:o, s:o}", "value", rounded(interval->value),
+                     "low", rounded(interval->low), "high",
+                     rounded(interval->high));
+}
+
+static int verdict_make(const lk_upgrade_sample *s, const judged *j,
+                        json_t **ret_json, linkd_error *err)
+{
+    const linkd_bridge *b = j->bridge;
+    double per_record = s->seconds / (double)(s->n + s->n_queries);
+    linkd_compat_info info = linkd_compat_map_info(b->map);
+
+    *ret_json = json_pack(
+        "{s:s, s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o}",
+        "verdict", verdict_word(j), "queries", "provisional", "n_queries",
+        (json_int_t)s->n_queries, "anchors", (json_int_t)s->n, "head",
+        linkd_compat_head_words[info.head], "weight",
+        rounded((double)b->weight), "old", rounded(j->old_mrr), "align",
+        rounded(b->mrr_10[LINKD_WAY_ALIGN]), "fuse",
+        rounded(b->mrr_10[LINKD_WAY_FUSE]), "new", rounded(j->new_mrr),
+        "difference", interval_json(&j->difference), "fuse_gain",
+        interval_json(&j->fuse_gain), "align_gain",
+        interval_json(&j->align_gain), "backfill_seconds",
+        rounded(per_record * (double)s->n_records));
+    return *ret_json == NULL ? lk_fail_nomem(err) : LINKD_OK;
+}
+
+/* ---- running ------------------------------------------------------------------ */
+
+static int counts_make(uint32_t generation, uint64_t n_records,
+                       uint64_t n_encoded, lk_job_outcome *outcome,
+                       linkd_error *err)
+{
+    outcome->counts = json_pack(
+        "{s:I, s:I, s:I}", "generation", (json_int_t)generation, "records",
+        (json_int_t)n_records, "encoded", (json_int_t)n_encoded);
+    return outcome->counts == NULL ? lk_fail_nomem(err) : LINKD_OK;
+}
+
+/* The one transaction. */
+static int generation_serve(const lk_job_run *run, const wanted *w,
+                            const lk_upgrade_sample *s,
+                            const lk_upgrade_fit *fit, uint32_t *ret_number,
+                            linkd_error *err)
+{
+    const linkd_encoder_info *info = lk_model_describe(w->model);
+    linkd_generation generation = {
+        .number = s->generations[s->n_generations - 1].number + 1,
+        .previous = s->serving,
+        .model = run->spec->model,
+        .fingerprint = {info->fingerprint, strlen(info->fingerprint)},
+        .dim = info->dim};
+    lk_upgrade_blobs blobs = {0};
+    int rc = lk_upgrade_blobs_make(s, fit, generation.number, &blobs, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_store_add_generation(run->service->store,
+                                        run->spec->collection, &generation,
+                                        blobs.blobs, blobs.n, err);
+    lk_upgrade_blobs_clear(&blobs);
+    *ret_number = generation.number;
+    return rc;
+}
+
+static int fitted_start(const lk_job_run *run, const wanted *w,
+                        lk_job_outcome *outcome, linkd_error *err)
+{
+    lk_upgrade_sample s = {0};
+    lk_upgrade_fit fit = {0};
+    judged j = {0};
+    uint32_t number = 0;
+    int rc = lk_upgrade_sample_take(run, &s, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_upgrade_fit_run(run, &s, &fit, err);
+    if (rc == LINKD_OK)
+        rc = judge(&s, &fit, &j, err);
+    if (rc == LINKD_OK)
+        rc = verdict_make(&s, &j, &outcome->verdict, err);
+    if (rc == LINKD_OK && run->spec->kind == LK_JOB_UPGRADE_START)
+        rc = generation_serve(run, w, &s, &fit, &number, err);
+    if (rc == LINKD_OK)
+        rc = counts_make(number, s.n_records,
+                         s.n + s.n_queries * (s.n_generations + 1), outcome,
+                         err);
+    lk_upgrade_fit_clear(&fit);
+    lk_upgrade_sample_clear(&s);
+    return rc;
+}
+
+/* Its generation is there, from before a rollback. */
+static int known_start(const lk_job_run *run, const wanted *w,
+                       lk_job_outcome *outcome, linkd_error *err)
+{
+    uint64_t n_moved = 0;
+    int rc = LINKD_OK;
+
+    if (run->spec->kind == LK_JOB_UPGRADE_START &&
+        w->own->state != LINKD_GENERATION_SERVING)
+        rc = linkd_store_serve_generation(run->service->store,
+                                          run->spec->collection, w->own->number,
+                                          &n_moved, err);
+    return rc == LINKD_OK
+               ? counts_make(w->own->number, n_moved, 0, outcome, err)
+               : rc;
+}
+
+int lk_upgrade_start(const lk_job_run *run, lk_job_outcome *outcome,
+                     linkd_error *err)
+{
+    wanted w;
+    int rc = wanted_find(run->service, run->spec->collection, run->spec->model,
+                         &w, err);
+
+    if (rc == LINKD_OK)
+        rc = w.own != NULL ? known_start(run, &w, outcome, err)
+                           : fitted_start(run, &w, outcome, err);
+    lk_arena_clear(&w.arena);
+    return rc;
+}

@@ -1,0 +1,741 @@
+/* tests/daemon/test_handle_upgrade.c — a collection gets another model, and all
+ * that can be done to it meanwhile: every record is found, by its own model or by
+ * the one that serves, and going back finds everything as it was. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/bridges.h"
+#include "daemon/models.h"
+#include "daemon/upgrade.h"
+#include "tests/daemon/job_service.h"
+
+#define N_RECORDS 240
+
+/* Words that differ in their letters, since that is all that a model sees. */
+static void name_write(int i, char *ret_name, size_t size)
+{
+    static const char *const heads[] = {"quartz", "melody", "bishop", "vortex",
+                                        "gallop", "fjord",  "kiwi",   "plaza",
+                                        "nickel", "dwarf",  "oxygen", "thumb"};
+    static const char *const tails[] = {"zigzag", "cobweb", "jumbo", "hyphen",
+                                        "rhythm", "syrup",  "waltz", "lagoon"};
+
+    (void)snprintf(ret_name, size, "%s %s %d", heads[i % 12], tails[i / 12 % 8],
+                   i * 7919 % 1000);
+}
+
+static void records_put(const char *collection, int from, int to)
+{
+    lk_buf body = {0};
+    char name[64];
+    int rc = lk_buf_printf(&body, NULL, "{\"records\":[");
+
+    for (int i = from; i < to && rc == LINKD_OK; i++) {
+        name_write(i, name, sizeof(name));
+        rc = lk_buf_printf(&body, NULL,
+                           "%s{\"id\":\"r%d\",\"fields\":{\"name\":\"%s\"}}",
+                           i > from ? "," : "", i, name);
+    }
+    assert_int_equal(rc, LINKD_OK);
+    assert_int_equal(lk_buf_printf(&body, NULL, "]}"), LINKD_OK);
+    if (call_json(lk_handle_put_records, collection, body.data) != 200)
+        fail_msg("%s", last.body.data);
+    lk_buf_clear(&body);
+}
+
+static void firms_make(void)
+{
+    collection_create("firms", "{\"text\":[\"name\"]}");
+    records_put("firms", 0, N_RECORDS);
+}
+
+/* Runs the job of a route to its end. */
+static uint64_t upgrade_run(lk_handler *handler, const char *body)
+{
+    uint64_t number;
+
+    if (call_json(handler, "firms", body) != 202)
+        fail_msg("%s", last.body.data);
+    number = (uint64_t)json_integer_value(at("job"));
+    job_wait(number);
+    return number;
+}
+
+static void upgrade_do(lk_handler *handler, const char *body)
+{
+    (void)upgrade_run(handler, body);
+    assert_text_at("state", "done");
+}
+
+static void start(const char *model)
+{
+    char body[64];
+
+    (void)snprintf(body, sizeof(body), "{\"model\":\"%s\"}", model);
+    upgrade_do(lk_handle_upgrade_start, body);
+}
+
+static void search_for(int i, const char *options)
+{
+    char name[64];
+    char body[256];
+
+    name_write(i, name, sizeof(name));
+    (void)snprintf(body, sizeof(body), "{\"text\":\"%s\"%s}", name, options);
+    assert_int_equal(call_json(lk_handle_search, "firms", body), 200);
+}
+
+/* That every record in [from, to) is the first answer to its own text, within a
+ * generation and by a way. */
+static void assert_found(int from, int to, int generation, const char *way)
+{
+    char id[16];
+
+    for (int i = from; i < to; i++) {
+        search_for(i, ",\"k\":1");
+        (void)snprintf(id, sizeof(id), "r%d", i);
+        assert_text_at("hits.0.id", id);
+        assert_int_equal(json_integer_value(at("hits.0.generation")),
+                         generation);
+        assert_text_at("hits.0.way", way);
+        assert_true(json_real_value(at("hits.0.probability")) > 0.0);
+    }
+}
+
+static void fault_fail(void *ctx, const char *message)
+{
+    (void)ctx;
+    fail_msg("%s", message);
+}
+
+static void store_check(void)
+{
+    linkd_check_report report;
+    linkd_error err = {0};
+
+    assert_int_equal(
+        linkd_store_check(service.store, NULL, fault_fail, NULL, &report, &err),
+        LINKD_OK);
+}
+
+static void model_hide(const char *model)
+{
+    char from[64];
+    char to[64];
+
+    (void)snprintf(from, sizeof(from), "models/%s", model);
+    (void)snprintf(to, sizeof(to), "models/hidden-%s", model);
+    assert_int_equal(rename(from, to), 0);
+    /* a model that is open stays open */
+    lk_models_free(service.models);
+    assert_int_equal(lk_models_new(1, service.metrics, &service.models, NULL),
+                     LINKD_OK);
+}
+
+static void model_show(const char *model)
+{
+    char from[64];
+    char to[64];
+
+    (void)snprintf(from, sizeof(from), "models/hidden-%s", model);
+    (void)snprintf(to, sizeof(to), "models/%s", model);
+    assert_int_equal(rename(from, to), 0);
+}
+
+/* ---- start ------------------------------------------------------------------ */
+
+static void a_start_serves_the_new_model_and_moves_no_record(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    assert_text_at("verdict.queries", "provisional");
+    assert_int_equal(json_integer_value(at("counts.generation")), 2);
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_json_at("serving", "2");
+    assert_json_at("previous", "1");
+    assert_json_at("remaining", "240");
+    assert_text_at("generations.0.state", "old");
+    assert_text_at("generations.0.way", "fuse");
+    assert_text_at("generations.1.state", "serving");
+    assert_text_at("generations.1.model", "other");
+    assert_json_at("generations.0.percent", "100.0");
+    assert_int_equal(call_json(lk_handle_get_collection, "firms", NULL), 200);
+    assert_text_at("model", "other");
+    assert_json_at("generation", "2");
+    assert_found(0, 20, 1, "fuse");
+    store_check();
+}
+
+static void new_records_are_of_the_new_model(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    records_put("firms", N_RECORDS, N_RECORDS + 10);
+    records_put("firms", 3, 4);
+    assert_found(N_RECORDS, N_RECORDS + 10, 2, "native");
+    assert_found(3, 4, 2, "native");
+    assert_found(4, 10, 1, "fuse");
+    store_check();
+}
+
+static void without_the_old_model_queries_are_aligned(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    model_hide("tiny");
+    search_for(5, ",\"k\":1");
+    assert_text_at("hits.0.way", "align");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("generations.0.way", "align");
+    assert_json_at("generations.0.present", "false");
+    model_show("tiny");
+    search_for(5, ",\"k\":1,\"compat\":\"align\"");
+    assert_text_at("hits.0.way", "align");
+}
+
+/* A probe says what a start would, and changes nothing. */
+static void a_probe_changes_nothing(void **state)
+{
+    (void)state;
+    firms_make();
+    upgrade_do(lk_handle_upgrade_probe, "{\"model\":\"other\"}");
+    assert_true(is_there("verdict.verdict"));
+    assert_true(is_there("verdict.difference.low"));
+    assert_true(is_there("verdict.backfill_seconds"));
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_json_at("serving", "1");
+    assert_int_equal(size_at("generations"), 1);
+    search_for(5, ",\"k\":1");
+    assert_false(is_there("hits.0.generation"));
+}
+
+static void each_head_can_be_asked_for(void **state)
+{
+    static const char *const heads[] = {"procrustes", "ridge", "bt2", "mlp"};
+    char body[64];
+
+    (void)state;
+    firms_make();
+    for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
+        (void)snprintf(body, sizeof(body),
+                       "{\"model\":\"other\",\"head\":\"%s\"}", heads[i]);
+        upgrade_do(lk_handle_upgrade_probe, body);
+        assert_text_at("verdict.head", heads[i]);
+    }
+}
+
+/* ---- backfill, rollback, gc --------------------------------------------------- */
+
+static void a_backfill_moves_records_and_stops_at_its_limit(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":100}");
+    assert_json_at("counts.moved", "100");
+    assert_found(0, 5, 2, "native");
+    assert_found(200, 205, 1, "fuse");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"rate\":100000}");
+    assert_json_at("counts.moved", "140");
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    assert_json_at("counts.moved", "0");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_json_at("remaining", "0");
+    assert_json_at("generations.0.inactive", "240");
+    store_check();
+}
+
+/* Of all answers: ids, scores, order. */
+static char *answers_get(const char *options)
+{
+    lk_buf answers = {0};
+
+    for (int i = 0; i < 20; i++) {
+        search_for(i, options);
+        for (size_t j = 0; j < size_at("hits"); j++) {
+            char path[32];
+            const json_t *hit;
+
+            (void)snprintf(path, sizeof(path), "hits.%zu", j);
+            hit = at(path);
+            assert_int_equal(
+                lk_buf_printf(&answers, NULL, "%s %.9g\n",
+                              json_string_value(json_object_get(hit, "id")),
+                              json_real_value(json_object_get(hit, "score"))),
+                LINKD_OK);
+        }
+    }
+    return answers.data;
+}
+
+static void a_rollback_answers_as_before_the_start(void **state)
+{
+    char *before;
+    char *after;
+
+    (void)state;
+    firms_make();
+    before = answers_get(",\"k\":20");
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":100}");
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    assert_json_at("serving", "1");
+    assert_json_at("moved", "100");
+    after = answers_get(",\"k\":20");
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+    store_check();
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 409);
+    assert_problem(409, "conflict", "there is no generation to go back to");
+}
+
+/* They are reached by the map the other way. */
+static void records_of_between_are_found_after_a_rollback(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    records_put("firms", N_RECORDS, N_RECORDS + 5);
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    assert_found(0, 5, 1, "native");
+    assert_found(N_RECORDS, N_RECORDS + 5, 2, "fuse");
+    model_hide("other");
+    search_for(N_RECORDS, ",\"k\":1");
+    assert_true(size_at("hits") == 1);
+    model_show("other");
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    assert_json_at("counts.moved", "5");
+    assert_found(N_RECORDS, N_RECORDS + 5, 1, "native");
+    store_check();
+}
+
+/* Its generation is there: nothing is fitted or encoded again. */
+static void a_start_after_a_rollback_goes_on(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":100}");
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    start("other");
+    assert_json_at("counts.encoded", "0");
+    assert_json_at("counts.records", "100");
+    assert_json_at("counts.generation", "2");
+    assert_found(0, 5, 2, "native");
+    store_check();
+}
+
+static void gc_frees_what_was_left_behind(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    upgrade_do(lk_handle_upgrade_gc, NULL);
+    assert_json_at("counts.vectors", "240");
+    assert_json_at("counts.generations", "1");
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 409);
+    assert_problem(409, "conflict", "the generation to go back to was freed");
+    assert_found(0, 5, 2, "native");
+    store_check();
+    start("third");
+    assert_found(0, 5, 2, "fuse");
+    store_check();
+}
+
+/* Every generation by a map of its own, fitted on the same anchors. */
+static void three_models_at_once(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":80}");
+    start("third");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":40}");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_int_equal(size_at("generations"), 3);
+    assert_json_at("remaining", "200");
+    assert_found(0, 5, 3, "native");
+    assert_found(60, 65, 2, "fuse");
+    assert_found(150, 155, 1, "fuse");
+    store_check();
+}
+
+/* ---- limits ------------------------------------------------------------------- */
+
+/* What a threshold lets in stays as seldom as it was. */
+static void thresholds_keep_their_meaning(void **state)
+{
+    size_t n_before = 0;
+    size_t n_after = 0;
+
+    (void)state;
+    firms_make();
+    for (int i = 0; i < 40; i++) {
+        search_for(i, ",\"all\":true,\"threshold\":0.8");
+        n_before += size_at("hits");
+    }
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    for (int i = 0; i < 40; i++) {
+        search_for(i, ",\"all\":true,\"threshold\":0.8");
+        n_after += size_at("hits");
+    }
+    if (n_before <= 80 || n_after * 2 < n_before || n_after > n_before * 2)
+        fail_msg("%zu hits before, %zu after", n_before, n_after);
+    search_for(1, ",\"k\":100,\"probability\":0.5");
+    for (size_t i = 0; i < size_at("hits"); i++) {
+        char path[48];
+
+        (void)snprintf(path, sizeof(path), "hits.%zu.probability", i);
+        assert_true(json_real_value(at(path)) >= 0.499);
+    }
+    search_for(1, ",\"k\":240,\"false_match_rate\":0.1");
+    assert_true(size_at("hits") < 60);
+}
+
+static void limits_that_need_a_scale_are_refused_without_one(void **state)
+{
+    (void)state;
+    firms_make();
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"a\",\"probability\":0.5}"),
+                     400);
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"a\",\"probability\":0.5,"
+                               "\"threshold\":0.5}"),
+                     400);
+    assert_problem(400, "bad_request",
+                   "\"threshold\", \"false_match_rate\" and \"probability\" "
+                   "exclude each other");
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"a\",\"false_match_rate\":2}"),
+                     400);
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"a\",\"compat\":\"guess\"}"),
+                     400);
+}
+
+/* ---- other queries -------------------------------------------------------------- */
+
+static void a_query_by_record_finds_the_other_generation(void **state)
+{
+    (void)state;
+    firms_make();
+    record_put("firms", "{\"id\":\"twin\",\"fields\":{\"name\":"
+                        "\"quartz zigzag 0\"}}");
+    start("other");
+    record_put("firms", "{\"id\":\"twin\",\"fields\":{\"name\":"
+                        "\"quartz zigzag 0\"}}");
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"record\":\"twin\",\"k\":3}"),
+        200);
+    assert_json_at("hits.0.generation", "1");
+    assert_text_at("hits.0.way", "align");
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"record\":\"r0\",\"k\":240}"),
+        200);
+    assert_int_equal(size_at("hits"), 240);
+}
+
+static void a_record_shows_the_vector_that_it_has(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    assert_int_equal(call_run(&(call){.handler = lk_handle_get_record,
+                                      .collection = "firms",
+                                      .name = "r1",
+                                      .query = "vectors=true"}),
+                     200);
+    assert_int_equal(size_at("vector"), TINY_DIM);
+}
+
+/* ---- attach and jobs -------------------------------------------------------------- */
+
+static void attach_one(const char *id, int i)
+{
+    char name[64];
+    char body[160];
+
+    name_write(i, name, sizeof(name));
+    (void)snprintf(body, sizeof(body),
+                   "{\"id\":\"%s\",\"fields\":{\"name\":\"%s\"},"
+                   "\"threshold\":0.97}",
+                   id, name);
+    if (call_json(lk_handle_attach, "firms", body) != 200)
+        fail_msg("%s", last.body.data);
+}
+
+/* Whichever model made the vector of the record that is there. */
+static void attach_joins_records_of_every_generation(void **state)
+{
+    int64_t entity;
+
+    (void)state;
+    firms_make();
+    attach_one("first", 500);
+    entity = json_integer_value(at("entity"));
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":100}");
+    attach_one("second", 500);
+    assert_text_at("match.id", "first");
+    assert_int_equal(json_integer_value(at("entity")), entity);
+    attach_one("third", 500);
+    assert_int_equal(json_integer_value(at("entity")), entity);
+    attach_one("moved", 1);
+    assert_text_at("match.id", "r1");
+    store_check();
+}
+
+/* Twins of which one has moved on are one entity all the same. */
+static void dedup_finds_twins_of_two_generations(void **state)
+{
+    uint64_t number;
+    char name[64];
+    char body[160];
+
+    (void)state;
+    firms_make();
+    start("other");
+    for (int i = 0; i < 30; i++) {
+        name_write(i, name, sizeof(name));
+        (void)snprintf(body, sizeof(body),
+                       "{\"id\":\"t%d\",\"fields\":{\"name\":\"%sx\"}}", i,
+                       name);
+        record_put("firms", body);
+    }
+    number = job_submit("{\"kind\":\"dedup\",\"input\":{\"collection\":"
+                        "\"firms\"},\"apply\":true}");
+    job_wait(number);
+    assert_text_at("state", "done");
+    for (int i = 0; i < 30; i++) {
+        char t[16];
+        char r[16];
+        json_int_t entity;
+
+        (void)snprintf(t, sizeof(t), "t%d", i);
+        (void)snprintf(r, sizeof(r), "r%d", i);
+        assert_int_equal(call_run(&(call){.handler = lk_handle_get_record,
+                                          .collection = "firms",
+                                          .name = t}),
+                         200);
+        entity = json_integer_value(at("entity"));
+        assert_int_equal(call_run(&(call){.handler = lk_handle_get_record,
+                                          .collection = "firms",
+                                          .name = r}),
+                         200);
+        assert_int_equal(json_integer_value(at("entity")), entity);
+    }
+}
+
+/* ---- what cannot be ---------------------------------------------------------------- */
+
+static void assert_untouched(void)
+{
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_json_at("serving", "1");
+    assert_int_equal(size_at("generations"), 1);
+    store_check();
+}
+
+static void what_cannot_be_started_is_refused_at_once(void **state)
+{
+    (void)state;
+    firms_make();
+    collection_create("bare", "{\"model\":null,\"dim\":4}");
+    assert_int_equal(
+        call_json(lk_handle_upgrade_start, "firms", "{\"model\":\"tiny\"}"),
+        409);
+    assert_problem(409, "conflict",
+                   "collection \"firms\" has the model \"tiny\" already");
+    assert_int_equal(
+        call_json(lk_handle_upgrade_start, "firms", "{\"model\":\"absent\"}"),
+        404);
+    assert_int_equal(
+        call_json(lk_handle_upgrade_start, "nowhere", "{\"model\":\"other\"}"),
+        404);
+    assert_int_equal(
+        call_json(lk_handle_upgrade_start, "bare", "{\"model\":\"other\"}"),
+        400);
+    assert_int_equal(call_json(lk_handle_upgrade_start, "firms", "{}"), 400);
+    assert_problem(400, "bad_request", "\"model\" is missing");
+    assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
+                               "{\"model\":\"other\",\"head\":\"hat\"}"),
+                     400);
+    assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
+                               "{\"model\":\"other\",\"head\":\"simplex\"}"),
+                     400);
+    assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
+                               "{\"model\":\"other\",\"anchors\":7}"),
+                     400);
+    assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
+                               "{\"model\":\"other\",\"kind\":\"backup\"}"),
+                     400);
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 409);
+    assert_untouched();
+}
+
+static void start_fails(const char *reason)
+{
+    (void)upgrade_run(lk_handle_upgrade_start, "{\"model\":\"other\"}");
+    assert_text_at("state", "failed");
+    if (strstr(json_string_value(at("error")), reason) == NULL)
+        fail_msg("%s", last.body.data);
+    assert_untouched();
+}
+
+static void too_few_records_are_refused(void **state)
+{
+    (void)state;
+    collection_create("firms", "{\"text\":[\"name\"]}");
+    records_put("firms", 0, 99);
+    start_fails("has 99 records to learn from, at least 100 are needed");
+}
+
+static void records_that_are_all_alike_are_refused(void **state)
+{
+    char body[80];
+
+    (void)state;
+    collection_create("firms", "{\"text\":[\"name\"]}");
+    for (int i = 0; i < 120; i++) {
+        (void)snprintf(body, sizeof(body),
+                       "{\"id\":\"s%d\",\"fields\":{\"name\":\"same\"}}", i);
+        record_put("firms", body);
+    }
+    start_fails("alike");
+}
+
+/* A contrast head learns from labels, and there are none. */
+static void a_head_without_its_labels_is_refused(void **state)
+{
+    (void)state;
+    firms_make();
+    (void)upgrade_run(lk_handle_upgrade_start,
+                      "{\"model\":\"other\",\"head\":\"contrast\"}");
+    assert_text_at("state", "failed");
+    assert_untouched();
+}
+
+static void an_older_model_that_is_gone_is_named(void **state)
+{
+    (void)state;
+    firms_make();
+    model_hide("tiny");
+    start_fails("model \"tiny\", of which older vectors are, is not in the "
+                "model store");
+    model_show("tiny");
+}
+
+/* ---- canaries ------------------------------------------------------------------------ */
+
+static void models_that_are_the_same_pass_the_check(void **state)
+{
+    linkd_error err = {0};
+
+    (void)state;
+    firms_make();
+    start("other");
+    assert_int_equal(lk_upgrade_models_check(&service, &err), LINKD_OK);
+}
+
+/* The fingerprint of one model over the canaries of another. */
+static void a_model_that_changed_silently_is_refused(void **state)
+{
+    linkd_error err = {0};
+    linkd_generation generation = {
+        .number = 2, .previous = 1, .dim = TINY_DIM, .model = {"other", 5}};
+    const linkd_encoder_info *info;
+    float vectors[LINKD_N_CANARIES * TINY_DIM];
+    lk_buf bytes = {0};
+    lk_model *tiny;
+    lk_model *other;
+    linkd_blob blob = {.generation = 2, .kind = LINKD_BLOB_CANARIES};
+
+    (void)state;
+    firms_make();
+    assert_int_equal(
+        lk_models_get(service.models, (linkd_str){"tiny", 4}, &tiny, &err),
+        LINKD_OK);
+    assert_int_equal(
+        lk_models_get(service.models, (linkd_str){"other", 5}, &other, &err),
+        LINKD_OK);
+    info = lk_model_describe(other);
+    generation.fingerprint =
+        (linkd_str){info->fingerprint, strlen(info->fingerprint)};
+    assert_int_equal(lk_canaries_embed(tiny, vectors, &err), LINKD_OK);
+    assert_int_equal(
+        linkd_vectors_encode(vectors, LINKD_N_CANARIES, TINY_DIM, &bytes, &err),
+        LINKD_OK);
+    blob.bytes = (linkd_str){bytes.data, bytes.len};
+    assert_int_equal(linkd_store_add_generation(service.store,
+                                                (linkd_str){"firms", 5},
+                                                &generation, &blob, 1, &err),
+                     LINKD_OK);
+    assert_int_equal(lk_upgrade_models_check(&service, &err), LINKD_E_CONFLICT);
+    assert_non_null(strstr(err.message,
+                           "model \"other\" is not the one that collection "
+                           "\"firms\" was made with: the model makes other "
+                           "vectors than it did"));
+    lk_buf_clear(&bytes);
+}
+
+static int group_enter(void **state)
+{
+    int rc = service_group_enter(state);
+
+    if (rc == 0) {
+        model_make("other", 7);
+        model_make("third", 8);
+    }
+    return rc;
+}
+
+#define TEST(name)                                                             \
+ cmocka_unit_test_setup_teardown(name, job_service_enter, job_service_leave)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_start_serves_the_new_model_and_moves_no_record),
+        TEST(new_records_are_of_the_new_model),
+        TEST(without_the_old_model_queries_are_aligned),
+        TEST(a_probe_changes_nothing),
+        TEST(each_head_can_be_asked_for),
+        TEST(a_backfill_moves_records_and_stops_at_its_limit),
+        TEST(a_rollback_answers_as_before_the_start),
+        TEST(records_of_between_are_found_after_a_rollback),
+        TEST(a_start_after_a_rollback_goes_on),
+        TEST(gc_frees_what_was_left_behind),
+        TEST(three_models_at_once),
+        TEST(thresholds_keep_their_meaning),
+        TEST(limits_that_need_a_scale_are_refused_without_one),
+        TEST(a_query_by_record_finds_the_other_generation),
+        TEST(a_record_shows_the_vector_that_it_has),
+        TEST(attach_joins_records_of_every_generation),
+        TEST(dedup_finds_twins_of_two_generations),
+        TEST(what_cannot_be_started_is_refused_at_once),
+        TEST(too_few_records_are_refused),
+        TEST(records_that_are_all_alike_are_refused),
+        TEST(a_head_without_its_labels_is_refused),
+        TEST(an_older_model_that_is_gone_is_named),
+        TEST(models_that_are_the_same_pass_the_check),
+        TEST(a_model_that_changed_silently_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, group_enter, service_group_leave);
+}

@@ -169,6 +169,15 @@ static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
     return LINKD_OK;
 }
 
+/* A static table has a row for each token, and none for what is around. */
+static void static_prepare(linkd_encoder *encoder)
+{
+    if (encoder->config.architecture != LK_STATIC)
+        return;
+    lk_tokenizer_bare(encoder->tokenizer);
+    encoder->config.vocab_size = lk_tokenizer_vocab_size(encoder->tokenizer);
+}
+
 static void info_fill(linkd_encoder *encoder)
 {
     const lk_model *model = &encoder->model;
@@ -193,6 +202,8 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
 
     if (rc == LINKD_OK)
         rc = lk_tokenizer_open(dir, &encoder->tokenizer, err);
+    if (rc == LINKD_OK)
+        static_prepare(encoder);
     if (rc == LINKD_OK)
         rc = check_vocabulary(encoder, err);
     if (rc == LINKD_OK)

@@ -19,7 +19,7 @@ typedef struct linkd_encoder linkd_encoder;
 typedef struct linkd_encoder_info {
     const char *architecture; /* "bert", "roberta", … */
     const char *tokenizer;    /* "wordpiece", "unigram" or "bpe" */
-    const char *pooling;      /* "mean" or "cls" */
+    const char *pooling;      /* "mean", "cls", "last" or "max" */
     const char *isa;          /* "scalar", "avx2", "avx512" or "avx512_bf16" */
     const char *precision;    /* "f32" or "bf16": of the linear layers */
     /* 32 hex digits over weights, tokenizer, pooling, limit and precision

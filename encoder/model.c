@@ -77,6 +77,7 @@ static const layout layouts[] = {
                   "intermediate.dense",
                   "output.dense",
                   "output.LayerNorm"},
+    [LK_STATIC] = {.prefix = ""},
 };
 
 /* What loading needs besides the model. */
@@ -486,7 +487,7 @@ static int block_new(const lk_config *config, lk_model *model, loader *l,
     const size_t stride = lk_stride(config->dim);
     const size_t scratch = lk_linear_scratch(model->kernels, config->dim, 1);
 
-    model->layers = calloc(config->n_layers, sizeof(*model->layers));
+    model->layers = calloc(config->n_layers + 1, sizeof(*model->layers));
     model->block = lk_alloc_aligned(n, sizeof(float));
     l->rows = lk_alloc_aligned(n_rows + 2 * stride + scratch, sizeof(float));
     if (model->layers == NULL || model->block == NULL || l->rows == NULL)
@@ -511,6 +512,38 @@ static const char *prefix_of(const lk_weights *weights, const layout *names)
     return lk_weights_find(weights, name) != NULL ? names->prefix : "";
 }
 
+/* model2vec's file: the vectors, and how much each counts. */
+static int static_load(const loader *l, const lk_config *config,
+                       lk_model *model, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    if (lk_weights_find(l->weights, "mapping") != NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       "a static table with a mapping is not supported");
+    rc = lk_weights_get(l->weights, "embeddings", config->vocab_size, l->dim,
+                        &model->words, err);
+    if (rc == LINKD_OK && lk_weights_find(l->weights, "weights") != NULL)
+        rc = lk_weights_get(l->weights, "weights", config->vocab_size, 0,
+                            &model->word_weights, err);
+    return rc;
+}
+
+/* Everything into the block. */
+static int parts_load(loader *l, const lk_config *config, lk_model *model,
+                      linkd_error *err)
+{
+    int rc;
+
+    if (config->architecture == LK_STATIC)
+        return static_load(l, config, model, err);
+    rc = embeddings_load(l, config, model, err);
+    for (size_t i = 0; i < config->n_layers && rc == LINKD_OK; i++)
+        rc = layer_load(l, i, config, model->heads.head_dim, &model->layers[i],
+                        err);
+    return rc;
+}
+
 int lk_model_load(const lk_weights *weights, const lk_config *config,
                   const lk_kernels *kernels, lk_model *ret_model,
                   linkd_error *err)
@@ -531,10 +564,7 @@ int lk_model_load(const lk_weights *weights, const lk_config *config,
 
     if (rc != LINKD_OK)
         goto done;
-    rc = embeddings_load(&l, config, &model, err);
-    for (size_t i = 0; i < config->n_layers && rc == LINKD_OK; i++)
-        rc = layer_load(&l, i, config, model.heads.head_dim, &model.layers[i],
-                        err);
+    rc = parts_load(&l, config, &model, err);
     if (rc != LINKD_OK)
         goto done;
     *ret_model = model;

@@ -22,6 +22,7 @@
 #include "encoder/forward.h"
 #include "encoder/kernels.h"
 #include "encoder/model.h"
+#include "encoder/self_check.h"
 #include "encoder/tokenizer.h"
 #include "encoder/weights.h"
 
@@ -39,9 +40,6 @@
 /* Raised whenever a change of linkd's own alters vectors beyond rounding. */
 #define FINGERPRINT_VERSION 1
 #define FINGERPRINT_DIGITS  32
-
-/* f32 and bf16 vectors may be compared, those of int8 not with either. */
-#define PRECISION_CLASS "float"
 
 /* Read in pieces so that hashing a file does not keep all of it in memory. */
 #define HASH_BYTES ((size_t)4 << 20)
@@ -109,21 +107,28 @@ static int tokenizer_hash(XXH3_state_t *state, const char *dir,
     return rc;
 }
 
-static void config_hash(XXH3_state_t *state, const lk_config *config)
+static int is_int8(const lk_kernels *kernels)
+{
+    return strcmp(kernels->precision, "int8") == 0;
+}
+
+static void config_hash(XXH3_state_t *state, const lk_config *config,
+                        const lk_kernels *kernels)
 {
     char text[160];
     int len = snprintf(
         text, sizeof(text),
-        "linkd %d %s %s %zu heads %zu epsilon %a " PRECISION_CLASS,
-        FINGERPRINT_VERSION, lk_architecture_name(config->architecture),
+        /* f32 and bf16 vectors may be compared, those of int8 not with either */
+        "linkd %d %s %s %zu heads %zu epsilon %a %s", FINGERPRINT_VERSION,
+        lk_architecture_name(config->architecture),
         lk_pooling_name(config->pooling), config->max_tokens, config->n_heads,
-        (double)config->norm_epsilon);
+        (double)config->norm_epsilon, is_int8(kernels) ? "int8" : "float");
 
     (void)XXH3_128bits_update(state, text, (size_t)len);
 }
 
 static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
-                               linkd_error *err)
+                               const lk_kernels *kernels, linkd_error *err)
 {
     XXH3_state_t *state = XXH3_createState();
     XXH128_hash_t hash;
@@ -134,7 +139,7 @@ static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
     (void)XXH3_128bits_reset(state);
     for (size_t i = 0; i < encoder->weights.n_parts; i++)
         hash_file(state, &encoder->weights.parts[i].file);
-    config_hash(state, &encoder->config);
+    config_hash(state, &encoder->config, kernels);
     rc = tokenizer_hash(state, dir, err);
     hash = XXH3_128bits_digest(state);
     (void)snprintf(encoder->fingerprint, sizeof(encoder->fingerprint),
@@ -209,10 +214,13 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &encoder->weights, err);
     if (rc == LINKD_OK)
-        rc = fingerprint_compute(encoder, dir, err);
+        rc = fingerprint_compute(encoder, dir, kernels, err);
     if (rc == LINKD_OK)
         rc = lk_model_load(&encoder->weights, &encoder->config, kernels,
                            &encoder->model, err);
+    if (rc == LINKD_OK && is_int8(kernels))
+        rc = lk_self_check(&encoder->model, &encoder->weights, &encoder->config,
+                           encoder->tokenizer, err);
     if (rc == LINKD_OK)
         rc = buffers_new(encoder, err);
     return rc;

@@ -92,8 +92,6 @@ typedef struct loader {
     float *end;         /* of the block */
     float *rows;        /* a panel's rows before they are packed */
     float *value_bias;  /* [lk_stride(dim)] of the layer being loaded */
-    float *folded;      /* [lk_stride(dim)] */
-    float *scratch;     /* of a linear layer over one row */
 } loader;
 
 /* Tensors [n_rows_each, n_columns] on top of one another; the first is
@@ -293,19 +291,37 @@ static int projection_load(loader *l, size_t layer, size_t head_dim,
     return rc;
 }
 
-/* The attention's output layer, run once over the value's bias to fold it. */
+/* Adds to the bias what the layer makes of the value's bias. */
+static int bias_fold(loader *l, const lk_tensor *weights, float *bias,
+                     linkd_error *err)
+{
+    for (size_t i = 0; i < l->dim; i++) {
+        double sum = (double)bias[i];
+        int rc = values_read(weights, i * l->dim, l->dim, l->rows, err);
+
+        if (rc != LINKD_OK)
+            return rc;
+        for (size_t k = 0; k < l->dim; k++)
+            sum += (double)l->rows[k] * (double)l->value_bias[k];
+        bias[i] = (float)sum;
+    }
+    return LINKD_OK;
+}
+
 static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
                        linkd_error *err)
 {
+    const char *name = l->layout->attention_out;
+    const lk_tensor *weights = NULL;
     float *bias = NULL;
-    int rc = dense_load(l, layer, l->layout->attention_out, l->dim, l->dim,
-                        ret_linear, &bias, err);
+    int rc = tensor_get(l, l->dim, l->dim, &weights, err, "%s.%zu.%s.weight",
+                        l->layout->layers, layer, name);
 
-    if (rc != LINKD_OK)
-        return rc;
-    l->kernels->linear(ret_linear, l->value_bias, 1, l->scratch, l->folded);
-    memcpy(bias, l->folded, l->dim * sizeof(*bias));
-    return LINKD_OK;
+    if (rc == LINKD_OK)
+        rc = dense_load(l, layer, name, l->dim, l->dim, ret_linear, &bias, err);
+    if (rc == LINKD_OK)
+        rc = bias_fold(l, weights, bias, err);
+    return rc;
 }
 
 /* ---- the other parts ---------------------------------------------------- */
@@ -485,18 +501,14 @@ static int block_new(const lk_config *config, lk_model *model, loader *l,
         config->dim > config->n_inner ? config->dim : config->n_inner;
     const size_t n_rows = model->kernels->panel_width * widest;
     const size_t stride = lk_stride(config->dim);
-    const size_t scratch = lk_linear_scratch(model->kernels, config->dim, 1);
 
     model->layers = calloc(config->n_layers + 1, sizeof(*model->layers));
     model->block = lk_alloc_aligned(n, sizeof(float));
-    l->rows = lk_alloc_aligned(n_rows + 2 * stride + scratch, sizeof(float));
+    l->rows = lk_alloc_aligned(n_rows + stride, sizeof(float));
     if (model->layers == NULL || model->block == NULL || l->rows == NULL)
         return lk_fail_nomem(err);
     model->n_layers = config->n_layers;
     l->value_bias = l->rows + n_rows;
-    l->folded = l->value_bias + stride;
-    l->scratch = l->folded + stride;
-    memset(l->value_bias, 0, 2 * stride * sizeof(float));
     use_huge_pages(model->block, n);
     l->next = model->block;
     l->end = model->block + n;

@@ -26,6 +26,24 @@ assert rows[3] != rows[4]
 END
 }
 
+@test "int8 makes vectors that are near but of a kind of their own" {
+    printf 'id,name\na,alpha\nb,beta\n' >t.csv
+    "$LINKCTL" embed t.csv -m tiny -q -o f.npy --precision f32
+    "$LINKCTL" embed t.csv -m tiny -q -o i.npy --precision int8
+    python3 - <<'END'
+import json, struct
+def rows(name):
+    values = struct.unpack("<64f", open(name, "rb").read()[128:])
+    return values[:32], values[32:]
+for a, b in zip(rows("f.npy"), rows("i.npy")):
+    cosine = sum(x * y for x, y in zip(a, b))
+    assert 0.99 < cosine and a != b, cosine
+exact, coarse = (json.load(open(name + ".npy.manifest.json"))["model"] for name in "fi")
+assert (exact["precision"], coarse["precision"]) == ("f32", "int8")
+assert exact["fingerprint"] != coarse["fingerprint"]
+END
+}
+
 @test "JSON lines carry the ids and the same numbers" {
     printf 'id,name\na,alpha\n"b ""q""",beta\n' >t.csv
     "$LINKCTL" embed t.csv -m tiny -q -o v.jsonl

@@ -44,6 +44,23 @@ assert exact["fingerprint"] != coarse["fingerprint"]
 END
 }
 
+@test "--dim keeps the first numbers at length 1, and no more than there are" {
+    printf 'id,name\na,alpha\nb,beta\n' >t.csv
+    "$LINKCTL" embed t.csv -m tiny -q -o long.npy
+    "$LINKCTL" embed t.csv -m tiny -q -o short.npy --dim 8
+    python3 - <<'END'
+import math, struct
+def rows(name, dim):
+    values = struct.unpack(f"<{2 * dim}f", open(name, "rb").read()[128:])
+    return values[:dim], values[dim:]
+for whole, short in zip(rows("long.npy", 32), rows("short.npy", 8)):
+    length = math.sqrt(sum(x * x for x in whole[:8]))
+    assert all(abs(x / length - y) < 1e-6 for x, y in zip(whole, short))
+END
+    run -2 "$LINKCTL" embed t.csv -m tiny -q -o more.npy --dim 33
+    [[ $output == *"--dim 33 is more than the 32 of the model"* ]]
+}
+
 @test "JSON lines carry the ids and the same numbers" {
     printf 'id,name\na,alpha\n"b ""q""",beta\n' >t.csv
     "$LINKCTL" embed t.csv -m tiny -q -o v.jsonl

@@ -38,6 +38,7 @@ typedef struct linkd_encode_stats {
     uint64_t n_texts;
     uint64_t n_tokens;
     uint64_t n_truncated;    /* texts that were cut at max_tokens */
+    uint64_t n_repeated;     /* texts that got the vector of an equal one */
     double tokenize_seconds; /* summed over workers */
 } linkd_encode_stats;
 

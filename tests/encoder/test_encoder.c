@@ -269,6 +269,28 @@ static void the_same_bytes_come_out_in_any_order_and_alone(void **state)
     linkd_encoder_close(encoder);
 }
 
+static void a_text_that_comes_twice_is_encoded_once(void **state)
+{
+    fixture *f = *state;
+    const linkd_str texts[] = {f->texts[0], f->texts[1], f->texts[0],
+                               f->texts[2], f->texts[0]};
+    linkd_encoder *encoder = encoder_open(f->model);
+    linkd_encode_stats stats = {0};
+    float vectors[5 * TINY_DIM];
+
+    assert_int_equal(
+        linkd_encoder_encode(encoder, f->pool, texts, 5, vectors, &stats, NULL),
+        LINKD_OK);
+    assert_int_equal(stats.n_texts, 5);
+    assert_int_equal(stats.n_repeated, 2);
+    assert_int_equal(stats.n_tokens, 3 * f->samples[0].n_ids +
+                                         f->samples[1].n_ids +
+                                         f->samples[2].n_ids);
+    assert_reference(f->model, &f->samples[0], 0, vectors + 4 * TINY_DIM);
+    assert_reference(f->model, &f->samples[2], 0, vectors + 3 * TINY_DIM);
+    linkd_encoder_close(encoder);
+}
+
 /* More texts than the encoder takes at a time. */
 static void the_same_bytes_come_out_of_a_large_batch(void **state)
 {
@@ -693,6 +715,7 @@ int main(void)
         TEST(a_long_text_is_cut_and_counted),
         TEST(the_same_bytes_come_out_of_one_and_two_workers),
         TEST(the_same_bytes_come_out_in_any_order_and_alone),
+        TEST(a_text_that_comes_twice_is_encoded_once),
         TEST(the_same_bytes_come_out_of_a_large_batch),
         TEST(the_same_bytes_come_out_of_every_tier),
         TEST(vectors_of_int8_are_near_the_definition),

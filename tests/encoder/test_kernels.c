@@ -411,13 +411,14 @@ static void adding_and_normalising_matches_the_definition(void **state)
 
 /* softmax(q k) v for one head; queries carry the scale and log2(e). */
 static void attention_reference(const float *qkv, const lk_heads *heads,
-                                size_t head, size_t n, double *ret_context)
+                                size_t head, size_t n, size_t n_queries,
+                                double *ret_context)
 {
     const size_t width = heads->n_heads * heads->head_dim;
     const size_t stride = lk_stride(3 * width);
     const float *q = qkv + head * heads->head_dim;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n_queries; i++) {
         double *out = ret_context + i * width + head * heads->head_dim;
         double total = 0.0;
 
@@ -470,7 +471,7 @@ static void attention_matches_the_definition_in_every_tier(void **state)
         qkv = rows_new(n, 3 * width);
         assert_non_null(expected);
         for (size_t head = 0; head < heads.n_heads; head++)
-            attention_reference(qkv, &heads, head, n, expected);
+            attention_reference(qkv, &heads, head, n, n, expected);
         scalar = attention_run(scalar_tier(), &heads, qkv, n);
         assert_rows_near(scalar, expected, n, width);
         for (size_t i = 1; i < N_ISAS; i++) {
@@ -516,6 +517,39 @@ static void the_first_tokens_alone_take_the_same_from_all(void **state)
         free(first);
         free(scratch);
         free(all);
+    }
+    free(qkv);
+}
+
+/* What is kept of a tile of queries grows with the tokens, not with their square:
+ * 8,192 take 2 MB with this narrow head. */
+static void attention_takes_8192_tokens_in_little_memory(void **state)
+{
+    enum { N = 8192, N_QUERIES = 20, DIM = 8 };
+    const lk_heads heads = {.n_heads = 1, .head_dim = DIM};
+    const size_t stride = lk_stride(DIM);
+    double expected[N_QUERIES * DIM];
+    float *qkv;
+
+    (void)state;
+    seed = 1;
+    qkv = rows_new(N, 3 * DIM);
+    attention_reference(qkv, &heads, 0, N, N_QUERIES, expected);
+    for (size_t i = 0; i < N_ISAS; i++) {
+        const lk_kernels *kernels = tier(i);
+        float *scratch, *context;
+        size_t n_floats;
+
+        if (kernels == NULL)
+            continue;
+        n_floats = lk_attention_scratch(kernels, &heads, N);
+        assert_true(n_floats * sizeof(float) <= (size_t)2 << 20);
+        scratch = floats_new(n_floats);
+        context = floats_new(N_QUERIES * stride);
+        kernels->attention(&heads, qkv, N, N_QUERIES, scratch, context);
+        assert_rows_near(context, expected, N_QUERIES, DIM);
+        free(scratch);
+        free(context);
     }
     free(qkv);
 }
@@ -906,6 +940,7 @@ int main(void)
         cmocka_unit_test(adding_and_normalising_matches_the_definition),
         cmocka_unit_test(attention_matches_the_definition_in_every_tier),
         cmocka_unit_test(the_first_tokens_alone_take_the_same_from_all),
+        cmocka_unit_test(attention_takes_8192_tokens_in_little_memory),
         cmocka_unit_test(attention_survives_large_scores),
         cmocka_unit_test(pooling_gives_the_direction_of_the_mean),
         cmocka_unit_test(pooling_a_zero_vector_gives_zero),

@@ -6,7 +6,6 @@
  * looked through before (cli/survey.c), a pipe cannot be. A row without text
  * is encoded as the empty text, so that vector i always belongs to row i. */
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,7 +19,6 @@
 #include "cli/vector_file.h"
 
 /* Enough for the encoder to sort rows by length and fill its tiles. */
-#define DIM_MAX     65536 /* no encoder has more (encoder/config.c) */
 #define CHUNK_ROWS  1024
 #define CHUNK_BYTES ((size_t)8 << 20) /* or this much text, if sooner */
 
@@ -29,7 +27,6 @@ typedef struct embed_values {
     const char *id;
     const char *model;
     const char *output;
-    size_t dim; /* 0: all that the model gives */
     size_t n_threads;
     int precision;
     int format;
@@ -43,7 +40,7 @@ static const embed_values defaults = {
     .output = "-",
 };
 
-static const char *const precisions[] = {"auto", "f32", "bf16", "int8", NULL};
+static const char *const precisions[] = {"auto", "f32", "bf16", NULL};
 
 static const lk_option options[] = {
     {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
@@ -54,13 +51,9 @@ static const lk_option options[] = {
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ")"},
     {"precision", 0, LK_OPTION_WORD, AT(precision), "P", precisions, 0, 0,
-     "of the model's products: f32; bf16, twice as fast where\n"
-     "the processor has it; int8, faster again, whose vectors\n"
-     "compare with one another only; auto: bf16 if the\n"
-     "processor has it (default)"},
-    {"dim", 0, LK_OPTION_COUNT, AT(dim), "N", NULL, 1, (double)DIM_MAX,
-     "the first N numbers of every vector, brought to length 1\n"
-     "again, for models that are trained for it (Matryoshka)"},
+     "of the model's products: f32, or bf16, twice as fast\n"
+     "where the processor has it; auto: bf16 if it has it\n"
+     "(default)"},
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "vectors as .npy or .jsonl; - is JSON lines on standard\n"
      "output (default)"},
@@ -116,8 +109,7 @@ typedef struct embed_run {
     lk_engine engine;
     lk_output *output;
     lk_vector_file vectors;
-    size_t model_dim;
-    float *space; /* [CHUNK_ROWS, model_dim] */
+    float *space; /* [CHUNK_ROWS, dim] */
     chunk chunk;
     uint64_t n_empty;
     linkd_encode_stats stats;
@@ -289,17 +281,6 @@ static int chunk_encode(embed_run *run, linkd_error *err)
     return rc;
 }
 
-/* Brings the first `dim` numbers to length 1; all zero they stay so. */
-static void shorten(float *vector, size_t dim)
-{
-    double squares = 0.0;
-
-    for (size_t i = 0; i < dim; i++)
-        squares += (double)vector[i] * (double)vector[i];
-    for (size_t i = 0; i < dim && squares > 0.0; i++)
-        vector[i] = (float)((double)vector[i] / sqrt(squares));
-}
-
 static int chunk_write(embed_run *run, linkd_error *err)
 {
     chunk *c = &run->chunk;
@@ -309,12 +290,9 @@ static int chunk_write(embed_run *run, linkd_error *err)
     for (size_t i = 0; i < c->n && rc == LINKD_OK; i++) {
         linkd_str id = {c->ids.data + from, c->id_ends[i] - from};
 
-        float *vector = run->space + i * run->model_dim;
-
         from = c->id_ends[i];
-        if (run->vectors.dim < run->model_dim)
-            shorten(vector, run->vectors.dim);
-        rc = lk_vector_file_add(&run->vectors, id, vector, err);
+        rc = lk_vector_file_add(&run->vectors, id,
+                                run->space + i * run->vectors.dim, err);
     }
     return rc;
 }
@@ -415,14 +393,9 @@ static int engine_open(embed_run *run, linkd_error *err)
 
     if (rc != LINKD_OK)
         return rc;
-    run->model_dim = linkd_encoder_describe(run->engine.encoder)->dim;
-    run->vectors.dim = run->values->dim > 0 ? run->values->dim : run->model_dim;
-    if (run->vectors.dim > run->model_dim)
-        return lk_fail(err, LINKD_E_ARG,
-                       "--dim %zu is more than the %zu of the model",
-                       run->vectors.dim, run->model_dim);
+    run->vectors.dim = linkd_encoder_describe(run->engine.encoder)->dim;
     run->space =
-        lk_alloc_aligned(CHUNK_ROWS * run->model_dim, sizeof(*run->space));
+        lk_alloc_aligned(CHUNK_ROWS * run->vectors.dim, sizeof(*run->space));
     return run->space != NULL ? LINKD_OK : lk_fail_nomem(err);
 }
 

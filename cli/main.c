@@ -48,6 +48,12 @@ static const lk_command *const commands[] = {
     &lk_cmd_compat_fit,
     &lk_cmd_compat_map,
     &lk_cmd_compat_eval,
+    &lk_cmd_upgrade_probe,
+    &lk_cmd_upgrade_start,
+    &lk_cmd_upgrade_status,
+    &lk_cmd_upgrade_backfill,
+    &lk_cmd_upgrade_rollback,
+    &lk_cmd_upgrade_gc,
     &lk_cmd_backup,
     &lk_cmd_fsck,
     &lk_cmd_compact,
@@ -64,6 +70,8 @@ static const struct {
      "there are collection create, list, info, log, drop, import and "
      "export"},
     {"compat", "there are compat fit, map and eval"},
+    {"upgrade",
+     "there are upgrade probe, start, status, backfill, rollback and gc"},
     {"job", "there are job list, show, wait, cancel, results and delete"},
 };
 

@@ -127,9 +127,7 @@ static const char *verdict_word(const judged *j)
         return "refuse"; /* the new model is worse */
     if (!(j->difference.low > 0.0))
         return "no-upgrade-needed";
-    if (!(j->bridge->weight > 0.0F))
-        return "backfill"; /* mapped queries help nothing */
-    return j->fuse_gain.value >= FUSE_GAIN ? "fuse" : "cascade";
+    return j->fuse_gain.value >= FUSE_GAIN ? "fuse" : "backfill";
 }
 
 static json_t *rounded(double value)

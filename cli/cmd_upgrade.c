@@ -1,0 +1,409 @@
+/* cli/cmd_upgrade.c — linkctl upgrade probe, start, status, backfill, rollback,
+ * gc: another model for a collection of linkd's. */
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/grid.h"
+#include "cli/job.h"
+#include "cli/number.h"
+
+static const char *const name_operand[] = {"NAME"};
+
+static const char *const head_words[] = {"auto", "procrustes", "ridge",
+                                         "mlp",  "bt2",        NULL};
+
+typedef struct upgrade_values {
+    const char *socket;
+    const char *model;
+    int head;
+    size_t anchors;
+    size_t limit;
+    size_t rate;
+    bool json;
+} upgrade_values;
+
+#define AT(member) offsetof(upgrade_values, member)
+
+static const upgrade_values defaults = {.anchors = LINKD_ANCHORS};
+
+#define JSON_OPTION                                                            \
+ {                                                                             \
+  "json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,                       \
+      "print linkd's answer, for machines"                                     \
+ }
+
+/* Posts to, or gets, ".../upgrade<rest>"; a job is waited for. */
+static int upgrade_ask(lk_cli *cli, const upgrade_values *v, const char *method,
+                       const char *rest, const json_t *body, bool is_job,
+                       json_t **ret_answer, linkd_error *err)
+{
+    lk_client client = {0};
+    lk_buf path = {0};
+    int rc = lk_collection_path(&path, cli->args.operands[0], rest, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_client_open(cli, v->socket, &client, err);
+    if (rc == LINKD_OK && is_job)
+        rc = lk_job_run(&client, path.data, body, ret_answer, err);
+    else if (rc == LINKD_OK)
+        rc = lk_client_json(&client, method, path.data, body, ret_answer, err);
+    lk_client_close(&client);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+/* ---- probe and start ------------------------------------------------------ */
+
+static const lk_option start_options[] = {
+    LK_SOCKET_OPTION(AT(socket)),
+    {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
+     "the new model, of linkd's model store (needed)"},
+    {"head", 0, LK_OPTION_WORD, AT(head), "HEAD", head_words, 0, 0,
+     "how queries are mapped: auto (the better one of the\n"
+     "next two), procrustes, ridge, mlp, bt2"},
+    {"anchors", 0, LK_OPTION_COUNT, AT(anchors), "N", NULL, LINKD_ANCHORS_MIN,
+     LINKD_ANCHORS_MAX, "records that are encoded with both models (4000)"},
+    JSON_OPTION,
+};
+#define N_START_OPTIONS (sizeof(start_options) / sizeof(*start_options))
+
+static const lk_syntax probe_syntax = {
+    .name = "upgrade probe",
+    .operands = name_operand,
+    .n_operands_min = 1,
+    .n_operands_max = 1,
+    .options = start_options,
+    .n_options = N_START_OPTIONS,
+    .summary = "Tells what another model would bring a collection.",
+    .notes =
+        "Encodes some thousand records and queries that are made from them,\n"
+        "and changes nothing. The verdict is no-upgrade-needed, fuse, "
+        "backfill\nor refuse: docs/upgrade.md says what follows.\n\n"
+        "Examples:\n"
+        "  linkctl upgrade probe firms --model bge-small-en-v1.5\n",
+};
+
+static const lk_syntax start_syntax = {
+    .name = "upgrade start",
+    .operands = name_operand,
+    .n_operands_min = 1,
+    .n_operands_max = 1,
+    .options = start_options,
+    .n_options = N_START_OPTIONS,
+    .summary = "Changes a collection's model without encoding it anew.",
+    .notes =
+        "The new model serves at the end; all records stay as they are and\n"
+        "are found by mapped queries. upgrade rollback goes back.\n\n"
+        "Examples:\n"
+        "  linkctl upgrade start firms --model bge-small-en-v1.5\n",
+};
+
+static double number_of(const json_t *verdict, const char *name)
+{
+    return json_number_value(json_object_get(verdict, name));
+}
+
+static void interval_print(const json_t *verdict, const char *name,
+                           const char *what)
+{
+    const json_t *interval = json_object_get(verdict, name);
+
+    if (!json_is_number(json_object_get(interval, "value")))
+        return;
+    (void)printf("%-28s %+.3f  (95%%: %+.3f to %+.3f)\n", what,
+                 number_of(interval, "value"), number_of(interval, "low"),
+                 number_of(interval, "high"));
+}
+
+static void verdict_print(const json_t *verdict)
+{
+    if (!json_is_object(verdict))
+        return;
+    (void)printf("MRR@10 of %.0f queries made from the records themselves:\n",
+                 number_of(verdict, "n_queries"));
+    (void)printf("  the model so far           %.3f\n"
+                 "  new queries, mapped        %.3f\n"
+                 "  mixed with the old ones    %.3f  (weight %.1f, %s)\n"
+                 "  the new model throughout   %.3f\n",
+                 number_of(verdict, "old"), number_of(verdict, "align"),
+                 number_of(verdict, "fuse"), number_of(verdict, "weight"),
+                 json_string_value(json_object_get(verdict, "head")),
+                 number_of(verdict, "new"));
+    interval_print(verdict, "difference", "the new model's difference");
+    interval_print(verdict, "fuse_gain", "share of it without backfill");
+    (void)printf("encoding all records anew    about %s\n",
+                 lk_duration(number_of(verdict, "backfill_seconds")).text);
+    (void)printf("verdict                      %s\n",
+                 json_string_value(json_object_get(verdict, "verdict")));
+}
+
+static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
+                     linkd_error *err)
+{
+    json_t *job = NULL;
+    json_t *body;
+    int rc;
+
+    if (v->model == NULL)
+        return lk_fail(err, LINKD_E_ARG, "--model is needed");
+    body = json_pack("{s:s, s:s, s:I}", "model", v->model, "head",
+                     head_words[v->head], "anchors", (json_int_t)v->anchors);
+    if (body == NULL)
+        return lk_fail_nomem(err);
+    rc = upgrade_ask(cli, v, "POST", rest, body, true, &job, err);
+    if (rc == LINKD_OK && v->json)
+        rc = lk_json_print(job, err);
+    else if (rc == LINKD_OK)
+        verdict_print(json_object_get(job, "verdict"));
+    json_decref(job);
+    json_decref(body);
+    return rc;
+}
+
+static int probe_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    return start_ask(cli, opaque, "/upgrade/probe", err);
+}
+
+static int start_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    int rc = start_ask(cli, opaque, "/upgrade/start", err);
+
+    if (rc == LINKD_OK && !cli->args.quiet)
+        (void)fprintf(stderr, "%s serves collection %s\n",
+                      ((const upgrade_values *)opaque)->model,
+                      cli->args.operands[0]);
+    return rc;
+}
+
+const lk_command lk_cmd_upgrade_probe = {&probe_syntax, &defaults,
+                                         sizeof(defaults), probe_run};
+const lk_command lk_cmd_upgrade_start = {&start_syntax, &defaults,
+                                         sizeof(defaults), start_run};
+
+/* ---- status --------------------------------------------------------------- */
+
+static const lk_option plain_options[] = {
+    LK_SOCKET_OPTION(AT(socket)),
+    JSON_OPTION,
+};
+#define N_PLAIN_OPTIONS (sizeof(plain_options) / sizeof(*plain_options))
+
+static const lk_syntax status_syntax = {
+    .name = "upgrade status",
+    .operands = name_operand,
+    .n_operands_min = 1,
+    .n_operands_max = 1,
+    .options = plain_options,
+    .n_options = N_PLAIN_OPTIONS,
+    .summary = "Tells of which models a collection's records are.",
+    .notes = "Examples:\n"
+             "  linkctl upgrade status firms\n",
+};
+
+static int cell_add(lk_grid *grid, const char *text, linkd_error *err)
+{
+    return lk_grid_add(grid, (linkd_str){text, strlen(text)}, err);
+}
+
+static int header_add(lk_grid *grid, linkd_error *err)
+{
+    static const char *const titles[] = {"generation", "state",   "model",
+                                         "records",    "percent", "inactive",
+                                         "way"};
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < grid->n_columns && rc == LINKD_OK; i++)
+        rc = cell_add(grid, titles[i], err);
+    return rc;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "";
+}
+
+static int generation_add(lk_grid *grid, const json_t *g, linkd_error *err)
+{
+    int rc = lk_grid_printf(grid, err, "%.0f", number_of(g, "generation"));
+
+    if (rc == LINKD_OK)
+        rc = cell_add(grid, text_of(g, "state"), err);
+    if (rc == LINKD_OK)
+        rc = cell_add(grid, text_of(g, "model"), err);
+    if (rc == LINKD_OK)
+        rc = cell_add(grid, lk_count((uint64_t)number_of(g, "vectors")).text,
+                      err);
+    if (rc == LINKD_OK)
+        rc = lk_grid_printf(grid, err, "%.1f", number_of(g, "percent"));
+    if (rc == LINKD_OK)
+        rc = cell_add(grid, lk_count((uint64_t)number_of(g, "inactive")).text,
+                      err);
+    return rc == LINKD_OK ? cell_add(grid, text_of(g, "way"), err) : rc;
+}
+
+static int status_print(const json_t *status, linkd_error *err)
+{
+    lk_grid grid = {.n_columns = 7,
+                    .is_right = {true, false, false, true, true, true, false}};
+    const json_t *list = json_object_get(status, "generations");
+    int rc = header_add(&grid, err);
+
+    for (size_t i = 0; i < json_array_size(list) && rc == LINKD_OK; i++)
+        rc = generation_add(&grid, json_array_get(list, i), err);
+    if (rc == LINKD_OK)
+        lk_grid_print(&grid, stdout);
+    lk_grid_clear(&grid);
+    return rc;
+}
+
+static int status_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const upgrade_values *v = opaque;
+    json_t *answer = NULL;
+    int rc = upgrade_ask(cli, v, NULL, "/upgrade", NULL, false, &answer, err);
+
+    if (rc == LINKD_OK)
+        rc = v->json ? lk_json_print(answer, err) : status_print(answer, err);
+    json_decref(answer);
+    return rc;
+}
+
+const lk_command lk_cmd_upgrade_status = {&status_syntax, &defaults,
+                                          sizeof(defaults), status_run};
+
+/* ---- backfill -------------------------------------------------------------- */
+
+static const lk_option backfill_options[] = {
+    LK_SOCKET_OPTION(AT(socket)),
+    {"limit", 0, LK_OPTION_COUNT, AT(limit), "N", NULL, 1, 1e15,
+     "stop after so many records (all)"},
+    {"rate", 0, LK_OPTION_COUNT, AT(rate), "N", NULL, 1, 1e9,
+     "records a second at most (as many as go)"},
+    JSON_OPTION,
+};
+
+static const lk_syntax backfill_syntax = {
+    .name = "upgrade backfill",
+    .operands = name_operand,
+    .n_operands_min = 1,
+    .n_operands_max = 1,
+    .options = backfill_options,
+    .n_options = sizeof(backfill_options) / sizeof(*backfill_options),
+    .summary = "Encodes older records with the model that serves.",
+    .notes =
+        "In the order in which records were made. What was done stays done:\n"
+        "after a stop, whatever its reason, the next one goes on.\n\n"
+        "Examples:\n"
+        "  linkctl upgrade backfill firms --rate 200\n",
+};
+
+static int backfill_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const upgrade_values *v = opaque;
+    json_t *body = json_object();
+    json_t *job = NULL;
+    int rc = body == NULL ? lk_fail_nomem(err) : LINKD_OK;
+
+    if (rc == LINKD_OK && v->limit > 0 &&
+        json_object_set_new(body, "limit",
+                            json_integer((json_int_t)v->limit)) != 0)
+        rc = lk_fail_nomem(err);
+    if (rc == LINKD_OK && v->rate > 0 &&
+        json_object_set_new(body, "rate", json_integer((json_int_t)v->rate)) !=
+            0)
+        rc = lk_fail_nomem(err);
+    if (rc == LINKD_OK)
+        rc = upgrade_ask(cli, v, "POST", "/upgrade/backfill", body, true, &job,
+                         err);
+    if (rc == LINKD_OK && v->json)
+        rc = lk_json_print(job, err);
+    else if (rc == LINKD_OK)
+        (void)printf(
+            "%s encoded\n",
+            lk_counted(lk_job_count(job, "moved"), "record", "records").text);
+    json_decref(job);
+    json_decref(body);
+    return rc;
+}
+
+const lk_command lk_cmd_upgrade_backfill = {&backfill_syntax, &defaults,
+                                            sizeof(defaults), backfill_run};
+
+/* ---- rollback and gc --------------------------------------------------------- */
+
+static const lk_syntax rollback_syntax = {
+    .name = "upgrade rollback",
+    .operands = name_operand,
+    .n_operands_min = 1,
+    .n_operands_max = 1,
+    .options = plain_options,
+    .n_options = N_PLAIN_OPTIONS,
+    .summary = "Lets the model before serve again.",
+    .notes =
+        "Records that were there at the start are found as they were then;\n"
+        "later ones by mapped queries, until a backfill.\n\n"
+        "Examples:\n"
+        "  linkctl upgrade rollback firms\n",
+};
+
+static int rollback_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const upgrade_values *v = opaque;
+    json_t *answer = NULL;
+    int rc = upgrade_ask(cli, v, "POST", "/upgrade/rollback", NULL, false,
+                         &answer, err);
+
+    if (rc == LINKD_OK && v->json)
+        rc = lk_json_print(answer, err);
+    else if (rc == LINKD_OK)
+        (void)printf("generation %.0f serves, %s went back\n",
+                     number_of(answer, "serving"),
+                     lk_counted((uint64_t)number_of(answer, "moved"), "record",
+                                "records")
+                         .text);
+    json_decref(answer);
+    return rc;
+}
+
+const lk_command lk_cmd_upgrade_rollback = {&rollback_syntax, &defaults,
+                                            sizeof(defaults), rollback_run};
+
+static const lk_syntax gc_syntax = {
+    .name = "upgrade gc",
+    .operands = name_operand,
+    .n_operands_min = 1,
+    .n_operands_max = 1,
+    .options = plain_options,
+    .n_options = N_PLAIN_OPTIONS,
+    .summary = "Frees what older models have left behind.",
+    .notes = "There is no way back to them after it.\n\n"
+             "Examples:\n"
+             "  linkctl upgrade gc firms\n",
+};
+
+static int gc_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const upgrade_values *v = opaque;
+    json_t *job = NULL;
+    int rc = upgrade_ask(cli, v, "POST", "/upgrade/gc", NULL, true, &job, err);
+
+    if (rc == LINKD_OK && v->json)
+        rc = lk_json_print(job, err);
+    else if (rc == LINKD_OK)
+        (void)printf(
+            "freed %s and %s\n",
+            lk_counted(lk_job_count(job, "vectors"), "vector", "vectors").text,
+            lk_counted(lk_job_count(job, "generations"), "generation",
+                       "generations")
+                .text);
+    json_decref(job);
+    return rc;
+}
+
+const lk_command lk_cmd_upgrade_gc = {&gc_syntax, &defaults, sizeof(defaults),
+                                      gc_run};

@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# linkctl upgrade against a linkd that really runs: two tiny models, one
+# collection, there and back.
+load helpers
+
+setup_file() {
+    model_make
+    "$MAKE_TINY_MODEL" "$LINKD_MODELS/other" 7
+}
+
+setup() {
+    # short: a socket's path has 107 bytes at most
+    work=$(mktemp -d /tmp/linkctl-e2e-XXXXXX)
+    cd "$work" || return 1
+    export LINKD_SOCKET=$work/s
+    unset XDG_RUNTIME_DIR
+    daemon_start
+    python3 -c "
+import random
+random.seed(1)
+print('id,name')
+for i in range(150):
+    print('%d,%s' % (i, ' '.join(''.join(random.choices('abcdefghijklmnopqrstuvwxyz', k=6)) for _ in range(4))))" >firms.csv
+    "$LINKCTL" collection create firms --on name -q
+    "$LINKCTL" collection import firms firms.csv -q
+}
+
+teardown() {
+    kill -TERM "$daemon" 2>/dev/null || true
+    wait "$daemon" 2>/dev/null || true
+    cd /
+    rm -rf "$work"
+}
+
+daemon_start() {
+    "$LINKD" --data data --socket s --model tiny 2>>err 3>&- &
+    daemon=$!
+    for _ in $(seq 600); do
+        if "$LINKCTL" collection list >/dev/null 2>&1; then return 0; fi
+        sleep 0.1
+    done
+    cat err
+    return 1
+}
+
+@test "a model is probed, changed, backfilled, taken back and freed" {
+    run --separate-stderr "$LINKCTL" upgrade probe firms --model other
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"queries made from the records themselves"* ]]
+    [[ "$output" == *"verdict "* ]]
+    [[ "$("$LINKCTL" upgrade status firms)" == *"1  serving  tiny "* ]]
+
+    run --separate-stderr "$LINKCTL" upgrade start firms --model other
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"other serves collection firms"* ]]
+    [ "$("$LINKCTL" upgrade backfill firms --limit 50)" = "50 records encoded" ]
+    run "$LINKCTL" upgrade status firms
+    [[ "${lines[1]}" =~ ^\ +1\ +old\ +tiny\ +100\ +66\.7\ +50\ +fuse$ ]]
+    [[ "${lines[2]}" =~ ^\ +2\ +serving\ +other\ +50\ +33\.3\ +0\ +native$ ]]
+
+    [ "$("$LINKCTL" upgrade rollback firms)" = "generation 1 serves, 50 records went back" ]
+    refused 1 "there is no generation to go back to" "$LINKCTL" upgrade rollback firms
+    [ "$("$LINKCTL" upgrade gc firms -q)" = "freed 50 vectors and 1 generation" ]
+    "$LINKCTL" upgrade status firms --json | python3 -c '
+import json, sys
+status = json.load(sys.stdin)
+assert status["serving"] == 1 and len(status["generations"]) == 1, status'
+    "$LINKCTL" fsck -q
+}
+
+@test "hits of an upgraded collection keep their order across a restart" {
+    local before
+    "$LINKCTL" upgrade start firms --model other -q >/dev/null
+    "$LINKCTL" upgrade backfill firms --limit 60 -q >/dev/null
+    before=$(curl -s --unix-socket s http://x/v1/collections/firms/search -d '{"text":"quick brown","k":20}')
+    [[ "$before" == *'"generation":1'* ]]
+    kill -KILL "$daemon"
+    wait "$daemon" 2>/dev/null || true
+    daemon_start
+    [ "$(curl -s --unix-socket s http://x/v1/collections/firms/search -d '{"text":"quick brown","k":20}')" = "$before" ]
+}
+
+@test "what cannot be started is refused, and says why" {
+    refused 2 "--model is needed" "$LINKCTL" upgrade start firms
+    refused 1 "has the model \"tiny\" already" "$LINKCTL" upgrade start firms --model tiny
+    refused 1 "there is no model \"absent\"" "$LINKCTL" upgrade start firms --model absent
+    refused 2 "--head" "$LINKCTL" upgrade start firms --model other --head hat
+    refused 1 "there is no collection" "$LINKCTL" upgrade status nowhere
+}

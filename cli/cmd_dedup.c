@@ -469,21 +469,6 @@ static void steps_print(const dedup_run *run)
                   result->search_seconds, result->cluster_seconds);
 }
 
-static void problems_print(const dedup_run *run)
-{
-    const linkd_image_problems *problems = &run->problems;
-
-    if (problems->lines.len > 0)
-        (void)fputs(problems->lines.data, stderr);
-    if (problems->n > LINKD_IMAGE_PROBLEMS_MAX)
-        (void)fprintf(stderr, "... and %zu more\n",
-                      problems->n - LINKD_IMAGE_PROBLEMS_MAX);
-    if (problems->n > 0 || empty_count(run) > 0)
-        (void)fprintf(stderr, "%s without image, %s that cannot be used\n",
-                      lk_counted(empty_count(run), "row", "rows").text,
-                      lk_counted(problems->n, "image", "images").text);
-}
-
 static void summary_print(const dedup_run *run)
 {
     bool scored = by_score(run);
@@ -495,7 +480,7 @@ static void summary_print(const dedup_run *run)
         lk_counted(entities_count(run), "entity", "entities").text,
         lk_counted(n_pairs, "pair", "pairs").text);
     if (by_image(run))
-        problems_print(run);
+        lk_images_note(empty_count(run), &run->problems);
     else
         lk_texts_note(empty_count(run),
                       scored ? run->result.encode.n_truncated

@@ -6,6 +6,7 @@
  * looked through before (cli/survey.c), a pipe cannot be. A row without text
  * is encoded as the empty text, so that vector i always belongs to row i. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,17 +20,21 @@
 #include "cli/vector_file.h"
 
 /* Enough for the encoder to sort rows by length and fill its tiles. */
+#define DIM_MAX     65536 /* no encoder has more (encoder/config.c) */
 #define CHUNK_ROWS  1024
 #define CHUNK_BYTES ((size_t)8 << 20) /* or this much text, if sooner */
 
 typedef struct embed_values {
     const char *on;
     const char *id;
+    const char *image;
     const char *model;
     const char *output;
+    size_t dim; /* 0: all that the model gives */
     size_t n_threads;
     int precision;
     int format;
+    bool upright;
     bool json;
 } embed_values;
 
@@ -40,20 +45,30 @@ static const embed_values defaults = {
     .output = "-",
 };
 
-static const char *const precisions[] = {"auto", "f32", "bf16", NULL};
+static const char *const precisions[] = {"auto", "f32", "bf16", "int8", NULL};
 
 static const lk_option options[] = {
     {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
      "columns to embed; without it all but the id"},
+    {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
+     "embed pictures by an image model (ViT, DINOv2): the\n"
+     "column has paths of JPEG, PNG or WebP files, as seen\n"
+     "from the table, or data URIs"},
+    {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
+     "with --image: turn pictures as the camera was held"},
     {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
      "column of the ids; without it the first column if its\n"
      "values are unique, else the row number"},
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ")"},
     {"precision", 0, LK_OPTION_WORD, AT(precision), "P", precisions, 0, 0,
-     "of the model's products: f32, or bf16, twice as fast\n"
-     "where the processor has it; auto: bf16 if it has it\n"
-     "(default)"},
+     "of the model's products: f32; bf16, twice as fast where\n"
+     "the processor has it; int8, faster again, whose vectors\n"
+     "compare with one another only; auto: bf16 if the\n"
+     "processor has it (default)"},
+    {"dim", 0, LK_OPTION_COUNT, AT(dim), "N", NULL, 1, (double)DIM_MAX,
+     "the first N numbers of every vector, brought to length 1\n"
+     "again, for models that are trained for it (Matryoshka)"},
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "vectors as .npy or .jsonl; - is JSON lines on standard\n"
      "output (default)"},
@@ -79,7 +94,8 @@ static const lk_syntax syntax = {
         "FILE is CSV, TSV or JSON lines of any length; - is standard input,\n"
         "where ids are row numbers unless --id names a column, and are not\n"
         "checked for repeats. Vector i belongs to row i; a row without text\n"
-        "gets the vector of the empty text.\n\n"
+        "gets the vector of the empty text, and one without a picture that\n"
+        "can be read gets zeros.\n\n"
         "Examples:\n"
         "  linkctl embed people.csv --on name,city -o vectors.npy\n"
         "  zcat big.csv.gz | linkctl embed - --id key -o vectors.jsonl\n",
@@ -107,9 +123,12 @@ typedef struct embed_run {
     size_t n_seen; /* columns of the reader when `columns` was made */
     size_t id_column;
     lk_engine engine;
+    linkd_vision *vision; /* with --image, in place of the engine's encoder */
+    linkd_image_problems problems;
     lk_output *output;
     lk_vector_file vectors;
-    float *space; /* [CHUNK_ROWS, dim] */
+    size_t model_dim;
+    float *space; /* [CHUNK_ROWS, model_dim] */
     chunk chunk;
     uint64_t n_empty;
     linkd_encode_stats stats;
@@ -275,10 +294,32 @@ static int chunk_encode(embed_run *run, linkd_error *err)
         c->views[i].len = c->text_ends[i] - from;
         from = c->text_ends[i];
     }
+    if (run->vision != NULL) {
+        linkd_image_options image = LINKD_IMAGE_OPTIONS_INIT;
+
+        image.orient = run->values->upright;
+        rc = linkd_embed_images(run->vision, run->engine.pool,
+                                linkd_reader_path(run->reader), c->views, c->n,
+                                run->vectors.n_rows, &image, run->space,
+                                &run->problems, err);
+        run->encode_seconds += lk_clock_seconds_since(start);
+        return rc;
+    }
     rc = linkd_encoder_encode(run->engine.encoder, run->engine.pool, c->views,
                               c->n, run->space, &run->stats, err);
     run->encode_seconds += lk_clock_seconds_since(start);
     return rc;
+}
+
+/* Brings the first `dim` numbers to length 1; all zero they stay so. */
+static void shorten(float *vector, size_t dim)
+{
+    double squares = 0.0;
+
+    for (size_t i = 0; i < dim; i++)
+        squares += (double)vector[i] * (double)vector[i];
+    for (size_t i = 0; i < dim && squares > 0.0; i++)
+        vector[i] = (float)((double)vector[i] / sqrt(squares));
 }
 
 static int chunk_write(embed_run *run, linkd_error *err)
@@ -290,9 +331,12 @@ static int chunk_write(embed_run *run, linkd_error *err)
     for (size_t i = 0; i < c->n && rc == LINKD_OK; i++) {
         linkd_str id = {c->ids.data + from, c->id_ends[i] - from};
 
+        float *vector = run->space + i * run->model_dim;
+
         from = c->id_ends[i];
-        rc = lk_vector_file_add(&run->vectors, id,
-                                run->space + i * run->vectors.dim, err);
+        if (run->vectors.dim < run->model_dim)
+            shorten(vector, run->vectors.dim);
+        rc = lk_vector_file_add(&run->vectors, id, vector, err);
     }
     return rc;
 }
@@ -317,12 +361,33 @@ static int chunks_run(embed_run *run, linkd_error *err)
 
 /* ---- the steps ---------------------------------------------------------- */
 
+static int image_check(const embed_run *run, linkd_error *err)
+{
+    const embed_values *v = run->values;
+
+    if (v->image == NULL && v->upright)
+        return lk_fail(err, LINKD_E_ARG, "--upright needs --image");
+    if (v->image != NULL && v->on != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--image excludes --on");
+    if (v->image != NULL && !lk_args_given(&syntax, &run->cli->args, "model"))
+        return lk_fail(err, LINKD_E_ARG,
+                       "--image needs an image model: "
+                       "--model NAME");
+    if (v->image != NULL && strchr(v->image, ',') != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--image takes one column");
+    return LINKD_OK;
+}
+
 static int output_open(embed_run *run, linkd_error *err)
 {
     int rc =
         lk_vector_format_find(run->values->output, &run->vectors.format, err);
 
-    if (rc == LINKD_OK && run->values->on != NULL)
+    if (rc == LINKD_OK)
+        rc = image_check(run, err);
+    if (rc == LINKD_OK && run->values->image != NULL)
+        rc = lk_name_list_split("image", run->values->image, &run->on, err);
+    else if (rc == LINKD_OK && run->values->on != NULL)
         rc = lk_name_list_split("on", run->values->on, &run->on, err);
     if (rc == LINKD_OK)
         rc = lk_output_open(run->values->output, run->cli->args.operands, 1,
@@ -383,19 +448,47 @@ static int input_open(embed_run *run, linkd_error *err)
     return rc;
 }
 
+static int vision_open(embed_run *run, const char *precision, linkd_error *err)
+{
+    lk_buf dir = {0};
+    int rc = linkd_encoder_find(run->values->model, &dir, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_engine_open_as(run->cli, "none", NULL, run->values->n_threads,
+                               &run->engine, err);
+    if (rc == LINKD_OK)
+        rc = linkd_vision_open(dir.data, precision,
+                               lk_pool_n_workers(run->engine.pool),
+                               &run->vision, err);
+    lk_buf_clear(&dir);
+    if (rc == LINKD_OK)
+        run->model_dim = linkd_vision_describe(run->vision)->dim;
+    return rc;
+}
+
 static int engine_open(embed_run *run, linkd_error *err)
 {
     const char *precision = lk_args_given(&syntax, &run->cli->args, "precision")
                                 ? precisions[run->values->precision]
                                 : NULL;
-    int rc = lk_engine_open_as(run->cli, run->values->model, precision,
-                               run->values->n_threads, &run->engine, err);
+    int rc;
 
+    if (run->values->image != NULL)
+        rc = vision_open(run, precision, err);
+    else
+        rc = lk_engine_open_as(run->cli, run->values->model, precision,
+                               run->values->n_threads, &run->engine, err);
     if (rc != LINKD_OK)
         return rc;
-    run->vectors.dim = linkd_encoder_describe(run->engine.encoder)->dim;
+    if (run->vision == NULL)
+        run->model_dim = linkd_encoder_describe(run->engine.encoder)->dim;
+    run->vectors.dim = run->values->dim > 0 ? run->values->dim : run->model_dim;
+    if (run->vectors.dim > run->model_dim)
+        return lk_fail(err, LINKD_E_ARG,
+                       "--dim %zu is more than the %zu of the model",
+                       run->vectors.dim, run->model_dim);
     run->space =
-        lk_alloc_aligned(CHUNK_ROWS * run->vectors.dim, sizeof(*run->space));
+        lk_alloc_aligned(CHUNK_ROWS * run->model_dim, sizeof(*run->space));
     return run->space != NULL ? LINKD_OK : lk_fail_nomem(err);
 }
 
@@ -414,6 +507,21 @@ static int rows_embed(embed_run *run, linkd_error *err)
 
 /* ---- the summary -------------------------------------------------------- */
 
+static void image_manifest(embed_run *run)
+{
+    const linkd_vision_info *vision = linkd_vision_describe(run->vision);
+    const linkd_encoder_info info = {.fingerprint = vision->fingerprint,
+                                     .architecture = vision->architecture,
+                                     .pooling = "cls",
+                                     .precision = vision->precision,
+                                     .isa = vision->isa,
+                                     .dim = vision->dim};
+
+    lk_manifest_model(&run->manifest, run->values->model, &info);
+    lk_manifest_count(&run->manifest, "rows_without_image", run->n_empty);
+    lk_manifest_count(&run->manifest, "unreadable_images", run->problems.n);
+}
+
 static void manifest_fill(embed_run *run)
 {
     lk_manifest *m = &run->manifest;
@@ -426,12 +534,16 @@ static void manifest_fill(embed_run *run)
     for (size_t i = 0; i < run->n_columns; i++)
         lk_manifest_column(m,
                            linkd_reader_column(run->reader, run->columns[i]));
-    lk_manifest_model(m, run->values->model,
-                      linkd_encoder_describe(run->engine.encoder));
     lk_manifest_count(m, "rows", run->vectors.n_rows);
-    lk_manifest_count(m, "rows_without_text", run->n_empty);
-    lk_manifest_count(m, "tokens", run->stats.n_tokens);
-    lk_manifest_count(m, "truncated_texts", run->stats.n_truncated);
+    if (run->vision != NULL) {
+        image_manifest(run);
+    } else {
+        lk_manifest_model(m, run->values->model,
+                          linkd_encoder_describe(run->engine.encoder));
+        lk_manifest_count(m, "rows_without_text", run->n_empty);
+        lk_manifest_count(m, "tokens", run->stats.n_tokens);
+        lk_manifest_count(m, "truncated_texts", run->stats.n_truncated);
+    }
     lk_manifest_seconds(m, "encode", run->encode_seconds);
 }
 
@@ -440,7 +552,10 @@ static void summary_print(const embed_run *run)
     (void)fprintf(stderr, "%s: vectors of %zu numbers\n",
                   lk_counted(run->vectors.n_rows, "row", "rows").text,
                   run->vectors.dim);
-    lk_texts_note(run->n_empty, run->stats.n_truncated);
+    if (run->vision != NULL)
+        lk_images_note(run->n_empty, &run->problems);
+    else
+        lk_texts_note(run->n_empty, run->stats.n_truncated);
     lk_encode_note(run->encode_seconds, run->vectors.n_rows);
     (void)fputc('\n', stderr);
 }
@@ -460,6 +575,8 @@ static int summary(embed_run *run, linkd_error *err)
 static void embed_free(embed_run *run)
 {
     lk_engine_close(&run->engine);
+    linkd_vision_close(run->vision);
+    lk_buf_clear(&run->problems.lines);
     lk_vector_file_clear(&run->vectors);
     lk_output_close(run->output);
     linkd_reader_close(run->reader);

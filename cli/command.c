@@ -117,6 +117,19 @@ void lk_texts_note(uint64_t n_empty, uint64_t n_truncated)
         (void)fputc('\n', stderr);
 }
 
+void lk_images_note(uint64_t n_empty, const linkd_image_problems *problems)
+{
+    if (problems->lines.len > 0)
+        (void)fputs(problems->lines.data, stderr);
+    if (problems->n > LINKD_IMAGE_PROBLEMS_MAX)
+        (void)fprintf(stderr, "... and %zu more\n",
+                      problems->n - LINKD_IMAGE_PROBLEMS_MAX);
+    if (problems->n > 0 || n_empty > 0)
+        (void)fprintf(stderr, "%s without image, %s that cannot be used\n",
+                      lk_counted(n_empty, "row", "rows").text,
+                      lk_counted(problems->n, "image", "images").text);
+}
+
 void lk_encode_note(double seconds, uint64_t n_texts)
 {
     (void)fprintf(stderr, "encode %.1f s", seconds);

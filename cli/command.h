@@ -123,6 +123,8 @@ LINKD_MUST_CHECK int lk_inputs_check(const lk_cli *cli, linkd_error *err);
 /* Parts of a summary: a line of what the texts lacked, if anything, and the
  * beginning of a line, "encode 1.2 s (840 rows/s)". */
 void lk_texts_note(uint64_t n_empty, uint64_t n_truncated);
+/* The first pictures that could not be used, and how many there were. */
+void lk_images_note(uint64_t n_empty, const linkd_image_problems *problems);
 void lk_encode_note(double seconds, uint64_t n_texts);
 
 #endif

@@ -136,6 +136,48 @@ void linkd_image_clear(linkd_image *image);
 LINKD_MUST_CHECK int linkd_image_hash(const linkd_image *image,
                                       uint64_t *ret_hash, linkd_error *err);
 
+/* ---- images to unit vectors ---------------------------------------------- */
+
+/* An image transformer, read from a Hugging Face directory: ViT and DINOv2. */
+typedef struct linkd_vision linkd_vision;
+
+/* Strings live as long as the model. */
+typedef struct linkd_vision_info {
+    const char *architecture; /* "vit" or "dinov2" */
+    const char *isa;
+    const char *precision;
+    const char *fingerprint; /* as linkd_encoder_info: weights, preparation */
+    size_t dim;
+    size_t n_layers;
+    size_t n_parameters;
+    size_t width; /* of a prepared picture */
+    size_t height;
+} linkd_vision_info;
+
+/* Reads config.json, preprocessor_config.json and model.safetensors, all of
+ * them as hostile input; precision (but int8) and
+ * kernels as linkd_encoder_open().
+ *   n_workers  how many calls of linkd_vision_encode() may run at once
+ * LINKD_E_IO, LINKD_E_DATA, LINKD_E_ARG as there. */
+LINKD_MUST_CHECK int linkd_vision_open(const char *dir, const char *precision,
+                                       size_t n_workers,
+                                       linkd_vision **ret_vision,
+                                       linkd_error *err);
+void linkd_vision_close(linkd_vision *vision);
+
+const linkd_vision_info *linkd_vision_describe(const linkd_vision *vision);
+
+/* Resizes and crops a picture as the model asks for, and encodes it: the class
+ * token's vector.
+ *   worker      below n_workers; one call at a time for each
+ *   ret_vector  [dim], of length 1
+ * The vector depends on the picture alone, in f32 not on the ISA tier either.
+ * LINKD_E_NOMEM is its only failure. */
+LINKD_MUST_CHECK int linkd_vision_encode(const linkd_vision *vision,
+                                         size_t worker,
+                                         const linkd_image *image,
+                                         float *ret_vector, linkd_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,7 +5,6 @@
  * Rows with one hash are one entity from the start, so that a thousand copies of
  * a picture are not half a million pairs: what is searched and clustered are the
  * distinct hashes, numbered in the order of their first rows. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,12 +80,9 @@ static int problem_note(linkd_image_problems *problems, const dedup *d,
                         linkd_error *err)
 {
     const linkd_cell cell = linkd_table_cell(d->table, row, d->options->column);
-    const linkd_str source = {cell.bytes, cell.len};
 
-    if (++problems->n > LINKD_IMAGE_PROBLEMS_MAX)
-        return LINKD_OK;
-    return lk_buf_printf(&problems->lines, err, "row %zu: %s: %s\n", row + 1,
-                         lk_picture_label(source).text, problem->message);
+    return lk_picture_problem(problems, row, (linkd_str){cell.bytes, cell.len},
+                              problem, err);
 }
 
 static int chunk_take(dedup *d, const chunk *c, size_t n,

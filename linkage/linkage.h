@@ -779,6 +779,21 @@ linkd_dedup_images(const linkd_table *table, lk_pool *pool,
                    linkd_dedup_result *ret_result,
                    linkd_image_problems *ret_problems, linkd_error *err);
 
+/* The vectors of `n` pictures, at most LINKD_IMAGES_MAX.
+ *   table_path   of the table that names them, for relative paths
+ *   sources      a path or a data URI each; empty: no picture
+ *   first_row    of the table, from 0: for messages
+ *   ret_vectors  [n, dim]; zeros where there is no picture, or none that can be
+ *                read, of which `ret_problems` tells
+ * `vision` has at least as many workers as `pool`. LINKD_E_NOMEM. */
+#define LINKD_IMAGES_MAX ((size_t)1024)
+LINKD_MUST_CHECK int
+linkd_embed_images(const linkd_vision *vision, lk_pool *pool,
+                   const char *table_path, const linkd_str *sources, size_t n,
+                   uint64_t first_row, const linkd_image_options *options,
+                   float *ret_vectors, linkd_image_problems *ret_problems,
+                   linkd_error *err);
+
 /* ---- clusters of rows that are near each other --------------------------- */
 
 typedef enum linkd_vector_method {

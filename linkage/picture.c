@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -133,9 +134,14 @@ int lk_picture_read(const char *table_path, linkd_str source,
     return rc;
 }
 
-lk_label lk_picture_label(linkd_str source)
+int lk_picture_problem(linkd_image_problems *problems, uint64_t row,
+                       linkd_str source, const linkd_error *problem,
+                       linkd_error *err)
 {
-    static const linkd_str data_uri = {"data URI", 8};
-
-    return lk_label_of(is_data_uri(source) ? data_uri : source);
+    if (++problems->n > LINKD_IMAGE_PROBLEMS_MAX)
+        return LINKD_OK;
+    return lk_buf_printf(
+        &problems->lines, err, "row %" PRIu64 ": %s: %s\n", row + 1,
+        is_data_uri(source) ? "data URI" : lk_label_of(source).text,
+        problem->message);
 }

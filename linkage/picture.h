@@ -13,7 +13,11 @@ LINKD_MUST_CHECK int lk_picture_read(const char *table_path, linkd_str source,
                                      const linkd_image_options *options,
                                      linkd_image *ret_image, linkd_error *err);
 
-/* The source as messages show it. */
-lk_label lk_picture_label(linkd_str source);
+/* Counts a picture that cannot be used, and notes what `problem` says while
+ * there is room. `row` is counted from 0. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int lk_picture_problem(linkd_image_problems *problems,
+                                        uint64_t row, linkd_str source,
+                                        const linkd_error *problem,
+                                        linkd_error *err);
 
 #endif

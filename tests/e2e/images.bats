@@ -74,3 +74,28 @@ END
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'no column "picture"'* ]]
 }
+
+@test "embed --image: a vector of each picture, zeros for what cannot be read" {
+    pictures_make
+    vit=$BATS_TEST_DIRNAME/../golden/vision/bare
+    run --separate-stderr "$LINKCTL" embed t.csv --image file -m "$vit" --precision f32 -j 1 \
+        -o one.jsonl
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"7 rows: vectors of 20 numbers"* ]]
+    [[ "$stderr" == *"row 6: pictures/cut.jpg: JPEG image is cut off"* ]]
+    [[ "$stderr" == *"1 row without image, 3 images that cannot be used"* ]]
+    "$LINKCTL" embed t.csv --image file -m "$vit" --precision f32 -j 2 -q -o two.jsonl
+    cmp one.jsonl two.jsonl
+    [ "$(sed -n 1p one.jsonl | cut -d: -f3)" = "$(sed -n 4p one.jsonl | cut -d: -f3)" ]
+    [ "$(sed -n 1p one.jsonl | cut -d: -f3)" != "$(sed -n 2p one.jsonl | cut -d: -f3)" ]
+    sed -n 7p one.jsonl | grep -q '\[0, 0, 0'
+    grep -q '"architecture": "vit"' one.jsonl.manifest.json
+    grep -q '"unreadable_images": 3' one.jsonl.manifest.json
+    run --separate-stderr "$LINKCTL" embed t.csv --image file
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"--image needs an image model"* ]]
+    "$LINKCTL" embed t.csv --image file -m "$vit" --dim 7 -q -o short.jsonl
+    [ "$(sed -n 1p short.jsonl | tr ',' '\n' | wc -l)" -eq 8 ]
+    run --separate-stderr "$LINKCTL" embed t.csv --upright
+    [ "$status" -eq 2 ]
+}

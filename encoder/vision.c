@@ -1,0 +1,236 @@
+/* encoder/vision.c — pictures to unit vectors: what the folder shows of it. A
+ * picture is one forward pass of some 200 rows on one worker. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "encoder/vision_model.h"
+
+#define MODEL_FILE       "config.json"
+#define PREPARATION_FILE "preprocessor_config.json"
+
+/* Raised whenever a change of linkd's own alters vectors beyond rounding. */
+#define FINGERPRINT_VERSION 1
+#define FINGERPRINT_DIGITS  32
+
+/* f32 and bf16 vectors may be compared. */
+#define PRECISION_CLASS "float"
+
+/* Read in pieces so that hashing a file does not keep all of it in memory. */
+#define HASH_BYTES ((size_t)4 << 20)
+
+struct linkd_vision {
+    lk_weights weights;
+    lk_vision_config config;
+    lk_preparation preparation;
+    lk_vision_model model;
+    linkd_vision_info info;
+    char fingerprint[FINGERPRINT_DIGITS + 1];
+    float **scratches; /* [n_workers] */
+    size_t n_workers;
+};
+
+/* ---- fingerprint -------------------------------------------------------- */
+
+static void file_hash(XXH3_state_t *state, const lk_file *file)
+{
+    for (size_t at = 0; at < file->len; at += HASH_BYTES) {
+        const size_t left = file->len - at;
+        const size_t n = left < HASH_BYTES ? left : HASH_BYTES;
+
+        (void)XXH3_128bits_update(state, file->bytes + at, n);
+        lk_file_release(file->bytes + at, n);
+    }
+}
+
+/* What is not in the weights and changes vectors. */
+static void settings_hash(XXH3_state_t *state, const linkd_vision *vision)
+{
+    const lk_preparation *p = &vision->preparation;
+    const lk_vision_config *c = &vision->config;
+    char text[400];
+    const int len = snprintf(
+        text, sizeof(text),
+        "linkd %d %s cls %zu heads %zu patch epsilon %a resize %d %d %zu %zu "
+        "%zu crop %d %zu %zu colours %a %a %a %a %a %a " PRECISION_CLASS,
+        FINGERPRINT_VERSION, lk_vision_kind_name(c->kind), c->n_heads,
+        c->patch_side, (double)c->norm_epsilon, p->resizes, (int)p->filter,
+        p->shortest_edge, p->width, p->height, p->crops, p->out_width,
+        p->out_height, (double)p->scales[0], (double)p->scales[1],
+        (double)p->scales[2], (double)p->shifts[0], (double)p->shifts[1],
+        (double)p->shifts[2]);
+
+    (void)XXH3_128bits_update(state, text, (size_t)len);
+}
+
+static int fingerprint_compute(linkd_vision *vision, linkd_error *err)
+{
+    XXH3_state_t *state = XXH3_createState();
+    XXH128_hash_t hash;
+
+    if (state == NULL)
+        return lk_fail_nomem(err);
+    (void)XXH3_128bits_reset(state);
+    for (size_t i = 0; i < vision->weights.n_parts; i++)
+        file_hash(state, &vision->weights.parts[i].file);
+    settings_hash(state, vision);
+    hash = XXH3_128bits_digest(state);
+    (void)snprintf(vision->fingerprint, sizeof(vision->fingerprint),
+                   "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
+                   (uint64_t)hash.low64);
+    (void)XXH3_freeState(state);
+    return LINKD_OK;
+}
+
+/* ---- open and close ----------------------------------------------------- */
+
+static int file_map(const char *dir, const char *name, lk_file *ret_file,
+                    linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = lk_file_path(dir, name, &path, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_file_map(path.data, ret_file, err);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+static int settings_read(linkd_vision *vision, const char *dir,
+                         linkd_error *err)
+{
+    lk_file model = {0};
+    lk_file preparation = {0};
+    int rc = file_map(dir, MODEL_FILE, &model, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_vision_config_parse(model.bytes, model.len, &vision->config,
+                                    err);
+    if (rc == LINKD_OK)
+        rc = file_map(dir, PREPARATION_FILE, &preparation, err);
+    if (rc == LINKD_OK)
+        rc = lk_preparation_parse(preparation.bytes, preparation.len,
+                                  &vision->preparation, err);
+    lk_file_unmap(&model);
+    lk_file_unmap(&preparation);
+    return rc;
+}
+
+static int scratches_new(linkd_vision *vision, size_t n, linkd_error *err)
+{
+    vision->scratches = calloc(n, sizeof(*vision->scratches));
+    if (vision->scratches == NULL)
+        return lk_fail_nomem(err);
+    vision->n_workers = n;
+    for (size_t i = 0; i < n; i++) {
+        vision->scratches[i] = lk_alloc_aligned(
+            lk_vision_scratch(&vision->model), sizeof(**vision->scratches));
+        if (vision->scratches[i] == NULL)
+            return lk_fail_nomem(err);
+    }
+    return LINKD_OK;
+}
+
+static void info_fill(linkd_vision *vision)
+{
+    const lk_vision_model *model = &vision->model;
+
+    vision->info = (linkd_vision_info){
+        .architecture = lk_vision_kind_name(vision->config.kind),
+        .isa = model->kernels->isa,
+        .precision = model->kernels->precision,
+        .fingerprint = vision->fingerprint,
+        .dim = model->dim,
+        .n_layers = model->n_layers,
+        .n_parameters = lk_weights_n_parameters(&vision->weights),
+        .width = vision->preparation.out_width,
+        .height = vision->preparation.out_height};
+}
+
+/* What a variable of the environment asks for, or NULL. */
+static const char *wanted(const char *variable)
+{
+    const char *value = getenv(variable);
+
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static int kernels_choose(const char *precision, const lk_kernels **ret_kernels,
+                          linkd_error *err)
+{
+    if (precision == NULL)
+        precision = wanted("LINKD_PRECISION");
+    if (precision != NULL && strcmp(precision, "auto") == 0)
+        precision = NULL;
+    if (precision != NULL && strcmp(precision, "int8") == 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "image models have no precision int8 yet");
+    return lk_kernels_choose(wanted("LINKD_ISA"), precision, ret_kernels, err);
+}
+
+int linkd_vision_open(const char *dir, const char *precision, size_t n_workers,
+                      linkd_vision **ret_vision, linkd_error *err)
+{
+    const lk_kernels *kernels = NULL;
+    linkd_vision *vision = NULL;
+    int rc = kernels_choose(precision, &kernels, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    vision = calloc(1, sizeof(*vision));
+    if (vision == NULL)
+        return lk_fail_nomem(err);
+    rc = settings_read(vision, dir, err);
+    if (rc == LINKD_OK)
+        rc = lk_weights_open(dir, &vision->weights, err);
+    if (rc == LINKD_OK)
+        rc = fingerprint_compute(vision, err);
+    if (rc == LINKD_OK)
+        rc = lk_vision_model_load(&vision->weights, &vision->config,
+                                  &vision->preparation, kernels, &vision->model,
+                                  err);
+    if (rc == LINKD_OK)
+        rc = scratches_new(vision, n_workers, err);
+    if (rc != LINKD_OK) {
+        linkd_vision_close(vision);
+        return rc;
+    }
+    info_fill(vision);
+    *ret_vision = vision;
+    return LINKD_OK;
+}
+
+void linkd_vision_close(linkd_vision *vision)
+{
+    if (vision == NULL)
+        return;
+    for (size_t i = 0; i < vision->n_workers; i++)
+        free(vision->scratches[i]);
+    free(vision->scratches);
+    lk_vision_model_clear(&vision->model);
+    lk_weights_close(&vision->weights);
+    free(vision);
+}
+
+const linkd_vision_info *linkd_vision_describe(const linkd_vision *vision)
+{
+    return &vision->info;
+}
+
+int linkd_vision_encode(const linkd_vision *vision, size_t worker,
+                        const linkd_image *image, float *ret_vector,
+                        linkd_error *err)
+{
+    linkd_image prepared = {0};
+    int rc = lk_image_prepare(&vision->preparation, image, &prepared, err);
+
+    LK_ASSERT(worker < vision->n_workers);
+    if (rc != LINKD_OK)
+        return rc;
+    lk_vision_forward(&vision->model, &prepared, vision->scratches[worker],
+                      ret_vector);
+    linkd_image_clear(&prepared);
+    return LINKD_OK;
+}

@@ -7,7 +7,8 @@
  * counts, in seconds of processor time: the machine is shared, and only the
  * fastest round tells what the code can do. Before and after each, the model's widest layer is timed by itself;
  * the difference to it is what attention, norms and memory cost. Compare the
- * GFLOP/s with bench_peak's of the same minute. */
+ * GFLOP/s with bench_peak's of the same minute. LINKD_ISA and LINKD_PRECISION
+ * choose the kernels. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,10 +118,10 @@ static void length_time(setup *s, size_t n_tokens)
     }
     before = matrix_gflops(s);
     seconds = tile_seconds(s, &batch, vectors);
-    printf("%-6s %4zu tokens x %2zu: %7.1f texts/s %8.0f tokens/s %6.1f "
+    printf("%-11s %-4s %4zu tokens x %2zu: %7.1f texts/s %8.0f tokens/s %6.1f "
            "GFLOP/s (matrix alone %.1f, %.1f)\n",
-           s->model.kernels->isa, n_tokens, n, (double)n / seconds,
-           (double)(n * n_tokens) / seconds,
+           s->model.kernels->isa, s->model.kernels->precision, n_tokens, n,
+           (double)n / seconds, (double)(n * n_tokens) / seconds,
            (double)(n * n_tokens) / seconds * token_flops(s, n_tokens) * 1e-9,
            before, matrix_gflops(s));
     free(ids);
@@ -132,7 +133,8 @@ static void length_time(setup *s, size_t n_tokens)
 static int setup_open(setup *s, const char *dir, linkd_error *err)
 {
     const lk_kernels *kernels = NULL;
-    int rc = lk_kernels_choose(getenv("LINKD_ISA"), NULL, &kernels, err);
+    int rc = lk_kernels_choose(getenv("LINKD_ISA"), getenv("LINKD_PRECISION"),
+                               &kernels, err);
 
     if (rc == LINKD_OK)
         rc = lk_config_read(dir, &s->config, err);

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "encoder/file.h"
@@ -214,6 +215,24 @@ static int epsilon_get(const json_t *json, lk_config *config, linkd_error *err)
     return LINKD_OK;
 }
 
+/* What model2vec's own code reads of a text (model.py, encode), as far as its
+ * config.json does not ask for less. */
+#define STATIC_TOKENS_MAX ((size_t)512)
+
+static int static_parse(const json_t *json, lk_config *config, linkd_error *err)
+{
+    size_t n = STATIC_TOKENS_MAX;
+    int rc =
+        size_get(json, MODEL_FILE, "hidden_dim", WIDTH_MAX, &config->dim, err);
+
+    if (rc == LINKD_OK && json_object_get(json, "max_length") != NULL)
+        rc = size_get(json, MODEL_FILE, "max_length", COUNT_MAX, &n, err);
+    config->architecture = LK_STATIC;
+    config->n_heads = 1;
+    config->n_positions = n < STATIC_TOKENS_MAX ? n : STATIC_TOKENS_MAX;
+    return rc;
+}
+
 static int model_parse(const json_t *json, lk_config *config, linkd_error *err)
 {
     const char *type = json_string_value(json_object_get(json, "model_type"));
@@ -223,6 +242,8 @@ static int model_parse(const json_t *json, lk_config *config, linkd_error *err)
     if (type == NULL)
         return lk_fail(err, LINKD_E_DATA,
                        MODEL_FILE ": model_type is missing or not a text");
+    if (strcmp(type, "model2vec") == 0)
+        return static_parse(json, config, err);
     if (names == NULL)
         return lk_fail(err, LINKD_E_DATA,
                        MODEL_FILE ": model_type \"%.60s\" is not supported",
@@ -326,6 +347,32 @@ int lk_config_parse_modules(const void *bytes, size_t len,
 
 #define POOLING_PREFIX "pooling_mode_"
 
+/* By the older files' flag, without its prefix, or the newer files' text. A sum
+ * over the root of the length has the direction of the mean, and vectors have
+ * length 1 anyway. */
+static bool pooling_find(const char *name, lk_pooling *ret_pooling)
+{
+    static const struct {
+        const char *flag, *mode;
+        lk_pooling pooling;
+    } poolings[] = {
+        {"mean_tokens", "mean", LK_POOLING_MEAN},
+        {"mean_sqrt_len_tokens", "mean_sqrt_len_tokens", LK_POOLING_MEAN},
+        {"cls_token", "cls", LK_POOLING_CLS},
+        {"lasttoken", "lasttoken", LK_POOLING_LAST},
+        {"max_tokens", "max", LK_POOLING_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof(poolings) / sizeof(*poolings); i++) {
+        if (strcmp(name, poolings[i].flag) != 0 &&
+            strcmp(name, poolings[i].mode) != 0)
+            continue;
+        *ret_pooling = poolings[i].pooling;
+        return true;
+    }
+    return false;
+}
+
 /* Older files have one flag per kind, of which exactly one must be set. */
 static int pooling_from_flags(const json_t *json, const char *name,
                               lk_pooling *ret_pooling, linkd_error *err)
@@ -340,11 +387,7 @@ static int pooling_from_flags(const json_t *json, const char *name,
         if (strncmp(key, POOLING_PREFIX, prefix) != 0 || !json_is_true(value))
             continue;
         n_set++;
-        if (strcmp(key + prefix, "mean_tokens") == 0)
-            *ret_pooling = LK_POOLING_MEAN;
-        else if (strcmp(key + prefix, "cls_token") == 0)
-            *ret_pooling = LK_POOLING_CLS;
-        else
+        if (!pooling_find(key + prefix, ret_pooling))
             return lk_fail(err, LINKD_E_DATA, "%s: %.60s is not supported",
                            name, key);
     }
@@ -361,11 +404,7 @@ static int pooling_from_mode(const json_t *mode, const char *name,
 {
     const char *text = json_string_value(mode);
 
-    if (text != NULL && strcmp(text, "mean") == 0)
-        *ret_pooling = LK_POOLING_MEAN;
-    else if (text != NULL && strcmp(text, "cls") == 0)
-        *ret_pooling = LK_POOLING_CLS;
-    else
+    if (text == NULL || !pooling_find(text, ret_pooling))
         return lk_fail(err, LINKD_E_DATA,
                        "%s: pooling_mode \"%.60s\" is not supported", name,
                        text != NULL ? text : "");
@@ -525,9 +564,10 @@ int lk_config_read(const char *dir, lk_config *ret_config, linkd_error *err)
     lk_config config;
     int rc = model_read(dir, &config, err);
 
-    if (rc == LINKD_OK)
+    /* the modules after a static table say nothing more */
+    if (rc == LINKD_OK && config.architecture != LK_STATIC)
         rc = pooling_read(dir, &config, err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && config.architecture != LK_STATIC)
         rc = limit_read(dir, &config, err);
     if (rc == LINKD_OK)
         *ret_config = config;
@@ -539,12 +579,18 @@ const char *lk_architecture_name(lk_architecture architecture)
     static const char *const names[] = {[LK_BERT] = "bert",
                                         [LK_ROBERTA] = "roberta",
                                         [LK_DISTILBERT] = "distilbert",
-                                        [LK_MPNET] = "mpnet"};
+                                        [LK_MPNET] = "mpnet",
+                                        [LK_STATIC] = "static"};
 
     return names[architecture];
 }
 
 const char *lk_pooling_name(lk_pooling pooling)
 {
-    return pooling == LK_POOLING_CLS ? "cls" : "mean";
+    static const char *const names[] = {[LK_POOLING_MEAN] = "mean",
+                                        [LK_POOLING_CLS] = "cls",
+                                        [LK_POOLING_LAST] = "last",
+                                        [LK_POOLING_MAX] = "max"};
+
+    return names[pooling];
 }

@@ -9,6 +9,8 @@
 typedef enum lk_pooling {
     LK_POOLING_MEAN, /* of all tokens */
     LK_POOLING_CLS,  /* the first token */
+    LK_POOLING_LAST, /* the last token */
+    LK_POOLING_MAX,  /* of each dimension over all tokens */
 } lk_pooling;
 
 typedef enum lk_architecture {
@@ -16,6 +18,7 @@ typedef enum lk_architecture {
     LK_ROBERTA, /* XLM-R, CamemBERT, too */
     LK_DISTILBERT,
     LK_MPNET,
+    LK_STATIC, /* model2vec: a table of vectors, one a token, and no layers */
 } lk_architecture;
 
 typedef struct lk_config {
@@ -24,7 +27,7 @@ typedef struct lk_config {
     size_t n_inner; /* width of the feed-forward layer */
     size_t n_layers;
     size_t n_heads;
-    size_t vocab_size;
+    size_t vocab_size; /* 0: as many as the tokenizer's */
     size_t n_positions;
     size_t first_position; /* of a text's first token */
     size_t n_types;        /* 0: tokens have no type */

@@ -3,6 +3,7 @@
  *   texts ─► windows of 8,192 ─► token ids ─► tiles of whole texts ─► vectors
  *                                 (all workers)        (all workers)
  *
+ * Texts with the same ids are encoded once in a window.
  * A window bounds the memory for ids. A tile is about 128 tokens: enough rows
  * for the kernels to run at the processor's speed, and few enough for its rows
  * to stay in a worker's L2 cache. A text longer than that is a tile by itself.
@@ -22,6 +23,8 @@
 #include "encoder/forward.h"
 #include "encoder/kernels.h"
 #include "encoder/model.h"
+#include "encoder/repeats.h"
+#include "encoder/self_check.h"
 #include "encoder/tokenizer.h"
 #include "encoder/weights.h"
 
@@ -40,9 +43,6 @@
 #define FINGERPRINT_VERSION 1
 #define FINGERPRINT_DIGITS  32
 
-/* f32 and bf16 vectors may be compared, those of int8 not with either. */
-#define PRECISION_CLASS "float"
-
 /* Read in pieces so that hashing a file does not keep all of it in memory. */
 #define HASH_BYTES ((size_t)4 << 20)
 
@@ -56,6 +56,8 @@ struct linkd_encoder {
 
     /* kept from call to call */
     lk_tokens *tokens; /* [WINDOW_TEXTS] */
+    uint32_t *table;   /* of lk_repeats_fold() */
+    size_t *places;    /* [WINDOW_TEXTS] of each text among the distinct ones */
     size_t *starts;    /* [WINDOW_TEXTS + 1] tokens before each text */
     size_t *tiles;     /* [WINDOW_TEXTS + 1] first text of each tile */
     lk_scratch *scratches;
@@ -109,21 +111,28 @@ static int tokenizer_hash(XXH3_state_t *state, const char *dir,
     return rc;
 }
 
-static void config_hash(XXH3_state_t *state, const lk_config *config)
+static int is_int8(const lk_kernels *kernels)
+{
+    return strcmp(kernels->precision, "int8") == 0;
+}
+
+static void config_hash(XXH3_state_t *state, const lk_config *config,
+                        const lk_kernels *kernels)
 {
     char text[160];
     int len = snprintf(
         text, sizeof(text),
-        "linkd %d %s %s %zu heads %zu epsilon %a " PRECISION_CLASS,
-        FINGERPRINT_VERSION, lk_architecture_name(config->architecture),
+        /* f32 and bf16 vectors may be compared, those of int8 not with either */
+        "linkd %d %s %s %zu heads %zu epsilon %a %s", FINGERPRINT_VERSION,
+        lk_architecture_name(config->architecture),
         lk_pooling_name(config->pooling), config->max_tokens, config->n_heads,
-        (double)config->norm_epsilon);
+        (double)config->norm_epsilon, is_int8(kernels) ? "int8" : "float");
 
     (void)XXH3_128bits_update(state, text, (size_t)len);
 }
 
 static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
-                               linkd_error *err)
+                               const lk_kernels *kernels, linkd_error *err)
 {
     XXH3_state_t *state = XXH3_createState();
     XXH128_hash_t hash;
@@ -134,7 +143,7 @@ static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
     (void)XXH3_128bits_reset(state);
     for (size_t i = 0; i < encoder->weights.n_parts; i++)
         hash_file(state, &encoder->weights.parts[i].file);
-    config_hash(state, &encoder->config);
+    config_hash(state, &encoder->config, kernels);
     rc = tokenizer_hash(state, dir, err);
     hash = XXH3_128bits_digest(state);
     (void)snprintf(encoder->fingerprint, sizeof(encoder->fingerprint),
@@ -149,9 +158,13 @@ static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
 static int buffers_new(linkd_encoder *encoder, linkd_error *err)
 {
     encoder->tokens = calloc(WINDOW_TEXTS, sizeof(*encoder->tokens));
+    encoder->table =
+        calloc(lk_repeats_table_size(WINDOW_TEXTS), sizeof(*encoder->table));
+    encoder->places = calloc(WINDOW_TEXTS, sizeof(*encoder->places));
     encoder->starts = calloc(WINDOW_TEXTS + 1, sizeof(*encoder->starts));
     encoder->tiles = calloc(WINDOW_TEXTS + 1, sizeof(*encoder->tiles));
-    if (encoder->tokens == NULL || encoder->starts == NULL ||
+    if (encoder->tokens == NULL || encoder->table == NULL ||
+        encoder->places == NULL || encoder->starts == NULL ||
         encoder->tiles == NULL)
         return lk_fail_nomem(err);
     return LINKD_OK;
@@ -167,6 +180,15 @@ static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
                        "config.json is %zu",
                        n, encoder->config.vocab_size);
     return LINKD_OK;
+}
+
+/* A static table has a row for each token, and none for what is around. */
+static void static_prepare(linkd_encoder *encoder)
+{
+    if (encoder->config.architecture != LK_STATIC)
+        return;
+    lk_tokenizer_bare(encoder->tokenizer);
+    encoder->config.vocab_size = lk_tokenizer_vocab_size(encoder->tokenizer);
 }
 
 static void info_fill(linkd_encoder *encoder)
@@ -194,14 +216,19 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     if (rc == LINKD_OK)
         rc = lk_tokenizer_open(dir, &encoder->tokenizer, err);
     if (rc == LINKD_OK)
+        static_prepare(encoder);
+    if (rc == LINKD_OK)
         rc = check_vocabulary(encoder, err);
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &encoder->weights, err);
     if (rc == LINKD_OK)
-        rc = fingerprint_compute(encoder, dir, err);
+        rc = fingerprint_compute(encoder, dir, kernels, err);
     if (rc == LINKD_OK)
         rc = lk_model_load(&encoder->weights, &encoder->config, kernels,
                            &encoder->model, err);
+    if (rc == LINKD_OK && is_int8(kernels))
+        rc = lk_self_check(&encoder->model, &encoder->weights, &encoder->config,
+                           encoder->tokenizer, err);
     if (rc == LINKD_OK)
         rc = buffers_new(encoder, err);
     return rc;
@@ -257,6 +284,8 @@ void linkd_encoder_close(linkd_encoder *encoder)
     for (size_t i = 0; i < encoder->n_scratches; i++)
         lk_scratch_clear(&encoder->scratches[i]);
     free(encoder->tokens);
+    free(encoder->table);
+    free(encoder->places);
     free(encoder->starts);
     free(encoder->tiles);
     free(encoder->scratches);
@@ -364,16 +393,19 @@ static size_t cut_tiles(const linkd_encoder *encoder, size_t n,
     return n_tiles;
 }
 
-static void stats_add(const window *w, linkd_encode_stats *stats)
+static void stats_add(const window *w, size_t n_distinct,
+                      linkd_encode_stats *stats)
 {
     const linkd_encoder *encoder = w->encoder;
 
     if (stats == NULL)
         return;
     stats->n_texts += w->n;
-    stats->n_tokens += encoder->starts[w->n];
-    for (size_t i = 0; i < w->n; i++)
+    stats->n_repeated += w->n - n_distinct;
+    for (size_t i = 0; i < w->n; i++) {
+        stats->n_tokens += encoder->tokens[i].n;
         stats->n_truncated += encoder->tokens[i].truncated;
+    }
     for (size_t i = 0; i < chunk_count(w->n); i++)
         stats->tokenize_seconds += (double)w->chunk_ns[i] * 1e-9;
 }
@@ -382,18 +414,22 @@ static int window_encode(window *w, lk_pool *pool, linkd_encode_stats *stats,
                          linkd_error *err)
 {
     linkd_encoder *encoder = w->encoder;
-    size_t n_tiles;
+    size_t n_distinct, n_tiles;
     int rc = lk_pool_run(pool, chunk_count(w->n), tokenize_task, w, err);
 
     if (rc != LINKD_OK)
         return rc;
-    for (size_t i = 0; i < w->n; i++)
+    n_distinct =
+        lk_repeats_fold(encoder->tokens, w->n, encoder->table, encoder->places);
+    for (size_t i = 0; i < n_distinct; i++)
         encoder->starts[i + 1] = encoder->starts[i] + encoder->tokens[i].n;
-    n_tiles = cut_tiles(encoder, w->n, lk_pool_n_workers(pool));
+    n_tiles = cut_tiles(encoder, n_distinct, lk_pool_n_workers(pool));
     rc = lk_pool_run(pool, n_tiles, encode_task, w, err);
-    if (rc == LINKD_OK)
-        stats_add(w, stats);
-    return rc;
+    if (rc != LINKD_OK)
+        return rc;
+    lk_repeats_unfold(encoder->places, w->n, encoder->model.dim, w->vectors);
+    stats_add(w, n_distinct, stats);
+    return LINKD_OK;
 }
 
 static int scratches_reserve(linkd_encoder *encoder, size_t n, linkd_error *err)

@@ -19,11 +19,13 @@ typedef struct linkd_encoder linkd_encoder;
 typedef struct linkd_encoder_info {
     const char *architecture; /* "bert", "roberta", … */
     const char *tokenizer;    /* "wordpiece", "unigram" or "bpe" */
-    const char *pooling;      /* "mean" or "cls" */
-    const char *isa;          /* "scalar", "avx2", "avx512" or "avx512_bf16" */
-    const char *precision;    /* "f32" or "bf16": of the linear layers */
+    const char *pooling;      /* "mean", "cls", "last" or "max" */
+    const char *isa; /* "scalar", "avx2", "avx_vnni", "avx512", "avx512_bf16" or
+                      * "avx512_vnni" */
+    const char *precision; /* "f32", "bf16" or "int8": of the linear layers */
     /* 32 hex digits over weights, tokenizer, pooling, limit and precision
-     * class: vectors are comparable exactly when these are equal */
+     * class (int8, or f32 and bf16): vectors are comparable exactly when these
+     * are equal */
     const char *fingerprint;
     size_t dim;
     size_t n_layers;
@@ -36,6 +38,7 @@ typedef struct linkd_encode_stats {
     uint64_t n_texts;
     uint64_t n_tokens;
     uint64_t n_truncated;    /* texts that were cut at max_tokens */
+    uint64_t n_repeated;     /* texts that got the vector of an equal one */
     double tokenize_seconds; /* summed over workers */
 } linkd_encode_stats;
 
@@ -53,11 +56,13 @@ LINKD_MUST_CHECK int linkd_encoder_store_path(lk_buf *ret_path,
 /* Reads config.json, model.safetensors, tokenizer.json or vocab.txt,
  * modules.json, 1_Pooling/config.json and sentence_bert_config.json, all of
  * them as hostile input. The kernels are the best that the processor has, or
- * the ones that LINKD_ISA (scalar, avx2, avx512, avx512_bf16) names.
- *   precision  "f32", "bf16" or "auto": bf16 where the processor has it, else
- *              f32; NULL: what LINKD_PRECISION says, else auto
+ * the ones that LINKD_ISA (scalar, avx2, avx_vnni, avx512,
+ * avx512_bf16, avx512_vnni) names.
+ *   precision  "f32", "bf16", "int8" or "auto": bf16 where the processor has it,
+ *              else f32; NULL: what LINKD_PRECISION says, else auto
  * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: it is damaged, or of a kind
- * that is not supported; the message names the file and the reason.
+ * that is not supported; the message names the file and the reason. Also: int8
+ * would change the model's vectors too much (self_check.h).
  * LINKD_E_ARG: LINKD_ISA or the precision is unknown or not what this processor
  * has. */
 LINKD_MUST_CHECK int linkd_encoder_open(const char *dir, const char *precision,

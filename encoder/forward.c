@@ -102,6 +102,15 @@ static int pass_begin(pass *p, lk_scratch *scratch, linkd_error *err)
     return LINKD_OK;
 }
 
+static void word_weigh(const lk_model *model, uint32_t id, float *x)
+{
+    float weight;
+
+    lk_tensor_read(model->word_weights, id, 1, &weight);
+    for (size_t k = 0; k < model->dim; k++)
+        x[k] *= weight;
+}
+
 static void words_look_up(const lk_model *model, const lk_tokens *tokens,
                           float *ret_x)
 {
@@ -112,6 +121,8 @@ static void words_look_up(const lk_model *model, const lk_tokens *tokens,
         lk_tensor_read(model->words, tokens->ids[i] * model->dim, model->dim,
                        ret_x);
         memset(ret_x + model->dim, 0, padding * sizeof(*ret_x));
+        if (model->word_weights != NULL)
+            word_weigh(model, tokens->ids[i], ret_x);
     }
 }
 
@@ -125,6 +136,8 @@ static void embed(const pass *p)
                               lk_stride(model->dim);
 
         words_look_up(model, &batch->sequences[i], x);
+        if (model->positions == NULL)
+            continue;
         model->kernels->add_norm(&model->embedding_norm, model->positions,
                                  sequence_len(batch, i), x);
     }
@@ -173,17 +186,31 @@ static void layer_run(pass *p, const lk_layer *layer, int reduces)
                              p->n_rows, p->scratch, p->x);
 }
 
-/* CLS pooling is the mean over the first row alone. */
+/* The largest of each dimension over rows, in the first of them. */
+static void rows_max(float *rows, size_t n_rows, size_t dim)
+{
+    for (size_t i = 1; i < n_rows; i++)
+        for (size_t k = 0; k < dim; k++)
+            if (rows[i * lk_stride(dim) + k] > rows[k])
+                rows[k] = rows[i * lk_stride(dim) + k];
+}
+
+/* All but the mean over all rows is one over a single row. */
 static void pool(const pass *p, lk_pooling pooling, float *ret_vectors)
 {
     const lk_model *model = p->model;
     const lk_batch *batch = p->batch;
 
     for (size_t i = 0; i < batch->n; i++) {
-        size_t n_rows = pooling == LK_POOLING_CLS ? 1 : sequence_len(batch, i);
+        const size_t n_rows = sequence_len(batch, i);
+        float *rows = p->x + first_row(p, i) * lk_stride(model->dim);
 
-        model->kernels->pool(p->x + first_row(p, i) * lk_stride(model->dim),
-                             n_rows, model->dim, p->context);
+        if (pooling == LK_POOLING_LAST)
+            rows += (n_rows - 1) * lk_stride(model->dim);
+        if (pooling == LK_POOLING_MAX)
+            rows_max(rows, n_rows, model->dim);
+        model->kernels->pool(rows, pooling == LK_POOLING_MEAN ? n_rows : 1,
+                             model->dim, p->context);
         memcpy(ret_vectors + i * model->dim, p->context,
                model->dim * sizeof(*ret_vectors));
     }

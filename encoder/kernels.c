@@ -3,6 +3,9 @@
  * slow to fast. */
 #include "encoder/kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <string.h>
 
 #include "encoder/kernels_isa.h"
@@ -23,6 +26,15 @@ static int has_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
+/* Compilers of 2022 know no name for it. */
+static int has_avx_vnni(void)
+{
+    unsigned a, b, c, d;
+
+    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+           (a >> 4 & 1U) != 0;
+}
+
 static int has_avx512(void)
 {
     return has_avx2() && __builtin_cpu_supports("avx512f") &&
@@ -35,14 +47,23 @@ static int has_avx512_bf16(void)
 {
     return has_avx512() && __builtin_cpu_supports("avx512bf16");
 }
+
+static int has_avx512_vnni(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 static const tier TIERS[] = {
     {&lk_kernels_scalar, always},
+    {&lk_kernels_scalar_int8, always},
 #if LK_HAVE_X86
     {&lk_kernels_avx2, has_avx2},
+    {&lk_kernels_avx2_int8, has_avx2},
+    {&lk_kernels_avx_vnni, has_avx_vnni},
     {&lk_kernels_avx512, has_avx512},
     {&lk_kernels_avx512_bf16, has_avx512_bf16},
+    {&lk_kernels_avx512_vnni, has_avx512_vnni},
 #endif
 };
 
@@ -53,30 +74,45 @@ static bool is_asked(const char *asked, const char *name)
     return asked == NULL || strcmp(asked, name) == 0;
 }
 
-static bool is_known(const char *isa, const char *precision)
+/* int8 changes vectors by more than rounding, so nobody gets it unasked. */
+static bool is_precise(const char *asked, const char *name)
+{
+    return asked == NULL ? strcmp(name, "int8") != 0 : strcmp(asked, name) == 0;
+}
+
+static bool is_known(const char *isa)
+{
+    for (size_t i = 0; i < N_TIERS; i++)
+        if (is_asked(isa, TIERS[i].kernels->isa))
+            return true;
+    return false;
+}
+
+static bool is_known_at(const char *isa, const char *precision)
 {
     for (size_t i = 0; i < N_TIERS; i++)
         if (is_asked(isa, TIERS[i].kernels->isa) &&
-            is_asked(precision, TIERS[i].kernels->precision))
+            is_precise(precision, TIERS[i].kernels->precision))
             return true;
     return false;
 }
 
 static int fail_choice(const char *isa, const char *precision, linkd_error *err)
 {
-    if (!is_known(isa, NULL))
+    if (!is_known(isa))
         return lk_fail(err, LINKD_E_ARG,
                        "unknown instruction set \"%s\" in LINKD_ISA: scalar, "
-                       "avx2, avx512 and avx512_bf16 are known",
+                       "avx2, avx_vnni, avx512, avx512_bf16 and avx512_vnni "
+                       "are known",
                        isa);
-    if (!is_known(NULL, precision))
+    if (!is_known_at(NULL, precision))
         return lk_fail(err, LINKD_E_ARG,
-                       "unknown precision \"%s\": f32 and bf16 are known",
+                       "unknown precision \"%s\": f32, bf16 and int8 are known",
                        precision);
-    if (!is_known(isa, precision))
+    if (!is_known_at(isa, precision))
         return lk_fail(err, LINKD_E_ARG,
                        "%s, which LINKD_ISA asks for, has no precision %s", isa,
-                       precision);
+                       precision != NULL ? precision : "f32 or bf16");
     return lk_fail(err, LINKD_E_ARG, "this processor does not have %s%s",
                    isa != NULL ? isa : precision,
                    isa != NULL ? ", which LINKD_ISA asks for" : "");
@@ -89,7 +125,7 @@ int lk_kernels_choose(const char *isa, const char *precision,
         const tier *candidate = &TIERS[i];
 
         if (is_asked(isa, candidate->kernels->isa) &&
-            is_asked(precision, candidate->kernels->precision) &&
+            is_precise(precision, candidate->kernels->precision) &&
             candidate->is_supported()) {
             *ret_kernels = candidate->kernels;
             return LINKD_OK;
@@ -100,17 +136,22 @@ int lk_kernels_choose(const char *isa, const char *precision,
 
 size_t lk_panel_floats(const lk_kernels *kernels, size_t n_in)
 {
-    return kernels->panel_width *
-           (kernels->weight_bytes == sizeof(float) ? n_in : (n_in + 1) / 2);
+    size_t n_steps = (n_in + kernels->step - 1) / kernels->step;
+
+    if (kernels->step == STEP_BYTES)
+        n_steps += 2; /* scales and sums */
+    return kernels->panel_width * n_steps;
 }
 
 /* The inputs of a block of rows, rounded. */
 size_t lk_linear_scratch(const lk_kernels *kernels, size_t n_in, size_t n_rows)
 {
-    if (kernels->weight_bytes == sizeof(float))
+    const size_t height = n_rows < LK_BLOCK_ROWS ? n_rows : LK_BLOCK_ROWS;
+    const size_t inputs = height * lk_stride(n_in) / kernels->step;
+
+    if (kernels->step == STEP_FLOAT)
         return 0;
-    return (n_rows < LK_BLOCK_ROWS ? n_rows : LK_BLOCK_ROWS) * lk_stride(n_in) /
-           2;
+    return kernels->step == STEP_PAIRS ? inputs : inputs + 2 * LK_BLOCK_ROWS;
 }
 
 size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,

@@ -4,8 +4,9 @@
  * Every table of precision f32 gives the same bits: the functions are written
  * once (kernels_impl.h) over a vector of 16 floats, every multiply-add is one
  * fused operation, and sums are taken in one fixed order. A table of precision
- * bf16 rounds weights and the linear layers' inputs to 8 significant bits and
- * does the rest as f32 does. In all of them a row depends on itself alone.
+ * bf16 rounds weights and the linear layers' inputs to 8 significant bits, one
+ * of int8 to bytes, and they do the rest as f32 does. Tables of int8 give the
+ * same bits, too. In all of them a row depends on itself alone.
  * Nothing here allocates.
  *
  * Activations are row-major float arrays. A row of `width` numbers takes
@@ -34,7 +35,9 @@ static inline size_t lk_stride(size_t width)
  * inner loop reads it straight through; outputs past n_out are zero rows.
  *   f32   panels [n_panels][n_in][panel_width] floats
  *   bf16  panels [n_panels][n_in / 2][panel_width] pairs of inputs, 2 bytes each;
- *         of an odd n_in the last pair has a zero */
+ *         of an odd n_in the last pair has a zero
+ *   int8  panels [scales, sums, n_in / 4][panel_width]: each output's scale, the
+ *         sum of its bytes, and quartets of bytes, filled up with zeros */
 typedef struct lk_linear {
     size_t n_in;
     size_t n_out;
@@ -68,8 +71,8 @@ typedef struct lk_kernels {
     const char *isa;
     const char *precision;
     size_t panel_width;
-    size_t tile_rows;    /* rows that the inner loop takes at once */
-    size_t weight_bytes; /* of one weight in a panel: 4 or 2 */
+    size_t tile_rows; /* rows that the inner loop takes at once */
+    size_t step;      /* inputs in 4 bytes: 1, 2 or 4 */
 
     /* Rows [panel_width, n_in] of a weight matrix to one panel. */
     void (*pack)(const float *rows, size_t n_in, float *ret_panel);
@@ -118,7 +121,8 @@ size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,
 #define LK_BLOCK_ROWS ((size_t)128)
 
 /* The table that `isa` names, or for NULL the fastest that this processor can
- * run; of that precision ("f32" or "bf16"), or for NULL of any. LINKD_E_ARG: a
+ * run; of that precision ("f32", "bf16" or "int8"), or for NULL
+ * of f32 or bf16. LINKD_E_ARG: a
  * name is unknown, or the processor lacks what is asked for. */
 LINKD_MUST_CHECK int lk_kernels_choose(const char *isa, const char *precision,
                                        const lk_kernels **ret_kernels,

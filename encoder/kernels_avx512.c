@@ -9,6 +9,6 @@
 #define VEC_TABLE     lk_kernels_avx512
 #define VEC_TILE_ROWS 14
 #define VEC_TILE_VECS 2
-#define VEC_PAIRS     0
+#define VEC_STEP      STEP_FLOAT
 
 #include "encoder/kernels_impl.h"

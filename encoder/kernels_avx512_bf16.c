@@ -7,7 +7,7 @@
 #define VEC_TABLE     lk_kernels_avx512_bf16
 #define VEC_TILE_ROWS 14
 #define VEC_TILE_VECS 2
-#define VEC_PAIRS     1
+#define VEC_STEP      STEP_PAIRS
 
 static inline vec vec_dot(vec a, vec b, vec c)
 {

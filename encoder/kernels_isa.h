@@ -10,11 +10,20 @@
 #define LK_HAVE_X86 0
 #endif
 
+/* Values of VEC_STEP, and of lk_kernels.step. */
+#define STEP_FLOAT 1
+#define STEP_PAIRS 2
+#define STEP_BYTES 4
+
 extern const lk_kernels lk_kernels_scalar;
+extern const lk_kernels lk_kernels_scalar_int8;
 #if LK_HAVE_X86
 extern const lk_kernels lk_kernels_avx2;
+extern const lk_kernels lk_kernels_avx2_int8;
+extern const lk_kernels lk_kernels_avx_vnni;
 extern const lk_kernels lk_kernels_avx512;
 extern const lk_kernels lk_kernels_avx512_bf16;
+extern const lk_kernels lk_kernels_avx512_vnni;
 #endif
 
 #endif

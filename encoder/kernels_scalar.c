@@ -1,121 +1,13 @@
 /* encoder/kernels_scalar.c — the kernels in plain C, the reference for the
  * other tiers and the way to run on any processor. Slow where the processor
  * has no fused multiply-add, since libm then works it out in software. */
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-
 #include "encoder/kernels_isa.h"
+#include "encoder/kernels_scalar_vec.h"
 
 #define VEC_ISA       "scalar"
 #define VEC_TABLE     lk_kernels_scalar
 #define VEC_TILE_ROWS 1
 #define VEC_TILE_VECS 1
-#define VEC_PAIRS     0
-
-typedef struct vec {
-    float lane[16];
-} vec;
-
-static inline vec vec_load(const float *from)
-{
-    vec v;
-
-    memcpy(&v, from, sizeof(v));
-    return v;
-}
-
-static inline void vec_store(float *to, vec v)
-{
-    memcpy(to, &v, sizeof(v));
-}
-
-static inline vec vec_set(float x)
-{
-    vec v;
-
-    for (int i = 0; i < 16; i++)
-        v.lane[i] = x;
-    return v;
-}
-
-static inline vec vec_add(vec a, vec b)
-{
-    for (int i = 0; i < 16; i++)
-        a.lane[i] += b.lane[i];
-    return a;
-}
-
-static inline vec vec_sub(vec a, vec b)
-{
-    for (int i = 0; i < 16; i++)
-        a.lane[i] -= b.lane[i];
-    return a;
-}
-
-static inline vec vec_mul(vec a, vec b)
-{
-    for (int i = 0; i < 16; i++)
-        a.lane[i] *= b.lane[i];
-    return a;
-}
-
-static inline vec vec_fma(vec a, vec b, vec c)
-{
-    for (int i = 0; i < 16; i++)
-        c.lane[i] = fmaf(a.lane[i], b.lane[i], c.lane[i]);
-    return c;
-}
-
-static inline vec vec_min(vec a, vec b)
-{
-    for (int i = 0; i < 16; i++)
-        b.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
-    return b;
-}
-
-static inline vec vec_max(vec a, vec b)
-{
-    for (int i = 0; i < 16; i++)
-        b.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
-    return b;
-}
-
-static inline vec vec_first(vec v, size_t n)
-{
-    for (size_t i = n; i < 16; i++)
-        v.lane[i] = 0.0F;
-    return v;
-}
-
-static inline vec vec_shift_exponent(vec v, vec n)
-{
-    uint32_t bits[16];
-    uint32_t shift[16];
-
-    memcpy(bits, &v, sizeof(bits));
-    memcpy(shift, &n, sizeof(shift));
-    for (int i = 0; i < 16; i++)
-        bits[i] += shift[i] << 23;
-    memcpy(&v, bits, sizeof(v));
-    return v;
-}
-
-static inline float vec_sum(vec v)
-{
-    for (int half = 8; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            v.lane[i] += v.lane[i + half];
-    return v.lane[0];
-}
-
-static inline float vec_largest(vec v)
-{
-    for (int half = 8; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            v.lane[i] =
-                v.lane[i] > v.lane[i + half] ? v.lane[i] : v.lane[i + half];
-    return v.lane[0];
-}
+#define VEC_STEP      STEP_FLOAT
 
 #include "encoder/kernels_impl.h"

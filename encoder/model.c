@@ -77,6 +77,7 @@ static const layout layouts[] = {
                   "intermediate.dense",
                   "output.dense",
                   "output.LayerNorm"},
+    [LK_STATIC] = {.prefix = ""},
 };
 
 /* What loading needs besides the model. */
@@ -91,8 +92,6 @@ typedef struct loader {
     float *end;         /* of the block */
     float *rows;        /* a panel's rows before they are packed */
     float *value_bias;  /* [lk_stride(dim)] of the layer being loaded */
-    float *folded;      /* [lk_stride(dim)] */
-    float *scratch;     /* of a linear layer over one row */
 } loader;
 
 /* Tensors [n_rows_each, n_columns] on top of one another; the first is
@@ -292,19 +291,37 @@ static int projection_load(loader *l, size_t layer, size_t head_dim,
     return rc;
 }
 
-/* The attention's output layer, run once over the value's bias to fold it. */
+/* Adds to the bias what the layer makes of the value's bias. */
+static int bias_fold(loader *l, const lk_tensor *weights, float *bias,
+                     linkd_error *err)
+{
+    for (size_t i = 0; i < l->dim; i++) {
+        double sum = (double)bias[i];
+        int rc = values_read(weights, i * l->dim, l->dim, l->rows, err);
+
+        if (rc != LINKD_OK)
+            return rc;
+        for (size_t k = 0; k < l->dim; k++)
+            sum += (double)l->rows[k] * (double)l->value_bias[k];
+        bias[i] = (float)sum;
+    }
+    return LINKD_OK;
+}
+
 static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
                        linkd_error *err)
 {
+    const char *name = l->layout->attention_out;
+    const lk_tensor *weights = NULL;
     float *bias = NULL;
-    int rc = dense_load(l, layer, l->layout->attention_out, l->dim, l->dim,
-                        ret_linear, &bias, err);
+    int rc = tensor_get(l, l->dim, l->dim, &weights, err, "%s.%zu.%s.weight",
+                        l->layout->layers, layer, name);
 
-    if (rc != LINKD_OK)
-        return rc;
-    l->kernels->linear(ret_linear, l->value_bias, 1, l->scratch, l->folded);
-    memcpy(bias, l->folded, l->dim * sizeof(*bias));
-    return LINKD_OK;
+    if (rc == LINKD_OK)
+        rc = dense_load(l, layer, name, l->dim, l->dim, ret_linear, &bias, err);
+    if (rc == LINKD_OK)
+        rc = bias_fold(l, weights, bias, err);
+    return rc;
 }
 
 /* ---- the other parts ---------------------------------------------------- */
@@ -484,18 +501,14 @@ static int block_new(const lk_config *config, lk_model *model, loader *l,
         config->dim > config->n_inner ? config->dim : config->n_inner;
     const size_t n_rows = model->kernels->panel_width * widest;
     const size_t stride = lk_stride(config->dim);
-    const size_t scratch = lk_linear_scratch(model->kernels, config->dim, 1);
 
-    model->layers = calloc(config->n_layers, sizeof(*model->layers));
+    model->layers = calloc(config->n_layers + 1, sizeof(*model->layers));
     model->block = lk_alloc_aligned(n, sizeof(float));
-    l->rows = lk_alloc_aligned(n_rows + 2 * stride + scratch, sizeof(float));
+    l->rows = lk_alloc_aligned(n_rows + stride, sizeof(float));
     if (model->layers == NULL || model->block == NULL || l->rows == NULL)
         return lk_fail_nomem(err);
     model->n_layers = config->n_layers;
     l->value_bias = l->rows + n_rows;
-    l->folded = l->value_bias + stride;
-    l->scratch = l->folded + stride;
-    memset(l->value_bias, 0, 2 * stride * sizeof(float));
     use_huge_pages(model->block, n);
     l->next = model->block;
     l->end = model->block + n;
@@ -509,6 +522,38 @@ static const char *prefix_of(const lk_weights *weights, const layout *names)
     (void)snprintf(name, sizeof(name), "%sembeddings.word_embeddings.weight",
                    names->prefix);
     return lk_weights_find(weights, name) != NULL ? names->prefix : "";
+}
+
+/* model2vec's file: the vectors, and how much each counts. */
+static int static_load(const loader *l, const lk_config *config,
+                       lk_model *model, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    if (lk_weights_find(l->weights, "mapping") != NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       "a static table with a mapping is not supported");
+    rc = lk_weights_get(l->weights, "embeddings", config->vocab_size, l->dim,
+                        &model->words, err);
+    if (rc == LINKD_OK && lk_weights_find(l->weights, "weights") != NULL)
+        rc = lk_weights_get(l->weights, "weights", config->vocab_size, 0,
+                            &model->word_weights, err);
+    return rc;
+}
+
+/* Everything into the block. */
+static int parts_load(loader *l, const lk_config *config, lk_model *model,
+                      linkd_error *err)
+{
+    int rc;
+
+    if (config->architecture == LK_STATIC)
+        return static_load(l, config, model, err);
+    rc = embeddings_load(l, config, model, err);
+    for (size_t i = 0; i < config->n_layers && rc == LINKD_OK; i++)
+        rc = layer_load(l, i, config, model->heads.head_dim, &model->layers[i],
+                        err);
+    return rc;
 }
 
 int lk_model_load(const lk_weights *weights, const lk_config *config,
@@ -531,10 +576,7 @@ int lk_model_load(const lk_weights *weights, const lk_config *config,
 
     if (rc != LINKD_OK)
         goto done;
-    rc = embeddings_load(&l, config, &model, err);
-    for (size_t i = 0; i < config->n_layers && rc == LINKD_OK; i++)
-        rc = layer_load(&l, i, config, model.heads.head_dim, &model.layers[i],
-                        err);
+    rc = parts_load(&l, config, &model, err);
     if (rc != LINKD_OK)
         goto done;
     *ret_model = model;

@@ -23,8 +23,9 @@ typedef struct lk_model {
     size_t n_inner;
     size_t max_tokens;
     const lk_tensor *words; /* [vocab_size, dim], looked up in the file */
-    const float
-        *positions; /* [max_tokens, lk_stride(dim)], with type 0 added */
+    const float *positions; /* [max_tokens, lk_stride(dim)], with type 0 added;
+                     * NULL: of a static table, which has no norm either */
+    const lk_tensor *word_weights; /* [vocab_size] of a static table, or NULL */
     lk_norm embedding_norm;
     lk_layer *layers;
     size_t n_layers;

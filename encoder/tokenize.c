@@ -245,6 +245,22 @@ static void tokens_cut(const encoding *e, size_t begin)
                 (tokens->n - begin) * sizeof(*tokens->ids));
 }
 
+/* Leaves unknown tokens out; a text of nothing else is one. */
+static int tokens_sift(const lk_tokenizer *tokenizer, lk_tokens *tokens,
+                       linkd_error *err)
+{
+    const uint32_t unknown = tokenizer->unknown_id;
+    size_t n = 0;
+
+    for (size_t i = 0; i < tokens->n; i++)
+        if (tokens->ids[i] != unknown)
+            tokens->ids[n++] = tokens->ids[i];
+    tokens->n = n;
+    if (n > 0)
+        return LINKD_OK;
+    return lk_tokens_append(tokens, unknown != LK_TRIE_NONE ? unknown : 0, err);
+}
+
 int lk_tokenizer_encode(const lk_tokenizer *tokenizer, linkd_str text,
                         size_t max_tokens, lk_tokens *tokens, linkd_error *err)
 {
@@ -258,12 +274,16 @@ int lk_tokenizer_encode(const lk_tokenizer *tokenizer, linkd_str text,
                        "every text has",
                        max_tokens, n_affixes);
     tokens->n = 0;
-    e.end = tokenizer->keeps_end ? SIZE_MAX : max_tokens - tokenizer->after.n;
+    e.end = tokenizer->keeps_end || tokenizer->is_bare
+                ? SIZE_MAX
+                : max_tokens - tokenizer->after.n;
     rc = affix_append(tokens, &tokenizer->before, err);
     if (rc == LINKD_OK)
         rc = tokenizer->is_direct ? words_append(&e, text, err)
                                   : segments_append(&e, text, err);
     e.end = max_tokens - tokenizer->after.n;
+    if (rc == LINKD_OK && tokenizer->is_bare)
+        rc = tokens_sift(tokenizer, tokens, err);
     if (rc == LINKD_OK) {
         tokens_cut(&e, tokenizer->before.n);
         rc = affix_append(tokens, &tokenizer->after, err);

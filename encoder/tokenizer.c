@@ -200,6 +200,13 @@ int lk_tokenizer_open(const char *dir, lk_tokenizer **ret_tokenizer,
     return rc;
 }
 
+void lk_tokenizer_bare(lk_tokenizer *tokenizer)
+{
+    tokenizer->before.n = 0;
+    tokenizer->after.n = 0;
+    tokenizer->is_bare = true;
+}
+
 void lk_tokenizer_close(lk_tokenizer *tokenizer)
 {
     if (tokenizer == NULL)

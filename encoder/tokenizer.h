@@ -38,6 +38,10 @@ LINKD_MUST_CHECK int lk_tokenizer_parse_vocab(linkd_str vocab, linkd_str config,
                                               lk_tokenizer **ret_tokenizer,
                                               linkd_error *err);
 
+/* Gives the ids of a text's own pieces alone from now on: nothing around them,
+ * and none that is unknown, unless there is no other. */
+void lk_tokenizer_bare(lk_tokenizer *tokenizer);
+
 void lk_tokenizer_close(lk_tokenizer *tokenizer);
 
 /* "wordpiece", "unigram" or "bpe"; a constant. */

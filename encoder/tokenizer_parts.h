@@ -41,6 +41,7 @@ struct lk_tokenizer {
     lk_unigram unigram;
     lk_bpe bpe;
     lk_affix before, after;
+    bool is_bare;   /* unknown tokens are left out */
     bool keeps_end; /* a text that is too long loses its beginning */
     /* Words are read straight from the raw text, by `rules`; otherwise from
      * what these three make of it. */

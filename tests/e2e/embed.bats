@@ -26,6 +26,41 @@ assert rows[3] != rows[4]
 END
 }
 
+@test "int8 makes vectors that are near but of a kind of their own" {
+    printf 'id,name\na,alpha\nb,beta\n' >t.csv
+    "$LINKCTL" embed t.csv -m tiny -q -o f.npy --precision f32
+    "$LINKCTL" embed t.csv -m tiny -q -o i.npy --precision int8
+    python3 - <<'END'
+import json, struct
+def rows(name):
+    values = struct.unpack("<64f", open(name, "rb").read()[128:])
+    return values[:32], values[32:]
+for a, b in zip(rows("f.npy"), rows("i.npy")):
+    cosine = sum(x * y for x, y in zip(a, b))
+    assert 0.99 < cosine and a != b, cosine
+exact, coarse = (json.load(open(name + ".npy.manifest.json"))["model"] for name in "fi")
+assert (exact["precision"], coarse["precision"]) == ("f32", "int8")
+assert exact["fingerprint"] != coarse["fingerprint"]
+END
+}
+
+@test "--dim keeps the first numbers at length 1, and no more than there are" {
+    printf 'id,name\na,alpha\nb,beta\n' >t.csv
+    "$LINKCTL" embed t.csv -m tiny -q -o long.npy
+    "$LINKCTL" embed t.csv -m tiny -q -o short.npy --dim 8
+    python3 - <<'END'
+import math, struct
+def rows(name, dim):
+    values = struct.unpack(f"<{2 * dim}f", open(name, "rb").read()[128:])
+    return values[:dim], values[dim:]
+for whole, short in zip(rows("long.npy", 32), rows("short.npy", 8)):
+    length = math.sqrt(sum(x * x for x in whole[:8]))
+    assert all(abs(x / length - y) < 1e-6 for x, y in zip(whole, short))
+END
+    run -2 "$LINKCTL" embed t.csv -m tiny -q -o more.npy --dim 33
+    [[ $output == *"--dim 33 is more than the 32 of the model"* ]]
+}
+
 @test "JSON lines carry the ids and the same numbers" {
     printf 'id,name\na,alpha\n"b ""q""",beta\n' >t.csv
     "$LINKCTL" embed t.csv -m tiny -q -o v.jsonl

@@ -135,10 +135,10 @@ END
 END
     refused 1 'module "sentence_transformers.models.Dense" is not supported' \
         "$LINKCTL" model add dense --name dense
-    cp -r "$LINKD_MODELS/tiny" unigram
-    echo '{"model": {"type": "Unigram", "vocab": []}}' >unigram/tokenizer.json
-    refused 1 'tokenizer of kind "Unigram" is not supported yet' \
-        "$LINKCTL" model add unigram --name unigram
+    cp -r "$LINKD_MODELS/tiny" words
+    echo '{"model": {"type": "WordLevel", "vocab": {}}}' >words/tokenizer.json
+    refused 1 'tokenizer of kind "WordLevel" is not supported' \
+        "$LINKCTL" model add words --name words
 }
 
 @test "aggregate_rows: each fine row has its coarse row, with the score" {

@@ -155,8 +155,8 @@ END
 }
 
 @test "a tokenizer of a kind that is not supported is refused" {
-    echo '{"model": {"type": "Unigram", "vocab": []}}' >model/tokenizer.json
-    refused 1 'tokenizer of kind "Unigram" is not supported yet' \
+    echo '{"model": {"type": "WordLevel", "vocab": {}}}' >model/tokenizer.json
+    refused 1 'tokenizer of kind "WordLevel" is not supported' \
         "$LINKCTL" model add model
 }
 

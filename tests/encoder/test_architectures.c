@@ -1,7 +1,9 @@
 /* Tiny checkpoints of every architecture against the vectors that
- * scripts/generate-architecture-golden wrote with Hugging Face's transformers.
+ * scripts/generate-architecture-golden wrote with Hugging Face's transformers,
+ * and a static table against those of model2vec.
  */
 #include "encoder/config.h"
+#include "encoder/encoder.h"
 #include "encoder/forward.h"
 #include "encoder/kernels.h"
 #include "encoder/model.h"
@@ -123,6 +125,125 @@ static void vectors_are_those_of_transformers(void **state)
     }
 }
 
+/* ---- static tables ------------------------------------------------------ */
+
+static void a_static_table_gives_the_vectors_of_model2vec(void **state)
+{
+    json_t *golden = json_load_file(GOLDEN_DIR "static/vectors.json", 0, NULL);
+    json_t *texts = json_object_get(golden, "texts");
+    linkd_encoder *encoder = NULL;
+    lk_pool *pool = NULL;
+    linkd_error err;
+
+    (void)state;
+    assert_int_equal(json_array_size(texts), 5);
+    if (linkd_encoder_open(GOLDEN_DIR "static", "f32", &encoder, &err) !=
+            LINKD_OK ||
+        lk_pool_new(1, &pool, &err) != LINKD_OK)
+        fail_msg("%s", err.message);
+    assert_string_equal(linkd_encoder_describe(encoder)->architecture,
+                        "static");
+    assert_int_equal(linkd_encoder_describe(encoder)->dim, 24);
+    for (size_t i = 0; i < json_array_size(texts); i++) {
+        const char *text = json_string_value(json_array_get(texts, i));
+        const linkd_str view = {text, strlen(text)};
+        const json_t *wanted =
+            json_array_get(json_object_get(golden, "vectors"), i);
+        float vector[24];
+
+        assert_int_equal(
+            linkd_encoder_encode(encoder, pool, &view, 1, vector, NULL, &err),
+            LINKD_OK);
+        for (size_t k = 0; k < 24; k++)
+            assert_float_equal(vector[k],
+                               json_real_value(json_array_get(wanted, k)),
+                               DIFFERENCE_MAX);
+    }
+    lk_pool_free(pool);
+    linkd_encoder_close(encoder);
+    json_decref(golden);
+}
+
+static void unknown_tokens_count_only_where_there_are_no_others(void **state)
+{
+    lk_tokenizer *tokenizer = NULL;
+    lk_tokens tokens = {0};
+    linkd_error err;
+    const char *const texts[] = {"\u6771", "", "a\u6771", "\u6771 a a a"};
+    static const size_t n_wanted[] = {1, 1, 2, 2};
+
+    (void)state;
+    assert_int_equal(lk_tokenizer_open(GOLDEN_DIR "static", &tokenizer, &err),
+                     LINKD_OK);
+    lk_tokenizer_bare(tokenizer);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        const linkd_str text = {texts[i], strlen(texts[i])};
+
+        assert_int_equal(lk_tokenizer_encode(tokenizer, text, 2, &tokens, &err),
+                         LINKD_OK);
+        assert_int_equal(tokens.n, n_wanted[i]);
+    }
+    lk_tokens_clear(&tokens);
+    lk_tokenizer_close(tokenizer);
+}
+
+static void row_read(const lk_model *model, uint32_t id, float *ret_row)
+{
+    float weight;
+
+    lk_tensor_read(model->words, id * model->dim, model->dim, ret_row);
+    lk_tensor_read(model->word_weights, id, 1, &weight);
+    for (size_t k = 0; k < model->dim; k++)
+        ret_row[k] *= weight;
+}
+
+/* A table has no layers, so that what is pooled can be read from it. */
+static void the_last_or_the_largest_of_the_rows_can_be_the_vector(void **state)
+{
+    uint32_t ids[3] = {5, 9, 7};
+    lk_tokens tokens = {.ids = ids, .n = 3};
+    const size_t starts[2] = {0, 3};
+    const lk_batch batch = {&tokens, starts, 1};
+    opened o = {.config = {.architecture = LK_STATIC,
+                           .dim = 24,
+                           .n_heads = 1,
+                           .vocab_size = 169,
+                           .max_tokens = 512}};
+    const lk_kernels *kernels = NULL;
+    float rows[3][24], got[2][64];
+    linkd_error err;
+
+    (void)state;
+    assert_int_equal(lk_kernels_choose("scalar", "f32", &kernels, &err),
+                     LINKD_OK);
+    assert_int_equal(lk_weights_open(GOLDEN_DIR "static", &o.weights, &err),
+                     LINKD_OK);
+    assert_int_equal(
+        lk_model_load(&o.weights, &o.config, kernels, &o.model, &err),
+        LINKD_OK);
+    for (size_t i = 0; i < 3; i++)
+        row_read(&o.model, ids[i], rows[i]);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(lk_forward(&o.model,
+                                    i == 0 ? LK_POOLING_LAST : LK_POOLING_MAX,
+                                    &batch, &o.scratch, got[i], &err),
+                         LINKD_OK);
+    for (size_t k = 1; k < 24; k++) {
+        float most[2];
+
+        for (size_t j = 0; j < 2; j++) {
+            most[j] = rows[0][k - j] > rows[1][k - j] ? rows[0][k - j]
+                                                      : rows[1][k - j];
+            most[j] = rows[2][k - j] > most[j] ? rows[2][k - j] : most[j];
+        }
+        /* same direction: all quotients of neighbours are equal */
+        assert_float_equal(got[0][k] * rows[2][k - 1],
+                           got[0][k - 1] * rows[2][k], 1e-6F);
+        assert_float_equal(got[1][k] * most[1], got[1][k - 1] * most[0], 1e-6F);
+    }
+    model_close(&o);
+}
+
 /* ---- what damaged files say --------------------------------------------- */
 
 static void refused(const char *json, const char *message)
@@ -164,6 +285,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_those_of_transformers),
+        cmocka_unit_test(a_static_table_gives_the_vectors_of_model2vec),
+        cmocka_unit_test(unknown_tokens_count_only_where_there_are_no_others),
+        cmocka_unit_test(the_last_or_the_largest_of_the_rows_can_be_the_vector),
         cmocka_unit_test(sizes_that_an_architecture_cannot_have_are_refused),
     };
 

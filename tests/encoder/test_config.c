@@ -250,6 +250,20 @@ static void pooling_is_read_from_flags_or_from_a_text(void **state)
     assert_int_equal(pooling_parse("{\"pooling_mode\":\"cls\"}", &config, NULL),
                      LINKD_OK);
     assert_int_equal(config.pooling, LK_POOLING_CLS);
+    assert_int_equal(
+        pooling_parse("{\"pooling_mode_max_tokens\":true}", &config, NULL),
+        LINKD_OK);
+    assert_int_equal(config.pooling, LK_POOLING_MAX);
+    assert_int_equal(
+        pooling_parse("{\"pooling_mode\":\"lasttoken\"}", &config, NULL),
+        LINKD_OK);
+    assert_int_equal(config.pooling, LK_POOLING_LAST);
+    /* longer than the mean, in the same direction */
+    assert_int_equal(
+        pooling_parse("{\"pooling_mode_mean_sqrt_len_tokens\":true}", &config,
+                      NULL),
+        LINKD_OK);
+    assert_int_equal(config.pooling, LK_POOLING_MEAN);
 }
 
 static void assert_pooling_refused(const char *text, const char *message)
@@ -265,10 +279,11 @@ static void assert_pooling_refused(const char *text, const char *message)
 static void pooling_of_another_kind_is_refused(void **state)
 {
     (void)state;
-    assert_pooling_refused("{\"pooling_mode_max_tokens\":true}",
-                           "p.json: pooling_mode_max_tokens is not supported");
-    assert_pooling_refused("{\"pooling_mode\":\"lasttoken\"}",
-                           "p.json: pooling_mode \"lasttoken\" is not "
+    assert_pooling_refused("{\"pooling_mode_weightedmean_tokens\":true}",
+                           "p.json: pooling_mode_weightedmean_tokens is not "
+                           "supported");
+    assert_pooling_refused("{\"pooling_mode\":\"weightedmean\"}",
+                           "p.json: pooling_mode \"weightedmean\" is not "
                            "supported");
     assert_pooling_refused("{\"pooling_mode_mean_tokens\":true,"
                            "\"pooling_mode_cls_token\":true}",

@@ -269,6 +269,28 @@ static void the_same_bytes_come_out_in_any_order_and_alone(void **state)
     linkd_encoder_close(encoder);
 }
 
+static void a_text_that_comes_twice_is_encoded_once(void **state)
+{
+    fixture *f = *state;
+    const linkd_str texts[] = {f->texts[0], f->texts[1], f->texts[0],
+                               f->texts[2], f->texts[0]};
+    linkd_encoder *encoder = encoder_open(f->model);
+    linkd_encode_stats stats = {0};
+    float vectors[5 * TINY_DIM];
+
+    assert_int_equal(
+        linkd_encoder_encode(encoder, f->pool, texts, 5, vectors, &stats, NULL),
+        LINKD_OK);
+    assert_int_equal(stats.n_texts, 5);
+    assert_int_equal(stats.n_repeated, 2);
+    assert_int_equal(stats.n_tokens, 3 * f->samples[0].n_ids +
+                                         f->samples[1].n_ids +
+                                         f->samples[2].n_ids);
+    assert_reference(f->model, &f->samples[0], 0, vectors + 4 * TINY_DIM);
+    assert_reference(f->model, &f->samples[2], 0, vectors + 3 * TINY_DIM);
+    linkd_encoder_close(encoder);
+}
+
 /* More texts than the encoder takes at a time. */
 static void the_same_bytes_come_out_of_a_large_batch(void **state)
 {
@@ -310,6 +332,69 @@ static void the_same_bytes_come_out_of_every_tier(void **state)
         encoder = NULL;
         setenv("LINKD_ISA", isas[i], 1);
         if (linkd_encoder_open(tiny_model_dir(f->model), NULL, &encoder,
+                               NULL) != LINKD_OK)
+            continue; /* not on this processor */
+        encode(encoder, f->pool, f->texts, N_TEXTS, other);
+        assert_memory_equal(other, scalar, sizeof(scalar));
+        linkd_encoder_close(encoder);
+    }
+}
+
+static linkd_encoder *int8_open(const tiny_model *model)
+{
+    linkd_encoder *encoder = NULL;
+    linkd_error err = {0};
+
+    if (linkd_encoder_open(tiny_model_dir(model), "int8", &encoder, &err) !=
+        LINKD_OK)
+        fail_msg("%s", err.message);
+    assert_string_equal(linkd_encoder_describe(encoder)->precision, "int8");
+    return encoder;
+}
+
+/* Random weights without outliers: bytes cost a cosine of 0.0005 here. */
+static void vectors_of_int8_are_near_the_definition(void **state)
+{
+    fixture *f = *state;
+    linkd_encoder *encoder = int8_open(f->model);
+    float vectors[N_TEXTS * TINY_DIM];
+
+    encode(encoder, f->pool, f->texts, N_TEXTS, vectors);
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        double expected[TINY_DIM];
+        double cosine = 0.0;
+
+        tiny_model_reference(f->model, f->samples[i].ids, f->samples[i].n_ids,
+                             0, expected);
+        for (size_t k = 0; k < TINY_DIM; k++)
+            cosine += expected[k] * (double)vectors[i * TINY_DIM + k];
+        if (!(cosine > 0.995 && cosine < 0.9999999))
+            fail_msg("text %zu: cosine %.9f", i, cosine);
+    }
+    linkd_encoder_close(encoder);
+}
+
+static void the_same_bytes_come_out_of_int8_in_any_tier_and_alone(void **state)
+{
+    static const char *const isas[] = {"avx2", "avx_vnni", "avx512_vnni"};
+    fixture *f = *state;
+    float scalar[N_TEXTS * TINY_DIM];
+    float other[N_TEXTS * TINY_DIM];
+    linkd_encoder *encoder;
+
+    setenv("LINKD_ISA", "scalar", 1);
+    encoder = int8_open(f->model);
+    encode(encoder, f->pool, f->texts, N_TEXTS, scalar);
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        encode(encoder, f->pool, &f->texts[i], 1, other);
+        assert_memory_equal(other, scalar + i * TINY_DIM,
+                            TINY_DIM * sizeof(*other));
+    }
+    linkd_encoder_close(encoder);
+    for (size_t i = 0; i < 3; i++) {
+        encoder = NULL;
+        setenv("LINKD_ISA", isas[i], 1);
+        if (linkd_encoder_open(tiny_model_dir(f->model), "int8", &encoder,
                                NULL) != LINKD_OK)
             continue; /* not on this processor */
         encode(encoder, f->pool, f->texts, N_TEXTS, other);
@@ -388,6 +473,24 @@ static void a_fingerprint_changes_with_whatever_changes_vectors(void **state)
     for (size_t i = 0; i < 6; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(seen[i], seen[j]);
+}
+
+static void int8_has_a_fingerprint_of_its_own(void **state)
+{
+    fixture *f = *state;
+    linkd_encoder *encoder = int8_open(f->model);
+    char plain[33];
+
+    fingerprint_copy(f->model, plain);
+    assert_string_not_equal(linkd_encoder_describe(encoder)->fingerprint,
+                            plain);
+    linkd_encoder_close(encoder);
+    encoder = NULL;
+    if (linkd_encoder_open(tiny_model_dir(f->model), "f32", &encoder, NULL) !=
+        LINKD_OK)
+        fail();
+    assert_string_equal(linkd_encoder_describe(encoder)->fingerprint, plain);
+    linkd_encoder_close(encoder);
 }
 
 /* ---- failures ----------------------------------------------------------- */
@@ -503,16 +606,32 @@ static void an_unknown_instruction_set_is_refused(void **state)
                       "unknown instruction set \"neon\"");
 }
 
-static void opening_survives_memory_that_runs_out(void **state)
+static void a_model_that_does_not_bear_int8_is_refused(void **state)
 {
     fixture *f = *state;
+    linkd_encoder *encoder = NULL;
+    linkd_error err = {0};
 
+    tiny_model_spoil_bytes(f->model);
+    assert_int_equal(
+        linkd_encoder_open(tiny_model_dir(f->model), "int8", &encoder, &err),
+        LINKD_E_DATA);
+    assert_null(encoder);
+    assert_non_null(strstr(err.message, "this model does not bear int8: the "
+                                        "vector of \""));
+    check_model(f, f->model, 0); /* but it is a model like others */
+}
+
+static void check_opening_without_memory(const fixture *f,
+                                         const char *precision)
+{
     for (size_t n = 1;; n++) {
         linkd_encoder *encoder = NULL;
         int rc;
 
         alloc_fail_at(n);
-        rc = linkd_encoder_open(tiny_model_dir(f->model), NULL, &encoder, NULL);
+        rc = linkd_encoder_open(tiny_model_dir(f->model), precision, &encoder,
+                                NULL);
         if (!alloc_fail_off()) {
             assert_int_equal(rc, LINKD_OK);
             assert_true(n > 10);
@@ -522,6 +641,12 @@ static void opening_survives_memory_that_runs_out(void **state)
         assert_int_equal(rc, LINKD_E_NOMEM);
         assert_null(encoder);
     }
+}
+
+static void opening_survives_memory_that_runs_out(void **state)
+{
+    check_opening_without_memory(*state, NULL);
+    check_opening_without_memory(*state, "int8");
 }
 
 static bool knows(const linkd_encoder *encoder, const char *text)
@@ -590,11 +715,15 @@ int main(void)
         TEST(a_long_text_is_cut_and_counted),
         TEST(the_same_bytes_come_out_of_one_and_two_workers),
         TEST(the_same_bytes_come_out_in_any_order_and_alone),
+        TEST(a_text_that_comes_twice_is_encoded_once),
         TEST(the_same_bytes_come_out_of_a_large_batch),
         TEST(the_same_bytes_come_out_of_every_tier),
+        TEST(vectors_of_int8_are_near_the_definition),
+        TEST(the_same_bytes_come_out_of_int8_in_any_tier_and_alone),
         TEST(an_empty_linkd_isa_is_as_none),
         TEST(an_encoder_describes_its_model),
         TEST(a_fingerprint_changes_with_whatever_changes_vectors),
+        TEST(int8_has_a_fingerprint_of_its_own),
         TEST(a_missing_file_is_named),
         TEST(pickled_weights_are_refused),
         TEST(a_shape_that_does_not_fit_the_config_is_refused),
@@ -603,6 +732,7 @@ int main(void)
         TEST(weights_that_are_not_finite_are_refused),
         TEST(an_index_cannot_name_files_elsewhere),
         TEST(an_unknown_instruction_set_is_refused),
+        TEST(a_model_that_does_not_bear_int8_is_refused),
         TEST(opening_survives_memory_that_runs_out),
         TEST(encoding_survives_memory_that_runs_out),
         TEST(a_text_is_known_by_one_word_of_the_vocabulary),

@@ -107,6 +107,8 @@ static int tear_down(void **state)
 
 /* What rounding to 8 bits leaves of the reference. */
 #define BF16_COSINE_MIN 0.9999
+/* What linkd asks of int8 when it opens a model. */
+#define INT8_COSINE_MIN 0.99
 
 static double cosine_of(const float *a, const float *b)
 {
@@ -177,6 +179,21 @@ static void bf16_stays_near_the_reference(void **state)
     print_message("lowest cosine %.9f\n", worst);
 }
 
+static void int8_stays_near_the_reference(void **state)
+{
+    fixture *f = *state;
+    double worst = 1.0;
+
+    setenv("LINKD_PRECISION", "int8", 1);
+    assert_true(tier_encode(f, "", N_TEXTS));
+    unsetenv("LINKD_PRECISION");
+    for (size_t i = 0; i < N_TEXTS; i++)
+        worst = fmin(worst, cosine_of(f->vectors[i], f->expected[i]));
+    if (!(worst >= INT8_COSINE_MIN))
+        fail_msg("cosine %.9f", worst);
+    print_message("lowest cosine %.9f\n", worst);
+}
+
 static void avx512_agrees_with_the_reference(void **state)
 {
     check_tier(*state, "avx512", N_TEXTS);
@@ -196,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bf16_stays_near_the_reference),
+        cmocka_unit_test(int8_stays_near_the_reference),
         cmocka_unit_test(avx512_agrees_with_the_reference),
         cmocka_unit_test(avx2_agrees_with_the_reference),
         cmocka_unit_test(scalar_agrees_with_the_reference),

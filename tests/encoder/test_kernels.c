@@ -411,13 +411,14 @@ static void adding_and_normalising_matches_the_definition(void **state)
 
 /* softmax(q k) v for one head; queries carry the scale and log2(e). */
 static void attention_reference(const float *qkv, const lk_heads *heads,
-                                size_t head, size_t n, double *ret_context)
+                                size_t head, size_t n, size_t n_queries,
+                                double *ret_context)
 {
     const size_t width = heads->n_heads * heads->head_dim;
     const size_t stride = lk_stride(3 * width);
     const float *q = qkv + head * heads->head_dim;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n_queries; i++) {
         double *out = ret_context + i * width + head * heads->head_dim;
         double total = 0.0;
 
@@ -470,7 +471,7 @@ static void attention_matches_the_definition_in_every_tier(void **state)
         qkv = rows_new(n, 3 * width);
         assert_non_null(expected);
         for (size_t head = 0; head < heads.n_heads; head++)
-            attention_reference(qkv, &heads, head, n, expected);
+            attention_reference(qkv, &heads, head, n, n, expected);
         scalar = attention_run(scalar_tier(), &heads, qkv, n);
         assert_rows_near(scalar, expected, n, width);
         for (size_t i = 1; i < N_ISAS; i++) {
@@ -516,6 +517,39 @@ static void the_first_tokens_alone_take_the_same_from_all(void **state)
         free(first);
         free(scratch);
         free(all);
+    }
+    free(qkv);
+}
+
+/* What is kept of a tile of queries grows with the tokens, not with their square:
+ * 8,192 take 2 MB with this narrow head. */
+static void attention_takes_8192_tokens_in_little_memory(void **state)
+{
+    enum { N = 8192, N_QUERIES = 20, DIM = 8 };
+    const lk_heads heads = {.n_heads = 1, .head_dim = DIM};
+    const size_t stride = lk_stride(DIM);
+    double expected[N_QUERIES * DIM];
+    float *qkv;
+
+    (void)state;
+    seed = 1;
+    qkv = rows_new(N, 3 * DIM);
+    attention_reference(qkv, &heads, 0, N, N_QUERIES, expected);
+    for (size_t i = 0; i < N_ISAS; i++) {
+        const lk_kernels *kernels = tier(i);
+        float *scratch, *context;
+        size_t n_floats;
+
+        if (kernels == NULL)
+            continue;
+        n_floats = lk_attention_scratch(kernels, &heads, N);
+        assert_true(n_floats * sizeof(float) <= (size_t)2 << 20);
+        scratch = floats_new(n_floats);
+        context = floats_new(N_QUERIES * stride);
+        kernels->attention(&heads, qkv, N, N_QUERIES, scratch, context);
+        assert_rows_near(context, expected, N_QUERIES, DIM);
+        free(scratch);
+        free(context);
     }
     free(qkv);
 }
@@ -664,18 +698,14 @@ static void bf16_rounds_to_the_nearest_of_8_bits(void **state)
 }
 
 /* A block and more, so that rows are rounded in two goes. */
-static void a_bf16_row_does_not_depend_on_its_batch(void **state)
+static void check_rows_alone(const lk_kernels *kernels)
 {
     enum { MANY = 150 };
-    const lk_kernels *kernels = bf16_tier();
     layer l = layer_new(70, 33);
     float *many = rows_new(MANY, l.n_in);
     float *one = l.x;
     float *all;
 
-    (void)state;
-    if (kernels == NULL)
-        skip();
     l.x = many;
     free(l.residual);
     l.residual = rows_new(MANY, l.n_out);
@@ -694,6 +724,161 @@ static void a_bf16_row_does_not_depend_on_its_batch(void **state)
     layer_free(&l);
 }
 
+static void a_bf16_row_does_not_depend_on_its_batch(void **state)
+{
+    (void)state;
+    if (bf16_tier() == NULL)
+        skip();
+    check_rows_alone(bf16_tier());
+}
+
+/* ---- int8 --------------------------------------------------------------- */
+
+static const char *const INT8_ISAS[] = {"scalar", "avx2", "avx_vnni",
+                                        "avx512_vnni"};
+
+enum { N_INT8_ISAS = 4 };
+
+static const lk_kernels *int8_tier(size_t i)
+{
+    const lk_kernels *kernels = NULL;
+
+    if (lk_kernels_choose(INT8_ISAS[i], "int8", &kernels, NULL) != LINKD_OK)
+        return NULL;
+    return kernels;
+}
+
+/* Numbers that are bytes already: weights with 127 among them have the scale 1,
+ * and so has a row from -100 to 154. What lies past the row must not matter, and
+ * is not a number here. */
+static layer byte_layer_new(size_t n_in, size_t n_out)
+{
+    layer l = layer_new(n_in, n_out);
+    const size_t stride = lk_stride(n_in);
+
+    for (size_t i = 0; i < n_in * n_out; i++)
+        l.weights[i] = i % n_in == 0 ? 127.0F : rintf(l.weights[i] * 127.0F);
+    for (size_t i = 0; i < ROWS_MAX * stride; i++) {
+        float value = rintf(l.x[i] * 100.0F);
+
+        if (i % stride == 0)
+            value = 154.0F;
+        else if (i % stride + 1 == n_in)
+            value = -100.0F;
+        l.x[i] = i % stride < n_in ? value : NAN;
+    }
+    return l;
+}
+
+/* All products and sums are integers below 2^24, so nothing may be lost. */
+static void int8_layers_multiply_bytes_exactly(void **state)
+{
+    (void)state;
+    for (size_t shape = 1; shape < N_SHAPES; shape++) {
+        layer l = byte_layer_new(SHAPES[shape][0], SHAPES[shape][1]);
+        double *expected = layer_reference(&l, LINEAR, ROWS_MAX);
+
+        for (size_t i = 0; i < N_INT8_ISAS; i++) {
+            const lk_kernels *kernels = int8_tier(i);
+            float *y;
+
+            if (kernels == NULL)
+                continue;
+            y = layer_run(kernels, &l, LINEAR, ROWS_MAX);
+            for (size_t row = 0; row < ROWS_MAX; row++)
+                for (size_t n = 0; n < l.n_out; n++)
+                    assert_true(y[row * lk_stride(l.n_out) + n] ==
+                                (float)expected[row * l.n_out + n]);
+            free(y);
+        }
+        free(expected);
+        layer_free(&l);
+    }
+}
+
+/* Half a step of 1/127 in each weight and of 2/254 in each input, both about 1:
+ * in 100 products of errors that are as often above as below. */
+static void int8_layers_are_near_what_f32_says(void **state)
+{
+    layer l = layer_new(100, 130);
+    double *expected = layer_reference(&l, LINEAR, ROWS_MAX);
+    float *y = layer_run(int8_tier(0), &l, LINEAR, ROWS_MAX);
+    double squares = 0.0;
+
+    (void)state;
+    for (size_t row = 0; row < ROWS_MAX; row++)
+        for (size_t n = 0; n < l.n_out; n++) {
+            double off = (double)y[row * lk_stride(l.n_out) + n] -
+                         expected[row * l.n_out + n];
+
+            squares += off * off / (double)(ROWS_MAX * l.n_out);
+        }
+    /* sqrt(100 * 2) * 1/127 / sqrt(12) / sqrt(3) */
+    assert_true(sqrt(squares) < 1.1 * 0.0186);
+    assert_true(sqrt(squares) > 0.9 * 0.0186);
+    free(y);
+    free(expected);
+    layer_free(&l);
+}
+
+static void int8_layers_agree_in_every_tier(void **state)
+{
+    (void)state;
+    for (size_t shape = 0; shape < N_SHAPES; shape++) {
+        layer l = layer_new(SHAPES[shape][0], SHAPES[shape][1]);
+
+        for (size_t n_rows = 1; n_rows <= ROWS_MAX; n_rows++)
+            for (kind what = LINEAR; what <= LINEAR_ADD_NORM; what++) {
+                float *scalar = layer_run(int8_tier(0), &l, what, n_rows);
+
+                for (size_t i = 1; i < N_INT8_ISAS; i++) {
+                    const lk_kernels *kernels = int8_tier(i);
+                    float *y;
+
+                    if (kernels == NULL)
+                        continue;
+                    y = layer_run(kernels, &l, what, n_rows);
+                    assert_rows_identical(y, scalar, n_rows, l.n_out);
+                    free(y);
+                }
+                free(scalar);
+            }
+        layer_free(&l);
+    }
+}
+
+/* Neither a row of zeros nor an output of zero weights has a range to divide
+ * by. */
+static void int8_of_zeros_is_the_bias(void **state)
+{
+    layer l = layer_new(33, 16);
+
+    (void)state;
+    memset(l.x, 0, lk_stride(l.n_in) * sizeof(*l.x));
+    memset(l.weights, 0, l.n_in * sizeof(*l.weights));
+    for (size_t i = 0; i < N_INT8_ISAS; i++) {
+        const lk_kernels *kernels = int8_tier(i);
+        float *y;
+
+        if (kernels == NULL)
+            continue;
+        y = layer_run(kernels, &l, LINEAR, ROWS_MAX);
+        assert_rows_identical(y, l.bias, 1, l.n_out);
+        for (size_t row = 0; row < ROWS_MAX; row++)
+            assert_true(y[row * lk_stride(l.n_out)] == l.bias[0]);
+        free(y);
+    }
+    layer_free(&l);
+}
+
+static void an_int8_row_does_not_depend_on_its_batch(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_INT8_ISAS; i++)
+        if (int8_tier(i) != NULL)
+            check_rows_alone(int8_tier(i));
+}
+
 /* ---- choice ------------------------------------------------------------- */
 
 static void an_unknown_instruction_set_is_refused_by_name(void **state)
@@ -706,15 +891,21 @@ static void an_unknown_instruction_set_is_refused_by_name(void **state)
                      LINKD_E_ARG);
     assert_string_equal(err.message,
                         "unknown instruction set \"mmx\" in LINKD_ISA: scalar, "
-                        "avx2, avx512 and avx512_bf16 are known");
+                        "avx2, avx_vnni, avx512, avx512_bf16 and "
+                        "avx512_vnni are known");
     assert_int_equal(lk_kernels_choose(NULL, "f16", &kernels, &err),
                      LINKD_E_ARG);
     assert_string_equal(err.message,
-                        "unknown precision \"f16\": f32 and bf16 are known");
+                        "unknown precision \"f16\": f32, bf16 and int8 are "
+                        "known");
     assert_int_equal(lk_kernels_choose("scalar", "bf16", &kernels, &err),
                      LINKD_E_ARG);
     assert_string_equal(err.message, "scalar, which LINKD_ISA asks for, has no "
                                      "precision bf16");
+    assert_int_equal(lk_kernels_choose("avx_vnni", NULL, &kernels, &err),
+                     LINKD_E_ARG);
+    assert_string_equal(err.message, "avx_vnni, which LINKD_ISA asks for, has "
+                                     "no precision f32 or bf16");
     assert_null(kernels);
 }
 
@@ -730,6 +921,11 @@ static void the_fastest_tier_is_chosen_without_a_name(void **state)
     assert_string_equal(best->isa, ISAS[i - 1]);
     assert_int_equal(lk_kernels_choose(NULL, NULL, &best, NULL), LINKD_OK);
     assert_string_equal(best->precision, bf16_tier() != NULL ? "bf16" : "f32");
+    i = N_INT8_ISAS;
+    while (int8_tier(i - 1) == NULL)
+        i--;
+    assert_int_equal(lk_kernels_choose(NULL, "int8", &best, NULL), LINKD_OK);
+    assert_string_equal(best->isa, INT8_ISAS[i - 1]);
 }
 
 int main(void)
@@ -744,12 +940,18 @@ int main(void)
         cmocka_unit_test(adding_and_normalising_matches_the_definition),
         cmocka_unit_test(attention_matches_the_definition_in_every_tier),
         cmocka_unit_test(the_first_tokens_alone_take_the_same_from_all),
+        cmocka_unit_test(attention_takes_8192_tokens_in_little_memory),
         cmocka_unit_test(attention_survives_large_scores),
         cmocka_unit_test(pooling_gives_the_direction_of_the_mean),
         cmocka_unit_test(pooling_a_zero_vector_gives_zero),
         cmocka_unit_test(bf16_layers_multiply_what_was_rounded),
         cmocka_unit_test(bf16_rounds_to_the_nearest_of_8_bits),
         cmocka_unit_test(a_bf16_row_does_not_depend_on_its_batch),
+        cmocka_unit_test(int8_layers_multiply_bytes_exactly),
+        cmocka_unit_test(int8_layers_are_near_what_f32_says),
+        cmocka_unit_test(int8_layers_agree_in_every_tier),
+        cmocka_unit_test(int8_of_zeros_is_the_bias),
+        cmocka_unit_test(an_int8_row_does_not_depend_on_its_batch),
         cmocka_unit_test(an_unknown_instruction_set_is_refused_by_name),
         cmocka_unit_test(the_fastest_tier_is_chosen_without_a_name),
     };

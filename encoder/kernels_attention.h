@@ -1,0 +1,178 @@
+/* encoder/kernels_attention.h — a part of kernels_impl.h: self-attention of one
+ * sequence, in f32 at every precision. */
+/* Below any score of a finite model, and far enough below the largest one that
+ * its power of two vanishes in the sum. */
+#define MASKED (-FLT_MAX / 2)
+
+/* One head of one sequence, and where its intermediate results lie. */
+typedef struct head {
+    const float *query; /* [n_tokens] rows of head_dim, qkv_stride apart */
+    const float *key;
+    const float *value;
+    size_t qkv_stride;
+    size_t n_tokens;
+    size_t n_queries; /* the first of them are asked for */
+    size_t head_dim;
+    size_t n_keys;          /* n_tokens, rounded up to whole panels */
+    const float *distances; /* of the key where the query is; or NULL */
+    float *key_panels;      /* [n_keys / PANEL_WIDTH][head_dim][PANEL_WIDTH] */
+    float *value_panels;    /* [columns / PANEL_WIDTH][n_tokens][PANEL_WIDTH] */
+    float *scores;          /* [VEC_TILE_ROWS][n_keys] */
+    float *weighted;        /* [VEC_TILE_ROWS][PANEL_WIDTH] */
+    float *context;         /* [n_queries] rows, context_stride apart */
+    size_t context_stride;
+} head;
+
+static const float NO_BIAS[PANEL_WIDTH] __attribute__((aligned(64)));
+
+static void pack_keys(const head *h)
+{
+    const size_t panel_floats = h->head_dim * PANEL_WIDTH;
+
+    for (size_t token = 0; token < h->n_keys; token++) {
+        const float *key = h->key + token * h->qkv_stride;
+        float *out = h->key_panels + token / PANEL_WIDTH * panel_floats +
+                     token % PANEL_WIDTH;
+
+        for (size_t k = 0; k < h->head_dim; k++)
+            out[k * PANEL_WIDTH] = token < h->n_tokens ? key[k] : 0.0F;
+    }
+}
+
+static void pack_values(const head *h)
+{
+    float *out = h->value_panels;
+
+    for (size_t first = 0; first < h->head_dim; first += PANEL_WIDTH) {
+        size_t left = h->head_dim - first;
+        size_t n = left < PANEL_WIDTH ? left : PANEL_WIDTH;
+
+        for (size_t i = 0; i < h->n_tokens; i++, out += PANEL_WIDTH) {
+            memcpy(out, h->value + i * h->qkv_stride + first, n * sizeof(*out));
+            memset(out + n, 0, (PANEL_WIDTH - n) * sizeof(*out));
+        }
+    }
+}
+
+/* Adds what the keys' distances from the query `row` are worth. */
+static void add_distances(const head *h, size_t row, float *scores)
+{
+    const float *distances = h->distances - row;
+
+    for (size_t key = 0; key < h->n_tokens; key++)
+        scores[key] += distances[key];
+}
+
+/* Turns a row of scores into powers of two and answers one over their sum. */
+static float softmax_row(float *scores, size_t n_tokens, size_t n_keys)
+{
+    vec largest = vec_set(MASKED);
+    vec sum = vec_set(0.0F);
+
+    for (size_t i = n_tokens; i < n_keys; i++)
+        scores[i] = MASKED;
+    for (size_t i = 0; i < n_tokens; i += VEC_LANES)
+        largest = vec_max(largest, vec_load(scores + i));
+    largest = vec_set(vec_largest(largest));
+    for (size_t i = 0; i < n_tokens; i += VEC_LANES) {
+        vec v = vec_sub(vec_load(scores + i), largest);
+
+        v = vec_exp2(vec_max(v, vec_set(-125.0F)));
+        sum = vec_add(sum, v);
+        vec_store(scores + i, v);
+    }
+    return 1.0F / vec_sum(sum);
+}
+
+static void weigh_values(const head *h, size_t row, size_t n_rows,
+                         const float *scales)
+{
+    tile t = {.x = h->scores,
+              .x_stride = h->n_keys,
+              .panel = h->value_panels,
+              .n_steps = h->n_tokens,
+              .bias = NO_BIAS,
+              .y = h->weighted,
+              .y_stride = PANEL_WIDTH};
+
+    for (size_t first = 0; first < h->head_dim; first += PANEL_WIDTH) {
+        size_t left = h->head_dim - first;
+        size_t n = left < PANEL_WIDTH ? left : PANEL_WIDTH;
+
+        tile_run(&t, n_rows);
+        for (size_t i = 0; i < n_rows; i++) {
+            float *out = h->context + (row + i) * h->context_stride + first;
+            const float *in = h->weighted + i * PANEL_WIDTH;
+
+            for (size_t j = 0; j < n; j++)
+                out[j] = in[j] * scales[i];
+        }
+        t.panel += h->n_tokens * PANEL_WIDTH;
+    }
+}
+
+/* Takes a tile of queries all the way, so that their scores stay in L1. */
+static void attend(const head *h, size_t row, size_t n_rows)
+{
+    float scales[VEC_TILE_ROWS];
+    tile t = {.x = h->query + row * h->qkv_stride,
+              .x_stride = h->qkv_stride,
+              .n_steps = h->head_dim,
+              .bias = NO_BIAS,
+              .y_stride = h->n_keys};
+
+    for (size_t key = 0; key < h->n_keys; key += PANEL_WIDTH) {
+        t.panel = h->key_panels + key * h->head_dim;
+        t.y = h->scores + key;
+        tile_run(&t, n_rows);
+    }
+    for (size_t i = 0; i < n_rows && h->distances != NULL; i++)
+        add_distances(h, row + i, h->scores + i * h->n_keys);
+    for (size_t i = 0; i < n_rows; i++)
+        scales[i] =
+            softmax_row(h->scores + i * h->n_keys, h->n_tokens, h->n_keys);
+    weigh_values(h, row, n_rows, scales);
+}
+
+static void attend_head(const head *h)
+{
+    const size_t n = h->n_queries;
+    const size_t n_tiles = (n + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
+
+    pack_keys(h);
+    pack_values(h);
+    for (size_t i = 0; i < n_tiles; i++) {
+        size_t row = n * i / n_tiles;
+
+        attend(h, row, n * (i + 1) / n_tiles - row);
+    }
+}
+
+static void attention(const lk_heads *heads, const float *qkv, size_t n_tokens,
+                      size_t n_queries, float *scratch, float *ret_context)
+{
+    const size_t dim = heads->head_dim;
+    const size_t width = heads->n_heads * dim;
+    head h = {.qkv_stride = lk_stride(3 * width),
+              .n_tokens = n_tokens,
+              .n_queries = n_queries,
+              .head_dim = dim,
+              .n_keys = lk_round_up(n_tokens, PANEL_WIDTH),
+              .context_stride = lk_stride(width)};
+
+    /* lk_attention_scratch() adds up the same four parts */
+    h.key_panels = scratch;
+    h.value_panels = h.key_panels + h.n_keys * dim;
+    h.scores = h.value_panels + n_tokens * lk_round_up(dim, PANEL_WIDTH);
+    h.weighted = h.scores + VEC_TILE_ROWS * h.n_keys;
+    for (size_t i = 0; i < heads->n_heads; i++) {
+        h.query = qkv + i * dim;
+        h.key = h.query + width;
+        h.value = h.key + width;
+        h.context = ret_context + i * dim;
+        if (heads->distances != NULL)
+            h.distances = heads->distances + i * heads->distance_stride +
+                          heads->n_distances;
+        attend_head(&h);
+    }
+}

@@ -1,0 +1,246 @@
+/* encoder/kernels_linear.h — a part of kernels_impl.h: weights and inputs as the
+ * tiles read them, and the walk over panels and tiles.
+ *
+ *   f32    as they are
+ *   bf16   pairs, rounded to nearest
+ *   int8   weights: -127 … 127, one scale an output
+ *          inputs: 0 … 254 or 255, one scale and zero a row, which is what its
+ *          least and largest number ask for: rows that GELU made lie on one side
+ *          of 0, and a code around 0 would waste half of its numbers on them.
+ *
+ * A panel of bytes begins with its outputs' scales and sums of bytes. */
+
+#if VEC_STEP == STEP_FLOAT
+
+enum { PANEL_HEAD = 0 };
+
+static void pack(const float *rows, size_t n_in, float *ret_panel)
+{
+    for (size_t k = 0; k < n_in; k++)
+        for (size_t j = 0; j < PANEL_WIDTH; j++)
+            *ret_panel++ = rows[j * n_in + k];
+}
+
+#elif VEC_STEP == STEP_PAIRS
+
+enum { PANEL_HEAD = 0 };
+
+/* Round to nearest, ties to even; a value that is not finite is never here. */
+static uint32_t bf16_of(float value)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    return (bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16;
+}
+
+/* The first input of a pair is its low half. */
+static float pair_of(float first, float second)
+{
+    uint32_t bits = bf16_of(first) | bf16_of(second) << 16;
+    float pair;
+
+    memcpy(&pair, &bits, sizeof(pair));
+    return pair;
+}
+
+static void pack(const float *rows, size_t n_in, float *ret_panel)
+{
+    for (size_t k = 0; k < n_in; k += 2)
+        for (size_t j = 0; j < PANEL_WIDTH; j++) {
+            const float *inputs = rows + j * n_in + k;
+
+            *ret_panel++ = pair_of(inputs[0], k + 1 < n_in ? inputs[1] : 0.0F);
+        }
+}
+
+/* Rows of n_in floats to rows of pairs, half as far apart. What lies past an
+ * odd n_in may be anything, so its pair is made by hand. */
+static void rows_round(const float *x, size_t n_in, size_t n_rows,
+                       float *ret_pairs)
+{
+    const size_t stride = lk_stride(n_in);
+
+    for (size_t i = 0; i < n_rows; i++, x += stride, ret_pairs += stride / 2) {
+        for (size_t k = 0; k < n_in; k += 2 * VEC_LANES)
+            vec_store(ret_pairs + k / 2, vec_round(x + k));
+        if (n_in % 2 == 1)
+            ret_pairs[n_in / 2] = pair_of(x[n_in - 1], 0.0F);
+    }
+}
+
+#else
+
+enum { PANEL_HEAD = 2 * PANEL_WIDTH };
+
+static float largest_magnitude(const float *x, size_t n)
+{
+    float largest = 0.0F;
+
+    for (size_t i = 0; i < n; i++)
+        largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+    return largest;
+}
+
+/* One output's weights, a step apart from one another in the panel. */
+static void pack_output(const float *row, size_t n_in, float *ret_scale,
+                        float *ret_sum, float *ret_steps)
+{
+    const float largest = largest_magnitude(row, n_in);
+    const float inverse = largest > FLT_MIN ? 127.0F / largest : 0.0F;
+    int32_t sum = 0;
+
+    for (size_t k = 0; k < n_in; k += 4, ret_steps += PANEL_WIDTH) {
+        int8_t bytes[4] = {0};
+
+        for (size_t i = 0; i < 4 && k + i < n_in; i++) {
+            bytes[i] = (int8_t)lrintf(row[k + i] * inverse);
+            sum += bytes[i];
+        }
+        memcpy(ret_steps, bytes, sizeof(bytes));
+    }
+    *ret_scale = inverse > 0.0F ? largest / 127.0F : 0.0F;
+    *ret_sum = (float)sum;
+}
+
+static void pack(const float *rows, size_t n_in, float *ret_panel)
+{
+    for (size_t j = 0; j < PANEL_WIDTH; j++)
+        pack_output(rows + j * n_in, n_in, ret_panel + j,
+                    ret_panel + PANEL_WIDTH + j, ret_panel + PANEL_HEAD + j);
+}
+
+/* The least and the largest number of a row and 0. */
+static void row_range(const float *x, size_t n, float *ret_least,
+                      float *ret_largest)
+{
+    vec least = vec_set(0.0F);
+    vec largest = vec_set(0.0F);
+
+    for (size_t i = 0; i < n; i += VEC_LANES) {
+        vec v = vec_load(x + i);
+
+        if (n - i < VEC_LANES)
+            v = vec_first(v, n - i);
+        least = vec_min(v, least);
+        largest = vec_max(v, largest);
+    }
+    *ret_least = -vec_largest(vec_sub(vec_set(0.0F), least));
+    *ret_largest = vec_largest(largest);
+}
+
+/* Adding 1.5 * 2^23 and the zero rounds to nearest and leaves the byte in the
+ * lowest bits. With 254 steps over the range and the zero rounded up, no byte
+ * leaves 0 … 255. What lies past n_in meets weights of 0. */
+static row_code row_encode(const float *x, size_t n_in, float *ret_bytes)
+{
+    float least, largest, range, inverse, zero;
+    vec factor, shift;
+
+    row_range(x, n_in, &least, &largest);
+    range = largest - least;
+    inverse = range > FLT_MIN ? 254.0F / range : 0.0F;
+    zero = ceilf(-least * inverse);
+    factor = vec_set(inverse);
+    shift = vec_set(12582912.0F + zero);
+    for (size_t k = 0; k < n_in; k += VEC_LANES)
+        vec_store_bytes(ret_bytes + k / 4,
+                        vec_fma(vec_load(x + k), factor, shift));
+    return (row_code){.scale = range / 254.0F, .minus_zero = -zero};
+}
+
+#endif
+
+/* Rows on their way through a layer. */
+typedef struct block {
+    const float *x;
+    size_t x_stride;
+    size_t n_rows;
+    const row_code *codes; /* of bytes */
+} block;
+
+/* The rows' inputs as the tiles read them; scratch is lk_linear_scratch(). */
+static block block_encode(const lk_linear *linear, const float *x,
+                          size_t n_rows, float *scratch)
+{
+    const size_t stride = lk_stride(linear->n_in);
+    block b = {.x = x, .x_stride = stride / VEC_STEP, .n_rows = n_rows};
+
+#if VEC_STEP == STEP_FLOAT
+    (void)scratch;
+#elif VEC_STEP == STEP_PAIRS
+    rows_round(x, linear->n_in, n_rows, scratch);
+    b.x = scratch;
+#else
+    row_code *codes = (row_code *)(void *)scratch;
+    float *bytes = scratch + LK_BLOCK_ROWS * sizeof(*codes) / sizeof(*scratch);
+
+    for (size_t i = 0; i < n_rows; i++)
+        codes[i] =
+            row_encode(x + i * stride, linear->n_in, bytes + i * b.x_stride);
+    b.x = bytes;
+    b.codes = codes;
+#endif
+    return b;
+}
+
+static void gelu_rows(float *y, size_t y_stride, size_t n_rows)
+{
+    for (size_t i = 0; i < n_rows; i++, y += y_stride)
+        for (size_t j = 0; j < PANEL_WIDTH; j += VEC_LANES)
+            vec_store(y + j, vec_gelu(vec_load(y + j)));
+}
+
+/* Cuts the block into tiles of nearly equal height, since a tile of few rows
+ * leaves the multipliers idle. */
+static void panel_multiply(tile t, const block *b, int is_gelu)
+{
+    size_t n_tiles = (b->n_rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
+
+    for (size_t i = 0; i < n_tiles; i++) {
+        size_t row = b->n_rows * i / n_tiles;
+        size_t height = b->n_rows * (i + 1) / n_tiles - row;
+
+        t.x = b->x + row * b->x_stride;
+        t.codes = b->codes + row;
+        linear_tile_run(&t, height);
+        if (is_gelu)
+            gelu_rows(t.y, t.y_stride, height);
+        t.y += height * t.y_stride;
+    }
+}
+
+static void block_multiply(const lk_linear *linear, const block *b, float *y,
+                           int adds, int is_gelu)
+{
+    const size_t n_steps = (linear->n_in + VEC_STEP - 1) / VEC_STEP;
+    const float *panel = linear->panels;
+    tile t = {.x_stride = b->x_stride,
+              .n_steps = n_steps,
+              .adds = adds,
+              .y_stride = lk_stride(linear->n_out)};
+
+    for (size_t out = 0; out < linear->n_out; out += PANEL_WIDTH) {
+        t.weight_scales = panel;
+        t.weight_sums = panel + PANEL_WIDTH;
+        t.panel = panel + PANEL_HEAD;
+        t.bias = linear->bias + out;
+        t.y = y + out;
+        panel_multiply(t, b, is_gelu);
+        panel = t.panel + n_steps * PANEL_WIDTH;
+    }
+}
+
+static void multiply(const lk_linear *linear, const float *x, size_t n_rows,
+                     float *scratch, float *y, int adds, int is_gelu)
+{
+    for (size_t row = 0; row < n_rows; row += LK_BLOCK_ROWS) {
+        size_t left = n_rows - row;
+        block b =
+            block_encode(linear, x + row * lk_stride(linear->n_in),
+                         left < LK_BLOCK_ROWS ? left : LK_BLOCK_ROWS, scratch);
+
+        block_multiply(linear, &b, y + row * lk_stride(linear->n_out), adds,
+                       is_gelu);
+    }
+}

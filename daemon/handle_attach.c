@@ -79,7 +79,7 @@ int lk_handle_attach(lk_service *service, lk_request *request,
     linkd_attached attached = {0};
     linkd_put put = {0};
     json_t *body = NULL;
-    lk_target target;
+    lk_target target = {0};
     int rc = lk_json_parse(text, &body, err);
 
     if (rc == LINKD_OK)

@@ -171,7 +171,7 @@ static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
 {
     const lk_job_run *run = b->run;
     linkd_collection_info info;
-    linkd_generation serving[LINKD_GENERATIONS_MAX];
+    linkd_generation serving[LINKD_GENERATIONS_MAX] = {0};
     linkd_view *view = NULL;
     size_t n = 0;
     int rc = linkd_store_describe(run->service->store, run->spec->collection,

@@ -27,7 +27,7 @@ static int stored_read(linkd_store *store, linkd_str collection,
                        float **ret_vectors, linkd_error *err)
 {
     linkd_view *view = NULL;
-    linkd_str bytes;
+    linkd_str bytes = {0};
     bool found = false;
     size_t n = 0;
     size_t dim = 0;

@@ -41,7 +41,7 @@ static int anchor_take(lk_upgrade_sample *s, linkd_view *view, uint64_t number,
 {
     lk_arena arena = {0};
     lk_buf text = {0};
-    linkd_stored record;
+    linkd_stored record = {0};
     const float *vector = NULL;
     size_t dim = linkd_view_dim(view);
     int rc = linkd_view_vector(view, number, &vector, err);

@@ -472,7 +472,7 @@ static int is_unchanged(lk_edit *edit, const linkd_move *move, bool *ret_same,
     lk_arena arena = {0};
     lk_record_row row = {0};
     linkd_str value;
-    linkd_str body;
+    linkd_str body = {0};
     lk_key key;
     bool found = false;
     int rc;

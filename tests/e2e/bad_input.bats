@@ -172,9 +172,15 @@ bad() {
     [ -z "$left" ]
 }
 
+# many_texts: writes t.csv, which is not encoded in a few seconds; no text comes
+# twice, for then it would be
+many_texts() {
+    python3 -c 'print("id,name"); [print("%d,%d %s" % (i, i, "ab " * 60)) for i in range(400000)]' >t.csv
+}
+
 # interrupted SIGNAL: in the middle of encoding; only the input is left
 interrupted() {
-    python3 -c 'print("id,name"); [print("%d,%s" % (i, "ab " * 60)) for i in range(400000)]' >t.csv
+    many_texts
     run --separate-stderr timeout --signal="$1" 2 "$LINKCTL" embed t.csv -m tiny -o v.npy
     [ "$status" -eq 124 ] # timeout's own
     [[ "$stderr" == *"linkctl: interrupted" ]]
@@ -190,7 +196,7 @@ interrupted() {
 }
 
 @test "a request to dump core leaves nothing else behind" {
-    python3 -c 'print("id,name"); [print("%d,%s" % (i, "ab " * 60)) for i in range(400000)]' >t.csv
+    many_texts
     # the limit keeps the dump itself away
     run bash -c 'ulimit -c 0; env --default-signal=QUIT "$LINKCTL" embed t.csv -m tiny -q -o v.npy & \
         until compgen -G ".linkctl.*" >/dev/null; do sleep 0.1; done; \

@@ -1,7 +1,6 @@
 /* cli/cmd_cluster.c — linkctl cluster: rows that are near each other. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/compared.h"
 #include "cli/number.h"
@@ -334,9 +333,7 @@ static void summary_print(const cluster_run *run)
 static int summary(cluster_run *run, linkd_error *err)
 {
     if (run->values->json)
-        return lk_manifest_print(
-            &run->manifest,
-            strcmp(run->values->output, "-") == 0 ? stderr : stdout, err);
+        return lk_manifest_tell(&run->manifest, run->values->output, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;

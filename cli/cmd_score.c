@@ -510,9 +510,7 @@ static void summary_print(const score_run *run)
 static int summary(score_run *run, linkd_error *err)
 {
     if (run->values->json)
-        return lk_manifest_print(
-            &run->manifest,
-            strcmp(run->values->output, "-") == 0 ? stderr : stdout, err);
+        return lk_manifest_tell(&run->manifest, run->values->output, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;

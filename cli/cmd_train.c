@@ -2,7 +2,6 @@
  * tables with the same columns. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/compared.h"
 #include "cli/number.h"
@@ -245,9 +244,7 @@ static void summary_print(const train_run *run)
 static int summary(train_run *run, linkd_error *err)
 {
     if (run->values->json)
-        return lk_manifest_print(
-            &run->manifest,
-            strcmp(run->values->output, "-") == 0 ? stderr : stdout, err);
+        return lk_manifest_tell(&run->manifest, run->values->output, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;

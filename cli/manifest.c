@@ -321,3 +321,10 @@ int lk_manifest_print(const lk_manifest *manifest, FILE *out, linkd_error *err)
                        strerror(errno));
     return LINKD_OK;
 }
+
+int lk_manifest_tell(const lk_manifest *manifest, const char *output,
+                     linkd_error *err)
+{
+    return lk_manifest_print(manifest,
+                             strcmp(output, "-") == 0 ? stderr : stdout, err);
+}

@@ -63,5 +63,9 @@ LINKD_MUST_CHECK int lk_manifest_commit(lk_manifest *manifest,
 /* Prints the manifest as one line: --json. */
 LINKD_MUST_CHECK int lk_manifest_print(const lk_manifest *manifest, FILE *out,
                                        linkd_error *err);
+/* The same on standard output, or on standard error if the result of the run,
+ * `output`, is "-" and goes there. */
+LINKD_MUST_CHECK int lk_manifest_tell(const lk_manifest *manifest,
+                                      const char *output, linkd_error *err);
 
 #endif

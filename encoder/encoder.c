@@ -234,30 +234,12 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     return rc;
 }
 
-/* What a variable of the environment asks for, or NULL. */
-static const char *wanted(const char *variable)
-{
-    const char *value = getenv(variable);
-
-    return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
-static int kernels_choose(const char *precision, const lk_kernels **ret_kernels,
-                          linkd_error *err)
-{
-    if (precision == NULL)
-        precision = wanted("LINKD_PRECISION");
-    if (precision != NULL && strcmp(precision, "auto") == 0)
-        precision = NULL;
-    return lk_kernels_choose(wanted("LINKD_ISA"), precision, ret_kernels, err);
-}
-
 int linkd_encoder_open(const char *dir, const char *precision,
                        linkd_encoder **ret_encoder, linkd_error *err)
 {
     const lk_kernels *kernels = NULL;
     linkd_encoder *encoder = NULL;
-    int rc = kernels_choose(precision, &kernels, err);
+    int rc = lk_kernels_wanted(precision, &kernels, err);
 
     if (rc != LINKD_OK)
         return rc;

@@ -1,6 +1,6 @@
-/* encoder/encoder.h — text to unit vectors, by a transformer read from a
- * Hugging Face directory, and image files to pixels. Sees neither index nor
- * linkage: it trades in float [n, dim] and a fingerprint. */
+/* encoder/encoder.h — texts and image files to unit vectors, by a transformer
+ * read from a Hugging Face directory; image files to pixels and to hashes. Sees
+ * neither index nor linkage: it trades in float [n, dim] and a fingerprint. */
 #ifndef LINKD_ENCODER_H
 #define LINKD_ENCODER_H
 

@@ -6,6 +6,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#include <stdlib.h>
 #include <string.h>
 
 #include "encoder/kernels_isa.h"
@@ -132,6 +133,24 @@ int lk_kernels_choose(const char *isa, const char *precision,
         }
     }
     return fail_choice(isa, precision, err);
+}
+
+/* What a variable of the environment asks for, or NULL. */
+static const char *wanted(const char *variable)
+{
+    const char *value = getenv(variable);
+
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+int lk_kernels_wanted(const char *precision, const lk_kernels **ret_kernels,
+                      linkd_error *err)
+{
+    if (precision == NULL)
+        precision = wanted("LINKD_PRECISION");
+    if (precision != NULL && strcmp(precision, "auto") == 0)
+        precision = NULL;
+    return lk_kernels_choose(wanted("LINKD_ISA"), precision, ret_kernels, err);
 }
 
 size_t lk_panel_floats(const lk_kernels *kernels, size_t n_in)

@@ -121,10 +121,14 @@ size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,
 #define LK_BLOCK_ROWS ((size_t)128)
 
 /* The table that `isa` names, or for NULL the fastest that this processor can
- * run; of that precision ("f32", "bf16" or "int8"), or for NULL
- * of f32 or bf16. LINKD_E_ARG: a
- * name is unknown, or the processor lacks what is asked for. */
+ * run; of that precision ("f32", "bf16" or "int8"), or for NULL of f32 or bf16.
+ * LINKD_E_ARG: a name is unknown, or the processor lacks what is asked for. */
 LINKD_MUST_CHECK int lk_kernels_choose(const char *isa, const char *precision,
+                                       const lk_kernels **ret_kernels,
+                                       linkd_error *err);
+/* The same for a model that is opened: $LINKD_ISA names the table, and
+ * $LINKD_PRECISION the precision if `precision` is NULL; "auto" is as NULL. */
+LINKD_MUST_CHECK int lk_kernels_wanted(const char *precision,
                                        const lk_kernels **ret_kernels,
                                        linkd_error *err);
 

@@ -149,25 +149,15 @@ static void info_fill(linkd_vision *vision)
         .height = vision->preparation.out_height};
 }
 
-/* What a variable of the environment asks for, or NULL. */
-static const char *wanted(const char *variable)
-{
-    const char *value = getenv(variable);
-
-    return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
 static int kernels_choose(const char *precision, const lk_kernels **ret_kernels,
                           linkd_error *err)
 {
-    if (precision == NULL)
-        precision = wanted("LINKD_PRECISION");
-    if (precision != NULL && strcmp(precision, "auto") == 0)
-        precision = NULL;
-    if (precision != NULL && strcmp(precision, "int8") == 0)
-        return lk_fail(err, LINKD_E_ARG,
-                       "image models have no precision int8 yet");
-    return lk_kernels_choose(wanted("LINKD_ISA"), precision, ret_kernels, err);
+    int rc = lk_kernels_wanted(precision, ret_kernels, err);
+
+    if (rc == LINKD_OK && strcmp((*ret_kernels)->precision, "int8") == 0)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "image models have no precision int8 yet");
+    return rc;
 }
 
 int linkd_vision_open(const char *dir, const char *precision, size_t n_workers,

@@ -220,7 +220,8 @@ static int entities_renew(const lk_decision_input *in, lk_outcome *outcome,
     lk_unseen unseen = {0};
     int rc;
 
-    outcome->threshold = in->threshold >= 0.0 ? in->threshold : 0.5;
+    outcome->threshold =
+        in->threshold >= 0.0 ? in->threshold : LK_ENTITIES_CUT_FIRST;
     rc = lk_decide_entities(in->pairs, outcome->log_odds,
                             lk_decide_entities_stop(outcome->threshold),
                             in->entities, entities, err);

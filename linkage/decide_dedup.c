@@ -31,9 +31,6 @@ enum {
 #define SURE_MIN    0.5F
 #define DOUBT_MIN   0.1F
 
-/* The cut that doubts are measured at, before a better one is looked for. */
-#define THRESHOLD_FIRST 0.5
-
 /* The mixture is believed if few records have partners, or if enough of the
  * pairs of partners are pairs themselves. Measured with the rest. */
 #define DEGREE_MAX  1.2
@@ -239,7 +236,8 @@ static void reseed(deduper *d)
 
 static double threshold_of(const deduper *d)
 {
-    return d->input->threshold >= 0.0 ? d->input->threshold : THRESHOLD_FIRST;
+    return d->input->threshold >= 0.0 ? d->input->threshold
+                                      : LK_ENTITIES_CUT_FIRST;
 }
 
 static float stop_of(const deduper *d)

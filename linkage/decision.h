@@ -65,6 +65,10 @@ LINKD_MUST_CHECK int lk_decide_entities(const lk_pairset *pairs,
                                         const lk_entities_rule *rule,
                                         size_t *ret_entities, linkd_error *err);
 
+/* Even odds: the cut of entities that doubts are measured at, before a better
+ * one is looked for. */
+#define LK_ENTITIES_CUT_FIRST 0.5
+
 /* Tries cuts below outcome->threshold, and takes the one with the best expected
  * F1, `n_unseen` matches beyond the candidates included. The outcome's log_odds
  * and posteriors are read; its threshold and what its verdict expects are of

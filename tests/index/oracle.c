@@ -145,13 +145,15 @@ static void segment_build(uint64_t begin, uint64_t end)
 
 void oracle_build_segments(uint64_t cut)
 {
-    uint64_t n = info_of("people").n_slots;
-    uint64_t end = n / LK_ROWS_PER_CHUNK * LK_ROWS_PER_CHUNK;
+    uint64_t end =
+        info_of("people").n_slots / LK_ROWS_PER_CHUNK * LK_ROWS_PER_CHUNK;
+    linkd_collection_info info;
 
     segment_build(0, cut);
     segment_build(cut, end);
-    assert_int_equal(info_of("people").n_segments, 2);
-    assert_int_equal(info_of("people").n_unindexed, n - end);
+    info = info_of("people"); /* the store's vacuum may have added slots */
+    assert_int_equal(info.n_segments, 2);
+    assert_int_equal(info.n_unindexed, info.n_slots - end);
 }
 
 void oracle_list_segment(lk_buf *ret_path)

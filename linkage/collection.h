@@ -1,0 +1,290 @@
+/* linkage/collection.h — records that stay: what a collection's fields mean, to which
+ * entity a new record belongs, and what a change of model does to both. Part of
+ * linkage.h. */
+#ifndef LINKD_LINKAGE_COLLECTION_H
+#define LINKD_LINKAGE_COLLECTION_H
+
+#include "compat/compat.h"
+#include "index/index.h"
+#include "linkage/link.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- collections of a store --------------------------------------------- */
+
+/* What a collection's records mean: kept as JSON in the store's settings. */
+typedef struct linkd_settings {
+    const linkd_str *text; /* fields whose values are encoded, in this order */
+    size_t n_text;         /* 0 without a template: every text field by name */
+    linkd_str pattern;     /* "{name}, {city}" in their place; empty: none */
+    linkd_str image;       /* the field that names the image; empty: none */
+    float threshold;       /* from which cosine on records are one entity */
+} linkd_settings;
+
+/* A cosine as it is decided on and shown: with six decimals, and within -1 and
+ * 1. Equal vectors have a score of exactly 1. */
+float lk_score_round(float cosine);
+/* A search finds by unrounded cosines: the threshold to give it so that it finds
+ * all whose rounded score is at least `threshold`, and perhaps some more. */
+float lk_score_margin(float threshold);
+
+/* LINKD_E_ARG: not such an object; the message names the member. Arrays and
+ * strings live in the arena. */
+LINKD_MUST_CHECK int linkd_settings_parse(linkd_str json, lk_arena *arena,
+                                          linkd_settings *ret_settings,
+                                          linkd_error *err);
+/* Appends the JSON that linkd_settings_parse() reads. */
+LINKD_MUST_CHECK int linkd_settings_print(const linkd_settings *settings,
+                                          lk_buf *ret_json, linkd_error *err);
+
+/* Appends the text of a record that is encoded; nothing for a record without
+ * text. Literals count as their JSON text where their field is named, so that a
+ * record has the text that linkd_record_text() makes of the same row. */
+LINKD_MUST_CHECK int linkd_settings_text(const linkd_settings *settings,
+                                         const linkd_field *fields,
+                                         size_t n_fields, lk_buf *ret_text,
+                                         linkd_error *err);
+
+/* Encodes the records' texts and stores them: linkd_store_put() for puts
+ * without vectors (they are filled in for the call; those of records without a
+ * known word stay NULL). */
+LINKD_MUST_CHECK int linkd_collection_put(
+    linkd_store *store, linkd_str collection, const linkd_settings *settings,
+    const linkd_embedder *embedder, const linkd_put *puts, size_t n,
+    const linkd_once *once, linkd_write_result *ret_result, linkd_error *err);
+
+/* Another model of a collection that has several generations. */
+typedef struct linkd_home {
+    uint32_t generation;
+    linkd_embedder embedder;
+} linkd_home;
+
+typedef struct linkd_attach_options {
+    float threshold; /* of the model that the collection was made with: see
+                        linkd_limit */
+    const linkd_filter *filter; /* may be NULL */
+    linkd_once once;
+    const linkd_home *homes; /* [n_homes]: models of older generations, if the
+                                record's text is to be looked for there */
+    size_t n_homes;
+} linkd_attach_options;
+
+typedef struct linkd_attached {
+    uint64_t entity;
+    bool is_new;  /* it had none, and no record scored threshold */
+    lk_buf match; /* id of the record that it was joined to; empty if new */
+    float score;  /* of the match */
+    uint64_t seq;
+    bool replayed;
+} linkd_attached;
+
+/* Decides which entity one record belongs to and stores it, in one step: of
+ * two equal records attached at once the second finds the first. `embedder` is
+ * NULL when put->vector is given. A record that has its entity already keeps
+ * it. `ret_attached->match` is cleared by the caller. */
+LINKD_MUST_CHECK int
+linkd_collection_attach(linkd_store *store, linkd_str collection,
+                        const linkd_settings *settings,
+                        const linkd_embedder *embedder, const linkd_put *put,
+                        const linkd_attach_options *options,
+                        linkd_attached *ret_attached, linkd_error *err);
+
+/* ---- a collection whose model is being changed --------------------------- */
+
+/* How a query meets the vectors of a generation. */
+typedef enum linkd_way {
+    LINKD_WAY_NATIVE, /* the generation's own model made it */
+    LINKD_WAY_ALIGN,  /* another model's, mapped */
+    LINKD_WAY_FUSE, /* mapped, and mixed with what the own model makes of it */
+    LINKD_N_WAYS,
+} linkd_way;
+
+extern const char *const linkd_way_words[LINKD_N_WAYS]; /* "native", … */
+
+/* What a score of one way says, on a scale that all ways share. */
+typedef struct linkd_scale {
+    linkd_calibrator calibrator; /* to the log-odds that the record is the one
+                                    that was looked for, among all records */
+    linkd_quantiles impostors;   /* scores of others */
+} linkd_scale;
+
+/* From queries of one generation to the vectors of another, or of its own. */
+typedef struct linkd_bridge {
+    linkd_compat_map *map; /* NULL: to its own */
+    float weight;          /* of the mapped query in a fused one */
+    linkd_scale scales[LINKD_N_WAYS];
+    double mrr_10[LINKD_N_WAYS];   /* of held-out queries */
+    uint32_t *ranks[LINKD_N_WAYS]; /* [n_queries] likewise, after a fit; 1 is
+                                      first, 0: not among the first ten */
+} linkd_bridge;
+
+void linkd_bridge_clear(linkd_bridge *bridge);
+/* Its ways: ALIGN and FUSE, or NATIVE if it has no map. */
+bool linkd_bridge_has(const linkd_bridge *bridge, linkd_way way);
+
+/* What is fitted on: the same records and queries under each model. */
+typedef struct linkd_model_sample {
+    size_t dim;
+    const float *anchors; /* [n_anchors, dim], of records */
+    const float *queries; /* [n_queries, dim] */
+} linkd_model_sample;
+
+/* Every fifth anchor, from the first, is held out from fitting. */
+#define LINKD_ANCHORS_HELD ((size_t)5)
+#define LINKD_ANCHORS_MIN  ((size_t)100)
+#define LINKD_ANCHORS      ((size_t)4000)
+#define LINKD_ANCHORS_MAX  ((size_t)65536)
+
+typedef struct linkd_bridge_task {
+    size_t n_anchors; /* LINKD_ANCHORS_MIN to LINKD_ANCHORS_MAX */
+    size_t n_queries;
+    const size_t *answers; /* [n_queries]: the anchor that a query looks for */
+    uint64_t n_records;    /* of the collection */
+    linkd_compat_head head;
+    bool auto_head;         /* the better one of procrustes and ridge */
+    const uint64_t *labels; /* [n_anchors] for LINKD_HEAD_CONTRAST, or NULL */
+    uint64_t seed;
+    lk_pool *pool;
+    const linkd_progress *progress;
+} linkd_bridge_task;
+
+/* Fits map, weight and scales from one model to the other. LINKD_E_ARG, _DATA,
+ * _CANCELLED as linkd_compat_fit(). */
+LINKD_MUST_CHECK int linkd_bridge_fit(const linkd_bridge_task *task,
+                                      const linkd_model_sample *from,
+                                      const linkd_model_sample *to,
+                                      linkd_bridge *ret_bridge,
+                                      linkd_error *err);
+/* The scale of a model's own queries. */
+LINKD_MUST_CHECK int linkd_bridge_native(const linkd_bridge_task *task,
+                                         const linkd_model_sample *sample,
+                                         linkd_bridge *ret_bridge,
+                                         linkd_error *err);
+
+/* A query that stands in for a user's: the record's text with some of its words
+ * left out and one misspelt, the same for equal texts. Appends it. */
+LINKD_MUST_CHECK int linkd_provisional_query(linkd_str text, lk_buf *ret_query,
+                                             linkd_error *err);
+
+/* Kinds of the store's blobs. */
+enum {
+    LINKD_BLOB_MAP = 1,       /* generation, other: a compat map */
+    LINKD_BLOB_SCALES = 2,    /* generation, other (or itself): the rest of a
+                                 bridge */
+    LINKD_BLOB_ANCHORS = 3,   /* generation: a table of vectors */
+    LINKD_BLOB_TEXTS = 4,     /* generation 0: texts of the anchors */
+    LINKD_BLOB_CANARIES = 5,  /* generation: vectors of linkd_canaries */
+    LINKD_BLOB_REFERENCE = 6, /* generation 0: the scale that thresholds mean */
+};
+
+LINKD_MUST_CHECK int linkd_scales_encode(const linkd_bridge *bridge,
+                                         lk_buf *ret_bytes, linkd_error *err);
+/* Vectors [n, dim] as a blob, and back; the array lives in the arena.
+ * LINKD_E_DATA: not such bytes. */
+LINKD_MUST_CHECK int linkd_vectors_encode(const float *vectors, size_t n,
+                                          size_t dim, lk_buf *ret_bytes,
+                                          linkd_error *err);
+LINKD_MUST_CHECK int linkd_vectors_decode(linkd_str bytes, lk_arena *arena,
+                                          float **ret_vectors, size_t *ret_n,
+                                          size_t *ret_dim, linkd_error *err);
+/* Texts likewise. */
+LINKD_MUST_CHECK int linkd_texts_encode(const linkd_str *texts, size_t n,
+                                        lk_buf *ret_bytes, linkd_error *err);
+LINKD_MUST_CHECK int linkd_texts_decode(linkd_str bytes, lk_arena *arena,
+                                        linkd_str **ret_texts, size_t *ret_n,
+                                        linkd_error *err);
+
+/* Texts whose vectors tell whether a model is still the same, in spite of an
+ * equal fingerprint. */
+#define LINKD_N_CANARIES ((size_t)8)
+extern const char *const linkd_canaries[LINKD_N_CANARIES];
+/* LINKD_E_CONFLICT: a canary's vector, [LINKD_N_CANARIES, dim] each, has changed
+ * (cosine under .999). */
+LINKD_MUST_CHECK int linkd_canaries_check(const float *stored, const float *now,
+                                          size_t dim, linkd_error *err);
+
+/* All bridges of a collection, as of a view. Immutable: any threads. */
+typedef struct linkd_bridges linkd_bridges;
+
+/* *ret_bridges is NULL where the collection's model was never changed. Freed by
+ * linkd_bridges_close(). LINKD_E_DATA: a blob is damaged. */
+LINKD_MUST_CHECK int linkd_bridges_open(linkd_view *view,
+                                        linkd_bridges **ret_bridges,
+                                        linkd_error *err);
+void linkd_bridges_close(linkd_bridges *bridges);
+/* What linkd_bridges_open() of this view would read, as a number: bridges that
+ * were opened under it serve. 0: the model was never changed. */
+LINKD_MUST_CHECK int linkd_bridges_key(linkd_view *view, uint64_t *ret_key,
+                                       linkd_error *err);
+/* NULL: there is none. */
+const linkd_bridge *linkd_bridges_find(const linkd_bridges *bridges,
+                                       uint32_t from, uint32_t to);
+/* Maps a vector of one generation to another's: ret_vector [dim of `to`]. */
+LINKD_MUST_CHECK int linkd_bridges_map(const linkd_bridges *bridges,
+                                       uint32_t from, uint32_t to,
+                                       const float *vector, float *ret_vector,
+                                       linkd_error *err);
+
+/* One query in all generations. */
+typedef struct linkd_mixed_query {
+    uint32_t generation; /* whose model made `vector` */
+    const float *vector;
+    /* The same text under other generations' own models; NULL: not there */
+    struct {
+        uint32_t generation;
+        const float *vector;
+    } homes[LINKD_GENERATIONS_MAX];
+    size_t n_homes;
+} linkd_mixed_query;
+
+/* What hits have to reach. Scores are those of the model that the collection
+ * was made with; after a change of the model they let in as large a share of
+ * impostors as they did then. */
+typedef enum linkd_limit_kind {
+    LINKD_LIMIT_NONE,
+    LINKD_LIMIT_SCORE,
+    LINKD_LIMIT_FALSE_MATCH_RATE, /* at most */
+    LINKD_LIMIT_PROBABILITY,
+} linkd_limit_kind;
+typedef struct linkd_limit {
+    linkd_limit_kind kind;
+    double value;
+} linkd_limit;
+
+typedef struct linkd_found {
+    uint64_t id; /* the record's number */
+    float score; /* raw, of the generation and the way */
+    uint32_t generation;
+    linkd_way way;
+    double log_odds;
+} linkd_found;
+
+double linkd_found_probability(const linkd_found *found);
+
+/* The k best of all generations, best first by log-odds, equal ones by number:
+ * within one generation that is the order of its scores. `options` as in
+ * linkd_view_search(), but for its threshold. ret_found [options->k]. The view
+ * is turned to the generation that serves afterwards. LINKD_E_ARG: the query is
+ * zero or not finite. */
+LINKD_MUST_CHECK int linkd_mixed_search(
+    const linkd_bridges *bridges, linkd_view *view,
+    const linkd_mixed_query *query, const linkd_search_options *options,
+    const linkd_limit *limit, linkd_found *ret_found, size_t *ret_n,
+    linkd_search_stats *ret_stats, linkd_error *err);
+/* All records within the limit, which is not NONE; freed with free(). */
+LINKD_MUST_CHECK int
+linkd_mixed_range(const linkd_bridges *bridges, linkd_view *view,
+                  const linkd_mixed_query *query,
+                  const linkd_search_options *options, const linkd_limit *limit,
+                  linkd_found **ret_found, size_t *ret_n,
+                  linkd_search_stats *ret_stats, linkd_error *err);
+/* The raw score at which a way's hits reach the limit. */
+float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
+                        const linkd_scale *scale);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -81,6 +81,25 @@ typedef struct linkd_str {
 /* The first byte that is NUL or no part of valid UTF-8, or `len`. */
 size_t lk_utf8_check(const char *bytes, size_t len);
 
+/* ---- NumPy files --------------------------------------------------------- */
+
+/* Enough of a file's first bytes to read its head from. */
+#define LK_NPY_HEAD_MAX ((size_t)4096)
+
+typedef struct lk_npy_shape {
+    uint64_t n_rows;
+    uint64_t dim;
+    size_t n_head_bytes; /* then come n_rows * dim floats, unless cut off */
+} lk_npy_shape;
+
+/* The shape of a file of little-endian float32 in C order, of one dimension
+ * (then it is one row) or two, from its first bytes. LINKD_E_DATA: it is none;
+ * the message is a sentence about "it". */
+LINKD_MUST_CHECK int lk_npy_read_head(linkd_str head, lk_npy_shape *ret_shape,
+                                      linkd_error *err);
+/* Tells whether the numbers take `n_bytes`. */
+bool lk_npy_is_whole(const lk_npy_shape *shape, uint64_t n_bytes);
+
 /* ---- memory ------------------------------------------------------------- */
 
 /* n * size bytes, 64-byte aligned and uninitialised, or NULL on overflow or

@@ -18,9 +18,8 @@
 
 #include "linkage/linkage.h"
 
-#define HEADER_BYTES   128
-#define MAGIC_BYTES    10 /* with the version and the length */
-#define DICT_MAX_BYTES 4096
+#define HEADER_BYTES 128
+#define MAGIC_BYTES  10 /* with the version and the length */
 
 static void header_format(char header[HEADER_BYTES], uint64_t n_rows,
                           size_t dim)
@@ -88,67 +87,25 @@ static int fail_npy(const char *path, const char *reason, linkd_error *err)
                    reason);
 }
 
-/* The dictionary, as text. Versions 2 and 3 have four bytes of length. */
-static int dict_read(const char *path, FILE *file, char dict[DICT_MAX_BYTES],
+static int head_read(const char *path, FILE *file, lk_npy_shape *ret_shape,
                      linkd_error *err)
 {
-    unsigned char head[MAGIC_BYTES + 2] = {0};
-    size_t len;
-
-    if (fread(head, 1, MAGIC_BYTES, file) != MAGIC_BYTES ||
-        memcmp(head, "\x93NUMPY", 6) != 0)
-        return fail_npy(path, "it is no NumPy file", err);
-    len = (size_t)head[8] | (size_t)head[9] << 8;
-    if (head[6] > 1) {
-        if (fread(head + MAGIC_BYTES, 1, 2, file) != 2)
-            return fail_npy(path, "it is cut off", err);
-        len |= (size_t)head[10] << 16 | (size_t)head[11] << 24;
-    }
-    if (len >= DICT_MAX_BYTES)
-        return fail_npy(path, "its header is too long", err);
-    if (fread(dict, 1, len, file) != len)
-        return fail_npy(path, "it is cut off", err);
-    dict[len] = '\0';
-    return LINKD_OK;
-}
-
-static int dict_parse(const char *path, const char *dict, uint64_t *ret_n_rows,
-                      size_t *ret_dim, linkd_error *err)
-{
-    const char *shape = strstr(dict, "'shape': (");
-    unsigned long long n_rows;
-    unsigned long long dim;
-    char *end = NULL;
-
-    if (strstr(dict, "'descr': '<f4'") == NULL)
-        return fail_npy(path, "its numbers are not float32", err);
-    if (strstr(dict, "'fortran_order': False") == NULL || shape == NULL)
-        return fail_npy(path, "it is not in C order", err);
-    n_rows = strtoull(shape + strlen("'shape': ("), &end, 10);
-    dim = strncmp(end, ", ", 2) == 0 ? strtoull(end + 2, NULL, 10) : 0;
-    if (strncmp(end, ",)", 2) == 0) { /* one vector */
-        dim = n_rows;
-        n_rows = 1;
-    }
-    if (dim == 0 || dim > LINKD_DIM_MAX)
-        return fail_npy(path, "it does not hold rows of numbers", err);
-    *ret_n_rows = n_rows;
-    *ret_dim = (size_t)dim;
-    return LINKD_OK;
-}
-
-static int size_check(const char *path, FILE *file, uint64_t n_rows, size_t dim,
-                      linkd_error *err)
-{
+    char head[LK_NPY_HEAD_MAX];
+    size_t len = fread(head, 1, sizeof(head), file);
+    linkd_error reason;
     struct stat st;
-    long at = ftell(file);
 
-    if (at < 0 || fstat(fileno(file), &st) != 0)
+    if (lk_npy_read_head((linkd_str){head, len}, ret_shape, &reason) !=
+        LINKD_OK)
+        return fail_npy(path, reason.message, err);
+    if (ret_shape->dim > LINKD_DIM_MAX)
+        return fail_npy(path, "it does not hold rows of numbers", err);
+    if (fseek(file, (long)ret_shape->n_head_bytes, SEEK_SET) != 0 ||
+        fstat(fileno(file), &st) != 0)
         return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
                        lk_label_of_path(path).text, strerror(errno));
-    LK_ASSERT(dim > 0);
-    if (n_rows > UINT64_MAX / (dim * sizeof(float)) ||
-        (uint64_t)(st.st_size - at) != n_rows * dim * sizeof(float))
+    if (!lk_npy_is_whole(ret_shape,
+                         (uint64_t)st.st_size - ret_shape->n_head_bytes))
         return fail_npy(path, "its length is not what its shape says", err);
     return LINKD_OK;
 }
@@ -156,26 +113,20 @@ static int size_check(const char *path, FILE *file, uint64_t n_rows, size_t dim,
 int lk_npy_open(const char *path, FILE **ret_file, uint64_t *ret_n_rows,
                 size_t *ret_dim, linkd_error *err)
 {
-    char dict[DICT_MAX_BYTES];
     FILE *file = fopen(path, "rbe");
-    uint64_t n_rows = 0;
-    size_t dim = 0;
+    lk_npy_shape shape = {0};
     int rc;
 
     if (file == NULL)
         return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
                        lk_label_of_path(path).text, strerror(errno));
-    rc = dict_read(path, file, dict, err);
-    if (rc == LINKD_OK)
-        rc = dict_parse(path, dict, &n_rows, &dim, err);
-    if (rc == LINKD_OK)
-        rc = size_check(path, file, n_rows, dim, err);
+    rc = head_read(path, file, &shape, err);
     if (rc != LINKD_OK) {
         (void)fclose(file);
         return rc;
     }
     *ret_file = file;
-    *ret_n_rows = n_rows;
-    *ret_dim = dim;
+    *ret_n_rows = shape.n_rows;
+    *ret_dim = (size_t)shape.dim;
     return LINKD_OK;
 }

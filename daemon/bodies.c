@@ -338,78 +338,27 @@ static int csv_read(linkd_str body, const lk_records_form *form,
 
 /* ---- vectors ------------------------------------------------------------- */
 
-/* numpy pads its headers to a multiple of 64 and rarely needs a second one. */
-#define NPY_HEADER_MAX ((size_t)1024)
-
-/* The header's dict as a C string, and the data behind it. Format: numpy's
- * NEP 1: magic, version, header length, a Python dict as text. */
-static int npy_split(linkd_str body, char ret_header[NPY_HEADER_MAX],
-                     linkd_str *ret_data, linkd_error *err)
-{
-    const unsigned char *at = (const unsigned char *)body.bytes;
-    size_t begin, len;
-
-    if (body.len < 12 || memcmp(at, "\x93NUMPY", 6) != 0)
-        return lk_fail(err, LINKD_E_ARG, "the body is not a .npy file");
-    if (at[6] < 1 || at[6] > 3)
-        return lk_fail(err, LINKD_E_ARG, "the .npy is of unknown version %d",
-                       at[6]);
-    begin = at[6] == 1 ? 10 : 12;
-    len = (size_t)at[8] | (size_t)at[9] << 8;
-    if (at[6] > 1)
-        len |= (size_t)at[10] << 16 | (size_t)at[11] << 24;
-    if (len >= NPY_HEADER_MAX || len > body.len - begin)
-        return lk_fail(err, LINKD_E_ARG, "the .npy header is too long");
-    memcpy(ret_header, body.bytes + begin, len);
-    ret_header[len] = '\0';
-    *ret_data = (linkd_str){body.bytes + begin + len, body.len - begin - len};
-    return LINKD_OK;
-}
-
-#define SHAPE "'shape': ("
-
-/* "10, 384)"; numbers that are too large become ULLONG_MAX. */
-static bool shape_read(const char *text, unsigned long long *ret_n,
-                       unsigned long long *ret_columns)
-{
-    char *end = NULL;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    *ret_n = strtoull(text, &end, 10);
-    if (strncmp(end, ", ", 2) != 0 || end[2] < '0' || end[2] > '9')
-        return false;
-    *ret_columns = strtoull(end + 2, &end, 10);
-    return *end == ')';
-}
-
-/* The numbers of a .npy of float32 [n, dim] in C order. */
+/* The numbers of a .npy of float32 [n, dim]. */
 static int npy_open(linkd_str body, size_t dim, linkd_str *ret_data,
                     linkd_error *err)
 {
-    char header[NPY_HEADER_MAX];
-    unsigned long long n = 0, columns = 0;
-    const char *shape;
-    int rc = npy_split(body, header, ret_data, err);
+    lk_npy_shape shape = {0};
+    linkd_error reason;
 
-    if (rc != LINKD_OK)
-        return rc;
-    if (strstr(header, "'descr': '<f4'") == NULL ||
-        strstr(header, "'fortran_order': False") == NULL)
+    if (lk_npy_read_head(body, &shape, &reason) != LINKD_OK)
+        return lk_fail(err, LINKD_E_ARG, "the .npy cannot be read: %s",
+                       reason.message);
+    *ret_data = (linkd_str){body.bytes + shape.n_head_bytes,
+                            body.len - shape.n_head_bytes};
+    if (shape.dim != dim)
         return lk_fail(err, LINKD_E_ARG,
-                       "the .npy is not little-endian float32 in C order");
-    shape = strstr(header, SHAPE);
-    if (shape == NULL || !shape_read(shape + strlen(SHAPE), &n, &columns))
-        return lk_fail(err, LINKD_E_ARG, "the .npy has not two dimensions");
-    if (columns != dim)
+                       "vectors have %" PRIu64
+                       " numbers, not the collection's %zu",
+                       shape.dim, dim);
+    if (!lk_npy_is_whole(&shape, ret_data->len))
         return lk_fail(err, LINKD_E_ARG,
-                       "vectors have %llu numbers, not the collection's %zu",
-                       columns, dim);
-    if (n > SIZE_MAX / (dim * sizeof(float)) ||
-        ret_data->len != n * dim * sizeof(float))
-        return lk_fail(err, LINKD_E_ARG,
-                       "the .npy says %llu vectors but holds %zu bytes", n,
-                       ret_data->len);
+                       "the .npy says %" PRIu64 " vectors but holds %zu bytes",
+                       shape.n_rows, ret_data->len);
     return LINKD_OK;
 }
 

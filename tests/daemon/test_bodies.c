@@ -217,16 +217,7 @@ static void npy_files_of_others_are_refused(void **state)
         const char *header;
         const char *message;
     } cases[] = {
-        {"\x93NUMPX\x01\0", "", "the body is not a .npy file"},
-        {"\x93NUMPY\x04\0", "", "the .npy is of unknown version 4"},
-        {"\x93NUMPY\0\0", "", "the .npy is of unknown version 0"},
-        {V1, "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2)}",
-         "the .npy is not little-endian float32 in C order"},
-        {V1, "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2)}",
-         "the .npy is not little-endian float32 in C order"},
-        {V1, F4 "}", "the .npy has not two dimensions"},
-        {V1, F4 "'shape': (4,)}", "the .npy has not two dimensions"},
-        {V1, F4 "'shape': (2, 2, 1)}", "the .npy has not two dimensions"},
+        {"\x93NUMPX\x01\0", "", "the .npy cannot be read: it is no NumPy file"},
         {V1, F4 "'shape': (4, 1)}",
          "vectors have 1 numbers, not the collection's 2"},
         {V1, F4 "'shape': (3, 2)}",
@@ -245,16 +236,6 @@ static void npy_files_of_others_are_refused(void **state)
             LINKD_E_ARG);
         assert_string_equal(err.message, cases[i].message);
     }
-}
-
-static void an_npy_header_longer_than_the_body_is_refused(void **state)
-{
-    static const char body[] = V1 "\xFF\x03{}  ";
-
-    (void)state;
-    assert_int_equal(body_read(NPY, (linkd_str){body, sizeof(body) - 1}, true),
-                     LINKD_E_ARG);
-    assert_string_equal(err.message, "the .npy header is too long");
 }
 
 static void wrong_bodies_are_told_what_is_wrong(void **state)
@@ -393,8 +374,6 @@ int main(void)
         cmocka_unit_test_teardown(numbers_of_vectors_do_not_wrap, leave),
         cmocka_unit_test_teardown(npy_files_of_numpy_are_read, leave),
         cmocka_unit_test_teardown(npy_files_of_others_are_refused, leave),
-        cmocka_unit_test_teardown(an_npy_header_longer_than_the_body_is_refused,
-                                  leave),
         cmocka_unit_test_teardown(wrong_bodies_are_told_what_is_wrong, leave),
         cmocka_unit_test_teardown(vectors_that_are_none_are_told_by_place,
                                   leave),

@@ -75,6 +75,28 @@ static int replace(const lk_normal_step *step, linkd_str text, lk_buf *out,
     return rc;
 }
 
+static int spaces_replace(const lk_normal_step *step, linkd_str text,
+                          lk_buf *out, linkd_error *err)
+{
+    bool is_inside = false;
+    int rc = LINKD_OK;
+
+    for (size_t at = 0, len; at < text.len && rc == LINKD_OK; at += len) {
+        uint32_t cp;
+        bool is_space;
+
+        len =
+            lk_utf8_read((const uint8_t *)text.bytes + at, text.len - at, &cp);
+        is_space = (lk_unicode_shape(cp) & LK_SHAPE_BYTES) == LK_BYTES_SPACE;
+        if (!is_space)
+            rc = lk_buf_append(out, text.bytes + at, len, err);
+        else if (!is_inside)
+            rc = lk_buf_append(out, step->content.data, step->content.len, err);
+        is_inside = is_space;
+    }
+    return rc;
+}
+
 static int strip(const lk_normal_step *step, linkd_str text, lk_buf *out,
                  linkd_error *err)
 {
@@ -147,6 +169,8 @@ static int step_run(const lk_normal_step *step, linkd_str text,
         return lk_charsmap_apply(&step->charsmap, text, out, err);
     case LK_NORMAL_REPLACE:
         return replace(step, text, out, err);
+    case LK_NORMAL_SPACES:
+        return spaces_replace(step, text, out, err);
     case LK_NORMAL_STRIP:
         return strip(step, text, out, err);
     case LK_NORMAL_NFC:

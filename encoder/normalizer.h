@@ -11,6 +11,7 @@ typedef enum lk_normal_kind {
     LK_NORMAL_BERT,     /* BertNormalizer, by `rules` */
     LK_NORMAL_CHARSMAP, /* Precompiled */
     LK_NORMAL_REPLACE,  /* runs of `pattern` by `content` */
+    LK_NORMAL_SPACES,   /* runs of white space by `content` */
     LK_NORMAL_STRIP,    /* white space at the ends */
     LK_NORMAL_NFC,
     LK_NORMAL_NFD,

@@ -5,7 +5,9 @@
  *
  * GPT-2's words are those of its regular expression
  *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
- * read by hand, with the oracle's classes of characters. */
+ * and CLIP's, between which everything is dropped, those of
+ *   's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
+ * both read by hand, with the oracle's classes of characters. */
 #include "encoder/splitter.h"
 
 #include <string.h>
@@ -235,6 +237,55 @@ static int byte_level_split(run *r, size_t step, linkd_str text, bool is_first,
     return rc;
 }
 
+/* ---- CLIP --------------------------------------------------------------- */
+
+static size_t clip_mark_length(linkd_str text)
+{
+    static const char *const marks[] = {"<|startoftext|>", "<|endoftext|>"};
+
+    for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++)
+        if (begins_with(text, marks[i], strlen(marks[i])))
+            return strlen(marks[i]);
+    return 0;
+}
+
+/* Bytes of the word that `text` begins with, or of the space. */
+static size_t clip_length(const lk_split_step *rule, linkd_str text,
+                          bool *ret_is_space)
+{
+    size_t len = rule->keeps_marks ? clip_mark_length(text) : 0;
+    uint32_t class;
+
+    *ret_is_space = false;
+    if (len == 0)
+        len = contraction_length(text);
+    if (len > 0)
+        return len;
+    class = shape_at(text, 0, &len) & LK_SHAPE_BYTES;
+    *ret_is_space = class == LK_BYTES_SPACE;
+    return class == LK_BYTES_NUMBER ? len : class_length(text, 0, class);
+}
+
+static int clip_split(run *r, size_t step, linkd_str text, bool is_first,
+                      linkd_error *err)
+{
+    const lk_split_step *rule = &r->splitter->steps[step];
+    int rc = LINKD_OK;
+
+    while (text.len > 0 && rc == LINKD_OK && !r->stop) {
+        bool is_space;
+        const size_t len = clip_length(rule, text, &is_space);
+
+        if (!is_space)
+            rc =
+                part_take(r, step, (linkd_str){text.bytes, len}, is_first, err);
+        is_first = false;
+        text.bytes += len;
+        text.len -= len;
+    }
+    return rc;
+}
+
 /* ---- all steps ---------------------------------------------------------- */
 
 static int step_run(run *r, size_t step, linkd_str text, bool is_first,
@@ -249,6 +300,8 @@ static int step_run(run *r, size_t step, linkd_str text, bool is_first,
         return metaspace_split(r, step, text, is_first, err);
     case LK_SPLIT_BYTE_LEVEL:
         return byte_level_split(r, step, text, is_first, err);
+    case LK_SPLIT_CLIP:
+        return clip_split(r, step, text, is_first, err);
     }
     LK_ASSERT(false);
     return LINKD_E_DATA;

@@ -16,6 +16,7 @@ typedef enum lk_split_kind {
     LK_SPLIT_SPACES,     /* WhitespaceSplit: white space separates, and goes */
     LK_SPLIT_METASPACE,  /* spaces become a character that begins parts */
     LK_SPLIT_BYTE_LEVEL, /* GPT-2's words, each byte as one character */
+    LK_SPLIT_CLIP,       /* Split by CLIP's expression: its words, no spaces */
 } lk_split_kind;
 
 typedef enum lk_prefixing {
@@ -28,6 +29,7 @@ typedef struct lk_split_step {
     lk_split_kind kind;
     lk_prefixing prefixing;  /* METASPACE, BYTE_LEVEL: a space before */
     bool splits;             /* METASPACE, BYTE_LEVEL: into parts at all */
+    bool keeps_marks;        /* CLIP: its marks of begin and end are words */
     char space[LK_UTF8_MAX]; /* METASPACE: what a space becomes */
     size_t space_len;
 } lk_split_step;

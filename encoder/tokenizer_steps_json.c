@@ -105,7 +105,9 @@ static int replace_read(const json_t *part, lk_normal_step *step,
 
     step->n_least = 1;
     step->takes_run = regex != NULL;
-    if (regex != NULL && strcmp(regex, " {2,}") == 0)
+    if (regex != NULL && strcmp(regex, "\\s+") == 0)
+        step->kind = LK_NORMAL_SPACES;
+    else if (regex != NULL && strcmp(regex, " {2,}") == 0)
         step->n_least = 2;
     else if (regex != NULL && strcmp(regex, " +") != 0)
         return lk_fail(err, LINKD_E_DATA,
@@ -166,6 +168,7 @@ static int normal_step_read(const json_t *part, lk_normal_step *step,
         return strip_read(part, step, err);
     case LK_NORMAL_PREPEND:
         return prepend_read(part, step, err);
+    case LK_NORMAL_SPACES: /* what a pattern of REPLACE may become */
     case LK_NORMAL_NFC:
     case LK_NORMAL_NFD:
     case LK_NORMAL_LOWERCASE:
@@ -274,6 +277,39 @@ static int byte_level_read(const json_t *part, lk_split_step *step,
     return rc;
 }
 
+#define CLIP_MARKS "<\\|startoftext\\|>|<\\|endoftext\\|>|"
+#define CLIP_WORDS                                                             \
+ "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"
+
+/* What matches the expression is kept, and all else dropped: the one use of
+ * Split that is known here. */
+static int split_read(const json_t *part, lk_split_step *step, linkd_error *err)
+{
+    const json_t *pattern = json_object_get(part, "pattern");
+    const char *regex = json_string_value(json_object_get(pattern, "Regex"));
+    const char *behaviour = "";
+    char shown[LK_SHOWN_MAX];
+    bool is_inverted = false;
+    int rc =
+        lk_json_text_get(part, "pre_tokenizer", "behavior", &behaviour, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_json_flag_find(part, "pre_tokenizer", "invert", &is_inverted,
+                               err);
+    if (rc != LINKD_OK)
+        return rc;
+    step->kind = LK_SPLIT_CLIP;
+    step->keeps_marks =
+        regex != NULL && strcmp(regex, CLIP_MARKS CLIP_WORDS) == 0;
+    if (strcmp(behaviour, "Removed") == 0 && is_inverted && regex != NULL &&
+        (step->keeps_marks || strcmp(regex, CLIP_WORDS) == 0))
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_DATA,
+                   LK_TOKENIZER_FILE ": pre_tokenizer of type \"Split\" by "
+                                     "\"%s\" is not supported",
+                   lk_name_show(lk_str(regex != NULL ? regex : ""), shown));
+}
+
 static int splitter_add(lk_json_reader *reader, const json_t *part,
                         const char *type)
 {
@@ -298,6 +334,8 @@ static int splitter_add(lk_json_reader *reader, const json_t *part,
         rc = byte_level_read(part, step, reader->err);
     } else if (strcmp(type, "WhitespaceSplit") == 0) {
         step->kind = LK_SPLIT_SPACES;
+    } else if (strcmp(type, "Split") == 0) {
+        rc = split_read(part, step, reader->err);
     } else {
         return lk_json_type_refuse("pre_tokenizer", type, reader->err);
     }
@@ -352,7 +390,8 @@ static void space_find(lk_tokenizer *tokenizer)
     uint8_t utf8[LK_UTF8_MAX];
     linkd_str space = {(const char *)utf8, 0};
 
-    if (last == NULL || last->kind == LK_SPLIT_SPACES)
+    if (last == NULL || last->kind == LK_SPLIT_SPACES ||
+        last->kind == LK_SPLIT_CLIP)
         return;
     if (last->kind == LK_SPLIT_METASPACE)
         space = (linkd_str){last->space, last->space_len};

@@ -10,6 +10,7 @@ from tokenizers.normalizers import (NFC, NFD, BertNormalizer, Lowercase, Precomp
                                     Prepend, Replace, Sequence, Strip, StripAccents)
 from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel, Metaspace, WhitespaceSplit
 from tokenizers.pre_tokenizers import Sequence as Split
+from tokenizers.pre_tokenizers import Split as SplitBy
 from tokenizers.processors import RobertaProcessing, TemplateProcessing
 from tokenizers.trainers import BpeTrainer
 
@@ -104,6 +105,40 @@ def characters(suffix, prefix, with_bytes, normalizer, pre_tokenizer):
     return finish(tokenizer)
 
 
+CLIP_MARKS = r"<\|startoftext\|>|<\|endoftext\|>|"
+CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+def clip(pattern, normalized):
+    """CLIP's: words of bytes of which the last one is another piece; every prefix of a
+    few words, and every word, are pieces."""
+    alphabet = sorted(ByteLevel.alphabet())
+    vocab = {piece: id for id, piece in
+             enumerate(alphabet + [letter + "</w>" for letter in alphabet])}
+    merges = []
+    for word in WORDS:
+        letters = ByteLevel(add_prefix_space=False).pre_tokenize_str(word.lower())[0][0]
+        symbols = [*letters[:-1], letters[-1] + "</w>"]
+        for right in symbols[1:]:
+            merges.append((symbols[0], right))
+            symbols[0] += right
+            vocab.setdefault(symbols[0], len(vocab))
+    marks = ["<|startoftext|>", "<|endoftext|>"]
+    vocab.update({mark: len(vocab) + i for i, mark in enumerate(marks)})
+    tokenizer = Tokenizer(BPE(vocab, list(dict.fromkeys(merges)), unk_token=marks[1],
+                              continuing_subword_prefix="", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = Sequence([NFC(), Replace(Regex(r"\s+"), " "), Lowercase()])
+    tokenizer.pre_tokenizer = Split([
+        SplitBy(Regex(pattern), behavior="removed", invert=True),
+        ByteLevel(add_prefix_space=False)])
+    tokenizer.add_special_tokens([AddedToken(mark, normalized=normalized, special=True)
+                                  for mark in marks])
+    tokenizer.post_processor = RobertaProcessing(
+        (marks[1], vocab[marks[1]]), (marks[0], vocab[marks[0]]), trim_offsets=False,
+        add_prefix_space=False)
+    return tokenizer
+
+
 def wordpiece():
     pieces = SPECIAL + sorted({c for c in LETTERS.lower()} | {"##" + c for c in LETTERS.lower()})
     tokenizer = Tokenizer(WordPiece({piece: id for id, piece in enumerate(pieces)},
@@ -135,6 +170,8 @@ def kinds():
                             Metaspace(prepend_scheme="always"))
     yield "bpe-fused", characters("", "", None, Sequence([Prepend("▁"), Replace(" ", "▁")]), None)
     yield "bpe-affixes", characters("</w>", "@", False, NFD(), WhitespaceSplit())
+    yield "clip", clip(CLIP_MARKS + CLIP_WORDS, False)
+    yield "clip-older", clip(CLIP_WORDS, True)
     yield "wordpiece", wordpiece()
 
 

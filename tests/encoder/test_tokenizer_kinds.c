@@ -376,8 +376,12 @@ static void normalizers_that_are_not_done_here_are_refused(void **state)
 static void pre_tokenizers_that_are_not_done_here_are_refused(void **state)
 {
     (void)state;
+    refused(SPLITTER("{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x\"}, "
+                     "\"behavior\": \"Removed\", \"invert\": true}"),
+            "tokenizer.json: pre_tokenizer of type \"Split\" by \"x\" is not "
+            "supported");
     refused(SPLITTER("{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x\"}}"),
-            "tokenizer.json: pre_tokenizer of type \"Split\" is not supported");
+            "tokenizer.json: pre_tokenizer.behavior is not a string");
     refused(SPLITTER("{\"type\": \"Metaspace\", \"replacement\": \"ab\"}"),
             "tokenizer.json: pre_tokenizer.replacement is not one character");
     refused(SPLITTER("{\"type\": \"Metaspace\", \"replacement\": \"_\", "

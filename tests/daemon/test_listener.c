@@ -214,7 +214,7 @@ static void tcp_is_for_this_machine_only(void **state)
         {"192.168.0.1:80", LINKD_E_ARG, "TCP is for 127.0.0.1 and [::1] only"},
     };
     fixture *f = *state;
-    char text[32];
+    static char text[32]; /* f->config keeps it */
 
     f->config.token_file = token_file;
     f->config.listen = text;
@@ -250,7 +250,7 @@ static void tcp_on_a_taken_port_says_so_and_takes_the_path_back(void **state)
     socklen_t len = sizeof(address);
     int taken = socket(AF_INET, SOCK_STREAM, 0);
     struct stat info;
-    char text[32];
+    static char text[32]; /* f->config keeps it */
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(bind(taken, (struct sockaddr *)&address, len), 0);

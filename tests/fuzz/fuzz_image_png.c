@@ -1,27 +1,7 @@
-/* A PNG file of any bytes, at most 4,096 pixels large, so that an input costs
- * little; every pixel that is answered is read. */
-#include <stdint.h>
-
-#include "encoder/image.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* PNG files of any bytes. */
+#include "tests/fuzz/image_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const lk_image_file file = {.bytes = data, .len = size, .max_pixels = 4096};
-    size_t sum = 0;
-    unsigned orientation = 1;
-    linkd_image image = {0};
-    linkd_error err;
-
-    if (lk_png_decode(&file, &image, &orientation, &err) == LINKD_OK) {
-        LK_ASSERT(orientation >= 1 && orientation <= 8);
-        LK_ASSERT(image.width * image.height <= file.max_pixels);
-        if (lk_image_orient(&image, orientation, &err) == LINKD_OK)
-            for (size_t i = 0; i < image.width * image.height * 3; i++)
-                sum += image.pixels[i];
-    }
-    LK_ASSERT(sum <= image.width * image.height * 3 * 255);
-    linkd_image_clear(&image);
-    return 0;
+    return image_fuzz(lk_png_decode, data, size);
 }

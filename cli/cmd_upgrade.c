@@ -80,7 +80,7 @@ static const lk_syntax probe_syntax = {
     .notes =
         "Encodes some thousand records and queries that are made from them,\n"
         "and changes nothing. The verdict is no-upgrade-needed, fuse, "
-        "backfill\nor refuse: docs/upgrade.md says what follows.\n\n"
+        "cascade,\nbackfill or refuse: docs/upgrade.md says what follows.\n\n"
         "Examples:\n"
         "  linkctl upgrade probe firms --model bge-small-en-v1.5\n",
 };
@@ -105,16 +105,27 @@ static double number_of(const json_t *verdict, const char *name)
     return json_number_value(json_object_get(verdict, name));
 }
 
-static void interval_print(const json_t *verdict, const char *name,
-                           const char *what)
+/* The MRR@10 of a way. */
+static double way_of(const json_t *verdict, const char *way)
 {
-    const json_t *interval = json_object_get(verdict, name);
+    return number_of(json_object_get(json_object_get(verdict, "ways"), way),
+                     "mrr_10");
+}
 
+static void interval_print(const json_t *interval, const char *what)
+{
     if (!json_is_number(json_object_get(interval, "value")))
         return;
     (void)printf("%-28s %+.3f  (95%%: %+.3f to %+.3f)\n", what,
                  number_of(interval, "value"), number_of(interval, "low"),
                  number_of(interval, "high"));
+}
+
+static void gain_print(const json_t *verdict, const char *way, const char *what)
+{
+    const json_t *ways = json_object_get(verdict, "ways");
+
+    interval_print(json_object_get(json_object_get(ways, way), "gain"), what);
 }
 
 static void verdict_print(const json_t *verdict)
@@ -126,13 +137,17 @@ static void verdict_print(const json_t *verdict)
     (void)printf("  the model so far           %.3f\n"
                  "  new queries, mapped        %.3f\n"
                  "  mixed with the old ones    %.3f  (weight %.1f, %s)\n"
+                 "  the first %3.0f encoded anew %.3f\n"
                  "  the new model throughout   %.3f\n",
-                 number_of(verdict, "old"), number_of(verdict, "align"),
-                 number_of(verdict, "fuse"), number_of(verdict, "weight"),
+                 way_of(verdict, "old"), way_of(verdict, "align"),
+                 way_of(verdict, "fuse"), number_of(verdict, "weight"),
                  json_string_value(json_object_get(verdict, "head")),
-                 number_of(verdict, "new"));
-    interval_print(verdict, "difference", "the new model's difference");
-    interval_print(verdict, "fuse_gain", "share of it without backfill");
+                 number_of(verdict, "candidates"), way_of(verdict, "cascade"),
+                 way_of(verdict, "new"));
+    interval_print(json_object_get(verdict, "difference"),
+                   "the new model's difference");
+    gain_print(verdict, "fuse", "share of it without backfill");
+    gain_print(verdict, "cascade", "share of it with a cascade");
     (void)printf("encoding all records anew    about %s\n",
                  lk_duration(number_of(verdict, "backfill_seconds")).text);
     (void)printf("verdict                      %s\n",

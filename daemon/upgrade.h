@@ -2,7 +2,8 @@
  *
  *   upgrade_sample.c    the anchors: texts and vectors, under every model
  *   upgrade_fit.c       bridges between the new model and each older one
- *   upgrade_start.c     the two together, and the verdict; a new generation
+ *   upgrade_verdict.c   what it is worth
+ *   upgrade_start.c     all of these, and a new generation
  *   upgrade_backfill.c  record by record into the generation that serves
  *   upgrade_canaries.c  is a model still the one that made the vectors?
  *
@@ -86,6 +87,25 @@ LINKD_MUST_CHECK int lk_upgrade_fit_run(const lk_job_run *run,
                                         lk_upgrade_fit *ret_fit,
                                         linkd_error *err);
 void lk_upgrade_fit_clear(lk_upgrade_fit *fit);
+/* What sample and fit are about; borrows both and the pool. */
+linkd_bridge_task lk_upgrade_task_of(const lk_job_run *run,
+                                     const lk_upgrade_sample *sample,
+                                     lk_pool *pool);
+
+/* ---- the verdict ---------------------------------------------------------- */
+
+/* Records that a cascade encodes anew for a query, where it does not say. */
+#define LK_CASCADE ((size_t)100)
+
+/* The object "verdict" of docs/upgrade.md. */
+LINKD_MUST_CHECK int lk_upgrade_verdict_make(const lk_job_run *run,
+                                             const lk_upgrade_sample *sample,
+                                             const lk_upgrade_fit *fit,
+                                             json_t **ret_verdict,
+                                             linkd_error *err);
+/* From the new model's difference, and the shares of it that two ways have. */
+const char *lk_upgrade_verdict_word(const linkd_interval *difference,
+                                    double fuse_gain, double cascade_gain);
 
 /* All that is kept of it, for the generation `number`; bytes live in `store`,
  * which has room for LK_UPGRADE_BLOBS_MAX. */

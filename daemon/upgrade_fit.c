@@ -9,8 +9,8 @@
 
 #define SEED UINT64_C(20231) /* any: the same fit again has the same bytes */
 
-static linkd_bridge_task task_of(const lk_job_run *run,
-                                 const lk_upgrade_sample *s, lk_pool *pool)
+linkd_bridge_task lk_upgrade_task_of(const lk_job_run *run,
+                                     const lk_upgrade_sample *s, lk_pool *pool)
 {
     return (linkd_bridge_task){.n_anchors = s->n,
                                .n_queries = s->n_queries,
@@ -46,7 +46,7 @@ int lk_upgrade_fit_run(const lk_job_run *run, const lk_upgrade_sample *sample,
     int rc = lk_pool_new(run->service->config->n_encode_threads, &pool, err);
 
     *ret_fit = (lk_upgrade_fit){0};
-    task = task_of(run, sample, pool);
+    task = lk_upgrade_task_of(run, sample, pool);
     for (size_t i = 0; i < sample->n_generations && rc == LINKD_OK; i++) {
         rc = lk_progress_report(run->progress, "fit", i, sample->n_generations,
                                 err);

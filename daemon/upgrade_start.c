@@ -10,20 +10,12 @@
  *
  * A model that the collection had before a rollback serves again without a fit:
  * its generation is still there.
- *
- * The verdict compares MRR@10 of the same queries: the old model on its own
- * vectors, the new one on vectors of its own, and the new one's queries on the
- * old vectors. Queries are made from the records, which is said. */
+ */
 #include "daemon/upgrade.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "daemon/bridges.h"
-
-/* Of the gain, from which on fused queries alone are recommended. Guess. */
-#define FUSE_GAIN 0.4
-#define SEED      UINT64_C(1)
 
 /* ---- asking ---------------------------------------------------------------- */
 
@@ -85,86 +77,6 @@ int lk_upgrade_check(lk_service *service, linkd_str collection, linkd_str model,
     return rc;
 }
 
-/* ---- the verdict ------------------------------------------------------------- */
-
-typedef struct judged {
-    linkd_interval difference; /* new model everywhere, to the old one */
-    linkd_interval fuse_gain;  /* share of it that fused queries have */
-    linkd_interval align_gain;
-    const linkd_bridge *bridge; /* to the vectors that served so far */
-    double old_mrr, new_mrr;
-} judged;
-
-static int judge(const lk_upgrade_sample *s, const lk_upgrade_fit *fit,
-                 judged *ret, linkd_error *err)
-{
-    size_t at = 0;
-    const uint32_t *old_ranks;
-    const uint32_t *new_ranks = fit->native.ranks[LINKD_WAY_NATIVE];
-    size_t n = s->n_queries;
-    int rc;
-
-    while (s->generations[at].number != s->serving)
-        at++;
-    ret->bridge = &fit->to_old[at];
-    ret->old_mrr = fit->natives[at].mrr_10[LINKD_WAY_NATIVE];
-    ret->new_mrr = fit->native.mrr_10[LINKD_WAY_NATIVE];
-    old_ranks = fit->natives[at].ranks[LINKD_WAY_NATIVE];
-    rc = linkd_compat_difference(old_ranks, new_ranks, n, SEED,
-                                 &ret->difference, err);
-    if (rc == LINKD_OK)
-        rc = linkd_compat_gain(old_ranks, ret->bridge->ranks[LINKD_WAY_FUSE],
-                               new_ranks, n, SEED, &ret->fuse_gain, err);
-    if (rc == LINKD_OK)
-        rc = linkd_compat_gain(old_ranks, ret->bridge->ranks[LINKD_WAY_ALIGN],
-                               new_ranks, n, SEED, &ret->align_gain, err);
-    return rc;
-}
-
-static const char *verdict_word(const judged *j)
-{
-    if (j->difference.high < 0.0)
-        return "refuse"; /* the new model is worse */
-    if (!(j->difference.low > 0.0))
-        return "no-upgrade-needed";
-    return j->fuse_gain.value >= FUSE_GAIN ? "fuse" : "backfill";
-}
-
-static json_t *rounded(double value)
-{
-    return isfinite(value) ? json_real(round(value * 1e6) / 1e6) : json_null();
-}
-
-static json_t *interval_json(const linkd_interval *interval)
-{
-    return json_pack("{s:o, s:o, s:o}", "value", rounded(interval->value),
-                     "low", rounded(interval->low), "high",
-                     rounded(interval->high));
-}
-
-static int verdict_make(const lk_upgrade_sample *s, const judged *j,
-                        json_t **ret_json, linkd_error *err)
-{
-    const linkd_bridge *b = j->bridge;
-    double per_record = s->seconds / (double)(s->n + s->n_queries);
-    linkd_compat_info info = linkd_compat_map_info(b->map);
-
-    *ret_json = json_pack(
-        "{s:s, s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o}",
-        "verdict", verdict_word(j), "queries", "provisional", "n_queries",
-        (json_int_t)s->n_queries, "anchors", (json_int_t)s->n, "head",
-        linkd_compat_head_words[info.head], "weight",
-        rounded((double)b->weight), "old", rounded(j->old_mrr), "align",
-        rounded(b->mrr_10[LINKD_WAY_ALIGN]), "fuse",
-        rounded(b->mrr_10[LINKD_WAY_FUSE]), "new", rounded(j->new_mrr),
-        "difference", interval_json(&j->difference), "fuse_gain",
-        interval_json(&j->fuse_gain), "align_gain",
-        interval_json(&j->align_gain), "backfill_seconds",
-        rounded(per_record * (double)s->n_records));
-    return *ret_json == NULL ? lk_fail_nomem(err) : LINKD_OK;
-}
-
 /* ---- running ------------------------------------------------------------------ */
 
 static int counts_make(uint32_t generation, uint64_t n_records,
@@ -207,16 +119,13 @@ static int fitted_start(const lk_job_run *run, const wanted *w,
 {
     lk_upgrade_sample s = {0};
     lk_upgrade_fit fit = {0};
-    judged j = {0};
     uint32_t number = 0;
     int rc = lk_upgrade_sample_take(run, &s, err);
 
     if (rc == LINKD_OK)
         rc = lk_upgrade_fit_run(run, &s, &fit, err);
     if (rc == LINKD_OK)
-        rc = judge(&s, &fit, &j, err);
-    if (rc == LINKD_OK)
-        rc = verdict_make(&s, &j, &outcome->verdict, err);
+        rc = lk_upgrade_verdict_make(run, &s, &fit, &outcome->verdict, err);
     if (rc == LINKD_OK && run->spec->kind == LK_JOB_UPGRADE_START)
         rc = generation_serve(run, w, &s, &fit, &number, err);
     if (rc == LINKD_OK)

@@ -9,7 +9,7 @@
  * Little-endian, as all machines that linkd runs on. The store checks a blob's
  * checksum; lengths are checked here all the same, since a blob of another
  * version has a right checksum, too. */
-#include "linkage/linkage.h"
+#include "linkage/bridge.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -363,27 +363,32 @@ int linkd_bridges_key(linkd_view *view, uint64_t *ret_key, linkd_error *err)
     return rc;
 }
 
-int linkd_bridges_map(const linkd_bridges *bridges, uint32_t from, uint32_t to,
-                      const float *vector, float *ret_vector, linkd_error *err)
+int lk_bridge_map(const linkd_bridge *bridge, const float *vector,
+                  float *ret_vector, linkd_error *err)
 {
-    const linkd_bridge *bridge = linkd_bridges_find(bridges, from, to);
     float mapped[2 * LINKD_DIM_MAX]; /* a lossless map has two blocks */
-    linkd_compat_info info;
-    linkd_rows rows;
+    linkd_compat_info info = linkd_compat_map_info(bridge->map);
+    linkd_rows rows = {vector, 1, info.dim_from};
     int rc;
 
-    if (bridge == NULL || bridge->map == NULL)
-        return lk_fail(err, LINKD_E_DATA,
-                       "there is no map from generation %u to %u",
-                       (unsigned)from, (unsigned)to);
-    info = linkd_compat_map_info(bridge->map);
     LK_ASSERT(info.dim_to <= sizeof(mapped) / sizeof(*mapped));
-    rows = (linkd_rows){vector, 1, info.dim_from};
     rc = linkd_compat_map_apply(bridge->map, &rows, mapped, err);
     if (rc != LINKD_OK)
         return rc;
     rows = (linkd_rows){mapped, 1, info.dim_compat};
     return linkd_compat_normalise(&rows, "a mapped vector", ret_vector, err);
+}
+
+int linkd_bridges_map(const linkd_bridges *bridges, uint32_t from, uint32_t to,
+                      const float *vector, float *ret_vector, linkd_error *err)
+{
+    const linkd_bridge *bridge = linkd_bridges_find(bridges, from, to);
+
+    if (bridge == NULL || bridge->map == NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       "there is no map from generation %u to %u",
+                       (unsigned)from, (unsigned)to);
+    return lk_bridge_map(bridge, vector, ret_vector, err);
 }
 
 /* ---- limits -------------------------------------------------------------------- */

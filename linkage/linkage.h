@@ -5,15 +5,15 @@
  *
  *   tables.h ─► link.h ─► probability.h ─► dedup.h
  *                 ├─────► rows.h
- *                 └─────► collection.h
+ *                 └─────► collection.h ─► trial.h
  *
  * Others include this header only. */
 #ifndef LINKD_LINKAGE_H
 #define LINKD_LINKAGE_H
 
-#include "linkage/collection.h"
 #include "linkage/dedup.h"
 #include "linkage/rows.h"
+#include "linkage/trial.h"
 
 #ifdef __cplusplus
 extern "C" {

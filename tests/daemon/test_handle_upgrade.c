@@ -214,6 +214,15 @@ static void a_probe_changes_nothing(void **state)
     assert_true(is_there("verdict.verdict"));
     assert_true(is_there("verdict.difference.low"));
     assert_true(is_there("verdict.backfill_seconds"));
+    assert_true(is_there("verdict.ways.cascade.gain.low"));
+    assert_int_equal(size_at("verdict.matrix.fuse"), 2);
+    assert_json_at("verdict.candidates", "100");
+    assert_int_equal(size_at("verdict.curve.points"), 7);
+    assert_true(is_there("verdict.curve.area"));
+    assert_int_equal(size_at("verdict.scores.fuse.matches"), 40);
+    assert_int_equal(size_at("verdict.log_odds.new.others"), 40);
+    assert_true(size_at("verdict.examples.better") <= 5);
+    assert_true(size_at("verdict.examples.worse") <= 5);
     assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
     assert_json_at("serving", "1");
     assert_int_equal(size_at("generations"), 1);

@@ -1,0 +1,319 @@
+/* daemon/upgrade_verdict.c — what a change of the model is worth, as JSON.
+ *
+ * The same queries are asked in five ways, and MRR@10 is compared:
+ *
+ *   old      the model so far, on its own vectors
+ *   align    the new model's queries, mapped to the old vectors
+ *   fuse     those mixed with the old model's
+ *   cascade  the first of fuse encoded anew, and scored by the new model
+ *   new      the new model on vectors of its own
+ *
+ * The sample stands for the collection: it is smaller, so all figures are higher
+ * than in the collection, and a cascade takes as large a share of it as it would
+ * of the collection. */
+#include "daemon/upgrade.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SEED UINT64_C(1)
+/* Of the gain, from which on fused queries alone are recommended, and a cascade.
+ * Guesses: below the latter there is more to get by encoding all records. */
+#define FUSE_GAIN    0.4
+#define CASCADE_GAIN 0.8
+/* Queries that are shown as examples, and bytes of a text. */
+#define EXAMPLES_MAX   ((size_t)5)
+#define TEXT_MAX_BYTES ((size_t)200)
+
+typedef enum asked {
+    ASKED_OLD,
+    ASKED_ALIGN,
+    ASKED_FUSE,
+    ASKED_CASCADE,
+    ASKED_NEW,
+    N_ASKED,
+} asked;
+
+static const char *const asked_words[N_ASKED] = {
+    [ASKED_OLD] = "old",         [ASKED_ALIGN] = "align", [ASKED_FUSE] = "fuse",
+    [ASKED_CASCADE] = "cascade", [ASKED_NEW] = "new",
+};
+
+typedef struct judged {
+    const lk_upgrade_sample *sample;
+    const lk_upgrade_fit *fit;
+    size_t serving; /* place of the generation that serves so far */
+    size_t n_candidates;
+    linkd_trial trial;
+    const uint32_t *ranks[N_ASKED]; /* [n_queries] */
+    linkd_interval gains[N_ASKED];  /* share of `difference` that a way has */
+    linkd_interval difference;      /* of new, to old */
+} judged;
+
+/* ---- judging ---------------------------------------------------------------- */
+
+static int trial_run(const lk_job_run *run, judged *j, linkd_error *err)
+{
+    const lk_upgrade_sample *s = j->sample;
+    const lk_upgrade_fit *fit = j->fit;
+    lk_pool *pool = NULL;
+    linkd_bridge_task sample;
+    linkd_trial_task task;
+    int rc = lk_pool_new(run->service->config->n_encode_threads, &pool, err);
+
+    sample = lk_upgrade_task_of(run, s, pool);
+    task = (linkd_trial_task){.sample = &sample,
+                              .old_sample = &s->samples[j->serving],
+                              .new_sample = &s->sample,
+                              .old_native = &fit->natives[j->serving],
+                              .new_native = &fit->native,
+                              .to_old = &fit->to_old[j->serving],
+                              .n_candidates = j->n_candidates};
+    if (rc == LINKD_OK)
+        rc = linkd_trial_run(&task, &j->trial, err);
+    lk_pool_free(pool);
+    return rc;
+}
+
+static int judge(const lk_job_run *run, judged *j, linkd_error *err)
+{
+    const lk_upgrade_sample *s = j->sample;
+    const linkd_bridge *bridge;
+    int rc;
+
+    while (s->generations[j->serving].number != s->serving)
+        j->serving++;
+    bridge = &j->fit->to_old[j->serving];
+    j->n_candidates = linkd_trial_candidates(LK_CASCADE, s->n, s->n_records);
+    rc = trial_run(run, j, err);
+    if (rc != LINKD_OK)
+        return rc;
+    j->ranks[ASKED_OLD] = j->fit->natives[j->serving].ranks[LINKD_WAY_NATIVE];
+    j->ranks[ASKED_ALIGN] = bridge->ranks[LINKD_WAY_ALIGN];
+    j->ranks[ASKED_FUSE] = bridge->ranks[LINKD_WAY_FUSE];
+    j->ranks[ASKED_CASCADE] = j->trial.cascade_ranks;
+    j->ranks[ASKED_NEW] = j->fit->native.ranks[LINKD_WAY_NATIVE];
+    rc = linkd_compat_difference(j->ranks[ASKED_OLD], j->ranks[ASKED_NEW],
+                                 s->n_queries, SEED, &j->difference, err);
+    for (size_t way = 0; way < N_ASKED && rc == LINKD_OK; way++)
+        rc = linkd_compat_gain(j->ranks[ASKED_OLD], j->ranks[way],
+                               j->ranks[ASKED_NEW], s->n_queries, SEED,
+                               &j->gains[way], err);
+    return rc;
+}
+
+const char *lk_upgrade_verdict_word(const linkd_interval *difference,
+                                    double fuse_gain, double cascade_gain)
+{
+    if (difference->high < 0.0)
+        return "refuse"; /* the new model is worse */
+    if (!(difference->low > 0.0))
+        return "no-upgrade-needed";
+    if (fuse_gain >= FUSE_GAIN)
+        return "fuse";
+    return cascade_gain >= CASCADE_GAIN ? "cascade" : "backfill";
+}
+
+/* ---- figures ----------------------------------------------------------------- */
+
+static json_t *rounded(double value)
+{
+    return isfinite(value) ? json_real(round(value * 1e6) / 1e6) : json_null();
+}
+
+static json_t *interval_json(const linkd_interval *interval)
+{
+    return json_pack("{s:o, s:o, s:o}", "value", rounded(interval->value),
+                     "low", rounded(interval->low), "high",
+                     rounded(interval->high));
+}
+
+static json_t *ways_json(const judged *j)
+{
+    json_t *ways = json_object();
+
+    for (size_t way = 0; way < N_ASKED; way++) {
+        linkd_compat_metrics m =
+            linkd_compat_metrics_of(j->ranks[way], j->sample->n_queries);
+
+        (void)json_object_set_new(ways, asked_words[way],
+                                  json_pack("{s:o, s:o, s:o, s:o}", "mrr_10",
+                                            rounded(m.mrr_10), "recall_1",
+                                            rounded(m.recall_1), "recall_10",
+                                            rounded(m.recall_10), "gain",
+                                            interval_json(&j->gains[way])));
+    }
+    return ways;
+}
+
+/* Rows are the queries' model, columns the records'. */
+static json_t *matrix_json(const judged *j, linkd_str old_name,
+                           linkd_str new_name)
+{
+    const linkd_bridge *to_old = &j->fit->to_old[j->serving];
+    const linkd_bridge *from_old = &j->fit->from_old[j->serving];
+    double old_mrr = j->fit->natives[j->serving].mrr_10[LINKD_WAY_NATIVE];
+    double new_mrr = j->fit->native.mrr_10[LINKD_WAY_NATIVE];
+
+    return json_pack(
+        "{s:[s%,s%], s:[[o,o],[o,o]], s:[[o,o],[o,o]]}", "models",
+        old_name.bytes, old_name.len, new_name.bytes, new_name.len, "align",
+        rounded(old_mrr), rounded(from_old->mrr_10[LINKD_WAY_ALIGN]),
+        rounded(to_old->mrr_10[LINKD_WAY_ALIGN]), rounded(new_mrr), "fuse",
+        rounded(old_mrr), rounded(from_old->mrr_10[LINKD_WAY_FUSE]),
+        rounded(to_old->mrr_10[LINKD_WAY_FUSE]), rounded(new_mrr));
+}
+
+static json_t *curve_json(const linkd_trial *trial)
+{
+    json_t *points = json_array();
+
+    for (size_t i = 0; i < LINKD_TRIAL_SHARES; i++)
+        (void)json_array_append_new(
+            points,
+            json_pack("{s:o, s:o}", "share", rounded(linkd_trial_shares[i]),
+                      "mrr_10", rounded(trial->curve[i])));
+    return json_pack("{s:o, s:o}", "points", points, "area",
+                     rounded(trial->area));
+}
+
+static json_t *counts_json(const uint64_t *counts)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < LINKD_TRIAL_BINS; i++)
+        (void)json_array_append_new(array, json_integer((json_int_t)counts[i]));
+    return array;
+}
+
+static json_t *histograms_json(const linkd_histogram *histograms)
+{
+    static const asked asked_of[LINKD_N_TRIAL_WAYS] = {
+        [LINKD_TRIAL_OLD] = ASKED_OLD,
+        [LINKD_TRIAL_FUSE] = ASKED_FUSE,
+        [LINKD_TRIAL_NEW] = ASKED_NEW,
+    };
+    json_t *object = json_object();
+
+    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
+        const linkd_histogram *h = &histograms[way];
+
+        (void)json_object_set_new(
+            object, asked_words[asked_of[way]],
+            json_pack("{s:o, s:o, s:o, s:o}", "low", rounded(h->low), "high",
+                      rounded(h->high), "matches", counts_json(h->matches),
+                      "others", counts_json(h->others)));
+    }
+    return object;
+}
+
+/* ---- examples ------------------------------------------------------------------ */
+
+static double reciprocal(uint32_t rank)
+{
+    return rank > 0 ? 1.0 / (double)rank : 0.0;
+}
+
+/* By how much a query's answer rose (or fell, if `sign` is negative). */
+static double rise_of(const judged *j, size_t i, double sign)
+{
+    return sign * (reciprocal(j->ranks[ASKED_NEW][i]) -
+                   reciprocal(j->ranks[ASKED_OLD][i]));
+}
+
+/* The next best query after `last`, which rose by `least`; n_queries: none. */
+static size_t example_next(const judged *j, double sign, size_t last)
+{
+    size_t n = j->sample->n_queries;
+    size_t best = n;
+
+    for (size_t i = 0; i < n; i++) {
+        double rise = rise_of(j, i, sign);
+        bool is_left = last == n || rise < rise_of(j, last, sign) ||
+                       (rise == rise_of(j, last, sign) && i > last);
+
+        if (is_left && rise > 0.0 &&
+            (best == n || rise > rise_of(j, best, sign)))
+            best = i;
+    }
+    return best;
+}
+
+/* The beginning of a text, in whole characters. */
+static json_t *text_json(linkd_str text)
+{
+    size_t n = text.len < TEXT_MAX_BYTES ? text.len : TEXT_MAX_BYTES;
+
+    return json_stringn(text.bytes, lk_utf8_check(text.bytes, n));
+}
+
+static json_t *example_json(const judged *j, size_t i)
+{
+    const lk_upgrade_sample *s = j->sample;
+    json_t *ranks = json_object();
+
+    for (size_t way = 0; way < N_ASKED; way++)
+        (void)json_object_set_new(ranks, asked_words[way],
+                                  json_integer(j->ranks[way][i]));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o}", "query", text_json(s->queries[i]),
+        "answer", text_json(s->texts[s->answers[i]]), "old_first",
+        text_json(s->texts[j->trial.firsts[0][i]]), "new_first",
+        text_json(s->texts[j->trial.firsts[1][i]]), "ranks", ranks);
+}
+
+static json_t *examples_json(const judged *j, double sign)
+{
+    size_t n = j->sample->n_queries;
+    size_t i = n;
+    json_t *array = json_array();
+
+    while (json_array_size(array) < EXAMPLES_MAX &&
+           (i = example_next(j, sign, i)) < n)
+        (void)json_array_append_new(array, example_json(j, i));
+    return array;
+}
+
+/* ---- all of it --------------------------------------------------------------- */
+
+static json_t *verdict_json(const judged *j, const lk_job_run *run)
+{
+    const lk_upgrade_sample *s = j->sample;
+    const linkd_bridge *b = &j->fit->to_old[j->serving];
+    double per_text = s->seconds / (double)(s->n + s->n_queries);
+
+    return json_pack(
+        "{s:s, s:s, s:I, s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:{s:o, s:o}, s:o}",
+        "verdict",
+        lk_upgrade_verdict_word(&j->difference, j->gains[ASKED_FUSE].value,
+                                j->gains[ASKED_CASCADE].value),
+        "queries", "provisional", "n_queries", (json_int_t)s->n_queries,
+        "anchors", (json_int_t)s->n, "head",
+        linkd_compat_head_words[linkd_compat_map_info(b->map).head], "weight",
+        rounded((double)b->weight), "candidates", (json_int_t)j->n_candidates,
+        "ways", ways_json(j), "difference", interval_json(&j->difference),
+        "matrix",
+        matrix_json(j, s->generations[j->serving].model, run->spec->model),
+        "curve", curve_json(&j->trial), "scores",
+        histograms_json(j->trial.scores), "log_odds",
+        histograms_json(j->trial.log_odds), "examples", "better",
+        examples_json(j, 1.0), "worse", examples_json(j, -1.0),
+        "backfill_seconds", rounded(per_text * (double)s->n_records));
+}
+
+int lk_upgrade_verdict_make(const lk_job_run *run,
+                            const lk_upgrade_sample *sample,
+                            const lk_upgrade_fit *fit, json_t **ret_verdict,
+                            linkd_error *err)
+{
+    judged j = {.sample = sample, .fit = fit};
+    int rc = judge(run, &j, err);
+
+    if (rc == LINKD_OK) {
+        *ret_verdict = verdict_json(&j, run);
+        rc = *ret_verdict == NULL ? lk_fail_nomem(err) : LINKD_OK;
+    }
+    linkd_trial_clear(&j.trial);
+    return rc;
+}

@@ -1,0 +1,13 @@
+/* linkage/bridge.h — private: one bridge put to use. */
+#ifndef LK_LINKAGE_BRIDGE_H
+#define LK_LINKAGE_BRIDGE_H
+
+#include "linkage/collection.h"
+
+/* Maps a vector; ret_vector [dim of the other model], of length 1.
+ * LINKD_E_DATA: it is zero or not finite. */
+LINKD_MUST_CHECK int lk_bridge_map(const linkd_bridge *bridge,
+                                   const float *vector, float *ret_vector,
+                                   linkd_error *err);
+
+#endif

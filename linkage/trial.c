@@ -1,0 +1,345 @@
+/* linkage/trial.c — see trial.h.
+ *
+ *   for each query   scores with all anchors: old, fused, new
+ *                      ├─► histograms, before and after calibration
+ *                      ├─► rank at each share encoded anew, by log-odds, as a
+ *                      │   mixed collection is searched (mixed.c)
+ *                      └─► cascade: the best by fused score have the new score
+ *
+ * Every anchor has a place between 0 and 1, from a hash of its number: at share
+ * s those below s are of the new model. So a larger share has all of a smaller
+ * one's, as in a backfill.
+ *
+ * All counts are integers and ranks are kept by query: the same for any number
+ * of workers. */
+#include "linkage/trial.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "linkage/bridge.h"
+
+#define RANKS_K ((size_t)10)
+/* Beyond these log-odds everything is as good as certain. */
+#define LOG_ODDS_MOST 20.0
+
+const double linkd_trial_shares[LINKD_TRIAL_SHARES] = {0.0,  0.1, 0.25, 0.5,
+                                                       0.75, 0.9, 1.0};
+
+typedef struct candidate {
+    float score;
+    uint32_t anchor;
+} candidate;
+
+/* One worker's. */
+typedef struct desk {
+    float *fused;                         /* [old dim] */
+    float *scores[LINKD_N_TRIAL_WAYS];    /* [n_anchors] each */
+    double *log_odds[LINKD_N_TRIAL_WAYS]; /* likewise */
+    double *mixed;                        /* likewise */
+    candidate *candidates;                /* likewise */
+    linkd_histogram raw[LINKD_N_TRIAL_WAYS];
+    linkd_histogram calibrated[LINKD_N_TRIAL_WAYS];
+} desk;
+
+typedef struct replay {
+    const linkd_trial_task *task;
+    size_t n;              /* anchors */
+    const double *places;  /* [n] */
+    uint32_t *curve_ranks; /* [LINKD_TRIAL_SHARES, n_queries] */
+    linkd_trial *result;
+    desk *desks;
+    size_t n_desks;
+} replay;
+
+/* ---- one query -------------------------------------------------------------- */
+
+static const linkd_scale *scale_of(const linkd_trial_task *t,
+                                   linkd_trial_way way)
+{
+    return way == LINKD_TRIAL_OLD    ? &t->old_native->scales[LINKD_WAY_NATIVE]
+           : way == LINKD_TRIAL_FUSE ? &t->to_old->scales[LINKD_WAY_FUSE]
+                                     : &t->new_native->scales[LINKD_WAY_NATIVE];
+}
+
+static void way_score(const replay *t, const float *query,
+                      const linkd_model_sample *sample, linkd_trial_way way,
+                      desk *d)
+{
+    const linkd_calibrator *calibrator = &scale_of(t->task, way)->calibrator;
+
+    for (size_t j = 0; j < t->n; j++) {
+        float score = linkd_index_score(
+            query, sample->anchors + j * sample->dim, sample->dim);
+
+        d->scores[way][j] = score;
+        d->log_odds[way][j] =
+            linkd_calibrator_log_odds(calibrator, (double)score);
+    }
+}
+
+static void histogram_add(linkd_histogram *h, double value, bool is_match)
+{
+    double at =
+        (value - h->low) / (h->high - h->low) * (double)LINKD_TRIAL_BINS;
+    size_t bin = at > 0.0 ? (size_t)at : 0;
+
+    if (bin >= LINKD_TRIAL_BINS)
+        bin = LINKD_TRIAL_BINS - 1;
+    if (is_match)
+        h->matches[bin]++;
+    else
+        h->others[bin]++;
+}
+
+static void histograms_add(desk *d, size_t n, size_t answer)
+{
+    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++)
+        for (size_t j = 0; j < n; j++) {
+            histogram_add(&d->raw[way], (double)d->scores[way][j], j == answer);
+            histogram_add(&d->calibrated[way], d->log_odds[way][j],
+                          j == answer);
+        }
+}
+
+static size_t first_of(const float *scores, size_t n)
+{
+    size_t first = 0;
+
+    for (size_t j = 1; j < n; j++)
+        if (scores[j] > scores[first])
+            first = j;
+    return first;
+}
+
+/* Of equal ones the earlier anchor is the better one. */
+static uint32_t rank_of(const double *log_odds, size_t n, size_t answer)
+{
+    size_t rank = 1;
+
+    for (size_t j = 0; j < n; j++)
+        rank += log_odds[j] > log_odds[answer] ||
+                (log_odds[j] == log_odds[answer] && j < answer);
+    return rank <= RANKS_K ? (uint32_t)rank : 0;
+}
+
+static uint32_t share_rank(const replay *t, double share, size_t answer,
+                           desk *d)
+{
+    for (size_t j = 0; j < t->n; j++)
+        d->mixed[j] = t->places[j] < share ? d->log_odds[LINKD_TRIAL_NEW][j]
+                                           : d->log_odds[LINKD_TRIAL_FUSE][j];
+    return rank_of(d->mixed, t->n, answer);
+}
+
+static int candidate_compare(const void *a, const void *b)
+{
+    const candidate *x = a;
+    const candidate *y = b;
+
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return (x->anchor > y->anchor) - (x->anchor < y->anchor);
+}
+
+static uint32_t cascade_rank(const replay *t, size_t answer, desk *d)
+{
+    for (size_t j = 0; j < t->n; j++) {
+        d->candidates[j] =
+            (candidate){d->scores[LINKD_TRIAL_FUSE][j], (uint32_t)j};
+        d->mixed[j] = d->log_odds[LINKD_TRIAL_FUSE][j];
+    }
+    qsort(d->candidates, t->n, sizeof(*d->candidates), candidate_compare);
+    for (size_t j = 0; j < t->n && j < t->task->n_candidates; j++) {
+        size_t anchor = d->candidates[j].anchor;
+
+        d->mixed[anchor] = d->log_odds[LINKD_TRIAL_NEW][anchor];
+    }
+    return rank_of(d->mixed, t->n, answer);
+}
+
+static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
+{
+    replay *t = ctx;
+    desk *d = &t->desks[worker];
+    const linkd_trial_task *task = t->task;
+    size_t n_queries = task->sample->n_queries;
+    size_t answer = task->sample->answers[i];
+    const linkd_model_sample *old = task->old_sample;
+    const float *old_query = old->queries + i * old->dim;
+    const float *new_query =
+        task->new_sample->queries + i * task->new_sample->dim;
+    int rc = lk_bridge_map(task->to_old, new_query, d->fused, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    linkd_compat_slerp(old_query, d->fused, old->dim, task->to_old->weight,
+                       d->fused);
+    way_score(t, old_query, old, LINKD_TRIAL_OLD, d);
+    way_score(t, d->fused, old, LINKD_TRIAL_FUSE, d);
+    way_score(t, new_query, task->new_sample, LINKD_TRIAL_NEW, d);
+    histograms_add(d, t->n, answer);
+    t->result->firsts[0][i] = first_of(d->scores[LINKD_TRIAL_OLD], t->n);
+    t->result->firsts[1][i] = first_of(d->scores[LINKD_TRIAL_NEW], t->n);
+    for (size_t s = 0; s < LINKD_TRIAL_SHARES; s++)
+        t->curve_ranks[s * n_queries + i] =
+            share_rank(t, linkd_trial_shares[s], answer, d);
+    t->result->cascade_ranks[i] = cascade_rank(t, answer, d);
+    return LINKD_OK;
+}
+
+/* ---- all queries --------------------------------------------------------------- */
+
+static void histograms_begin(linkd_histogram *raw, linkd_histogram *calibrated)
+{
+    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
+        raw[way] = (linkd_histogram){.low = -1.0, .high = 1.0};
+        calibrated[way] =
+            (linkd_histogram){.low = -LOG_ODDS_MOST, .high = LOG_ODDS_MOST};
+    }
+}
+
+static void histogram_sum(linkd_histogram *sum, const linkd_histogram *more)
+{
+    for (size_t bin = 0; bin < LINKD_TRIAL_BINS; bin++) {
+        sum->matches[bin] += more->matches[bin];
+        sum->others[bin] += more->others[bin];
+    }
+}
+
+static void desk_clear(desk *d)
+{
+    free(d->fused);
+    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
+        free(d->scores[way]);
+        free(d->log_odds[way]);
+    }
+    free(d->mixed);
+    free(d->candidates);
+}
+
+static int desk_make(const replay *t, desk *d, linkd_error *err)
+{
+    bool ok;
+
+    d->fused = lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->fused));
+    d->mixed = lk_alloc_aligned(t->n, sizeof(*d->mixed));
+    d->candidates = lk_alloc_aligned(t->n, sizeof(*d->candidates));
+    ok = d->fused != NULL && d->mixed != NULL && d->candidates != NULL;
+    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
+        d->scores[way] = lk_alloc_aligned(t->n, sizeof(**d->scores));
+        d->log_odds[way] = lk_alloc_aligned(t->n, sizeof(**d->log_odds));
+        ok = ok && d->scores[way] != NULL && d->log_odds[way] != NULL;
+    }
+    histograms_begin(d->raw, d->calibrated);
+    return ok ? LINKD_OK : lk_fail_nomem(err);
+}
+
+static int desks_make(replay *t, size_t n, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    t->desks = calloc(n, sizeof(*t->desks));
+    if (t->desks == NULL)
+        return lk_fail_nomem(err);
+    t->n_desks = n;
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = desk_make(t, &t->desks[i], err);
+    return rc;
+}
+
+static double *places_make(size_t n)
+{
+    double *places = lk_alloc_aligned(n, sizeof(*places));
+
+    for (size_t i = 0; places != NULL && i < n; i++) {
+        uint64_t number = i;
+
+        places[i] =
+            (double)(XXH3_64bits(&number, sizeof(number)) >> 11) * 0x1p-53;
+    }
+    return places;
+}
+
+static void trial_sum(replay *t)
+{
+    linkd_trial *r = t->result;
+    size_t n = t->task->sample->n_queries;
+
+    histograms_begin(r->scores, r->log_odds);
+    for (size_t i = 0; i < t->n_desks; i++)
+        for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
+            histogram_sum(&r->scores[way], &t->desks[i].raw[way]);
+            histogram_sum(&r->log_odds[way], &t->desks[i].calibrated[way]);
+        }
+    for (size_t s = 0; s < LINKD_TRIAL_SHARES; s++)
+        r->curve[s] = linkd_compat_metrics_of(t->curve_ranks + s * n, n).mrr_10;
+    r->area = linkd_compat_backfill_area(linkd_trial_shares, r->curve,
+                                         LINKD_TRIAL_SHARES);
+}
+
+static int result_make(size_t n, linkd_trial *r, linkd_error *err)
+{
+    r->cascade_ranks = calloc(n + 1, sizeof(*r->cascade_ranks));
+    for (size_t i = 0; i < 2; i++)
+        r->firsts[i] = calloc(n + 1, sizeof(**r->firsts));
+    return r->cascade_ranks != NULL && r->firsts[0] != NULL &&
+                   r->firsts[1] != NULL
+               ? LINKD_OK
+               : lk_fail_nomem(err);
+}
+
+int linkd_trial_run(const linkd_trial_task *task, linkd_trial *ret_trial,
+                    linkd_error *err)
+{
+    linkd_trial result = {0};
+    const linkd_bridge_task *sample = task->sample;
+    double *places = places_make(sample->n_anchors);
+    replay t = {.task = task,
+                .n = sample->n_anchors,
+                .places = places,
+                .result = &result};
+    int rc = result_make(sample->n_queries, &result, err);
+
+    t.curve_ranks =
+        calloc(sample->n_queries + 1, LINKD_TRIAL_SHARES * sizeof(uint32_t));
+    if (rc == LINKD_OK && (places == NULL || t.curve_ranks == NULL))
+        rc = lk_fail_nomem(err);
+    if (rc == LINKD_OK)
+        rc = desks_make(&t, lk_pool_n_workers(sample->pool), err);
+    if (rc == LINKD_OK)
+        rc = lk_pool_run(sample->pool, sample->n_queries, query_try, &t, err);
+    if (rc == LINKD_OK)
+        trial_sum(&t);
+    for (size_t i = 0; i < t.n_desks; i++)
+        desk_clear(&t.desks[i]);
+    free(t.desks);
+    free(t.curve_ranks);
+    free(places);
+    if (rc == LINKD_OK)
+        *ret_trial = result;
+    else
+        linkd_trial_clear(&result);
+    return rc;
+}
+
+void linkd_trial_clear(linkd_trial *trial)
+{
+    free(trial->cascade_ranks);
+    free(trial->firsts[0]);
+    free(trial->firsts[1]);
+    *trial = (linkd_trial){0};
+}
+
+size_t linkd_trial_candidates(size_t n_candidates, size_t n_sample,
+                              uint64_t n_records)
+{
+    double share =
+        n_records > n_sample ? (double)n_sample / (double)n_records : 1.0;
+    size_t n = (size_t)ceil((double)n_candidates * share);
+
+    return n > RANKS_K ? n : RANKS_K;
+}

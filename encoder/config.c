@@ -10,273 +10,16 @@
  * with length 1, whether or not modules.json ends in Normalize. */
 #include "encoder/config.h"
 
-#include <jansson.h>
-#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "encoder/config_json.h"
 #include "encoder/file.h"
-#include "encoder/json.h"
 
-#define MODEL_FILE      "config.json"
 #define MODULES_FILE    "modules.json"
 #define LIMIT_FILE      "sentence_bert_config.json"
 #define POOLING_DIR     "1_Pooling"
 #define POOLING_DIR_MAX ((size_t)64)
-
-/* Larger than any encoder known, and small enough that no product of two
- * overflows: sizes from a file are multiplied freely after this check. */
-#define WIDTH_MAX  ((size_t)1 << 16)
-#define COUNT_MAX  ((size_t)1 << 24)
-#define LAYERS_MAX ((size_t)1024)
-
-/* [CLS], one token and [SEP]. */
-#define TOKENS_MIN ((size_t)3)
-
-/* ---- reading values ----------------------------------------------------- */
-
-static int size_get(const json_t *json, const char *file, const char *key,
-                    size_t max, size_t *ret_size, linkd_error *err)
-{
-    const json_t *value = json_object_get(json, key);
-
-    if (!json_is_integer(value))
-        return lk_fail(err, LINKD_E_DATA, "%s: %s is missing or not a number",
-                       file, key);
-    if (json_integer_value(value) < 1 ||
-        json_integer_value(value) > (json_int_t)max)
-        return lk_fail(err, LINKD_E_DATA,
-                       "%s: %s is %" JSON_INTEGER_FORMAT
-                       ", not between 1 and %zu",
-                       file, key, json_integer_value(value), max);
-    *ret_size = (size_t)json_integer_value(value);
-    return LINKD_OK;
-}
-
-/* A text that must be `wanted`, or not be there. */
-static int text_require(const json_t *json, const char *key, const char *wanted,
-                        linkd_error *err)
-{
-    const json_t *value = json_object_get(json, key);
-
-    if (value == NULL)
-        return LINKD_OK;
-    if (!json_is_string(value))
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": %s is missing or not a text", key);
-    if (strcmp(json_string_value(value), wanted) != 0)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": %s \"%.60s\" is not supported, only "
-                                  "\"%s\" is",
-                       key, json_string_value(value), wanted);
-    return LINKD_OK;
-}
-
-static int object_parse(const void *bytes, size_t len, const char *name,
-                        json_t **ret_json, linkd_error *err)
-{
-    json_t *json = NULL;
-    int rc = lk_json_parse_bytes(bytes, len, name, &json, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    if (!json_is_object(json)) {
-        json_decref(json);
-        return lk_fail(err, LINKD_E_DATA, "%s: is not a JSON object", name);
-    }
-    *ret_json = json;
-    return LINKD_OK;
-}
-
-/* ---- config.json -------------------------------------------------------- */
-
-/* What the architectures call their sizes; NULL: they have none. */
-typedef struct family {
-    const char *model_type;
-    lk_architecture architecture;
-    const char *activation;
-    const char *dim, *n_inner, *n_layers, *n_heads, *n_types, *n_buckets;
-} family;
-
-#define BERT_SIZES                                                             \
- "hidden_act", "hidden_size", "intermediate_size", "num_hidden_layers",        \
-     "num_attention_heads"
-
-static const family families[] = {
-    {"bert", LK_BERT, BERT_SIZES, "type_vocab_size", NULL},
-    {"roberta", LK_ROBERTA, BERT_SIZES, "type_vocab_size", NULL},
-    {"xlm-roberta", LK_ROBERTA, BERT_SIZES, "type_vocab_size", NULL},
-    {"camembert", LK_ROBERTA, BERT_SIZES, "type_vocab_size", NULL},
-    {"distilbert", LK_DISTILBERT, "activation", "dim", "hidden_dim", "n_layers",
-     "n_heads", NULL, NULL},
-    {"mpnet", LK_MPNET, BERT_SIZES, NULL, "relative_attention_num_buckets"},
-};
-
-/* NULL: it is none of them. */
-static const family *family_find(const char *model_type)
-{
-    for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
-        if (strcmp(model_type, families[i].model_type) == 0)
-            return &families[i];
-    return NULL;
-}
-
-static int options_check(const json_t *json, const family *names,
-                         linkd_error *err)
-{
-    int rc = text_require(json, names->activation, "gelu", err);
-
-    if (rc == LINKD_OK)
-        rc = text_require(json, "position_embedding_type", "absolute", err);
-    if (rc == LINKD_OK && json_is_true(json_object_get(json, "is_decoder")))
-        rc = lk_fail(err, LINKD_E_DATA,
-                     MODEL_FILE ": is_decoder is not supported");
-    return rc;
-}
-
-static int sizes_check(const lk_config *config, const family *names,
-                       linkd_error *err)
-{
-    if (config->dim % config->n_heads != 0)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": %s %zu is not a multiple of %s %zu",
-                       names->dim, config->dim, names->n_heads,
-                       config->n_heads);
-    if (config->n_positions < config->first_position + TOKENS_MIN)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": max_position_embeddings %zu leaves no "
-                                  "room for a token",
-                       config->n_positions);
-    if (config->n_buckets % 4 != 0)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": %s %zu is not a multiple of 4",
-                       names->n_buckets, config->n_buckets);
-    return LINKD_OK;
-}
-
-/* RoBERTa and MPNet count positions from the one behind the padding's, which is
- * their token 1 by default. */
-static int first_position_get(const json_t *json, lk_config *config,
-                              linkd_error *err)
-{
-    const json_t *value = json_object_get(json, "pad_token_id");
-    const json_int_t padding = value == NULL ? 1 : json_integer_value(value);
-
-    if (config->architecture != LK_ROBERTA && config->architecture != LK_MPNET)
-        return LINKD_OK;
-    if (padding < 0 || padding > (json_int_t)WIDTH_MAX)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": pad_token_id is not between 0 and %zu",
-                       WIDTH_MAX);
-    config->first_position = (size_t)padding + 1;
-    return LINKD_OK;
-}
-
-static int sizes_get(const json_t *json, const family *names, lk_config *config,
-                     linkd_error *err)
-{
-    const struct {
-        const char *key;
-        size_t max;
-        size_t *value;
-    } sizes[] = {
-        {names->dim, WIDTH_MAX, &config->dim},
-        {names->n_inner, WIDTH_MAX, &config->n_inner},
-        {names->n_layers, LAYERS_MAX, &config->n_layers},
-        {names->n_heads, WIDTH_MAX, &config->n_heads},
-        {"vocab_size", COUNT_MAX, &config->vocab_size},
-        {"max_position_embeddings", WIDTH_MAX, &config->n_positions},
-        {names->n_types, WIDTH_MAX, &config->n_types},
-        {names->n_buckets, WIDTH_MAX, &config->n_buckets},
-    };
-
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        int rc = sizes[i].key == NULL
-                     ? LINKD_OK
-                     : size_get(json, MODEL_FILE, sizes[i].key, sizes[i].max,
-                                sizes[i].value, err);
-
-        if (rc != LINKD_OK)
-            return rc;
-    }
-    return LINKD_OK;
-}
-
-static int epsilon_get(const json_t *json, lk_config *config, linkd_error *err)
-{
-    const json_t *value = json_object_get(json, "layer_norm_eps");
-    /* the format's default */
-    double epsilon = value == NULL ? 1e-12 : json_number_value(value);
-
-    if (!(epsilon > 0.0 && epsilon < 1.0))
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": layer_norm_eps is not between 0 and 1");
-    config->norm_epsilon = (float)epsilon;
-    return LINKD_OK;
-}
-
-/* What model2vec's own code reads of a text (model.py, encode), as far as its
- * config.json does not ask for less. */
-#define STATIC_TOKENS_MAX ((size_t)512)
-
-static int static_parse(const json_t *json, lk_config *config, linkd_error *err)
-{
-    size_t n = STATIC_TOKENS_MAX;
-    int rc =
-        size_get(json, MODEL_FILE, "hidden_dim", WIDTH_MAX, &config->dim, err);
-
-    if (rc == LINKD_OK && json_object_get(json, "max_length") != NULL)
-        rc = size_get(json, MODEL_FILE, "max_length", COUNT_MAX, &n, err);
-    config->architecture = LK_STATIC;
-    config->n_heads = 1;
-    config->n_positions = n < STATIC_TOKENS_MAX ? n : STATIC_TOKENS_MAX;
-    return rc;
-}
-
-static int model_parse(const json_t *json, lk_config *config, linkd_error *err)
-{
-    const char *type = json_string_value(json_object_get(json, "model_type"));
-    const family *names = type != NULL ? family_find(type) : NULL;
-    int rc;
-
-    if (type == NULL)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": model_type is missing or not a text");
-    if (strcmp(type, "model2vec") == 0)
-        return static_parse(json, config, err);
-    if (names == NULL)
-        return lk_fail(err, LINKD_E_DATA,
-                       MODEL_FILE ": model_type \"%.60s\" is not supported",
-                       type);
-    config->architecture = names->architecture;
-    rc = options_check(json, names, err);
-    if (rc == LINKD_OK)
-        rc = sizes_get(json, names, config, err);
-    if (rc == LINKD_OK)
-        rc = first_position_get(json, config, err);
-    if (rc == LINKD_OK)
-        rc = sizes_check(config, names, err);
-    if (rc == LINKD_OK)
-        rc = epsilon_get(json, config, err);
-    return rc;
-}
-
-int lk_config_parse_model(const void *bytes, size_t len, lk_config *ret_config,
-                          linkd_error *err)
-{
-    lk_config config = {.pooling = LK_POOLING_MEAN};
-    json_t *json = NULL;
-    int rc = object_parse(bytes, len, MODEL_FILE, &json, err);
-
-    if (rc == LINKD_OK)
-        rc = model_parse(json, &config, err);
-    if (rc == LINKD_OK) {
-        config.max_tokens = config.n_positions - config.first_position;
-        *ret_config = config;
-    }
-    json_decref(json);
-    return rc;
-}
 
 /* ---- modules.json ------------------------------------------------------- */
 
@@ -418,8 +161,8 @@ static int pooling_width_check(const json_t *json, const char *name,
     int rc = LINKD_OK;
 
     if (json_object_get(json, "word_embedding_dimension") != NULL)
-        rc = size_get(json, name, "word_embedding_dimension", WIDTH_MAX, &width,
-                      err);
+        rc = lk_config_size(json, name, "word_embedding_dimension",
+                            LK_WIDTH_MAX, &width, err);
     if (rc == LINKD_OK && width != config->dim)
         rc = lk_fail(err, LINKD_E_DATA,
                      "%s: word_embedding_dimension is %zu, but hidden_size in "
@@ -434,7 +177,7 @@ int lk_config_parse_pooling(const void *bytes, size_t len, const char *name,
     lk_pooling pooling = LK_POOLING_MEAN;
     const json_t *mode;
     json_t *json = NULL;
-    int rc = object_parse(bytes, len, name, &json, err);
+    int rc = lk_config_object(bytes, len, name, &json, err);
 
     if (rc != LINKD_OK)
         return rc;
@@ -461,15 +204,15 @@ int lk_config_parse_limit(const void *bytes, size_t len, lk_config *config,
     size_t limit = config->max_tokens;
     const json_t *value;
     json_t *json = NULL;
-    int rc = object_parse(bytes, len, LIMIT_FILE, &json, err);
+    int rc = lk_config_object(bytes, len, LIMIT_FILE, &json, err);
 
     if (rc != LINKD_OK)
         return rc;
     value = json_object_get(json, "max_seq_length");
     if (value != NULL && !json_is_null(value))
-        rc = size_get(json, LIMIT_FILE, "max_seq_length", COUNT_MAX, &limit,
-                      err);
-    if (rc == LINKD_OK && limit < TOKENS_MIN)
+        rc = lk_config_size(json, LIMIT_FILE, "max_seq_length", LK_COUNT_MAX,
+                            &limit, err);
+    if (rc == LINKD_OK && limit < LK_TOKENS_MIN)
         rc = lk_fail(err, LINKD_E_DATA,
                      LIMIT_FILE ": max_seq_length %zu leaves no room for a "
                                 "token",
@@ -498,7 +241,7 @@ static int model_read(const char *dir, lk_config *config, linkd_error *err)
 {
     lk_file file = {0};
     lk_buf path = {0};
-    int rc = lk_file_path(dir, MODEL_FILE, &path, err);
+    int rc = lk_file_path(dir, LK_CONFIG_FILE, &path, err);
 
     if (rc == LINKD_OK)
         rc = lk_file_map(path.data, &file, err);
@@ -535,7 +278,7 @@ static int pooling_read(const char *dir, lk_config *config, linkd_error *err)
 
     if (rc != LINKD_OK)
         goto done;
-    rc = lk_buf_printf(&name, err, "/%s", MODEL_FILE);
+    rc = lk_buf_printf(&name, err, "/%s", LK_CONFIG_FILE);
     if (rc != LINKD_OK)
         goto done;
     rc = optional_map(dir, name.data, &file, err);
@@ -572,17 +315,6 @@ int lk_config_read(const char *dir, lk_config *ret_config, linkd_error *err)
     if (rc == LINKD_OK)
         *ret_config = config;
     return rc;
-}
-
-const char *lk_architecture_name(lk_architecture architecture)
-{
-    static const char *const names[] = {[LK_BERT] = "bert",
-                                        [LK_ROBERTA] = "roberta",
-                                        [LK_DISTILBERT] = "distilbert",
-                                        [LK_MPNET] = "mpnet",
-                                        [LK_STATIC] = "static"};
-
-    return names[architecture];
 }
 
 const char *lk_pooling_name(lk_pooling pooling)

@@ -4,6 +4,8 @@
 #ifndef LK_ENCODER_CONFIG_H
 #define LK_ENCODER_CONFIG_H
 
+#include <stdbool.h>
+
 #include "base/base.h"
 
 typedef enum lk_pooling {
@@ -18,6 +20,7 @@ typedef enum lk_architecture {
     LK_ROBERTA, /* XLM-R, CamemBERT, too */
     LK_DISTILBERT,
     LK_MPNET,
+    LK_MODERNBERT,
     LK_STATIC, /* model2vec: a table of vectors, one a token, and no layers */
 } lk_architecture;
 
@@ -32,6 +35,11 @@ typedef struct lk_config {
     size_t first_position; /* of a text's first token */
     size_t n_types;        /* 0: tokens have no type */
     size_t n_buckets;      /* of distances between tokens; 0: none count */
+    /* MODERNBERT's positions and windows */
+    double rotary_theta, local_theta;
+    size_t window;       /* tokens to either side that a local layer sees */
+    size_t global_every; /* layers from one that sees all to the next; layer 0
+                          * does */
     float norm_epsilon;
     lk_pooling pooling;
     size_t max_tokens;
@@ -65,6 +73,9 @@ LINKD_MUST_CHECK int lk_config_parse_limit(const void *bytes, size_t len,
  * LINKD_E_IO: a file cannot be read. */
 LINKD_MUST_CHECK int lk_config_read(const char *dir, lk_config *ret_config,
                                     linkd_error *err);
+
+/* Whether a layer of ModernBERT's sees a window only. */
+bool lk_config_is_local(const lk_config *config, size_t layer);
 
 const char *lk_architecture_name(lk_architecture architecture);
 const char *lk_pooling_name(lk_pooling pooling);

@@ -129,6 +129,12 @@ static void config_hash(XXH3_state_t *state, const lk_config *config,
         (double)config->norm_epsilon, is_int8(kernels) ? "int8" : "float");
 
     (void)XXH3_128bits_update(state, text, (size_t)len);
+    if (config->architecture != LK_MODERNBERT)
+        return;
+    len = snprintf(text, sizeof(text), "window %zu every %zu theta %a %a",
+                   config->window, config->global_every, config->rotary_theta,
+                   config->local_theta);
+    (void)XXH3_128bits_update(state, text, (size_t)len);
 }
 
 static int fingerprint_compute(linkd_encoder *encoder, const char *dir,

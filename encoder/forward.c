@@ -12,6 +12,9 @@
  *           [rows, n_inner]   the feed-forward layer's inside
  *   context [rows, dim]       what attention answers
  *
+ * ModernBERT's norms come first: what they make of x lies in context, x itself is
+ * only added to, and gate [rows, n_inner] is what GELU's answer is multiplied by.
+ *
  * With CLS pooling the last layer is asked for the first token of each sequence
  * alone. All tokens are projected, since it looks at their keys and values, and
  * from then on x, wide and context have a row per sequence. */
@@ -27,6 +30,7 @@ typedef struct pass {
     float *x;
     float *wide;
     float *context;
+    float *gate;    /* where norms come first */
     float *scratch; /* of the kernel that runs */
     int is_reduced; /* to the first row of each sequence */
 } pass;
@@ -90,15 +94,18 @@ static int pass_begin(pass *p, lk_scratch *scratch, linkd_error *err)
     const size_t qkv = lk_stride(3 * model->dim);
     const size_t inner = lk_stride(model->n_inner);
     const size_t wide = qkv > inner ? qkv : inner;
+    const size_t gate = model->norms_first ? inner : 0;
     int rc = scratch_reserve(
-        scratch, p->n_rows * (2 * narrow + wide) + kernel_scratch(p), err);
+        scratch, p->n_rows * (2 * narrow + wide + gate) + kernel_scratch(p),
+        err);
 
     if (rc != LINKD_OK)
         return rc;
     p->x = scratch->floats;
     p->wide = p->x + p->n_rows * narrow;
     p->context = p->wide + p->n_rows * wide;
-    p->scratch = p->context + p->n_rows * narrow;
+    p->gate = p->context + p->n_rows * narrow;
+    p->scratch = p->gate + p->n_rows * gate;
     return LINKD_OK;
 }
 
@@ -126,6 +133,15 @@ static void words_look_up(const lk_model *model, const lk_tokens *tokens,
     }
 }
 
+/* x = norm(x), where norms come first. */
+static void normalise_all(const pass *p, const lk_norm *norm)
+{
+    const size_t n = p->n_rows * lk_stride(p->model->dim);
+
+    memset(p->context, 0, n * sizeof(*p->context));
+    p->model->kernels->add_norm(norm, p->context, p->n_rows, p->x);
+}
+
 static void embed(const pass *p)
 {
     const lk_model *model = p->model;
@@ -141,19 +157,24 @@ static void embed(const pass *p)
         model->kernels->add_norm(&model->embedding_norm, model->positions,
                                  sequence_len(batch, i), x);
     }
+    if (model->norms_first)
+        normalise_all(p, &model->embedding_norm);
 }
 
-static void attend(const pass *p)
+static void attend(const pass *p, const lk_layer *layer)
 {
     const lk_model *model = p->model;
     const lk_batch *batch = p->batch;
+    lk_heads heads = model->heads;
+
+    heads.window = layer->is_local ? model->window : 0;
 
     for (size_t i = 0; i < batch->n; i++) {
         size_t row = batch->starts[i] - batch->starts[0];
         size_t n = sequence_len(batch, i);
 
         model->kernels->attention(
-            &model->heads, p->wide + row * lk_stride(3 * model->dim), n,
+            &heads, p->wide + row * lk_stride(3 * model->dim), n,
             p->is_reduced ? 1 : n, p->scratch,
             p->context + first_row(p, i) * lk_stride(model->dim));
     }
@@ -178,12 +199,97 @@ static void layer_run(pass *p, const lk_layer *layer, int reduces)
     kernels->linear(&layer->projection, p->x, p->n_rows, p->scratch, p->wide);
     if (reduces)
         reduce(p);
-    attend(p);
+    attend(p, layer);
     kernels->linear_add_norm(&layer->attention_out, &layer->attention_norm,
                              p->context, p->n_rows, p->scratch, p->x);
     kernels->linear_gelu(&layer->ffn_in, p->x, p->n_rows, p->scratch, p->wide);
     kernels->linear_add_norm(&layer->ffn_out, &layer->ffn_norm, p->wide,
                              p->n_rows, p->scratch, p->x);
+}
+
+/* Queries and keys by their positions. */
+static void turn(const pass *p, const lk_layer *layer)
+{
+    const lk_model *model = p->model;
+    const lk_batch *batch = p->batch;
+    const lk_heads *heads = &model->heads;
+    const float *turns = layer->is_local ? model->local_turns : model->turns;
+
+    for (size_t i = 0; i < batch->n; i++) {
+        const size_t stride = lk_stride(3 * model->dim);
+        float *row = p->wide + (batch->starts[i] - batch->starts[0]) * stride;
+
+        for (size_t at = 0; at < sequence_len(batch, i); at++, row += stride)
+            lk_rotary_turn(turns, at, 2 * heads->n_heads, heads->head_dim, row);
+    }
+}
+
+static void rows_add(float *x, const float *addend, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] += addend[i];
+}
+
+/* norm(x), or x itself where the layer has no norm. */
+static const float *normalised(const pass *p, const lk_norm *norm)
+{
+    const size_t n = p->n_rows * lk_stride(p->model->dim);
+
+    if (norm->width == 0)
+        return p->x;
+    memset(p->context, 0, n * sizeof(*p->context));
+    p->model->kernels->add_norm(norm, p->x, p->n_rows, p->context);
+    return p->context;
+}
+
+static void gated_run(pass *p, const lk_layer *layer)
+{
+    const lk_kernels *kernels = p->model->kernels;
+    const float *x = normalised(p, &layer->ffn_norm);
+    const size_t n = p->n_rows * lk_stride(p->model->n_inner);
+
+    kernels->linear_gelu(&layer->ffn_in, x, p->n_rows, p->scratch, p->wide);
+    kernels->linear(&layer->ffn_gate, x, p->n_rows, p->scratch, p->gate);
+    for (size_t i = 0; i < n; i++)
+        p->wide[i] *= p->gate[i];
+    kernels->linear(&layer->ffn_out, p->wide, p->n_rows, p->scratch,
+                    p->context);
+}
+
+static void modern_layer_run(pass *p, const lk_layer *layer, int reduces)
+{
+    const lk_kernels *kernels = p->model->kernels;
+    const size_t stride = lk_stride(p->model->dim);
+
+    kernels->linear(&layer->projection, normalised(p, &layer->attention_norm),
+                    p->n_rows, p->scratch, p->wide);
+    turn(p, layer);
+    if (reduces)
+        reduce(p);
+    attend(p, layer);
+    kernels->linear(&layer->attention_out, p->context, p->n_rows, p->scratch,
+                    p->wide);
+    rows_add(p->x, p->wide, p->n_rows * stride);
+    gated_run(p, layer);
+    rows_add(p->x, p->context, p->n_rows * stride);
+}
+
+static void layers_run(pass *p, lk_pooling pooling)
+{
+    const lk_model *model = p->model;
+
+    for (size_t i = 0; i < model->n_layers; i++) {
+        const lk_layer *layer = &model->layers[i];
+        const int reduces =
+            pooling == LK_POOLING_CLS && i + 1 == model->n_layers;
+
+        if (model->norms_first)
+            modern_layer_run(p, layer, reduces);
+        else
+            layer_run(p, layer, reduces);
+    }
+    if (model->norms_first)
+        normalise_all(p, &model->final_norm);
 }
 
 /* The largest of each dimension over rows, in the first of them. */
@@ -227,9 +333,7 @@ int lk_forward(const lk_model *model, lk_pooling pooling, const lk_batch *batch,
     if (rc != LINKD_OK)
         return rc;
     embed(&p);
-    for (size_t i = 0; i < model->n_layers; i++)
-        layer_run(&p, &model->layers[i],
-                  pooling == LK_POOLING_CLS && i + 1 == model->n_layers);
+    layers_run(&p, pooling);
     pool(&p, pooling, ret_vectors);
     return LINKD_OK;
 }

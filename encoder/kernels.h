@@ -65,6 +65,9 @@ typedef struct lk_heads {
     const float *distances;
     size_t distance_stride;
     size_t n_distances; /* one less than the most tokens */
+    /* A query sees that many keys to either side of its own, and no others; 0:
+     * all. */
+    size_t window;
 } lk_heads;
 
 typedef struct lk_kernels {

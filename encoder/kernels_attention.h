@@ -4,6 +4,12 @@
  * its power of two vanishes in the sum. */
 #define MASKED (-FLT_MAX / 2)
 
+/* Keys from `first` up to, but without, `end`. */
+typedef struct span {
+    size_t first;
+    size_t end;
+} span;
+
 /* One head of one sequence, and where its intermediate results lie. */
 typedef struct head {
     const float *query; /* [n_tokens] rows of head_dim, qkv_stride apart */
@@ -13,6 +19,7 @@ typedef struct head {
     size_t n_tokens;
     size_t n_queries; /* the first of them are asked for */
     size_t head_dim;
+    size_t window;          /* keys to either side that a query sees */
     size_t n_keys;          /* n_tokens, rounded up to whole panels */
     const float *distances; /* of the key where the query is; or NULL */
     float *key_panels;      /* [n_keys / PANEL_WIDTH][head_dim][PANEL_WIDTH] */
@@ -63,34 +70,53 @@ static void add_distances(const head *h, size_t row, float *scores)
         scores[key] += distances[key];
 }
 
-/* Turns a row of scores into powers of two and answers one over their sum. */
-static float softmax_row(float *scores, size_t n_tokens, size_t n_keys)
+/* What the queries [row, row + n_rows) see between them. */
+static span keys_seen(const head *h, size_t row, size_t n_rows)
 {
+    const size_t last = row + n_rows - 1;
+
+    return (span){row > h->window ? row - h->window : 0,
+                  h->window < h->n_tokens - 1 - last ? last + h->window + 1
+                                                     : h->n_tokens};
+}
+
+/* Turns a row of scores into powers of two and answers one over their sum. Of
+ * the keys that the tile walks over, which begin a panel, the row sees some: the
+ * others become 0. */
+static float softmax_row(float *scores, span keys, span seen)
+{
+    const size_t end = lk_round_up(keys.end, VEC_LANES);
     vec largest = vec_set(MASKED);
     vec sum = vec_set(0.0F);
 
-    for (size_t i = n_tokens; i < n_keys; i++)
+    for (size_t i = keys.first; i < seen.first; i++)
         scores[i] = MASKED;
-    for (size_t i = 0; i < n_tokens; i += VEC_LANES)
+    for (size_t i = seen.end; i < end; i++)
+        scores[i] = MASKED;
+    for (size_t i = keys.first; i < keys.end; i += VEC_LANES)
         largest = vec_max(largest, vec_load(scores + i));
     largest = vec_set(vec_largest(largest));
-    for (size_t i = 0; i < n_tokens; i += VEC_LANES) {
+    for (size_t i = keys.first; i < keys.end; i += VEC_LANES) {
         vec v = vec_sub(vec_load(scores + i), largest);
 
         v = vec_exp2(vec_max(v, vec_set(-125.0F)));
         sum = vec_add(sum, v);
         vec_store(scores + i, v);
     }
+    for (size_t i = keys.first; i < seen.first; i++)
+        scores[i] = 0.0F;
+    for (size_t i = seen.end; i < keys.end; i++)
+        scores[i] = 0.0F;
     return 1.0F / vec_sum(sum);
 }
 
-static void weigh_values(const head *h, size_t row, size_t n_rows,
+static void weigh_values(const head *h, size_t row, size_t n_rows, span keys,
                          const float *scales)
 {
-    tile t = {.x = h->scores,
+    tile t = {.x = h->scores + keys.first,
               .x_stride = h->n_keys,
-              .panel = h->value_panels,
-              .n_steps = h->n_tokens,
+              .panel = h->value_panels + keys.first * PANEL_WIDTH,
+              .n_steps = keys.end - keys.first,
               .bias = NO_BIAS,
               .y = h->weighted,
               .y_stride = PANEL_WIDTH};
@@ -115,13 +141,15 @@ static void weigh_values(const head *h, size_t row, size_t n_rows,
 static void attend(const head *h, size_t row, size_t n_rows)
 {
     float scales[VEC_TILE_ROWS];
+    span keys = keys_seen(h, row, n_rows);
     tile t = {.x = h->query + row * h->qkv_stride,
               .x_stride = h->qkv_stride,
               .n_steps = h->head_dim,
               .bias = NO_BIAS,
               .y_stride = h->n_keys};
 
-    for (size_t key = 0; key < h->n_keys; key += PANEL_WIDTH) {
+    keys.first -= keys.first % PANEL_WIDTH;
+    for (size_t key = keys.first; key < keys.end; key += PANEL_WIDTH) {
         t.panel = h->key_panels + key * h->head_dim;
         t.y = h->scores + key;
         tile_run(&t, n_rows);
@@ -129,9 +157,9 @@ static void attend(const head *h, size_t row, size_t n_rows)
     for (size_t i = 0; i < n_rows && h->distances != NULL; i++)
         add_distances(h, row + i, h->scores + i * h->n_keys);
     for (size_t i = 0; i < n_rows; i++)
-        scales[i] =
-            softmax_row(h->scores + i * h->n_keys, h->n_tokens, h->n_keys);
-    weigh_values(h, row, n_rows, scales);
+        scales[i] = softmax_row(h->scores + i * h->n_keys, keys,
+                                keys_seen(h, row + i, 1));
+    weigh_values(h, row, n_rows, keys, scales);
 }
 
 static void attend_head(const head *h)
@@ -157,6 +185,7 @@ static void attention(const lk_heads *heads, const float *qkv, size_t n_tokens,
               .n_tokens = n_tokens,
               .n_queries = n_queries,
               .head_dim = dim,
+              .window = heads->window > 0 ? heads->window : n_tokens,
               .n_keys = lk_round_up(n_tokens, PANEL_WIDTH),
               .context_stride = lk_stride(width)};
 

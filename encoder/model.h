@@ -4,15 +4,21 @@
 
 #include "encoder/config.h"
 #include "encoder/kernels.h"
+#include "encoder/rotary.h"
 #include "encoder/weights.h"
+
+#include <stdbool.h>
 
 typedef struct lk_layer {
     lk_linear projection; /* to query, key and value at once */
     lk_linear attention_out;
-    lk_norm attention_norm;
+    lk_norm attention_norm; /* width 0: there is none */
     lk_linear ffn_in;
+    lk_linear ffn_gate; /* what ffn_in's answer is multiplied by, where norms
+                         * come first */
     lk_linear ffn_out;
     lk_norm ffn_norm;
+    bool is_local; /* attends to a window only */
 } lk_layer;
 
 /* {0} holds nothing. */
@@ -24,9 +30,17 @@ typedef struct lk_model {
     size_t max_tokens;
     const lk_tensor *words; /* [vocab_size, dim], looked up in the file */
     const float *positions; /* [max_tokens, lk_stride(dim)], with type 0 added;
-                     * NULL: of a static table, which has no norm either */
+                     * NULL: of a static table, which has no norm either, or
+                     * where positions are turns */
     const lk_tensor *word_weights; /* [vocab_size] of a static table, or NULL */
     lk_norm embedding_norm;
+    /* ModernBERT: norms stand before attention and feed-forward layer, and
+     * queries and keys are turned by their position (encoder/rotary.h) */
+    bool norms_first;
+    const float *turns;
+    const float *local_turns; /* of local layers */
+    size_t window;            /* tokens to either side that these see */
+    lk_norm final_norm;
     lk_layer *layers;
     size_t n_layers;
     float *block; /* every number above but `words` */

@@ -8,9 +8,11 @@
 #include "encoder/kernels.h"
 #include "encoder/model.h"
 #include "encoder/weights.h"
+#include "tests/support/alloc_fail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +34,15 @@ typedef struct opened {
     lk_scratch scratch;
 } opened;
 
-static void model_open(const char *name, const char *isa, opened *ret_opened)
+static void model_open(const char *name, const char *isa, const char *precision,
+                       opened *ret_opened)
 {
     const lk_kernels *kernels = NULL;
     char dir[128];
     linkd_error err;
 
     (void)snprintf(dir, sizeof(dir), GOLDEN_DIR "%s", name);
-    if (lk_kernels_choose(isa, "f32", &kernels, &err) != LINKD_OK ||
+    if (lk_kernels_choose(isa, precision, &kernels, &err) != LINKD_OK ||
         lk_config_read(dir, &ret_opened->config, &err) != LINKD_OK ||
         lk_weights_open(dir, &ret_opened->weights, &err) != LINKD_OK ||
         lk_model_load(&ret_opened->weights, &ret_opened->config, kernels,
@@ -71,32 +74,74 @@ static void encode(opened *o, const json_t *ids, float *ret_vector)
                      LINKD_OK);
 }
 
-static void vectors_check(const char *name, const char *isa)
+/* The reference's answers; the caller json_decref()s them. */
+static json_t *golden_open(const char *name)
 {
     char path[128];
-    opened o = {0};
-    json_t *golden, *sequences;
+    json_t *golden;
 
     (void)snprintf(path, sizeof(path), GOLDEN_DIR "%s/vectors.json", name);
     golden = json_load_file(path, 0, NULL);
     assert_non_null(golden);
-    sequences = json_object_get(golden, "ids");
-    assert_int_equal(json_array_size(sequences), 5);
-    model_open(name, isa, &o);
-    for (size_t i = 0; i < json_array_size(sequences); i++) {
-        const json_t *wanted =
-            json_array_get(json_object_get(golden, "vectors"), i);
+    assert_int_equal(json_array_size(json_object_get(golden, "ids")), 5);
+    return golden;
+}
+
+static double wanted_at(const json_t *golden, size_t sequence, size_t k)
+{
+    const json_t *vectors = json_object_get(golden, "vectors");
+
+    return json_real_value(
+        json_array_get(json_array_get(vectors, sequence), k));
+}
+
+static void vectors_check(const char *name, const char *isa)
+{
+    opened o = {0};
+    json_t *golden = golden_open(name);
+
+    model_open(name, isa, "f32", &o);
+    for (size_t i = 0; i < 5; i++) {
         float vector[64];
 
-        encode(&o, json_array_get(sequences, i), vector);
-        assert_int_equal(json_array_size(wanted), o.model.dim);
+        encode(&o, json_array_get(json_object_get(golden, "ids"), i), vector);
         for (size_t k = 0; k < o.model.dim; k++)
-            assert_float_equal(vector[k],
-                               json_real_value(json_array_get(wanted, k)),
+            assert_float_equal(vector[k], wanted_at(golden, i, k),
                                DIFFERENCE_MAX);
     }
     model_close(&o);
     json_decref(golden);
+}
+
+/* The lowest cosine to the reference. */
+static double cosine_least(const char *name, const char *isa,
+                           const char *precision)
+{
+    opened o = {0};
+    json_t *golden = golden_open(name);
+    double least = 1.0;
+
+    model_open(name, isa, precision, &o);
+    for (size_t i = 0; i < 5; i++) {
+        float vector[64];
+        double cosine = 0.0;
+
+        encode(&o, json_array_get(json_object_get(golden, "ids"), i), vector);
+        for (size_t k = 0; k < o.model.dim; k++)
+            cosine += (double)vector[k] * wanted_at(golden, i, k);
+        least = cosine < least ? cosine : least;
+    }
+    model_close(&o);
+    json_decref(golden);
+    return least;
+}
+
+/* Whether this processor has it. */
+static bool has_kernels(const char *isa, const char *precision)
+{
+    const lk_kernels *kernels = NULL;
+
+    return lk_kernels_choose(isa, precision, &kernels, NULL) == LINKD_OK;
 }
 
 static void vectors_are_those_of_transformers(void **state)
@@ -109,20 +154,127 @@ static void vectors_are_those_of_transformers(void **state)
                   /* positions begin behind the padding's */
                   {"roberta", "roberta", 62},
                   {"xlm-roberta", "roberta", 62},
-                  {"mpnet", "mpnet", 62}};
+                  {"mpnet", "mpnet", 62},
+                  {"modernbert", "modernbert", 64},
+                  /* the older config.json, and the first token's vector */
+                  {"modernbert-cls", "modernbert", 64}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++) {
         opened o = {0};
 
-        model_open(models[i].name, "scalar", &o);
+        model_open(models[i].name, "scalar", "f32", &o);
         assert_string_equal(lk_architecture_name(o.config.architecture),
                             models[i].architecture);
         assert_int_equal(o.config.max_tokens, models[i].max_tokens);
         model_close(&o);
         vectors_check(models[i].name, "scalar");
         vectors_check(models[i].name, NULL);
+        if (has_kernels("avx2", "f32"))
+            vectors_check(models[i].name, "avx2");
     }
+}
+
+/* Random weights of 32 numbers a row bear little rounding; those of a model do
+ * better (docs/models.md). */
+static void lower_precisions_stay_close_to_transformers(void **state)
+{
+    static const char *const names[] = {"mpnet", "modernbert",
+                                        "modernbert-cls"};
+    static const char *const isas[] = {"scalar", "avx2", "avx512_vnni"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (has_kernels(NULL, "bf16"))
+            assert_true(cosine_least(names[i], NULL, "bf16") > 0.999);
+        for (size_t j = 0; j < sizeof(isas) / sizeof(*isas); j++)
+            if (has_kernels(isas[j], "int8"))
+                assert_true(cosine_least(names[i], isas[j], "int8") > 0.99);
+    }
+}
+
+static void a_model_is_not_half_loaded_when_memory_runs_out(void **state)
+{
+    static const char *const names[] = {"mpnet", "modernbert"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        opened o = {0};
+        size_t n = 0;
+        int rc;
+
+        model_open(names[i], NULL, "f32", &o);
+        do {
+            const lk_kernels *kernels = o.model.kernels;
+
+            lk_model_clear(&o.model);
+            alloc_fail_at(++n);
+            rc = lk_model_load(&o.weights, &o.config, kernels, &o.model, NULL);
+            o.model.kernels = kernels;
+            if (rc != LINKD_OK) {
+                assert_int_equal(rc, LINKD_E_NOMEM);
+                assert_null(o.model.layers);
+            }
+        } while (alloc_fail_off());
+        assert_int_equal(rc, LINKD_OK);
+        assert_true(n > 3);
+        model_close(&o);
+    }
+}
+
+#define MODERNBERT(rest)                                                       \
+ "{\"model_type\": \"modernbert\", \"hidden_size\": 8, "                       \
+ "\"intermediate_size\": 8, \"num_hidden_layers\": 4, "                        \
+ "\"num_attention_heads\": 2, \"vocab_size\": 9, "                             \
+ "\"max_position_embeddings\": 5" rest "}"
+
+static void modernbert_config(const char *json, lk_config *ret_config)
+{
+    linkd_error err = {0};
+
+    if (lk_config_parse_model(json, strlen(json), ret_config, &err) != LINKD_OK)
+        fail_msg("%s", err.message);
+}
+
+static void a_silent_config_means_what_modernbert_was_trained_with(void **state)
+{
+    lk_config config;
+
+    (void)state;
+    modernbert_config(MODERNBERT(""), &config);
+    assert_int_equal(config.window, 64);
+    assert_int_equal(config.global_every, 3);
+    assert_float_equal(config.rotary_theta, 160000.0, 0.0);
+    assert_float_equal(config.local_theta, 10000.0, 0.0);
+    assert_float_equal(config.norm_epsilon, 1e-5F, 0.0);
+    assert_false(lk_config_is_local(&config, 0));
+    assert_true(lk_config_is_local(&config, 2));
+    assert_false(lk_config_is_local(&config, 3));
+}
+
+static void layers_and_positions_are_read_in_both_spellings(void **state)
+{
+    lk_config config;
+
+    (void)state;
+    modernbert_config(
+        MODERNBERT(", \"global_attn_every_n_layers\": 2, \"local_attention\": "
+                   "6, \"global_rope_theta\": 5, \"local_rope_theta\": 7"),
+        &config);
+    assert_int_equal(config.window, 3);
+    assert_int_equal(config.global_every, 2);
+    assert_float_equal(config.rotary_theta, 5.0, 0.0);
+    assert_float_equal(config.local_theta, 7.0, 0.0);
+    modernbert_config(
+        MODERNBERT(", \"layer_types\": [\"full_attention\", "
+                   "\"sliding_attention\", \"full_attention\", "
+                   "\"sliding_attention\"], \"rope_parameters\": "
+                   "{\"full_attention\": {\"rope_theta\": 11}, "
+                   "\"sliding_attention\": {\"rope_theta\": 13.5}}"),
+        &config);
+    assert_int_equal(config.global_every, 2);
+    assert_float_equal(config.rotary_theta, 11.0, 0.0);
+    assert_float_equal(config.local_theta, 13.5, 0.0);
 }
 
 /* ---- static tables ------------------------------------------------------ */
@@ -261,6 +413,37 @@ static void refused(const char *json, const char *message)
  "\"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"vocab_size\": 9, "   \
  "\"max_position_embeddings\": 5" rest "}"
 
+static void a_modernbert_of_another_kind_is_refused(void **state)
+{
+    (void)state;
+    refused(MODERNBERT(", \"attention_bias\": true"),
+            "config.json: attention_bias is not supported");
+    refused(MODERNBERT(", \"mlp_bias\": true"),
+            "config.json: mlp_bias is not supported");
+    refused(MODERNBERT(", \"norm_bias\": true"),
+            "config.json: norm_bias is not supported");
+    refused(MODERNBERT(", \"rope_scaling\": {}"),
+            "config.json: rope_scaling is not supported");
+    refused(MODERNBERT(", \"rope_parameters\": {\"full_attention\": "
+                       "{\"rope_type\": \"yarn\"}}"),
+            "config.json: rope_type \"yarn\" is not supported, only "
+            "\"default\" is");
+    refused(MODERNBERT(", \"local_rope_theta\": 0"),
+            "config.json: local_rope_theta is not a number from 1 on");
+    refused(MODERNBERT(", \"layer_types\": [\"full_attention\", "
+                       "\"sliding_attention\", \"full_attention\", "
+                       "\"full_attention\"]"),
+            "config.json: layer_types is not one global layer in so many");
+    refused(MODERNBERT(", \"norm_eps\": 1"),
+            "config.json: norm_eps is not between 0 and 1");
+    refused("{\"model_type\": \"modernbert\", \"hidden_size\": 6, "
+            "\"intermediate_size\": 8, \"num_hidden_layers\": 4, "
+            "\"num_attention_heads\": 2, \"vocab_size\": 9, "
+            "\"max_position_embeddings\": 5}",
+            "config.json: heads of 3 numbers cannot be turned, which takes "
+            "pairs");
+}
+
 static void sizes_that_an_architecture_cannot_have_are_refused(void **state)
 {
     (void)state;
@@ -285,6 +468,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_those_of_transformers),
+        cmocka_unit_test(lower_precisions_stay_close_to_transformers),
+        cmocka_unit_test(a_model_is_not_half_loaded_when_memory_runs_out),
+        cmocka_unit_test(
+            a_silent_config_means_what_modernbert_was_trained_with),
+        cmocka_unit_test(layers_and_positions_are_read_in_both_spellings),
+        cmocka_unit_test(a_modernbert_of_another_kind_is_refused),
         cmocka_unit_test(a_static_table_gives_the_vectors_of_model2vec),
         cmocka_unit_test(unknown_tokens_count_only_where_there_are_no_others),
         cmocka_unit_test(the_last_or_the_largest_of_the_rows_can_be_the_vector),

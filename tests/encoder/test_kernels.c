@@ -427,6 +427,9 @@ static void attention_reference(const float *qkv, const lk_heads *heads,
             const float *key = q + width + j * stride;
             double score = 0.0;
 
+            if (heads->window > 0 && (j > i ? j - i : i - j) > heads->window)
+                continue;
+
             for (size_t k = 0; k < heads->head_dim; k++)
                 score += (double)q[i * stride + k] * (double)key[k];
             score = exp2(score);
@@ -453,15 +456,18 @@ static float *attention_run(const lk_kernels *kernels, const lk_heads *heads,
 
 static void attention_matches_the_definition_in_every_tier(void **state)
 {
-    static const size_t cases[][3] = {/* heads, head_dim, tokens */
-                                      {1, 1, 1},   {1, 3, 2},   {2, 5, 7},
-                                      {3, 16, 15}, {2, 26, 33}, {2, 32, 64},
-                                      {2, 33, 65}, {1, 64, 130}};
+    static const size_t cases[][4] = {
+        /* heads, head_dim, tokens, window */
+        {1, 1, 1, 0},    {1, 3, 2, 0},    {2, 5, 7, 0},    {3, 16, 15, 0},
+        {2, 26, 33, 0},  {2, 32, 64, 0},  {2, 33, 65, 0},  {1, 64, 130, 0},
+        {2, 5, 7, 1},    {1, 16, 200, 1}, {2, 26, 33, 40}, {2, 32, 64, 5},
+        {1, 64, 300, 64}};
 
     (void)state;
     for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
         const lk_heads heads = {.n_heads = cases[c][0],
-                                .head_dim = cases[c][1]};
+                                .head_dim = cases[c][1],
+                                .window = cases[c][3]};
         const size_t width = heads.n_heads * heads.head_dim;
         const size_t n = cases[c][2];
         double *expected = calloc(n * width, sizeof(*expected));
@@ -493,16 +499,18 @@ static void attention_matches_the_definition_in_every_tier(void **state)
 /* What CLS pooling asks of the last layer. */
 static void the_first_tokens_alone_take_the_same_from_all(void **state)
 {
-    enum { N = 33, N_QUERIES = 3 };
-    const lk_heads heads = {.n_heads = 2, .head_dim = 26};
+    enum { N = 200, N_QUERIES = 3 };
     const size_t stride = lk_stride(52);
     float *qkv;
 
     (void)state;
     seed = 1;
     qkv = rows_new(N, 3 * 52);
-    for (size_t i = 0; i < N_ISAS; i++) {
-        const lk_kernels *kernels = tier(i);
+    for (size_t i = 0; i < 2 * N_ISAS; i++) {
+        /* with other rows in its tile, a row's window begins elsewhere */
+        const lk_heads heads = {
+            .n_heads = 2, .head_dim = 26, .window = i % 2 * 70};
+        const lk_kernels *kernels = tier(i / 2);
         float *all, *scratch, *first;
 
         if (kernels == NULL)

@@ -1,0 +1,360 @@
+/* encoder/model_bert.c — checkpoints of the BERT family. Folded while loading,
+ * without changing the result beyond rounding (research: encoder.md §2.2):
+ *   - query, key and value become one matrix;
+ *   - log2(e) / sqrt(head_dim) goes into the query, so softmax is 2^x;
+ *   - the key's bias goes away: it adds the same to all scores of a query;
+ *   - the value's bias moves through the output matrix into its bias, since a
+ *     softmax row sums to 1;
+ *   - the type embedding of a single segment is added to the positions;
+ *   - what MPNet adds by the distance of two tokens is looked up by distance, no
+ *     longer by bucket. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "encoder/model_pack.h"
+
+/* Keys further off than this share MPNet's last bucket. */
+#define FAR_DISTANCE 128.0
+
+/* What an architecture calls its tensors: `layers`, a layer's number and one of
+ * the rest. */
+typedef struct layout {
+    const char *layers;
+    const char *query_key_value[3];
+    const char *attention_out, *attention_norm;
+    const char *ffn_in, *ffn_out, *ffn_norm;
+} layout;
+
+#define BERT_LAYOUT(query, key, value)                                         \
+ {                                                                             \
+  "encoder.layer", {query, key, value}, "attention.output.dense",              \
+      "attention.output.LayerNorm", "intermediate.dense", "output.dense",      \
+      "output.LayerNorm"                                                       \
+ }
+
+static const layout layouts[] = {
+    [LK_BERT] = BERT_LAYOUT("attention.self.query", "attention.self.key",
+                            "attention.self.value"),
+    [LK_ROBERTA] = BERT_LAYOUT("attention.self.query", "attention.self.key",
+                               "attention.self.value"),
+    [LK_DISTILBERT] = {"transformer.layer",
+                       {"attention.q_lin", "attention.k_lin",
+                        "attention.v_lin"},
+                       "attention.out_lin",
+                       "sa_layer_norm",
+                       "ffn.lin1",
+                       "ffn.lin2",
+                       "output_layer_norm"},
+    [LK_MPNET] = {"encoder.layer",
+                  {"attention.attn.q", "attention.attn.k", "attention.attn.v"},
+                  "attention.attn.o",
+                  "attention.LayerNorm",
+                  "intermediate.dense",
+                  "output.dense",
+                  "output.LayerNorm"},
+};
+
+/* From one head's distances to the next; the last query needs as many behind
+ * its own place as the first one before. */
+static size_t distance_stride(const lk_config *config)
+{
+    return lk_round_up(2 * config->max_tokens, LK_LINE_FLOATS);
+}
+
+static size_t distances_floats(const lk_config *config)
+{
+    return config->n_buckets > 0 ? config->n_heads * distance_stride(config)
+                                 : 0;
+}
+
+size_t lk_bert_floats(const lk_kernels *kernels, const lk_config *config)
+{
+    const size_t dim = config->dim;
+    const size_t inner = config->n_inner;
+    const size_t norm = 2 * lk_stride(dim);
+    const size_t layer = lk_pack_linear_floats(kernels, dim, 3 * dim) +
+                         lk_pack_linear_floats(kernels, dim, dim) + norm +
+                         lk_pack_linear_floats(kernels, dim, inner) +
+                         lk_pack_linear_floats(kernels, inner, dim) + norm;
+
+    return distances_floats(config) + config->max_tokens * lk_stride(dim) +
+           norm + config->n_layers * layer;
+}
+
+/* A checkpoint that is being read. */
+typedef struct loader {
+    lk_packer *pack;
+    const layout *names;
+    size_t dim;
+    size_t n_inner;
+    float *value_bias; /* [dim] of the layer being loaded */
+} loader;
+
+/* ---- linear layers ------------------------------------------------------ */
+
+static int dense_load(loader *l, size_t layer, const char *name, size_t n_in,
+                      size_t n_out, lk_linear *ret_linear, float **ret_bias,
+                      linkd_error *err)
+{
+    lk_matrix m = {.n_parts = 1, .n_rows_each = n_out, .n_columns = n_in};
+    const lk_tensor *bias = NULL;
+    int rc = lk_pack_tensor(l->pack, n_out, n_in, &m.parts[0], err,
+                            "%s.%zu.%s.weight", l->names->layers, layer, name);
+
+    if (rc == LINKD_OK)
+        rc = lk_pack_tensor(l->pack, n_out, 0, &bias, err, "%s.%zu.%s.bias",
+                            l->names->layers, layer, name);
+    if (rc == LINKD_OK)
+        rc = lk_pack_matrix(l->pack, &m, ret_linear, ret_bias, err);
+    if (rc == LINKD_OK)
+        rc = lk_pack_values(bias, 0, n_out, *ret_bias, err);
+    return rc;
+}
+
+/* Query, key and value in one. Of the biases only the query's is left in
+ * place; the value's is kept for output_load(). */
+static int projection_load(loader *l, size_t layer, size_t head_dim,
+                           lk_linear *ret_linear, linkd_error *err)
+{
+    const char *const *names = l->names->query_key_value;
+    const double factor = LK_LOG2_E / sqrt((double)head_dim);
+    lk_matrix m = {.n_parts = 3,
+                   .n_rows_each = l->dim,
+                   .n_columns = l->dim,
+                   .n_scaled = l->dim,
+                   .factor = factor};
+    const lk_tensor *biases[3] = {NULL};
+    float *bias = NULL;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < 3 && rc == LINKD_OK; i++) {
+        rc = lk_pack_tensor(l->pack, l->dim, l->dim, &m.parts[i], err,
+                            "%s.%zu.%s.weight", l->names->layers, layer,
+                            names[i]);
+        if (rc == LINKD_OK)
+            rc = lk_pack_tensor(l->pack, l->dim, 0, &biases[i], err,
+                                "%s.%zu.%s.bias", l->names->layers, layer,
+                                names[i]);
+    }
+    if (rc == LINKD_OK)
+        rc = lk_pack_matrix(l->pack, &m, ret_linear, &bias, err);
+    if (rc == LINKD_OK)
+        rc = lk_pack_values(biases[0], 0, l->dim, bias, err);
+    if (rc == LINKD_OK)
+        rc = lk_pack_values(biases[2], 0, l->dim, l->value_bias, err);
+    for (size_t i = 0; i < l->dim && rc == LINKD_OK; i++)
+        bias[i] = (float)((double)bias[i] * factor);
+    return rc;
+}
+
+/* Adds to the bias what the layer makes of the value's bias. */
+static int bias_fold(loader *l, const lk_tensor *weights, float *bias,
+                     linkd_error *err)
+{
+    for (size_t i = 0; i < l->dim; i++) {
+        double sum = (double)bias[i];
+        int rc =
+            lk_pack_values(weights, i * l->dim, l->dim, l->pack->rows, err);
+
+        if (rc != LINKD_OK)
+            return rc;
+        for (size_t k = 0; k < l->dim; k++)
+            sum += (double)l->pack->rows[k] * (double)l->value_bias[k];
+        bias[i] = (float)sum;
+    }
+    return LINKD_OK;
+}
+
+static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
+                       linkd_error *err)
+{
+    const char *name = l->names->attention_out;
+    const lk_tensor *weights = NULL;
+    float *bias = NULL;
+    int rc = lk_pack_tensor(l->pack, l->dim, l->dim, &weights, err,
+                            "%s.%zu.%s.weight", l->names->layers, layer, name);
+
+    if (rc == LINKD_OK)
+        rc = dense_load(l, layer, name, l->dim, l->dim, ret_linear, &bias, err);
+    if (rc == LINKD_OK)
+        rc = bias_fold(l, weights, bias, err);
+    return rc;
+}
+
+/* ---- the other parts ---------------------------------------------------- */
+
+/* `name` is the norm's tensors' name without ".weight" and ".bias". */
+static int norm_load(loader *l, const char *name, float epsilon,
+                     lk_norm *ret_norm, linkd_error *err)
+{
+    const lk_tensor *gamma = NULL;
+    const lk_tensor *beta = NULL;
+    float *values = lk_pack_take(l->pack, 2 * lk_stride(l->dim));
+    int rc = lk_pack_tensor(l->pack, l->dim, 0, &gamma, err, "%s.weight", name);
+
+    if (rc == LINKD_OK)
+        rc = lk_pack_tensor(l->pack, l->dim, 0, &beta, err, "%s.bias", name);
+    if (rc == LINKD_OK)
+        rc = lk_pack_values(gamma, 0, l->dim, values, err);
+    if (rc == LINKD_OK)
+        rc = lk_pack_values(beta, 0, l->dim, values + lk_stride(l->dim), err);
+    *ret_norm = (lk_norm){.width = l->dim,
+                          .epsilon = epsilon,
+                          .gamma = values,
+                          .beta = values + lk_stride(l->dim)};
+    return rc;
+}
+
+static int layer_norm_load(loader *l, size_t layer, const char *name,
+                           float epsilon, lk_norm *ret_norm, linkd_error *err)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "%s.%zu.%s", l->names->layers, layer,
+                   name);
+    return norm_load(l, path, epsilon, ret_norm, err);
+}
+
+static int layer_load(loader *l, size_t i, const lk_config *config,
+                      size_t head_dim, lk_layer *layer, linkd_error *err)
+{
+    float *bias;
+    int rc = projection_load(l, i, head_dim, &layer->projection, err);
+
+    if (rc == LINKD_OK)
+        rc = output_load(l, i, &layer->attention_out, err);
+    if (rc == LINKD_OK)
+        rc = layer_norm_load(l, i, l->names->attention_norm,
+                             config->norm_epsilon, &layer->attention_norm, err);
+    if (rc == LINKD_OK)
+        rc = dense_load(l, i, l->names->ffn_in, l->dim, l->n_inner,
+                        &layer->ffn_in, &bias, err);
+    if (rc == LINKD_OK)
+        rc = dense_load(l, i, l->names->ffn_out, l->n_inner, l->dim,
+                        &layer->ffn_out, &bias, err);
+    if (rc == LINKD_OK)
+        rc = layer_norm_load(l, i, l->names->ffn_norm, config->norm_epsilon,
+                             &layer->ffn_norm, err);
+    return rc;
+}
+
+/* Position plus type 0: linkd's texts have one segment. */
+static int positions_load(loader *l, const lk_config *config,
+                          const float **ret_positions, linkd_error *err)
+{
+    const lk_tensor *positions = NULL;
+    const lk_tensor *types = NULL;
+    float *rows = lk_pack_take(l->pack, config->max_tokens * lk_stride(l->dim));
+    int rc = lk_pack_tensor(l->pack, config->n_positions, l->dim, &positions,
+                            err, "embeddings.position_embeddings.weight");
+
+    memset(l->pack->rows, 0, l->dim * sizeof(*l->pack->rows));
+    if (rc == LINKD_OK && config->n_types > 0)
+        rc = lk_pack_tensor(l->pack, config->n_types, l->dim, &types, err,
+                            "embeddings.token_type_embeddings.weight");
+    if (rc == LINKD_OK && types != NULL)
+        rc = lk_pack_values(types, 0, l->dim, l->pack->rows, err);
+    for (size_t i = 0; i < config->max_tokens && rc == LINKD_OK; i++) {
+        float *row = rows + i * lk_stride(l->dim);
+
+        rc = lk_pack_values(positions, (config->first_position + i) * l->dim,
+                            l->dim, row, err);
+        for (size_t k = 0; k < l->dim; k++)
+            row[k] += l->pack->rows[k];
+    }
+    *ret_positions = rows;
+    return rc;
+}
+
+/* MPNet's bucket of a distance: one each for the near ones, the others by
+ * their logarithm, keys behind the query in the upper half. In float, as the
+ * reference: at the buckets' borders every bit counts. */
+static size_t bucket_of(size_t n_buckets, long distance)
+{
+    const size_t half = n_buckets / 2, n_exact = half / 2;
+    const size_t first = distance > 0 ? half : 0;
+    const size_t far = (size_t)labs(distance);
+    const float ratio = logf((float)far / (float)n_exact) /
+                        (float)log(FAR_DISTANCE / (double)n_exact);
+    size_t bucket;
+
+    if (far < n_exact)
+        return first + far;
+    bucket = n_exact + (size_t)(ratio * (float)(half - n_exact));
+    return first + (bucket < half ? bucket : half - 1);
+}
+
+/* The values of the distances' buckets, for softmax as a power of two. */
+static int distances_load(loader *l, const lk_config *config, lk_heads *heads,
+                          linkd_error *err)
+{
+    const size_t stride = distance_stride(config);
+    const long most = (long)config->max_tokens - 1;
+    const size_t n_values = config->n_buckets * config->n_heads;
+    const lk_tensor *tensor = NULL;
+    float *distances, *values;
+    int rc;
+
+    if (config->n_buckets == 0)
+        return LINKD_OK;
+    rc = lk_pack_tensor(l->pack, config->n_buckets, config->n_heads, &tensor,
+                        err, "encoder.relative_attention_bias.weight");
+    values = malloc(n_values * sizeof(*values));
+    if (rc == LINKD_OK && values == NULL)
+        rc = lk_fail_nomem(err);
+    if (rc == LINKD_OK)
+        rc = lk_pack_values(tensor, 0, n_values, values, err);
+    distances = lk_pack_take(l->pack, distances_floats(config));
+    for (long d = -most; d <= most && rc == LINKD_OK; d++) {
+        const size_t bucket = bucket_of(config->n_buckets, d);
+
+        for (size_t head = 0; head < config->n_heads; head++)
+            distances[head * stride + (size_t)(most + d)] =
+                (float)(LK_LOG2_E *
+                        (double)values[bucket * config->n_heads + head]);
+    }
+    free(values);
+    heads->distances = distances;
+    heads->distance_stride = stride;
+    heads->n_distances = (size_t)most;
+    return rc;
+}
+
+static int embeddings_load(loader *l, const lk_config *config, lk_model *model,
+                           linkd_error *err)
+{
+    int rc = lk_pack_tensor(l->pack, config->vocab_size, l->dim, &model->words,
+                            err, "embeddings.word_embeddings.weight");
+
+    if (rc == LINKD_OK)
+        rc = distances_load(l, config, &model->heads, err);
+    if (rc == LINKD_OK)
+        rc = positions_load(l, config, &model->positions, err);
+    if (rc == LINKD_OK)
+        rc = norm_load(l, "embeddings.LayerNorm", config->norm_epsilon,
+                       &model->embedding_norm, err);
+    return rc;
+}
+
+/* ---- the model ---------------------------------------------------------- */
+
+int lk_bert_load(lk_packer *packer, const lk_config *config, lk_model *model,
+                 linkd_error *err)
+{
+    loader l = {.pack = packer,
+                .names = &layouts[config->architecture],
+                .dim = config->dim,
+                .n_inner = config->n_inner,
+                .value_bias = calloc(config->dim, sizeof(float))};
+    int rc = l.value_bias != NULL ? LINKD_OK : lk_fail_nomem(err);
+
+    if (rc == LINKD_OK)
+        rc = embeddings_load(&l, config, model, err);
+    for (size_t i = 0; i < config->n_layers && rc == LINKD_OK; i++)
+        rc = layer_load(&l, i, config, model->heads.head_dim, &model->layers[i],
+                        err);
+    free(l.value_bias);
+    return rc;
+}

@@ -93,8 +93,8 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
     return lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
 }
 
-static int scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
-                         linkd_error *err)
+int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
+                        linkd_error *err)
 {
     scales_bytes bytes;
 
@@ -114,6 +114,31 @@ static int scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
         memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
     }
     return LINKD_OK;
+}
+
+static bool scale_is_sound(const linkd_scale *scale)
+{
+    const linkd_quantiles *q = &scale->impostors;
+    bool sound = isfinite(scale->calibrator.slope) &&
+                 scale->calibrator.slope > 0.0 &&
+                 isfinite(scale->calibrator.offset) && q->n >= LINKD_QUANTILES;
+
+    for (size_t i = 0; i < LINKD_QUANTILES && sound; i++)
+        sound = isfinite(q->scores[i]) &&
+                (i == 0 || q->scores[i - 1] <= q->scores[i]);
+    return sound;
+}
+
+int linkd_scales_check(const linkd_bridge *bridge, linkd_error *err)
+{
+    bool sound = bridge->weight >= 0.0F && bridge->weight <= 1.0F;
+
+    for (size_t i = 0; i < LINKD_N_WAYS && sound; i++)
+        sound = !linkd_bridge_has(bridge, (linkd_way)i) ||
+                scale_is_sound(&bridge->scales[i]);
+    return sound ? LINKD_OK
+                 : lk_fail(err, LINKD_E_DATA,
+                           "damaged database: a scale is no scale");
 }
 
 /* ---- vectors and texts ------------------------------------------------------ */
@@ -254,6 +279,20 @@ const linkd_bridge *linkd_bridges_find(const linkd_bridges *bridges,
                : NULL;
 }
 
+static int map_check(const linkd_compat_map *map, size_t dim_from,
+                     size_t dim_to, linkd_error *err)
+{
+    linkd_compat_info info = linkd_compat_map_info(map);
+
+    if (info.dim_from != dim_from)
+        return lk_fail(err, LINKD_E_DATA,
+                       "damaged database: a map leads from another model");
+    if (info.dim_compat != dim_to)
+        return lk_fail(err, LINKD_E_DATA,
+                       "damaged database: a map leads to another model");
+    return LINKD_OK;
+}
+
 static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
                        linkd_error *err)
 {
@@ -267,7 +306,7 @@ static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
 
     b->has[i][j] = found;
     if (rc == LINKD_OK && found)
-        rc = scales_decode(bytes, bridge, err);
+        rc = linkd_scales_decode(bytes, bridge, err);
     if (rc == LINKD_OK && found && i != j) {
         rc = linkd_view_blob(view, from, LINKD_BLOB_MAP, to, &bytes, &found,
                              err);
@@ -278,11 +317,10 @@ static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
             rc = linkd_compat_map_decode((const unsigned char *)bytes.bytes,
                                          bytes.len, &bridge->map, err);
     }
-    if (rc == LINKD_OK && bridge->map != NULL &&
-        linkd_compat_map_info(bridge->map).dim_compat != b->dims[j])
-        rc = lk_fail(err, LINKD_E_DATA,
-                     "damaged database: a map leads to another model");
-    return rc;
+    if (rc == LINKD_OK && bridge->map != NULL)
+        rc = map_check(bridge->map, b->dims[i], b->dims[j], err);
+    return rc == LINKD_OK && b->has[i][j] ? linkd_scales_check(bridge, err)
+                                          : rc;
 }
 
 /* The scale of limits, and whether there is one: the mark of a collection whose
@@ -310,7 +348,9 @@ int linkd_bridges_open(linkd_view *view, linkd_bridges **ret_bridges,
     b = calloc(1, sizeof(*b));
     if (b == NULL)
         return lk_fail_nomem(err);
-    rc = scales_decode(bytes, &b->reference, err);
+    rc = linkd_scales_decode(bytes, &b->reference, err);
+    if (rc == LINKD_OK)
+        rc = linkd_scales_check(&b->reference, err);
     b->n = linkd_view_generations(view, generations);
     for (size_t i = 0; i < b->n; i++) {
         b->numbers[i] = generations[i].number;

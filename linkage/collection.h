@@ -181,6 +181,14 @@ enum {
 
 LINKD_MUST_CHECK int linkd_scales_encode(const linkd_bridge *bridge,
                                          lk_buf *ret_bytes, linkd_error *err);
+/* All of a bridge but its map. LINKD_E_DATA: not such bytes. */
+LINKD_MUST_CHECK int linkd_scales_decode(linkd_str bytes,
+                                         linkd_bridge *ret_bridge,
+                                         linkd_error *err);
+/* LINKD_E_DATA: a way that the bridge has, has no scale, or one that would turn
+ * the order of hits around. */
+LINKD_MUST_CHECK int linkd_scales_check(const linkd_bridge *bridge,
+                                        linkd_error *err);
 /* Vectors [n, dim] as a blob, and back; the array lives in the arena.
  * LINKD_E_DATA: not such bytes. */
 LINKD_MUST_CHECK int linkd_vectors_encode(const float *vectors, size_t n,

@@ -1,0 +1,397 @@
+/* tests/linkage/test_bridge_fit.c — bridges are learnt from the same records under
+ * two models, and what cannot be learnt from is refused. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/linkage/bridged.h"
+#include "tests/support/alloc_fail.h"
+
+static linkd_error err;
+
+static linkd_bridge fit(const bridged *b)
+{
+    linkd_bridge bridge = {0};
+
+    if (linkd_bridge_fit(&b->task, &b->newer, &b->older, &bridge, &err) !=
+        LINKD_OK)
+        fail_msg("%s", err.message);
+    return bridge;
+}
+
+static double native_mrr(const bridged *b, const linkd_model_sample *sample)
+{
+    linkd_bridge bridge = {0};
+    double mrr_10;
+
+    assert_int_equal(linkd_bridge_native(&b->task, sample, &bridge, &err),
+                     LINKD_OK);
+    mrr_10 = bridge.mrr_10[LINKD_WAY_NATIVE];
+    linkd_bridge_clear(&bridge);
+    return mrr_10;
+}
+
+static int setup(void **state)
+{
+    *state = bridged_make(0.4, 0.1);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bridged_free(*state);
+    return 0;
+}
+
+/* ---- what is learnt ------------------------------------------------------------ */
+
+/* A query that was never in the fit finds its record through the map, as it never
+ * would without one. */
+static void mapped_queries_find_their_records(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge bridge = fit(b);
+
+    assert_non_null(bridge.map);
+    assert_true(linkd_bridge_has(&bridge, LINKD_WAY_ALIGN));
+    assert_true(linkd_bridge_has(&bridge, LINKD_WAY_FUSE));
+    assert_false(linkd_bridge_has(&bridge, LINKD_WAY_NATIVE));
+    assert_true(bridge.mrr_10[LINKD_WAY_ALIGN] > 0.8);
+    for (size_t i = 0; i < N_QUERIES; i++)
+        assert_true(bridge.ranks[LINKD_WAY_ALIGN][i] <= 10);
+    linkd_bridge_clear(&bridge);
+    assert_null(bridge.map);
+    assert_null(bridge.ranks[LINKD_WAY_ALIGN]);
+}
+
+/* On the queries that the weight is chosen on: a weight of 0 is the old query. */
+static void fused_queries_are_never_worse_than_the_old_model(void **state)
+{
+    static const double noises[][2] = {{0.05, 0.9}, {0.9, 0.05}, {0.3, 0.3}};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        bridged *b = bridged_make(noises[i][0], noises[i][1]);
+        linkd_bridge bridge = fit(b);
+
+        assert_true(bridge.mrr_10[LINKD_WAY_FUSE] >= native_mrr(b, &b->older));
+        assert_true(bridge.weight >= 0.0F && bridge.weight <= 1.0F);
+        linkd_bridge_clear(&bridge);
+        bridged_free(b);
+    }
+}
+
+/* A new model that sees nothing but noise does no harm: its weight is 0. */
+static void a_useless_model_has_no_weight(void **state)
+{
+    bridged *b = bridged_make(0.05, 30.0);
+    linkd_bridge bridge = {0};
+    int rc = linkd_bridge_fit(&b->task, &b->newer, &b->older, &bridge, &err);
+
+    (void)state;
+    if (rc == LINKD_OK)
+        assert_true(bridge.weight == 0.0F);
+    else /* or no scale can be put on it at all */
+        assert_string_equal(err.message,
+                            "matches do not score higher than others");
+    linkd_bridge_clear(&bridge);
+    bridged_free(b);
+}
+
+/* The record that is looked for is likelier than all others, a stranger is not,
+ * and the share of strangers at the scale's own quantile is what it says. */
+static void scales_tell_matches_from_impostors(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge bridge = fit(b);
+
+    for (size_t way = LINKD_WAY_ALIGN; way <= LINKD_WAY_FUSE; way++) {
+        const linkd_scale *scale = &bridge.scales[way];
+
+        assert_true(scale->calibrator.slope > 0.0);
+        assert_true(linkd_calibrator_log_odds(&scale->calibrator, 1.0) > 0.0);
+        assert_true(linkd_calibrator_log_odds(&scale->calibrator, 0.0) < 0.0);
+        assert_int_equal(scale->impostors.n, N_QUERIES * (N_ANCHORS - 1));
+        assert_true(fabs(linkd_quantiles_false_match_rate(
+                             &scale->impostors,
+                             linkd_quantiles_score(&scale->impostors, 0.01)) -
+                         0.01) < 1e-4);
+    }
+    linkd_bridge_clear(&bridge);
+}
+
+/* In a collection of a thousand times as many records each one is a thousand
+ * times less likely to be the one that was looked for. */
+static void probabilities_are_among_all_records(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge few = fit(b);
+    linkd_bridge many;
+    double shift =
+        log((double)N_ANCHORS * 1000.0 + 1.0) - log((double)N_ANCHORS + 1.0);
+
+    b->task.n_records = N_ANCHORS * 1000;
+    many = fit(b);
+    assert_true(fabs(few.scales[LINKD_WAY_FUSE].calibrator.offset - shift -
+                     many.scales[LINKD_WAY_FUSE].calibrator.offset) < 1e-9);
+    linkd_bridge_clear(&few);
+    linkd_bridge_clear(&many);
+}
+
+static void auto_takes_the_better_head(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge chosen;
+    double best = 0.0;
+
+    b->task.auto_head = true;
+    chosen = fit(b);
+    b->task.auto_head = false;
+    for (int i = 0; i < 2; i++) {
+        linkd_bridge one;
+
+        b->task.head = i == 0 ? LINKD_HEAD_PROCRUSTES : LINKD_HEAD_RIDGE;
+        one = fit(b);
+        if (one.mrr_10[LINKD_WAY_ALIGN] > best)
+            best = one.mrr_10[LINKD_WAY_ALIGN];
+        linkd_bridge_clear(&one);
+    }
+    assert_true(chosen.mrr_10[LINKD_WAY_ALIGN] == best);
+    linkd_bridge_clear(&chosen);
+}
+
+static void every_head_makes_a_bridge_both_ways(void **state)
+{
+    bridged *b = *state;
+
+    b->task.labels = b->labels;
+    for (size_t head = 0; head < LINKD_N_HEADS; head++) {
+        linkd_bridge there = {0};
+        linkd_bridge back = {0};
+
+        if (head == LINKD_HEAD_SIMPLEX)
+            continue; /* of labels alone */
+        b->task.head = (linkd_compat_head)head;
+        there = fit(b);
+        assert_int_equal(linkd_compat_map_info(there.map).head, head);
+        assert_int_equal(linkd_compat_map_info(there.map).dim_compat, OLD_DIM);
+        /* a lossless map needs room for the smaller model: an error otherwise */
+        if (linkd_bridge_fit(&b->task, &b->older, &b->newer, &back, &err) ==
+            LINKD_OK)
+            assert_int_equal(linkd_compat_map_info(back.map).dim_compat,
+                             NEW_DIM);
+        else
+            assert_true(head == LINKD_HEAD_BT2 ||
+                        head == LINKD_HEAD_BT2_TRAINED);
+        linkd_bridge_clear(&there);
+        linkd_bridge_clear(&back);
+    }
+}
+
+static void the_same_fit_has_the_same_bytes(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge bridges[2];
+    lk_buf bytes[2] = {{0}, {0}};
+    unsigned char *maps[2] = {NULL, NULL};
+    size_t lens[2] = {0, 0};
+
+    for (size_t i = 0; i < 2; i++) {
+        lk_pool *pool = NULL;
+
+        assert_int_equal(lk_pool_new(i + 1, &pool, &err), LINKD_OK);
+        b->task.pool = pool;
+        bridges[i] = fit(b);
+        lk_pool_free(pool);
+        assert_int_equal(linkd_scales_encode(&bridges[i], &bytes[i], &err),
+                         LINKD_OK);
+        assert_int_equal(
+            linkd_compat_map_encode(bridges[i].map, &maps[i], &lens[i], &err),
+            LINKD_OK);
+    }
+    assert_int_equal(bytes[0].len, bytes[1].len);
+    assert_memory_equal(bytes[0].data, bytes[1].data, bytes[0].len);
+    assert_int_equal(lens[0], lens[1]);
+    assert_memory_equal(maps[0], maps[1], lens[0]);
+    for (size_t i = 0; i < 2; i++) {
+        linkd_bridge_clear(&bridges[i]);
+        lk_buf_clear(&bytes[i]);
+        free(maps[i]);
+    }
+}
+
+/* ---- what cannot be learnt from -------------------------------------------------- */
+
+static void assert_refused(const bridged *b, int code, const char *message)
+{
+    linkd_bridge bridge = {.weight = 42.0F};
+
+    assert_int_equal(
+        linkd_bridge_fit(&b->task, &b->newer, &b->older, &bridge, &err), code);
+    assert_string_equal(err.message, message);
+    assert_true(bridge.weight == 42.0F); /* nothing is written */
+    assert_null(bridge.map);
+}
+
+static void too_few_anchors_are_refused(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge bridge = {0};
+
+    b->task.n_anchors = LINKD_ANCHORS_MIN - 1;
+    assert_refused(b, LINKD_E_ARG, "99 records to fit on, not 100 to 65536");
+    assert_int_equal(linkd_bridge_native(&b->task, &b->older, &bridge, &err),
+                     LINKD_E_ARG);
+    b->task.n_anchors = LINKD_ANCHORS_MAX + 1;
+    assert_refused(b, LINKD_E_ARG, "65537 records to fit on, not 100 to 65536");
+    b->task.n_anchors = N_ANCHORS;
+    b->task.n_queries = 1;
+    assert_refused(b, LINKD_E_ARG, "1 queries are too few");
+}
+
+static void constant_vectors_are_refused(void **state)
+{
+    bridged *b = *state;
+
+    for (size_t i = 1; i < N_ANCHORS; i++)
+        memcpy(b->old_anchors + i * OLD_DIM, b->old_anchors,
+               OLD_DIM * sizeof(float));
+    assert_refused(b, LINKD_E_DATA,
+                   "the rows of the second side are all alike");
+}
+
+static void vectors_that_are_not_finite_are_refused_by_row(void **state)
+{
+    bridged *b = *state;
+    float *value = &b->new_anchors[7 * NEW_DIM + 3];
+    float before = *value;
+
+    *value = NAN;
+    assert_refused(b, LINKD_E_DATA,
+                   "row 6 of the first side has a value that is not finite");
+    *value = INFINITY;
+    assert_refused(b, LINKD_E_DATA,
+                   "row 6 of the first side has a value that is not finite");
+    *value = before;
+    b->new_queries[2] = NAN;
+    assert_refused(b, LINKD_E_DATA,
+                   "row 1 of the vectors has a value that is not finite");
+}
+
+static void queries_that_find_nothing_have_no_scale(void **state)
+{
+    bridged *b = *state;
+
+    /* away from all that it was near to */
+    for (size_t i = 0; i < N_QUERIES * OLD_DIM; i++)
+        b->old_queries[i] = -b->old_queries[i];
+    for (size_t i = 0; i < N_QUERIES * NEW_DIM; i++)
+        b->new_queries[i] = -b->new_queries[i];
+    assert_refused(b, LINKD_E_DATA, "matches do not score higher than others");
+}
+
+static void labels_of_one_class_are_refused(void **state)
+{
+    bridged *b = *state;
+
+    b->task.head = LINKD_HEAD_CONTRAST;
+    assert_refused(b, LINKD_E_ARG,
+                   "this head needs labels: which pairs are one entity");
+    b->task.labels = b->labels;
+    for (size_t i = 0; i < N_ANCHORS; i++)
+        b->labels[i] = 4;
+    assert_refused(b, LINKD_E_ARG,
+                   "all labels are the same, so that nothing tells entities "
+                   "apart");
+}
+
+static void a_fit_without_memory_leaves_nothing(void **state)
+{
+    bridged *b = *state;
+
+    b->task.auto_head = true;
+    for (size_t n = 1;; n++) {
+        linkd_bridge bridge = {0};
+        int rc;
+
+        alloc_fail_at(n);
+        rc = linkd_bridge_fit(&b->task, &b->newer, &b->older, &bridge, &err);
+        if (!alloc_fail_off()) {
+            assert_int_equal(rc, LINKD_OK);
+            linkd_bridge_clear(&bridge);
+            break;
+        }
+        assert_int_equal(rc, LINKD_E_NOMEM);
+        assert_null(bridge.map);
+    }
+}
+
+/* ---- provisional queries ------------------------------------------------------- */
+
+static void a_query_is_of_the_records_words(void **state)
+{
+    static const char text[] = "alpha bravo charlie delta echo foxtrot golf";
+    lk_buf queries[2] = {{0}, {0}};
+    size_t n_spaces = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(
+            linkd_provisional_query((linkd_str){text, sizeof(text) - 1},
+                                    &queries[i], &err),
+            LINKD_OK);
+    assert_string_equal(queries[0].data, queries[1].data);
+    assert_true(queries[0].len > 0 && queries[0].len < sizeof(text) - 1);
+    assert_null(strstr(text, queries[0].data)); /* a word is misspelt */
+    for (const char *c = queries[0].data; *c != '\0'; c++)
+        n_spaces += *c == ' ';
+    assert_true(n_spaces < 6);
+    lk_buf_clear(&queries[0]);
+    lk_buf_clear(&queries[1]);
+}
+
+static void a_text_without_words_makes_no_query(void **state)
+{
+    lk_buf query = {0};
+
+    (void)state;
+    assert_int_equal(
+        linkd_provisional_query((linkd_str){"   ", 3}, &query, &err), LINKD_OK);
+    assert_int_equal(query.len, 0);
+    assert_int_equal(linkd_provisional_query((linkd_str){"x", 1}, &query, &err),
+                     LINKD_OK);
+    assert_string_equal(query.data, "x");
+    lk_buf_clear(&query);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(mapped_queries_find_their_records),
+        TEST(fused_queries_are_never_worse_than_the_old_model),
+        TEST(a_useless_model_has_no_weight),
+        TEST(scales_tell_matches_from_impostors),
+        TEST(probabilities_are_among_all_records),
+        TEST(auto_takes_the_better_head),
+        TEST(every_head_makes_a_bridge_both_ways),
+        TEST(the_same_fit_has_the_same_bytes),
+        TEST(too_few_anchors_are_refused),
+        TEST(constant_vectors_are_refused),
+        TEST(vectors_that_are_not_finite_are_refused_by_row),
+        TEST(queries_that_find_nothing_have_no_scale),
+        TEST(labels_of_one_class_are_refused),
+        TEST(a_fit_without_memory_leaves_nothing),
+        TEST(a_query_is_of_the_records_words),
+        TEST(a_text_without_words_makes_no_query),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

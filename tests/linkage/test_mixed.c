@@ -1,0 +1,385 @@
+/* tests/linkage/test_mixed.c — one search over records of two models: as if each
+ * generation had been searched alone, and all that was found put in order. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/linkage/bridged_store.h"
+#include "tests/support/alloc_fail.h"
+
+#define N_MOVED ((size_t)80)
+#define K       ((size_t)10)
+
+static bridged *made;
+static fitted fits;
+static linkd_view *view;
+static linkd_bridges *bridges;
+
+static int group_enter(void **state)
+{
+    (void)state;
+    made = bridged_make(0.4, 0.1);
+    fits = fitted_make(made);
+    return 0;
+}
+
+static int group_leave(void **state)
+{
+    (void)state;
+    fitted_clear(&fits);
+    bridged_free(made);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    blobs b = blobs_make(&fits);
+    int rc = scratch_store_enter(state);
+
+    firms_make(made);
+    firms_upgrade(&b);
+    firms_move(made, N_MOVED);
+    view = firms_view();
+    assert_int_equal(linkd_bridges_open(view, &bridges, &err), LINKD_OK);
+    blobs_clear(&b);
+    return rc;
+}
+
+static int teardown(void **state)
+{
+    linkd_bridges_close(bridges);
+    linkd_view_close(view);
+    return scratch_store_leave(state);
+}
+
+/* ---- queries ----------------------------------------------------------------- */
+
+/* Query i, with its vector under the older model or without it. */
+static linkd_mixed_query query_of(size_t i, bool has_home)
+{
+    linkd_mixed_query query = {.generation = 2,
+                               .vector = made->new_queries + i * NEW_DIM};
+
+    if (has_home) {
+        query.homes[0].generation = 1;
+        query.homes[0].vector = made->old_queries + i * OLD_DIM;
+        query.n_homes = 1;
+    }
+    return query;
+}
+
+static int search_rc(const linkd_mixed_query *query, size_t k,
+                     linkd_found *ret_found, size_t *ret_n)
+{
+    static const linkd_limit none = {LINKD_LIMIT_NONE, 0.0};
+    linkd_search_options options = LINKD_SEARCH_OPTIONS_INIT;
+    linkd_search_stats stats;
+
+    options.k = k;
+    return linkd_mixed_search(bridges, view, query, &options, &none, ret_found,
+                              ret_n, &stats, &err);
+}
+
+static size_t search(size_t i, bool has_home, size_t k, linkd_found *ret_found)
+{
+    linkd_mixed_query query = query_of(i, has_home);
+    size_t n = 0;
+
+    if (search_rc(&query, k, ret_found, &n) != LINKD_OK)
+        fail_msg("%s", err.message);
+    return n;
+}
+
+static size_t range(size_t i, linkd_limit_kind kind, double value,
+                    linkd_found **ret_found)
+{
+    linkd_mixed_query query = query_of(i, true);
+    linkd_search_options options = LINKD_SEARCH_OPTIONS_INIT;
+    linkd_limit limit = {kind, value};
+    linkd_search_stats stats;
+    size_t n = 0;
+
+    if (linkd_mixed_range(bridges, view, &query, &options, &limit, ret_found,
+                          &n, &stats, &err) != LINKD_OK)
+        fail_msg("%s", err.message);
+    return n;
+}
+
+/* ---- all that it should find ----------------------------------------------------- */
+
+static uint64_t record_number(size_t i)
+{
+    char id[8];
+    uint64_t number = 0;
+    bool found = false;
+
+    (void)snprintf(id, sizeof(id), "r%zu", i);
+    assert_int_equal(linkd_view_find(view, str_of(id), &number, &found, &err),
+                     LINKD_OK);
+    assert_true(found);
+    return number;
+}
+
+static int found_compare(const void *a, const void *b)
+{
+    const linkd_found *x = a;
+    const linkd_found *y = b;
+
+    if (x->log_odds != y->log_odds)
+        return x->log_odds > y->log_odds ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Every record by brute force, best first. */
+static void oracle(size_t query, bool has_home, linkd_found *ret_found)
+{
+    const float *native = made->new_queries + query * NEW_DIM;
+    linkd_way way = has_home ? LINKD_WAY_FUSE : LINKD_WAY_ALIGN;
+    float mapped[OLD_DIM];
+
+    assert_int_equal(linkd_bridges_map(bridges, 2, 1, native, mapped, &err),
+                     LINKD_OK);
+    if (has_home)
+        linkd_compat_slerp(made->old_queries + query * OLD_DIM, mapped, OLD_DIM,
+                           fits.there.weight, mapped);
+    for (size_t i = 0; i < N_ANCHORS; i++) {
+        bool moved = i < N_MOVED;
+        const linkd_scale *scale =
+            moved ? &fits.new_native.scales[LINKD_WAY_NATIVE]
+                  : &fits.there.scales[way];
+        linkd_found *f = &ret_found[i];
+
+        *f = (linkd_found){.id = record_number(i),
+                           .generation = moved ? 2 : 1,
+                           .way = moved ? LINKD_WAY_NATIVE : way};
+        f->score =
+            moved ? linkd_index_score(native, made->new_anchors + i * NEW_DIM,
+                                      NEW_DIM)
+                  : linkd_index_score(mapped, made->old_anchors + i * OLD_DIM,
+                                      OLD_DIM);
+        f->log_odds =
+            linkd_calibrator_log_odds(&scale->calibrator, (double)f->score);
+    }
+    qsort(ret_found, N_ANCHORS, sizeof(*ret_found), found_compare);
+}
+
+static void assert_found_equal(const linkd_found *found,
+                               const linkd_found *expected, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(found[i].id, expected[i].id);
+        assert_true(found[i].score == expected[i].score);
+        assert_int_equal(found[i].generation, expected[i].generation);
+        assert_int_equal(found[i].way, expected[i].way);
+        assert_true(found[i].log_odds == expected[i].log_odds);
+    }
+}
+
+/* ---- tests ------------------------------------------------------------------------ */
+
+static void the_best_of_all_generations_by_brute_force(void **state)
+{
+    static linkd_found expected[N_ANCHORS];
+    static linkd_found found[N_ANCHORS];
+
+    (void)state;
+    for (size_t i = 0; i < N_QUERIES; i++)
+        for (int home = 0; home < 2; home++) {
+            oracle(i, home == 1, expected);
+            assert_int_equal(search(i, home == 1, K, found), K);
+            assert_found_equal(found, expected, K);
+        }
+    /* more than there are */
+    oracle(0, true, expected);
+    assert_int_equal(search(0, true, N_ANCHORS, found), N_ANCHORS);
+    assert_found_equal(found, expected, N_ANCHORS);
+}
+
+/* Both kinds of records are found first by their own queries. */
+static void no_generation_is_left_out(void **state)
+{
+    size_t n_first[3] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        linkd_found first;
+
+        assert_int_equal(search(i, true, 1, &first), 1);
+        n_first[first.generation] +=
+            first.id == record_number(made->answers[i]);
+    }
+    assert_true(n_first[1] > (N_QUERIES * 6 / 10) * 7 / 10);
+    assert_true(n_first[2] > (N_QUERIES * 4 / 10) * 7 / 10);
+}
+
+static void a_range_is_all_within_the_limit(void **state)
+{
+    static linkd_found expected[N_ANCHORS];
+
+    (void)state;
+    for (size_t i = 0; i < 10; i++) {
+        linkd_found *found = NULL;
+        size_t n = range(i, LINKD_LIMIT_PROBABILITY, 0.01, &found);
+
+        oracle(i, true, expected);
+        assert_found_equal(found, expected, n);
+        assert_true(n > 0);
+        assert_true(linkd_found_probability(&found[n - 1]) > 0.0099);
+        assert_true(linkd_found_probability(&expected[n]) < 0.0101);
+        free(found);
+    }
+}
+
+/* The share of strangers that a false-match rate lets in is that rate, whichever
+ * model they are of. */
+static void a_false_match_rate_is_kept_in_each_generation(void **state)
+{
+    size_t n_false[3] = {0};
+    double n_pairs[3] = {0.0, 39.0 * (double)(N_ANCHORS - N_MOVED),
+                         39.0 * (double)N_MOVED};
+
+    (void)state;
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        linkd_found *found = NULL;
+        size_t n = range(i, LINKD_LIMIT_FALSE_MATCH_RATE, 0.05, &found);
+        uint64_t answer = record_number(made->answers[i]);
+
+        for (size_t j = 0; j < n; j++)
+            n_false[found[j].generation] += found[j].id != answer;
+        free(found);
+    }
+    for (size_t g = 1; g <= 2; g++)
+        assert_true(fabs((double)n_false[g] / n_pairs[g] - 0.05) < 0.01);
+}
+
+static void a_range_without_hits_is_empty(void **state)
+{
+    linkd_found *found = NULL;
+
+    (void)state;
+    assert_int_equal(range(0, LINKD_LIMIT_PROBABILITY, 1.0 - 1e-12, &found), 0);
+    free(found);
+}
+
+/* Whatever came of a search, the view is where it was. */
+static void the_view_turns_back(void **state)
+{
+    linkd_mixed_query query = query_of(0, true);
+    float zero[NEW_DIM] = {0.0F};
+    linkd_found found[K];
+    size_t n = 0;
+
+    (void)state;
+    (void)search(0, true, K, found);
+    assert_int_equal(linkd_view_dim(view), NEW_DIM);
+    query.vector = zero;
+    assert_int_equal(search_rc(&query, K, found, &n), LINKD_E_ARG);
+    assert_int_equal(linkd_view_dim(view), NEW_DIM);
+}
+
+static void queries_that_are_no_vectors_are_refused(void **state)
+{
+    linkd_mixed_query query = query_of(0, false);
+    float vector[NEW_DIM];
+    linkd_found found[K] = {{.id = 42}};
+    size_t n = 7;
+
+    (void)state;
+    memcpy(vector, query.vector, sizeof(vector));
+    vector[5] = NAN;
+    query.vector = vector;
+    assert_int_equal(search_rc(&query, K, found, &n), LINKD_E_ARG);
+    assert_int_equal(err.code, LINKD_E_ARG);
+    assert_int_equal(n, 7);
+    assert_int_equal(found[0].id, 42);
+    query = query_of(0, false);
+    query.generation = 3;
+    assert_int_equal(search_rc(&query, K, found, &n), LINKD_E_DATA);
+    assert_string_equal(err.message, "damaged database: nothing leads from "
+                                     "generation 3 to 1");
+}
+
+static void a_search_without_memory_finds_nothing(void **state)
+{
+    linkd_mixed_query query = query_of(0, true);
+
+    (void)state;
+    for (size_t n_alloc = 1;; n_alloc++) {
+        linkd_found found[K];
+        size_t n = 7;
+        int rc;
+
+        alloc_fail_at(n_alloc);
+        rc = search_rc(&query, K, found, &n);
+        if (!alloc_fail_off()) {
+            assert_int_equal(rc, LINKD_OK);
+            break;
+        }
+        assert_int_equal(rc, LINKD_E_NOMEM);
+        assert_int_equal(n, 7);
+        assert_int_equal(linkd_view_dim(view), NEW_DIM);
+    }
+}
+
+/* Or all there is, where only a list could not be made shorter. */
+static void a_range_without_memory_finds_nothing(void **state)
+{
+    static const linkd_limit limit = {LINKD_LIMIT_FALSE_MATCH_RATE, 0.1};
+    linkd_mixed_query query = query_of(0, true);
+    linkd_search_options options = LINKD_SEARCH_OPTIONS_INIT;
+    linkd_found *all = NULL;
+    size_t n_all = range(0, limit.kind, limit.value, &all);
+    size_t n_failed = 0;
+
+    (void)state;
+    for (size_t n_alloc = 1;; n_alloc++) {
+        linkd_search_stats stats;
+        linkd_found *found = NULL;
+        size_t n = 0;
+        int rc;
+
+        alloc_fail_at(n_alloc);
+        rc = linkd_mixed_range(bridges, view, &query, &options, &limit, &found,
+                               &n, &stats, &err);
+        if (!alloc_fail_off())
+            n_alloc = 0;
+        n_failed += rc != LINKD_OK;
+        if (rc != LINKD_OK) {
+            assert_int_equal(rc, LINKD_E_NOMEM);
+            assert_null(found);
+        } else {
+            assert_int_equal(n, n_all);
+            assert_found_equal(found, all, n_all);
+        }
+        free(found);
+        if (n_alloc == 0)
+            break;
+    }
+    assert_true(n_failed > 3);
+    free(all);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_best_of_all_generations_by_brute_force),
+        TEST(no_generation_is_left_out),
+        TEST(a_range_is_all_within_the_limit),
+        TEST(a_false_match_rate_is_kept_in_each_generation),
+        TEST(a_range_without_hits_is_empty),
+        TEST(the_view_turns_back),
+        TEST(queries_that_are_no_vectors_are_refused),
+        TEST(a_search_without_memory_finds_nothing),
+        TEST(a_range_without_memory_finds_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, group_enter, group_leave);
+}

@@ -551,6 +551,80 @@ static void dedup_finds_twins_of_two_generations(void **state)
     }
 }
 
+static const char twins[] =
+    "id,name\nn1,quartz zigzag 0\nn2,melody zigzag 919\n"
+    "n3,plaza syrup 573\n";
+
+/* Rows of a file find their partners whichever model these are of. */
+static void a_link_finds_partners_of_two_generations(void **state)
+{
+    static const char *const pairs[] = {
+        "\"left_id\":\"n1\",\"right_id\":\"r0\"",
+        "\"left_id\":\"n2\",\"right_id\":\"r1\"",
+        "\"left_id\":\"n3\",\"right_id\":\"r67\""};
+    uint64_t number;
+    char body[256];
+
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
+    (void)snprintf(body, sizeof(body),
+                   "{\"kind\":\"link\",\"left\":{\"file\":\"%s\"},"
+                   "\"left_on\":[\"name\"],\"right\":{\"collection\":"
+                   "\"firms\"},\"min_score\":0.7}",
+                   table_upload("text/csv", twins));
+    number = job_submit(body);
+    job_wait(number);
+    assert_text_at("state", "done");
+    job_results(number, "limit=100");
+    for (size_t i = 0; i < 3; i++)
+        if (strstr(last.body.data, pairs[i]) == NULL)
+            fail_msg("%s", last.body.data);
+    store_check();
+}
+
+/* What is damaged is named, by searches and by jobs, and nothing is changed by
+ * either. */
+static void damaged_bridges_are_named(void **state)
+{
+    static const char bytes[] = "these are no scales";
+    const linkd_encoder_info *info;
+    linkd_blob blobs[] = {{0, LINKD_BLOB_REFERENCE, 0, {bytes, 19}}};
+    linkd_generation generation = {
+        .number = 2, .previous = 1, .dim = TINY_DIM, .model = {"other", 5}};
+    linkd_error err = {0};
+    lk_model *other;
+
+    (void)state;
+    firms_make();
+    assert_int_equal(
+        lk_models_get(service.models, (linkd_str){"other", 5}, &other, &err),
+        LINKD_OK);
+    info = lk_model_describe(other);
+    generation.fingerprint =
+        (linkd_str){info->fingerprint, strlen(info->fingerprint)};
+    assert_int_equal(linkd_store_add_generation(service.store,
+                                                (linkd_str){"firms", 5},
+                                                &generation, blobs, 1, &err),
+                     LINKD_OK);
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"text\":\"quartz\"}"), 500);
+    assert_int_equal(
+        call_json(lk_handle_attach, "firms",
+                  "{\"id\":\"a\",\"fields\":{\"name\":\"quartz\"}}"),
+        500);
+    assert_int_equal(call_json(lk_handle_submit_job, NULL,
+                               "{\"kind\":\"dedup\",\"input\":{"
+                               "\"collection\":\"firms\"},"
+                               "\"min_score\":0.9}"),
+                     500);
+    assert_problem(500, "damaged", "damaged database: a blob has a wrong form");
+    assert_int_equal(call_json(lk_handle_get_collection, "firms", NULL), 200);
+    assert_json_at("records", "240");
+    store_check();
+}
+
 /* ---- what cannot be ---------------------------------------------------------------- */
 
 static void assert_untouched(void)
@@ -638,6 +712,19 @@ static void a_head_without_its_labels_is_refused(void **state)
                       "{\"model\":\"other\",\"head\":\"contrast\"}");
     assert_text_at("state", "failed");
     assert_untouched();
+}
+
+/* Its name is the same and its weights are not: old vectors are not its own. */
+static void an_older_model_that_is_another_by_now_is_refused(void **state)
+{
+    (void)state;
+    firms_make();
+    model_hide("tiny");
+    model_make("tiny", 9);
+    start_fails("model \"tiny\", of which older vectors are, is not in the "
+                "model store, or is another one by now");
+    assert_int_equal(system("rm -r models/tiny"), 0);
+    model_show("tiny");
 }
 
 static void an_older_model_that_is_gone_is_named(void **state)
@@ -737,10 +824,13 @@ int main(void)
         TEST(a_record_shows_the_vector_that_it_has),
         TEST(attach_joins_records_of_every_generation),
         TEST(dedup_finds_twins_of_two_generations),
+        TEST(a_link_finds_partners_of_two_generations),
+        TEST(damaged_bridges_are_named),
         TEST(what_cannot_be_started_is_refused_at_once),
         TEST(too_few_records_are_refused),
         TEST(records_that_are_all_alike_are_refused),
         TEST(a_head_without_its_labels_is_refused),
+        TEST(an_older_model_that_is_another_by_now_is_refused),
         TEST(an_older_model_that_is_gone_is_named),
         TEST(models_that_are_the_same_pass_the_check),
         TEST(a_model_that_changed_silently_is_refused),

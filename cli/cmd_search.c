@@ -22,6 +22,7 @@ typedef enum search_format {
 } search_format;
 
 static const char *const format_words[] = {"auto", "table", "jsonl", NULL};
+static const char *const compat_words[] = {"fuse", "align", "cascade", NULL};
 
 typedef struct search_values {
     const char *socket;
@@ -32,6 +33,8 @@ typedef struct search_values {
     size_t k;
     double threshold;
     int format;
+    int compat;        /* a place in compat_words */
+    size_t candidates; /* 0: as many as linkd takes */
     bool exact;
     bool json;
 } search_values;
@@ -56,6 +59,11 @@ static const lk_option options[] = {
      "fields to show (all)"},
     {"exact", 0, LK_OPTION_FLAG, AT(exact), NULL, NULL, 0, 0,
      "compare with every vector: slower, misses nothing"},
+    {"compat", 0, LK_OPTION_WORD, AT(compat), "WAY", compat_words, 0, 0,
+     "how records of an older model are searched (fuse); see\n"
+     "docs/upgrade.md"},
+    {"candidates", 0, LK_OPTION_COUNT, AT(candidates), "N", NULL, 1, 1000,
+     "records that --compat cascade encodes anew (100)"},
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", format_words, 0, 0,
      "table: for people, the default on a terminal; jsonl:\n"
      "the default elsewhere"},
@@ -205,6 +213,10 @@ static int body_fill(const lk_cli *cli, const search_values *v, json_t *body,
         put(body, "threshold", json_real(v->threshold), &rc);
     if (v->exact)
         put(body, "exact", json_true(), &rc);
+    if (v->compat != 0)
+        put(body, "compat", json_string(compat_words[v->compat]), &rc);
+    if (v->candidates > 0)
+        put(body, "candidates", json_integer((json_int_t)v->candidates), &rc);
     return rc == LINKD_OK ? rc : lk_fail_nomem(err);
 }
 

@@ -24,6 +24,7 @@ typedef struct lk_config {
     size_t n_encode_threads;  /* --encode-threads N; 0: processors */
     size_t n_search_threads;  /* --search-threads N: workers of the read lane */
     size_t n_build_threads;   /* --build-threads N */
+    size_t cascade_rate;      /* --cascade-rate N: records a second */
     uint64_t exact_below;     /* --exact-below N */
     uint64_t map_bytes;       /* --max-database BYTES (with K, M, G, T) */
     size_t max_connections;   /* --max-connections N */

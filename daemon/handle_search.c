@@ -9,7 +9,9 @@
  *
  * A collection whose model was changed is searched by linkage/mixed.c: a text is
  * encoded by older models, too, as far as they are there, and hits say which
- * generation they are of and how probable they are.
+ * generation they are of and how probable they are. In a cascade it is searched
+ * twice: once for what is to be encoded anew, with the view closed meanwhile
+ * (cascade.h), and once for the answer.
  *
  * A query has no vector when its text holds no word that the model knows, or
  * its record has none: nothing is near to it, and its list is empty. */
@@ -20,7 +22,9 @@
 
 #include "daemon/bodies.h"
 #include "daemon/bridges.h"
+#include "daemon/cascade.h"
 #include "daemon/handlers.h"
+#include "daemon/hits.h"
 #include "daemon/print.h"
 #include "daemon/target.h"
 
@@ -56,6 +60,9 @@ typedef struct search {
     float lowest; /* score of a hit, rounded */
     linkd_limit limit;
     bool aligns; /* older models are not to be asked */
+    bool cascades;
+    size_t n_candidates; /* of each query, that are encoded anew */
+    lk_cascade cascade;
     bool all;
     const linkd_filter *filter; /* may be NULL */
     bool shows_fields;
@@ -112,6 +119,8 @@ static int range_check(const search *s, linkd_error *err)
         return lk_fail(err, LINKD_E_ARG, "\"all\" takes no \"k\"");
     if (s->all && s->limit.kind == LINKD_LIMIT_NONE)
         return lk_fail(err, LINKD_E_ARG, "\"all\" needs a \"threshold\"");
+    if (s->all && s->cascades)
+        return lk_fail(err, LINKD_E_ARG, "\"all\" takes no cascade");
     return LINKD_OK;
 }
 
@@ -137,7 +146,6 @@ static int limit_read(const json_t *object, const char *name,
 
 static int limits_read(const json_t *object, search *s, linkd_error *err)
 {
-    linkd_str compat = {"fuse", 4};
     int rc;
 
     if (s->has_threshold)
@@ -145,14 +153,31 @@ static int limits_read(const json_t *object, search *s, linkd_error *err)
             (linkd_limit){LINKD_LIMIT_SCORE, (double)s->options.threshold};
     rc = limit_read(object, "false_match_rate", LINKD_LIMIT_FALSE_MATCH_RATE, s,
                     err);
-    if (rc == LINKD_OK)
-        rc = limit_read(object, "probability", LINKD_LIMIT_PROBABILITY, s, err);
-    if (rc == LINKD_OK)
-        rc = lk_json_get_string(object, "compat", &compat, err);
+    return rc == LINKD_OK ? limit_read(object, "probability",
+                                       LINKD_LIMIT_PROBABILITY, s, err)
+                          : rc;
+}
+
+/* How records of older models are searched. */
+static int compat_read(const json_t *object, search *s, linkd_error *err)
+{
+    linkd_str compat = {"fuse", 4};
+    int rc = lk_json_get_string(object, "compat", &compat, err);
+
     s->aligns = lk_str_is(compat, "align");
-    if (rc == LINKD_OK && !s->aligns && !lk_str_is(compat, "fuse"))
-        rc = lk_fail(err, LINKD_E_ARG, "\"compat\" is neither fuse nor align");
-    return rc;
+    s->cascades = lk_str_is(compat, "cascade");
+    s->n_candidates = LK_CASCADE;
+    if (rc == LINKD_OK && !s->aligns && !s->cascades &&
+        !lk_str_is(compat, "fuse"))
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "\"compat\" is not fuse, align or cascade");
+    if (rc == LINKD_OK && has_member(object, "candidates") && !s->cascades)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "\"candidates\" needs \"compat\": \"cascade\"");
+    return rc == LINKD_OK
+               ? lk_json_get_size(object, "candidates", 1, LK_CASCADE_MAX,
+                                  &s->n_candidates, err)
+               : rc;
 }
 
 static int options_read(const json_t *object, search *s, linkd_error *err)
@@ -178,6 +203,8 @@ static int options_read(const json_t *object, search *s, linkd_error *err)
     s->has_threshold = has_member(object, "threshold");
     if (rc == LINKD_OK)
         rc = limits_read(object, s, err);
+    if (rc == LINKD_OK)
+        rc = compat_read(object, s, err);
     s->lowest = lk_score_round(o->threshold);
     o->threshold = lk_score_margin(o->threshold);
     return rc == LINKD_OK ? range_check(s, err) : rc;
@@ -243,10 +270,10 @@ static int query_list_read(const json_t *array, search *s, linkd_error *err)
 static int json_read(const json_t *body, search *s, linkd_error *err)
 {
     static const char *const members[] = {
-        "text",        "vector",           "record", "queries",
-        "k",           "threshold",        "filter", "fields",
-        "exact",       "effort",           "all",    "compat",
-        "probability", "false_match_rate", NULL};
+        "text",        "vector",           "record",     "queries",
+        "k",           "threshold",        "filter",     "fields",
+        "exact",       "effort",           "all",        "compat",
+        "probability", "false_match_rate", "candidates", NULL};
     static const char *const no_parameters[] = {NULL};
     int rc = lk_request_check_query(s->request, no_parameters, err);
 
@@ -272,9 +299,9 @@ static int json_read(const json_t *body, search *s, linkd_error *err)
 /* ---- a body of bare vectors ---------------------------------------------- */
 
 static const char *const parameters[] = {
-    "k",           "threshold",        "filter", "exact",
-    "fields",      "effort",           "all",    "compat",
-    "probability", "false_match_rate", NULL};
+    "k",           "threshold",        "filter",     "exact",
+    "fields",      "effort",           "all",        "compat",
+    "probability", "false_match_rate", "candidates", NULL};
 
 /* The options of the query string as the object that a JSON body would have
  * them in: the value of each is JSON. */
@@ -628,37 +655,106 @@ static int range_search(search *s, size_t i, linkd_error *err)
     return rc;
 }
 
+/* ---- all generations ------------------------------------------------------- */
+
+static linkd_mixed_query mixed_query_of(const search *s, const query *q)
+{
+    linkd_mixed_query mixed = {.generation = q->generation,
+                               .vector = q->vector};
+
+    if (q->place != SIZE_MAX)
+        lk_homes_add(&s->homes, q->place, &mixed);
+    return mixed;
+}
+
+/* Whether what is found for it can be encoded anew. */
+static bool is_cascaded(const search *s, const query *q)
+{
+    return s->cascades && q->vector != NULL &&
+           q->generation == s->target.info.generation;
+}
+
+/* The k best, or before a cascade the candidates if they are more. */
+static int mixed_find(search *s, const query *q, const linkd_mixed_query *mixed,
+                      linkd_found **ret_found, size_t *ret_n,
+                      linkd_search_stats *stats, linkd_error *err)
+{
+    static const linkd_limit no_limit = {LINKD_LIMIT_NONE, 0.0};
+    linkd_search_options options = s->options;
+    bool cascaded = is_cascaded(s, q);
+    linkd_found *found;
+    int rc;
+
+    options.exclude = q->exclude;
+    if (cascaded && options.k < s->n_candidates)
+        options.k = s->n_candidates;
+    found = calloc(options.k + 1, sizeof(*found));
+    if (found == NULL)
+        return lk_fail_nomem(err);
+    rc = linkd_mixed_search(s->bridges, s->view, mixed, &options,
+                            cascaded ? &no_limit : &s->limit, found, ret_n,
+                            stats, err);
+    if (rc == LINKD_OK)
+        *ret_found = found;
+    else
+        free(found);
+    return rc;
+}
+
+static int mixed_best(search *s, const query *q, linkd_found **ret_found,
+                      size_t *ret_n, linkd_search_stats *stats,
+                      linkd_error *err)
+{
+    linkd_mixed_query mixed = mixed_query_of(s, q);
+    int rc = mixed_find(s, q, &mixed, ret_found, ret_n, stats, err);
+
+    if (rc == LINKD_OK && is_cascaded(s, q))
+        rc = linkd_mixed_rescore(s->bridges, s->view, &mixed, s->cascade.fresh,
+                                 s->cascade.n_fresh, &s->limit, s->options.k,
+                                 *ret_found, ret_n, err);
+    return rc;
+}
+
+static int mixed_all(search *s, const query *q, linkd_found **ret_found,
+                     size_t *ret_n, linkd_search_stats *stats, linkd_error *err)
+{
+    linkd_mixed_query mixed = mixed_query_of(s, q);
+
+    s->options.exclude = q->exclude;
+    return linkd_mixed_range(s->bridges, s->view, &mixed, &s->options,
+                             &s->limit, ret_found, ret_n, stats, err);
+}
+
+/* For backfills: those of older models. */
+static void hits_count(const search *s, const linkd_found *found, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (found[i].generation != s->target.info.generation ||
+            found[i].way == LINKD_WAY_CASCADE)
+            lk_hits_count(s->service->hits, s->target.info.number, found[i].id);
+}
+
 /* One query in all generations. */
 static int mixed_search(search *s, size_t i, linkd_error *err)
 {
     const query *q = &s->queries[i];
-    linkd_mixed_query mixed = {.generation = q->generation,
-                               .vector = q->vector};
     linkd_search_stats stats = {.exact = true};
     linkd_found *found = NULL;
     size_t n = 0;
-    int rc = LINKD_OK;
+    int rc = s->all ? mixed_all(s, q, &found, &n, &stats, err)
+                    : mixed_best(s, q, &found, &n, &stats, err);
 
-    if (q->place != SIZE_MAX)
-        lk_homes_add(&s->homes, q->place, &mixed);
-    s->options.exclude = q->exclude;
-    if (s->all) {
-        rc = linkd_mixed_range(s->bridges, s->view, &mixed, &s->options,
-                               &s->limit, &found, &n, &stats, err);
-    } else {
-        found = calloc(s->options.k + 1, sizeof(*found));
-        rc = found == NULL
-                 ? lk_fail_nomem(err)
-                 : linkd_mixed_search(s->bridges, s->view, &mixed, &s->options,
-                                      &s->limit, found, &n, &stats, err);
-    }
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK) {
+        hits_count(s, found, n);
         rc = separator_print(s, i, err);
+    }
     if (rc == LINKD_OK)
         rc = list_print(s, found, n, &stats, err);
     free(found);
     return rc;
 }
+
+/* ---- the answer -------------------------------------------------------------- */
 
 static int nothing_print(const search *s, size_t i, linkd_error *err)
 {
@@ -714,9 +810,10 @@ static int view_check(search *s, linkd_error *err)
     return LINKD_OK;
 }
 
-static int view_search(search *s, linkd_error *err)
+/* What is searched; view_end() whatever it returns. */
+static int view_begin(search *s, linkd_selection **ret_selection,
+                      linkd_error *err)
 {
-    linkd_selection *selection = NULL;
     int rc = linkd_view_open(s->service->store, s->target.name, &s->view, err);
 
     if (rc == LINKD_OK)
@@ -725,10 +822,66 @@ static int view_search(search *s, linkd_error *err)
         rc = view_check(s, err);
     if (rc == LINKD_OK && s->filter != NULL)
         rc = linkd_view_select(s->view, s->filter, s->options.stop_cb,
-                               s->options.stop_ctx, &selection, err);
-    s->options.selection = selection;
+                               s->options.stop_ctx, ret_selection, err);
+    s->options.selection = *ret_selection;
+    return rc == LINKD_OK ? records_find(s, err) : rc;
+}
+
+static void view_end(search *s, linkd_selection *selection)
+{
+    linkd_selection_free(selection);
+    linkd_view_close(s->view);
+    lk_bridges_release(s->service->bridges, s->bridges);
+    s->view = NULL;
+    s->bridges = NULL;
+}
+
+/* Records that are worth being encoded anew. A failure is left to the search
+ * that follows. */
+static void candidates_find(search *s)
+{
+    linkd_selection *selection = NULL;
+    int rc = view_begin(s, &selection, NULL);
+
+    for (size_t i = 0; rc == LINKD_OK && s->bridges != NULL && i < s->n; i++) {
+        const query *q = &s->queries[i];
+        linkd_mixed_query mixed = mixed_query_of(s, q);
+        linkd_search_stats stats = {.exact = true};
+        linkd_found *found = NULL;
+        size_t n = 0;
+
+        if (!is_cascaded(s, q))
+            continue;
+        rc = mixed_find(s, q, &mixed, &found, &n, &stats, NULL);
+        if (rc == LINKD_OK)
+            lk_cascade_add(&s->cascade, found,
+                           n < s->n_candidates ? n : s->n_candidates);
+        free(found);
+    }
     if (rc == LINKD_OK)
-        rc = records_find(s, err);
+        lk_cascade_read(&s->cascade, s->view);
+    else
+        s->cascade.n = 0;
+    view_end(s, selection);
+}
+
+static void cascade_run(search *s)
+{
+    if (s->target.info.options.model.len == 0)
+        return; /* then it was never changed */
+    lk_cascade_open(s->service, s->request, s->target.name, &s->target.info,
+                    s->n * s->n_candidates, &s->cascade);
+    if (s->cascade.model == NULL)
+        return;
+    candidates_find(s);
+    lk_cascade_encode(&s->cascade);
+}
+
+static int view_search(search *s, linkd_error *err)
+{
+    linkd_selection *selection = NULL;
+    int rc = view_begin(s, &selection, err);
+
     if (rc == LINKD_OK && s->is_list)
         rc = lk_buf_append(s->body, "{\"results\":[", 12, err);
     if (rc == LINKD_OK)
@@ -737,9 +890,7 @@ static int view_search(search *s, linkd_error *err)
         rc = lk_buf_append(s->body, "]}", 2, err);
     if (rc == LINKD_OK)
         rc = lk_buf_append(s->body, "\n", 1, err);
-    linkd_selection_free(selection);
-    linkd_view_close(s->view);
-    lk_bridges_release(s->service->bridges, s->bridges);
+    view_end(s, selection);
     return rc;
 }
 
@@ -783,8 +934,12 @@ int lk_handle_search(lk_service *service, lk_request *request,
         rc = vectors_parse(&s, err);
     if (rc == LINKD_OK && s.n_texts > 0)
         rc = texts_embed(&s, err);
+    if (rc == LINKD_OK && s.cascades)
+        cascade_run(&s);
     if (rc == LINKD_OK)
         rc = view_search(&s, err);
+    if (rc == LINKD_OK)
+        lk_cascade_write(&s.cascade);
     json_decref(json);
     return rc;
 }

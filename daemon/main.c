@@ -16,6 +16,7 @@
 
 #include "daemon/bridges.h"
 #include "daemon/data_dir.h"
+#include "daemon/hits.h"
 #include "daemon/jobs.h"
 #include "daemon/listener.h"
 #include "daemon/models.h"
@@ -66,6 +67,8 @@ static void service_clear(lk_service *service)
     lk_jobs_free(service->jobs);
     lk_models_free(service->models);
     lk_bridge_cache_free(service->bridges);
+    lk_hits_free(service->hits);
+    lk_throttle_clear(&service->cascades);
     linkd_store_close(service->store);
     lk_metrics_free(service->metrics);
     free(service->upload_dir);
@@ -76,11 +79,14 @@ static int service_run(const lk_config *config, linkd_error *err)
     lk_service service = {.config = config, .phase = LK_PHASE_LOADING};
     int rc = lk_metrics_new(&service.metrics, err);
 
+    lk_throttle_init(&service.cascades, config->cascade_rate, lk_clock_ns());
     if (rc == LINKD_OK)
         rc = lk_models_new(config->n_encode_threads, service.metrics,
                            &service.models, err);
     if (rc == LINKD_OK)
         rc = lk_bridge_cache_new(&service.bridges, err);
+    if (rc == LINKD_OK)
+        rc = lk_hits_new(&service.hits, err);
     if (rc == LINKD_OK)
         rc = lk_server_run(&service, service_load, err);
     service_clear(&service);

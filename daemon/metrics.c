@@ -37,6 +37,9 @@ struct lk_metrics {
     atomic_uint_fast64_t n_texts;
     atomic_uint_fast64_t n_tokens;
     atomic_uint_fast64_t n_batches;
+    atomic_uint_fast64_t n_cascade_encoded;
+    atomic_uint_fast64_t n_cascade_moved;
+    atomic_uint_fast64_t n_cascade_degraded;
 };
 
 static void add(atomic_uint_fast64_t *counter, uint64_t n)
@@ -107,6 +110,18 @@ void lk_metrics_count_encoded(lk_metrics *metrics, uint64_t n_texts,
     add(&metrics->n_texts, n_texts);
     add(&metrics->n_tokens, n_tokens);
     add(&metrics->n_batches, n_batches);
+}
+
+void lk_metrics_count_cascade(lk_metrics *metrics, uint64_t n_encoded,
+                              uint64_t n_moved)
+{
+    add(&metrics->n_cascade_encoded, n_encoded);
+    add(&metrics->n_cascade_moved, n_moved);
+}
+
+void lk_metrics_count_degraded(lk_metrics *metrics)
+{
+    add(&metrics->n_cascade_degraded, 1);
 }
 
 /* ---- printing ----------------------------------------------------------- */
@@ -244,6 +259,19 @@ static void print_server(printer *p, const lk_metrics *metrics)
                 get(&metrics->n_batches));
 }
 
+static void print_cascades(printer *p, const lk_metrics *metrics)
+{
+    print_value(p, "linkd_cascade_encoded_total", "counter",
+                "Records that searches have encoded anew.",
+                get(&metrics->n_cascade_encoded));
+    print_value(p, "linkd_cascade_moved_total", "counter",
+                "Of these, moved to the model that serves.",
+                get(&metrics->n_cascade_moved));
+    print_value(p, "linkd_cascade_degraded_total", "counter",
+                "Times that a search went on without encoding or moving them.",
+                get(&metrics->n_cascade_degraded));
+}
+
 static void print_writes(printer *p, const linkd_store_stats *stats)
 {
     print_value(p, "linkd_store_sequence", "gauge",
@@ -361,6 +389,7 @@ int lk_metrics_print(lk_metrics *metrics, lk_service *service, lk_buf *ret_text,
     print_requests(&p, metrics);
     print_durations(&p, metrics);
     print_server(&p, metrics);
+    print_cascades(&p, metrics);
     if (is_loaded && service->store != NULL) {
         linkd_store_stats stats;
 

@@ -22,6 +22,11 @@ void lk_metrics_count_refused(lk_metrics *metrics); /* 503 for a full queue */
 void lk_metrics_add_connections(lk_metrics *metrics, int n); /* +1, -1 */
 void lk_metrics_count_encoded(lk_metrics *metrics, uint64_t n_texts,
                               uint64_t n_tokens, uint64_t n_batches);
+/* Records that searches have encoded anew, and moved to a new model; and what of
+ * that could not be done, so that a search went on without. */
+void lk_metrics_count_cascade(lk_metrics *metrics, uint64_t n_encoded,
+                              uint64_t n_moved);
+void lk_metrics_count_degraded(lk_metrics *metrics);
 
 /* Appends Prometheus' text form, with what store and jobs count. */
 LINKD_MUST_CHECK int lk_metrics_print(lk_metrics *metrics, lk_service *service,

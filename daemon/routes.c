@@ -95,7 +95,8 @@ const lk_route lk_routes[] = {
      "\"exact\":{\"type\":\"boolean\"},\"effort\":{\"type\":\"integer\"},"
      "\"false_match_rate\":{\"type\":\"number\"},"
      "\"probability\":{\"type\":\"number\"},"
-     "\"compat\":{\"enum\":[\"fuse\",\"align\"]}}}",
+     "\"compat\":{\"enum\":[\"fuse\",\"align\",\"cascade\"]},"
+     "\"candidates\":{\"type\":\"integer\",\"default\":100}}}",
      OBJECT},
     {LK_POST, COLLECTION "/attach", lk_handle_attach, LK_ROLE_WRITE,
      LK_LANE_WRITE, 16 * MIB, false, "attach",

@@ -6,11 +6,13 @@
 #include "daemon/config.h"
 #include "daemon/metrics.h"
 #include "daemon/routes.h"
+#include "daemon/throttle.h"
 #include "linkage/linkage.h"
 
 typedef struct lk_models lk_models;             /* daemon/models.h */
 typedef struct lk_jobs lk_jobs;                 /* daemon/jobs.h */
 typedef struct lk_bridge_cache lk_bridge_cache; /* daemon/bridges.h */
+typedef struct lk_hits lk_hits;                 /* daemon/hits.h */
 
 typedef enum lk_phase {
     LK_PHASE_LOADING,
@@ -24,6 +26,8 @@ struct lk_service {
     lk_models *models;
     lk_jobs *jobs;
     lk_bridge_cache *bridges;
+    lk_hits *hits;
+    lk_throttle cascades; /* records that searches move */
     lk_metrics *metrics;
     char *upload_dir;  /* <data>/files */
     _Atomic int phase; /* lk_phase */

@@ -94,9 +94,6 @@ linkd_bridge_task lk_upgrade_task_of(const lk_job_run *run,
 
 /* ---- the verdict ---------------------------------------------------------- */
 
-/* Records that a cascade encodes anew for a query, where it does not say. */
-#define LK_CASCADE ((size_t)100)
-
 /* The object "verdict" of docs/upgrade.md. */
 LINKD_MUST_CHECK int lk_upgrade_verdict_make(const lk_job_run *run,
                                              const lk_upgrade_sample *sample,

@@ -4,8 +4,9 @@
  *      └──────────────── again, until there are none ◄────────────┘
  *
  * What is done shows in the store, so that there is no cursor to keep: a run
- * after a crash passes over what has moved. In the order of record numbers,
- * which is that of creation; hits are not counted, so none come first.
+ * after a crash passes over what has moved. Each batch begins with the records
+ * that searches have found most often since (hits.h); the rest follows in the
+ * order of record numbers, which is that of creation.
  *
  * A record that is written meanwhile is of the new model by that, and is left
  * alone. One whose text has no word that the new model knows would have no
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "daemon/hits.h"
 
 #define BATCH ((size_t)256)
 /* Looks at whether to stop. */
@@ -30,6 +33,7 @@ typedef struct batch {
 typedef struct backfill {
     const lk_job_run *run;
     linkd_settings settings;
+    uint32_t collection; /* its number */
     uint32_t generation;
     lk_model *model;
     lk_model_embedder storage;
@@ -43,9 +47,10 @@ typedef struct backfill {
     bool at_end;
 } backfill;
 
-/* Takes a record that is alive in an older generation. */
+/* Takes a record that is alive in an older generation, if the new model can make
+ * anything of it. One that is gone is in no generation. */
 static int record_take(backfill *b, linkd_view *view, uint64_t number,
-                       batch *ret, linkd_error *err)
+                       batch *ret, bool *ret_is_older, linkd_error *err)
 {
     uint32_t generation = 0;
     linkd_stored record;
@@ -53,13 +58,13 @@ static int record_take(backfill *b, linkd_view *view, uint64_t number,
     char *copy = NULL;
     int rc = linkd_view_locate(view, number, &generation, err);
 
-    if (rc != LINKD_OK || generation == 0 || generation == b->generation)
+    *ret_is_older = generation != 0 && generation != b->generation;
+    if (rc != LINKD_OK || !*ret_is_older)
         return rc;
     rc = linkd_view_read(view, number, &ret->arena, &record, err);
     if (rc == LINKD_OK)
         rc = linkd_settings_text(&b->settings, record.fields, record.n_fields,
                                  &text, err);
-    b->n_seen++;
     if (rc == LINKD_OK && text.len > 0 &&
         b->embedder.knows(b->embedder.ctx, (linkd_str){text.data, text.len})) {
         copy = lk_arena_copy(&ret->arena, text.data, text.len);
@@ -67,8 +72,6 @@ static int record_take(backfill *b, linkd_view *view, uint64_t number,
         ret->moves[ret->n++] =
             (linkd_move){.number = number, .seq = record.seq};
         rc = copy == NULL ? lk_fail_nomem(err) : LINKD_OK;
-    } else {
-        b->n_unknown++;
     }
     lk_buf_clear(&text);
     return rc;
@@ -82,21 +85,63 @@ static size_t batch_room(const backfill *b)
     return limit == 0 || left > BATCH ? BATCH : (size_t)left;
 }
 
+/* Those that were hit. */
+static int hits_collect(backfill *b, linkd_view *view, size_t n_room,
+                        batch *ret, linkd_error *err)
+{
+    uint64_t numbers[BATCH];
+    size_t n =
+        lk_hits_take(b->run->service->hits, b->collection, numbers, n_room);
+    bool is_older;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = record_take(b, view, numbers[i], ret, &is_older, err);
+    b->n_seen += ret->n;
+    return rc;
+}
+
+static bool batch_has(const batch *taken, size_t n, uint64_t number)
+{
+    for (size_t i = 0; i < n; i++)
+        if (taken->moves[i].number == number)
+            return true;
+    return false;
+}
+
+/* The next record by number, unless it is among the first `n_hit`. */
+static int next_collect(backfill *b, linkd_view *view, size_t n_hit, batch *ret,
+                        linkd_error *err)
+{
+    size_t n_before = ret->n;
+    bool is_older = false;
+    bool found = true;
+    int rc = linkd_view_next(view, b->next, &b->next, &found, err);
+
+    b->at_end = rc == LINKD_OK && !found;
+    if (rc != LINKD_OK || !found)
+        return rc;
+    if (!batch_has(ret, n_hit, b->next))
+        rc = record_take(b, view, b->next, ret, &is_older, err);
+    b->next++;
+    b->n_seen += is_older;
+    b->n_unknown += is_older && ret->n == n_before;
+    return rc;
+}
+
 static int batch_collect(backfill *b, batch *ret, linkd_error *err)
 {
     size_t n_room = batch_room(b);
+    size_t n_hit;
     linkd_view *view = NULL;
-    bool found = true;
     int rc = linkd_view_open(b->run->service->store, b->run->spec->collection,
                              &view, err);
 
-    while (rc == LINKD_OK && ret->n < n_room) {
-        rc = linkd_view_next(view, b->next, &b->next, &found, err);
-        b->at_end = rc == LINKD_OK && !found;
-        if (rc != LINKD_OK || !found)
-            break;
-        rc = record_take(b, view, b->next++, ret, err);
-    }
+    if (rc == LINKD_OK)
+        rc = hits_collect(b, view, n_room, ret, err);
+    n_hit = ret->n;
+    while (rc == LINKD_OK && ret->n < n_room && !b->at_end)
+        rc = next_collect(b, view, n_hit, ret, err);
     linkd_view_close(view);
     return rc;
 }
@@ -191,6 +236,7 @@ static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
     linkd_view_close(view);
     if (rc != LINKD_OK || b->n_total == 0)
         return rc;
+    b->collection = info.number;
     b->generation = info.generation;
     rc =
         lk_models_get(run->service->models, info.options.model, &b->model, err);

@@ -16,6 +16,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/cascade.h"
+
 #define SEED UINT64_C(1)
 /* Of the gain, from which on fused queries alone are recommended, and a cascade.
  * Guesses: below the latter there is more to get by encoding all records. */

@@ -22,6 +22,7 @@ const char *const linkd_way_words[LINKD_N_WAYS] = {
     [LINKD_WAY_NATIVE] = "native",
     [LINKD_WAY_ALIGN] = "align",
     [LINKD_WAY_FUSE] = "fuse",
+    [LINKD_WAY_CASCADE] = "cascade",
 };
 
 const char *const linkd_canaries[LINKD_N_CANARIES] = {
@@ -41,7 +42,7 @@ const char *const linkd_canaries[LINKD_N_CANARIES] = {
 void linkd_bridge_clear(linkd_bridge *bridge)
 {
     linkd_compat_map_free(bridge->map);
-    for (size_t i = 0; i < LINKD_N_WAYS; i++)
+    for (size_t i = 0; i < LINKD_N_SCALES; i++)
         free(bridge->ranks[i]);
     *bridge = (linkd_bridge){0};
 }
@@ -68,11 +69,11 @@ typedef struct way_bytes {
 typedef struct scales_bytes {
     uint32_t version;
     float weight;
-    way_bytes ways[LINKD_N_WAYS];
+    way_bytes ways[LINKD_N_SCALES];
 } scales_bytes;
 
 _Static_assert(sizeof(scales_bytes) ==
-                   8 + LINKD_N_WAYS * (32 + 4 * LINKD_QUANTILES),
+                   8 + LINKD_N_SCALES * (32 + 4 * LINKD_QUANTILES),
                "written as it is, without holes");
 
 int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
@@ -80,7 +81,7 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
 {
     scales_bytes bytes = {.version = SCALES_VERSION, .weight = bridge->weight};
 
-    for (size_t i = 0; i < LINKD_N_WAYS; i++) {
+    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
         const linkd_scale *scale = &bridge->scales[i];
         way_bytes *way = &bytes.ways[i];
 
@@ -104,7 +105,7 @@ int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
     if (bytes.version != SCALES_VERSION)
         return cut_fail(err);
     ret_bridge->weight = bytes.weight;
-    for (size_t i = 0; i < LINKD_N_WAYS; i++) {
+    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
         const way_bytes *way = &bytes.ways[i];
         linkd_scale *scale = &ret_bridge->scales[i];
 

@@ -98,6 +98,9 @@ typedef enum linkd_way {
     LINKD_WAY_NATIVE, /* the generation's own model made it */
     LINKD_WAY_ALIGN,  /* another model's, mapped */
     LINKD_WAY_FUSE, /* mapped, and mixed with what the own model makes of it */
+    LINKD_N_SCALES, /* the ways above have a scale each */
+    LINKD_WAY_CASCADE = LINKD_N_SCALES, /* the record was encoded anew for the
+                                           query: scored as a native one */
     LINKD_N_WAYS,
 } linkd_way;
 
@@ -114,9 +117,9 @@ typedef struct linkd_scale {
 typedef struct linkd_bridge {
     linkd_compat_map *map; /* NULL: to its own */
     float weight;          /* of the mapped query in a fused one */
-    linkd_scale scales[LINKD_N_WAYS];
-    double mrr_10[LINKD_N_WAYS];   /* of held-out queries */
-    uint32_t *ranks[LINKD_N_WAYS]; /* [n_queries] likewise, after a fit; 1 is
+    linkd_scale scales[LINKD_N_SCALES];
+    double mrr_10[LINKD_N_SCALES];   /* of held-out queries */
+    uint32_t *ranks[LINKD_N_SCALES]; /* [n_queries] likewise, after a fit; 1 is
                                       first, 0: not among the first ten */
 } linkd_bridge;
 
@@ -288,6 +291,23 @@ linkd_mixed_range(const linkd_bridges *bridges, linkd_view *view,
                   const linkd_search_options *options, const linkd_limit *limit,
                   linkd_found **ret_found, size_t *ret_n,
                   linkd_search_stats *ret_stats, linkd_error *err);
+/* A record's vector under the model that serves, made for a search. */
+typedef struct linkd_fresh {
+    uint64_t number; /* the record's */
+    uint64_t seq;    /* of its row when its text was read */
+    const float *vector;
+} linkd_fresh;
+
+/* The second half of a cascade: what linkd_mixed_search() has found without a
+ * limit gets its score from `fresh` [n_fresh], which is in order of number, as
+ * far as it is there and the record has not changed since. `found` [*n] is what
+ * is within the limit then, the `k` best of it, in order. The query is of the
+ * generation that serves. LINKD_E_DATA: a record is damaged. */
+LINKD_MUST_CHECK int
+linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
+                    const linkd_mixed_query *query, const linkd_fresh *fresh,
+                    size_t n_fresh, const linkd_limit *limit, size_t k,
+                    linkd_found *found, size_t *n, linkd_error *err);
 /* The raw score at which a way's hits reach the limit. */
 float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
                         const linkd_scale *scale);

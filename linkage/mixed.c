@@ -10,7 +10,10 @@
  * and chance in the other. Each generation is searched for k on its own, and
  * what its scores say of a match decides between generations. A calibrator is
  * strictly monotone, so that within a generation nothing changes its place, and
- * k of each are enough for the k best of all. */
+ * k of each are enough for the k best of all.
+ *
+ * In a cascade the caller encodes the first of these anew and has them scored
+ * once more, by linkd_mixed_rescore(). */
 #include "linkage/linkage.h"
 
 #include <math.h>
@@ -278,5 +281,83 @@ int linkd_mixed_range(const linkd_bridges *bridges, linkd_view *view,
     *ret_found = all;
     *ret_n = n;
     *ret_stats = stats;
+    return LINKD_OK;
+}
+
+/* ---- cascades ---------------------------------------------------------------- */
+
+static int fresh_compare(const void *key, const void *item)
+{
+    const uint64_t *number = key;
+    const linkd_fresh *fresh = item;
+
+    return (*number > fresh->number) - (*number < fresh->number);
+}
+
+/* The record's vector; NULL: there is none, or it is of an older text. */
+static int fresh_find(linkd_view *view, const linkd_fresh *fresh, size_t n,
+                      uint64_t number, const float **ret_vector,
+                      linkd_error *err)
+{
+    const linkd_fresh *found =
+        bsearch(&number, fresh, n, sizeof(*fresh), fresh_compare);
+    lk_arena arena = {0};
+    linkd_stored record = {0};
+    int rc = LINKD_OK;
+
+    *ret_vector = NULL;
+    if (found == NULL)
+        return LINKD_OK;
+    rc = linkd_view_read(view, number, &arena, &record, err);
+    if (rc == LINKD_OK && record.seq == found->seq)
+        *ret_vector = found->vector;
+    lk_arena_clear(&arena);
+    return rc;
+}
+
+static const linkd_scale *scale_of(const linkd_bridges *bridges,
+                                   uint32_t generation,
+                                   const linkd_found *found)
+{
+    linkd_way way =
+        found->way == LINKD_WAY_CASCADE ? LINKD_WAY_NATIVE : found->way;
+
+    return &linkd_bridges_find(bridges, generation, found->generation)
+                ->scales[way];
+}
+
+int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
+                        const linkd_mixed_query *query,
+                        const linkd_fresh *fresh, size_t n_fresh,
+                        const linkd_limit *limit, size_t k, linkd_found *found,
+                        size_t *n, linkd_error *err)
+{
+    size_t dim = linkd_view_dim(view);
+    size_t n_kept = 0;
+
+    for (size_t i = 0; i < *n; i++) {
+        linkd_found f = found[i];
+        const linkd_scale *scale;
+        const float *vector = NULL;
+        int rc = f.generation != query->generation
+                     ? fresh_find(view, fresh, n_fresh, f.id, &vector, err)
+                     : LINKD_OK;
+
+        if (rc != LINKD_OK)
+            return rc;
+        if (vector != NULL) {
+            f.score = linkd_index_score(query->vector, vector, dim);
+            f.generation = query->generation;
+            f.way = LINKD_WAY_CASCADE;
+        }
+        scale = scale_of(bridges, query->generation, &f);
+        f.log_odds =
+            linkd_calibrator_log_odds(&scale->calibrator, (double)f.score);
+        if (lk_score_round(f.score) >=
+            lk_score_round(linkd_limit_score(bridges, limit, scale)))
+            found[n_kept++] = f;
+    }
+    qsort(found, n_kept, sizeof(*found), found_compare);
+    *n = n_kept < k ? n_kept : k;
     return LINKD_OK;
 }

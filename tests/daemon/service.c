@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "daemon/bridges.h"
+#include "daemon/hits.h"
 #include "daemon/models.h"
 #include "tests/linkage/scratch.h"
 
@@ -75,6 +76,8 @@ int service_enter(void **state)
     assert_int_equal(lk_models_new(1, service.metrics, &service.models, &err),
                      LINKD_OK);
     assert_int_equal(lk_bridge_cache_new(&service.bridges, &err), LINKD_OK);
+    assert_int_equal(lk_hits_new(&service.hits, &err), LINKD_OK);
+    lk_throttle_init(&service.cascades, config.cascade_rate, lk_clock_ns());
     return 0;
 }
 
@@ -92,6 +95,8 @@ int service_leave(void **state)
     answer_clear();
     lk_models_free(service.models);
     lk_bridge_cache_free(service.bridges);
+    lk_hits_free(service.hits);
+    lk_throttle_clear(&service.cascades);
     lk_metrics_free(service.metrics);
     linkd_store_close(service.store);
     return nftw("data", path_remove, 8, FTW_DEPTH | FTW_PHYS);

@@ -92,6 +92,7 @@ static void without_options_every_default_is_set(void **state)
     assert_false(f->config.log_json);
     assert_int_equal(f->config.log_level, LK_LOG_INFO);
     assert_int_equal(f->config.n_build_threads, 0);
+    assert_int_equal(f->config.cascade_rate, 100);
     assert_int_equal(f->config.exact_below, LINKD_EXACT_BELOW);
     assert_int_equal(f->config.map_bytes, UINT64_C(1) << 40);
     assert_int_equal(f->config.max_body, 128 << 20);

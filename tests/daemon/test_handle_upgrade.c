@@ -16,83 +16,7 @@
 #include "daemon/bridges.h"
 #include "daemon/models.h"
 #include "daemon/upgrade.h"
-#include "tests/daemon/job_service.h"
-
-#define N_RECORDS 240
-
-/* Words that differ in their letters, since that is all that a model sees. */
-static void name_write(int i, char *ret_name, size_t size)
-{
-    static const char *const heads[] = {"quartz", "melody", "bishop", "vortex",
-                                        "gallop", "fjord",  "kiwi",   "plaza",
-                                        "nickel", "dwarf",  "oxygen", "thumb"};
-    static const char *const tails[] = {"zigzag", "cobweb", "jumbo", "hyphen",
-                                        "rhythm", "syrup",  "waltz", "lagoon"};
-
-    (void)snprintf(ret_name, size, "%s %s %d", heads[i % 12], tails[i / 12 % 8],
-                   i * 7919 % 1000);
-}
-
-static void records_put(const char *collection, int from, int to)
-{
-    lk_buf body = {0};
-    char name[64];
-    int rc = lk_buf_printf(&body, NULL, "{\"records\":[");
-
-    for (int i = from; i < to && rc == LINKD_OK; i++) {
-        name_write(i, name, sizeof(name));
-        rc = lk_buf_printf(&body, NULL,
-                           "%s{\"id\":\"r%d\",\"fields\":{\"name\":\"%s\"}}",
-                           i > from ? "," : "", i, name);
-    }
-    assert_int_equal(rc, LINKD_OK);
-    assert_int_equal(lk_buf_printf(&body, NULL, "]}"), LINKD_OK);
-    if (call_json(lk_handle_put_records, collection, body.data) != 200)
-        fail_msg("%s", last.body.data);
-    lk_buf_clear(&body);
-}
-
-static void firms_make(void)
-{
-    collection_create("firms", "{\"text\":[\"name\"]}");
-    records_put("firms", 0, N_RECORDS);
-}
-
-/* Runs the job of a route to its end. */
-static uint64_t upgrade_run(lk_handler *handler, const char *body)
-{
-    uint64_t number;
-
-    if (call_json(handler, "firms", body) != 202)
-        fail_msg("%s", last.body.data);
-    number = (uint64_t)json_integer_value(at("job"));
-    job_wait(number);
-    return number;
-}
-
-static void upgrade_do(lk_handler *handler, const char *body)
-{
-    (void)upgrade_run(handler, body);
-    assert_text_at("state", "done");
-}
-
-static void start(const char *model)
-{
-    char body[64];
-
-    (void)snprintf(body, sizeof(body), "{\"model\":\"%s\"}", model);
-    upgrade_do(lk_handle_upgrade_start, body);
-}
-
-static void search_for(int i, const char *options)
-{
-    char name[64];
-    char body[256];
-
-    name_write(i, name, sizeof(name));
-    (void)snprintf(body, sizeof(body), "{\"text\":\"%s\"%s}", name, options);
-    assert_int_equal(call_json(lk_handle_search, "firms", body), 200);
-}
+#include "tests/daemon/upgrade_service.h"
 
 /* That every record in [from, to) is the first answer to its own text, within a
  * generation and by a way. */
@@ -109,46 +33,6 @@ static void assert_found(int from, int to, int generation, const char *way)
         assert_text_at("hits.0.way", way);
         assert_true(json_real_value(at("hits.0.probability")) > 0.0);
     }
-}
-
-static void fault_fail(void *ctx, const char *message)
-{
-    (void)ctx;
-    fail_msg("%s", message);
-}
-
-static void store_check(void)
-{
-    linkd_check_report report;
-    linkd_error err = {0};
-
-    assert_int_equal(
-        linkd_store_check(service.store, NULL, fault_fail, NULL, &report, &err),
-        LINKD_OK);
-}
-
-static void model_hide(const char *model)
-{
-    char from[64];
-    char to[64];
-
-    (void)snprintf(from, sizeof(from), "models/%s", model);
-    (void)snprintf(to, sizeof(to), "models/hidden-%s", model);
-    assert_int_equal(rename(from, to), 0);
-    /* a model that is open stays open */
-    lk_models_free(service.models);
-    assert_int_equal(lk_models_new(1, service.metrics, &service.models, NULL),
-                     LINKD_OK);
-}
-
-static void model_show(const char *model)
-{
-    char from[64];
-    char to[64];
-
-    (void)snprintf(from, sizeof(from), "models/hidden-%s", model);
-    (void)snprintf(to, sizeof(to), "models/%s", model);
-    assert_int_equal(rename(from, to), 0);
 }
 
 /* ---- start ------------------------------------------------------------------ */
@@ -263,6 +147,29 @@ static void a_backfill_moves_records_and_stops_at_its_limit(void **state)
     assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
     assert_json_at("remaining", "0");
     assert_json_at("generations.0.inactive", "240");
+    store_check();
+}
+
+/* Searches that were answered before it count, and those for records that have
+ * moved do not. */
+static void a_backfill_begins_with_what_is_found_most(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    search_for(150, ",\"k\":1");
+    search_for(220, ",\"k\":1");
+    search_for(220, ",\"k\":1");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":1}");
+    assert_found(220, 221, 2, "native");
+    assert_found(150, 151, 1, "fuse");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":3}");
+    assert_found(150, 151, 2, "native");
+    assert_found(0, 2, 2, "native");
+    assert_found(2, 3, 1, "fuse");
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    assert_json_at("counts.moved", "236");
+    assert_json_at("counts.without_words", "0");
     store_check();
 }
 
@@ -790,17 +697,6 @@ static void a_model_that_changed_silently_is_refused(void **state)
     lk_buf_clear(&bytes);
 }
 
-static int group_enter(void **state)
-{
-    int rc = service_group_enter(state);
-
-    if (rc == 0) {
-        model_make("other", 7);
-        model_make("third", 8);
-    }
-    return rc;
-}
-
 #define TEST(name)                                                             \
  cmocka_unit_test_setup_teardown(name, job_service_enter, job_service_leave)
 
@@ -813,6 +709,7 @@ int main(void)
         TEST(a_probe_changes_nothing),
         TEST(each_head_can_be_asked_for),
         TEST(a_backfill_moves_records_and_stops_at_its_limit),
+        TEST(a_backfill_begins_with_what_is_found_most),
         TEST(a_rollback_answers_as_before_the_start),
         TEST(records_of_between_are_found_after_a_rollback),
         TEST(a_start_after_a_rollback_goes_on),
@@ -836,5 +733,6 @@ int main(void)
         TEST(a_model_that_changed_silently_is_refused),
     };
 
-    return cmocka_run_group_tests(tests, group_enter, service_group_leave);
+    return cmocka_run_group_tests(tests, upgrade_group_enter,
+                                  service_group_leave);
 }

@@ -106,12 +106,18 @@ static void the_other_counters_add_up(void **state)
     lk_metrics_add_connections(f->metrics, -1);
     lk_metrics_count_encoded(f->metrics, 3, 40, 1);
     lk_metrics_count_encoded(f->metrics, 2, 10, 1);
+    lk_metrics_count_cascade(f->metrics, 7, 0);
+    lk_metrics_count_cascade(f->metrics, 0, 6);
+    lk_metrics_count_degraded(f->metrics);
     metrics_print(f);
     has_line(f, "linkd_http_refused_total 1");
     has_line(f, "linkd_http_connections 1");
     has_line(f, "linkd_encoder_texts_total 5");
     has_line(f, "linkd_encoder_tokens_total 50");
     has_line(f, "linkd_encoder_batches_total 2");
+    has_line(f, "linkd_cascade_encoded_total 7");
+    has_line(f, "linkd_cascade_moved_total 6");
+    has_line(f, "linkd_cascade_degraded_total 1");
 }
 
 /* A family that is announced twice, or not at all, stops a scrape. */
@@ -137,7 +143,7 @@ static void every_sample_follows_its_family_s_help_and_type(void **state)
             assert_memory_equal(line, family, strlen(family));
         }
     }
-    assert_int_equal(n_families, 10);
+    assert_int_equal(n_families, 13);
 }
 
 static void the_process_tells_its_memory_and_files(void **state)

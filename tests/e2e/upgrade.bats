@@ -80,6 +80,19 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
     [ "$(curl -s --unix-socket s http://x/v1/collections/firms/search -d '{"text":"quick brown","k":20}')" = "$before" ]
 }
 
+@test "a cascade moves what it finds, and finds it at the same place" {
+    local cascade native name
+    name=$(sed -n 8s/^6,//p firms.csv)
+    "$LINKCTL" upgrade start firms --model other -q >/dev/null
+    cascade=$("$LINKCTL" search firms "$name" --compat cascade --candidates 20 -k 3 --json)
+    [[ "${cascade%%$'\n'*}" == *'"id":"6"'*'"way":"cascade"'* ]]
+    [[ "$("$LINKCTL" upgrade status firms)" == *"2  serving  other       20 "* ]]
+    native=$("$LINKCTL" search firms "$name" -k 3 --json)
+    [ "${native//\"native\"/\"cascade\"}" = "$cascade" ]
+    curl -s --unix-socket s http://x/metrics | grep -Fqx 'linkd_cascade_moved_total 20'
+    "$LINKCTL" fsck -q
+}
+
 @test "what cannot be started is refused, and says why" {
     refused 2 "--model is needed" "$LINKCTL" upgrade start firms
     refused 1 "has the model \"tiny\" already" "$LINKCTL" upgrade start firms --model tiny

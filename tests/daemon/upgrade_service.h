@@ -1,0 +1,34 @@
+/* tests/daemon/upgrade_service.h — job_service.h with a collection "firms" of
+ * records "r0", "r1", … and two more models, "other" and "third". */
+#ifndef LINKD_TESTS_UPGRADE_SERVICE_H
+#define LINKD_TESTS_UPGRADE_SERVICE_H
+
+#include "tests/daemon/job_service.h"
+
+#define N_RECORDS 240
+
+/* cmocka group set-up. */
+int upgrade_group_enter(void **state);
+
+/* The name of record i. */
+void name_write(int i, char *ret_name, size_t size);
+void records_put(const char *collection, int from, int to);
+/* Makes the collection, with N_RECORDS. */
+void firms_make(void);
+
+/* Runs the job of a route to its end, whatever that is; its number. */
+uint64_t upgrade_run(lk_handler *handler, const char *body);
+/* The same, and it has to be done. */
+void upgrade_do(lk_handler *handler, const char *body);
+/* Gives the collection another model. */
+void start(const char *model);
+/* Searches for the name of record i; options begin with a comma. */
+void search_for(int i, const char *options);
+/* That the store has no fault. */
+void store_check(void);
+
+/* Takes a model out of the model store, and puts it back. */
+void model_hide(const char *model);
+void model_show(const char *model);
+
+#endif

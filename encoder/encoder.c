@@ -3,7 +3,8 @@
  *   texts ─► windows of 8,192 ─► token ids ─► tiles of whole texts ─► vectors
  *                                 (all workers)        (all workers)
  *
- * Texts with the same ids are encoded once in a window.
+ * Opening a model packs its weights, and keeps what it made for the next time
+ * (packed.h). Texts with the same ids are encoded once in a window.
  * A window bounds the memory for ids. A tile is about 128 tokens: enough rows
  * for the kernels to run at the processor's speed, and few enough for its rows
  * to stay in a worker's L2 cache. A text longer than that is a tile by itself.
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <xxhash.h>
 
 #include "encoder/config.h"
@@ -23,9 +25,11 @@
 #include "encoder/forward.h"
 #include "encoder/kernels.h"
 #include "encoder/model.h"
+#include "encoder/packed.h"
 #include "encoder/repeats.h"
 #include "encoder/self_check.h"
 #include "encoder/tokenizer.h"
+#include "encoder/tokenizer_image.h"
 #include "encoder/weights.h"
 
 /* 128 rows run at 99 % of the rate of 1,024 (research: encoder.md §3.1). */
@@ -41,7 +45,6 @@
 
 /* Raised whenever a change of linkd's own alters vectors beyond rounding. */
 #define FINGERPRINT_VERSION 1
-#define FINGERPRINT_DIGITS  32
 
 /* Read in pieces so that hashing a file does not keep all of it in memory. */
 #define HASH_BYTES ((size_t)4 << 20)
@@ -52,7 +55,7 @@ struct linkd_encoder {
     lk_config config;
     lk_model model;
     linkd_encoder_info info;
-    char fingerprint[FINGERPRINT_DIGITS + 1];
+    lk_packed packed; /* the fingerprint, and what the model may stand on */
 
     /* kept from call to call */
     lk_tokens *tokens; /* [WINDOW_TEXTS] */
@@ -66,19 +69,35 @@ struct linkd_encoder {
 
 /* ---- fingerprint -------------------------------------------------------- */
 
-static void hash_file(XXH3_state_t *state, const lk_file *file)
+/* What vectors depend on goes through here twice: by contents it becomes the
+ * fingerprint, by what the file system tells of the files, which costs no
+ * reading, the key of what was packed. */
+typedef struct hasher {
+    XXH3_state_t *state;
+    bool by_identity;
+    int64_t changed_ns; /* when the file was that was changed last */
+} hasher;
+
+static void hash_file(hasher *h, const lk_file *file)
 {
+    if (file->identity.changed_ns > h->changed_ns)
+        h->changed_ns = file->identity.changed_ns;
+    if (h->by_identity) {
+        (void)XXH3_128bits_update(h->state, &file->identity,
+                                  sizeof(file->identity));
+        return;
+    }
     for (size_t at = 0; at < file->len; at += HASH_BYTES) {
         size_t left = file->len - at;
         size_t n = left < HASH_BYTES ? left : HASH_BYTES;
 
-        (void)XXH3_128bits_update(state, file->bytes + at, n);
+        (void)XXH3_128bits_update(h->state, file->bytes + at, n);
         lk_file_release(file->bytes + at, n);
     }
 }
 
 /* A file that need not be there. */
-static int optional_hash(XXH3_state_t *state, const char *dir, const char *name,
+static int optional_hash(hasher *h, const char *dir, const char *name,
                          int *ret_exists, linkd_error *err)
 {
     lk_buf path = {0};
@@ -90,24 +109,23 @@ static int optional_hash(XXH3_state_t *state, const char *dir, const char *name,
         if (*ret_exists)
             rc = lk_file_map(path.data, &file, err);
     }
-    hash_file(state, &file);
+    hash_file(h, &file);
     lk_file_unmap(&file);
     lk_buf_clear(&path);
     return rc;
 }
 
 /* The files that the tokenizer was read from. */
-static int tokenizer_hash(XXH3_state_t *state, const char *dir,
-                          linkd_error *err)
+static int tokenizer_hash(hasher *h, const char *dir, linkd_error *err)
 {
     int exists = 0;
-    int rc = optional_hash(state, dir, "tokenizer.json", &exists, err);
+    int rc = optional_hash(h, dir, "tokenizer.json", &exists, err);
 
     if (rc != LINKD_OK || exists)
         return rc;
-    rc = optional_hash(state, dir, "vocab.txt", &exists, err);
+    rc = optional_hash(h, dir, "vocab.txt", &exists, err);
     if (rc == LINKD_OK)
-        rc = optional_hash(state, dir, "tokenizer_config.json", &exists, err);
+        rc = optional_hash(h, dir, "tokenizer_config.json", &exists, err);
     return rc;
 }
 
@@ -116,46 +134,172 @@ static int is_int8(const lk_kernels *kernels)
     return strcmp(kernels->precision, "int8") == 0;
 }
 
-static void config_hash(XXH3_state_t *state, const lk_config *config,
+static void text_hash(hasher *h, const char *text)
+{
+    (void)XXH3_128bits_update(h->state, text, strlen(text));
+}
+
+static void config_hash(hasher *h, const lk_config *config,
                         const lk_kernels *kernels)
 {
     char text[160];
-    int len = snprintf(
+
+    (void)snprintf(
         text, sizeof(text),
         /* f32 and bf16 vectors may be compared, those of int8 not with either */
         "linkd %d %s %s %zu heads %zu epsilon %a %s", FINGERPRINT_VERSION,
         lk_architecture_name(config->architecture),
         lk_pooling_name(config->pooling), config->max_tokens, config->n_heads,
         (double)config->norm_epsilon, is_int8(kernels) ? "int8" : "float");
-
-    (void)XXH3_128bits_update(state, text, (size_t)len);
+    text_hash(h, text);
     if (config->architecture != LK_MODERNBERT)
         return;
-    len = snprintf(text, sizeof(text), "window %zu every %zu theta %a %a",
+    (void)snprintf(text, sizeof(text), "window %zu every %zu theta %a %a",
                    config->window, config->global_every, config->rotary_theta,
                    config->local_theta);
-    (void)XXH3_128bits_update(state, text, (size_t)len);
+    text_hash(h, text);
+}
+
+static int sources_hash(const linkd_encoder *encoder, const char *dir,
+                        const lk_kernels *kernels, hasher *h, linkd_error *err)
+{
+    for (size_t i = 0; i < encoder->weights.n_parts; i++)
+        hash_file(h, &encoder->weights.parts[i].file);
+    config_hash(h, &encoder->config, kernels);
+    return tokenizer_hash(h, dir, err);
 }
 
 static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
                                const lk_kernels *kernels, linkd_error *err)
 {
-    XXH3_state_t *state = XXH3_createState();
+    hasher h = {.state = XXH3_createState()};
     XXH128_hash_t hash;
     int rc;
 
-    if (state == NULL)
+    if (h.state == NULL)
         return lk_fail_nomem(err);
-    (void)XXH3_128bits_reset(state);
-    for (size_t i = 0; i < encoder->weights.n_parts; i++)
-        hash_file(state, &encoder->weights.parts[i].file);
-    config_hash(state, &encoder->config, kernels);
-    rc = tokenizer_hash(state, dir, err);
-    hash = XXH3_128bits_digest(state);
-    (void)snprintf(encoder->fingerprint, sizeof(encoder->fingerprint),
+    (void)XXH3_128bits_reset(h.state);
+    rc = sources_hash(encoder, dir, kernels, &h, err);
+    hash = XXH3_128bits_digest(h.state);
+    (void)snprintf(encoder->packed.fingerprint,
+                   sizeof(encoder->packed.fingerprint),
                    "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
                    (uint64_t)hash.low64);
-    (void)XXH3_freeState(state);
+    (void)XXH3_freeState(h.state);
+    return rc;
+}
+
+static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
+{
+    size_t n = lk_tokenizer_vocab_size(encoder->tokenizer);
+
+    if (n > encoder->config.vocab_size)
+        return lk_fail(err, LINKD_E_DATA,
+                       "the tokenizer has %zu tokens, but vocab_size in "
+                       "config.json is %zu",
+                       n, encoder->config.vocab_size);
+    return LINKD_OK;
+}
+
+/* A static table has a row for each token, and none for what is around. */
+static int vocabulary_settle(linkd_encoder *encoder, linkd_error *err)
+{
+    if (encoder->config.architecture == LK_STATIC) {
+        lk_tokenizer_bare(encoder->tokenizer);
+        encoder->config.vocab_size =
+            lk_tokenizer_vocab_size(encoder->tokenizer);
+    }
+    return check_vocabulary(encoder, err);
+}
+
+/* ---- what was packed before --------------------------------------------- */
+
+/* Where the packed weights of these kernels are, and what they depend on:
+ * config.json, too, since its sizes shape them. */
+typedef struct packing {
+    const char *dir;
+    char layout[32];
+    lk_packed_key key;
+    int64_t changed_ns; /* as hasher has it */
+} packing;
+
+static int packing_find(const linkd_encoder *encoder, const char *dir,
+                        const lk_kernels *kernels, packing *ret_packing,
+                        linkd_error *err)
+{
+    hasher h = {.state = XXH3_createState(), .by_identity = true};
+    packing p = {.dir = dir};
+    XXH128_hash_t hash;
+    int exists = 0;
+    int rc;
+
+    if (h.state == NULL)
+        return lk_fail_nomem(err);
+    (void)snprintf(p.layout, sizeof(p.layout), "%s-%s", kernels->isa,
+                   kernels->precision);
+    (void)XXH3_128bits_reset(h.state);
+    text_hash(&h, LK_ENCODER_SOURCES);
+    text_hash(&h, p.layout);
+    rc = sources_hash(encoder, dir, kernels, &h, err);
+    if (rc == LINKD_OK)
+        rc = optional_hash(&h, dir, "config.json", &exists, err);
+    hash = XXH3_128bits_digest(h.state);
+    p.key = (lk_packed_key){hash.low64, hash.high64};
+    p.changed_ns = h.changed_ns;
+    *ret_packing = p;
+    (void)XXH3_freeState(h.state);
+    return rc;
+}
+
+/* Takes the encoder's parts from what was packed. LINKD_E_DATA: it does not fit
+ * after all. */
+static int packed_take(linkd_encoder *encoder, const char *dir,
+                       const lk_kernels *kernels, linkd_error *err)
+{
+    const lk_packed *packed = &encoder->packed;
+    int rc = packed->tokenizer.len > 0
+                 ? lk_tokenizer_image_read(packed->tokenizer,
+                                           &encoder->tokenizer, err)
+                 : lk_tokenizer_open(dir, &encoder->tokenizer, err);
+
+    if (rc == LINKD_OK)
+        rc = vocabulary_settle(encoder, err);
+    if (rc == LINKD_OK)
+        rc = lk_model_place(&encoder->weights, &encoder->config, kernels,
+                            packed->block, packed->n_floats, &encoder->model,
+                            err);
+    return rc;
+}
+
+static void packed_drop(linkd_encoder *encoder)
+{
+    lk_model_clear(&encoder->model);
+    lk_tokenizer_close(encoder->tokenizer);
+    encoder->tokenizer = NULL;
+    lk_packed_close(&encoder->packed);
+}
+
+/* Writes down what was made, unless a file was changed so lately that it may
+ * change again without the file system's clock having moved on. */
+static int packed_keep(const linkd_encoder *encoder, const packing *p,
+                       linkd_error *err)
+{
+    lk_packed made = {.block = encoder->model.block,
+                      .n_floats = encoder->model.n_floats};
+    lk_buf image = {0};
+    struct timespec now;
+    int rc = LINKD_OK;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec - p->changed_ns / 1000000000 < lk_packed_settle_seconds)
+        return LINKD_OK;
+    memcpy(made.fingerprint, encoder->packed.fingerprint,
+           sizeof(made.fingerprint));
+    rc = lk_tokenizer_image_write(encoder->tokenizer, &image, err);
+    made.tokenizer = (linkd_str){image.data, image.len};
+    if (rc == LINKD_OK)
+        rc = lk_packed_save(p->dir, p->layout, p->key, &made, err);
+    lk_buf_clear(&image);
     return rc;
 }
 
@@ -176,27 +320,6 @@ static int buffers_new(linkd_encoder *encoder, linkd_error *err)
     return LINKD_OK;
 }
 
-static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
-{
-    size_t n = lk_tokenizer_vocab_size(encoder->tokenizer);
-
-    if (n > encoder->config.vocab_size)
-        return lk_fail(err, LINKD_E_DATA,
-                       "the tokenizer has %zu tokens, but vocab_size in "
-                       "config.json is %zu",
-                       n, encoder->config.vocab_size);
-    return LINKD_OK;
-}
-
-/* A static table has a row for each token, and none for what is around. */
-static void static_prepare(linkd_encoder *encoder)
-{
-    if (encoder->config.architecture != LK_STATIC)
-        return;
-    lk_tokenizer_bare(encoder->tokenizer);
-    encoder->config.vocab_size = lk_tokenizer_vocab_size(encoder->tokenizer);
-}
-
 static void info_fill(linkd_encoder *encoder)
 {
     const lk_model *model = &encoder->model;
@@ -207,26 +330,21 @@ static void info_fill(linkd_encoder *encoder)
         .pooling = lk_pooling_name(encoder->config.pooling),
         .isa = model->kernels->isa,
         .precision = model->kernels->precision,
-        .fingerprint = encoder->fingerprint,
+        .fingerprint = encoder->packed.fingerprint,
         .dim = model->dim,
         .n_layers = model->n_layers,
         .n_parameters = lk_weights_n_parameters(&encoder->weights),
         .max_tokens = model->max_tokens};
 }
 
-static int parts_open(linkd_encoder *encoder, const char *dir,
+/* Everything from the model's own files. */
+static int parts_make(linkd_encoder *encoder, const char *dir,
                       const lk_kernels *kernels, linkd_error *err)
 {
-    int rc = lk_config_read(dir, &encoder->config, err);
+    int rc = lk_tokenizer_open(dir, &encoder->tokenizer, err);
 
     if (rc == LINKD_OK)
-        rc = lk_tokenizer_open(dir, &encoder->tokenizer, err);
-    if (rc == LINKD_OK)
-        static_prepare(encoder);
-    if (rc == LINKD_OK)
-        rc = check_vocabulary(encoder, err);
-    if (rc == LINKD_OK)
-        rc = lk_weights_open(dir, &encoder->weights, err);
+        rc = vocabulary_settle(encoder, err);
     if (rc == LINKD_OK)
         rc = fingerprint_compute(encoder, dir, kernels, err);
     if (rc == LINKD_OK)
@@ -235,6 +353,40 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     if (rc == LINKD_OK && is_int8(kernels))
         rc = lk_self_check(&encoder->model, &encoder->weights, &encoder->config,
                            encoder->tokenizer, err);
+    return rc;
+}
+
+/* From what was packed before, or the long way, and packed for the next time. */
+static int parts_find(linkd_encoder *encoder, const char *dir,
+                      const lk_kernels *kernels, linkd_error *err)
+{
+    packing p;
+    int rc = packing_find(encoder, dir, kernels, &p, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_packed_open(dir, p.layout, p.key, &encoder->packed, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (encoder->packed.block != NULL) {
+        rc = packed_take(encoder, dir, kernels, err);
+        if (rc != LINKD_E_DATA)
+            return rc;
+        packed_drop(encoder);
+    }
+    rc = parts_make(encoder, dir, kernels, err);
+    return rc == LINKD_OK ? packed_keep(encoder, &p, err) : rc;
+}
+
+static int parts_open(linkd_encoder *encoder, const char *dir,
+                      const lk_kernels *kernels, linkd_error *err)
+{
+    int rc = lk_config_read(dir, &encoder->config, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_weights_open(dir, &encoder->weights, err);
+    if (rc == LINKD_OK)
+        rc = lk_packed_is_wanted() ? parts_find(encoder, dir, kernels, err)
+                                   : parts_make(encoder, dir, kernels, err);
     if (rc == LINKD_OK)
         rc = buffers_new(encoder, err);
     return rc;
@@ -278,6 +430,7 @@ void linkd_encoder_close(linkd_encoder *encoder)
     free(encoder->tiles);
     free(encoder->scratches);
     lk_model_clear(&encoder->model);
+    lk_packed_close(&encoder->packed);
     lk_weights_close(&encoder->weights);
     lk_tokenizer_close(encoder->tokenizer);
     free(encoder);

@@ -60,6 +60,8 @@ LINKD_MUST_CHECK int linkd_encoder_store_path(lk_buf *ret_path,
  * avx512_bf16, avx512_vnni) names.
  *   precision  "f32", "bf16", "int8" or "auto": bf16 where the processor has it,
  *              else f32; NULL: what LINKD_PRECISION says, else auto
+ * What is made of the files is kept beside them, or in the user's cache, for the
+ * next time, unless LINKD_PACKED is "off".
  * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: it is damaged, or of a kind
  * that is not supported; the message names the file and the reason. Also: int8
  * would change the model's vectors too much (self_check.h).

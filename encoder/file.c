@@ -10,18 +10,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int map(int fd, size_t len, lk_file *ret_file)
+static int64_t nanoseconds(struct timespec time)
 {
-    void *bytes;
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
 
-    if (len == 0) {
-        *ret_file = (lk_file){0};
-        return 0;
-    }
-    bytes = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+static int map(int fd, const struct stat *status, lk_file *ret_file)
+{
+    const size_t len = (size_t)status->st_size;
+    void *bytes = NULL;
+
+    if (len > 0)
+        bytes = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
         return -1;
-    *ret_file = (lk_file){.bytes = bytes, .len = len};
+    *ret_file =
+        (lk_file){.bytes = bytes,
+                  .len = len,
+                  .identity = {.inode = (uint64_t)status->st_ino,
+                               .len = len,
+                               .modified_ns = nanoseconds(status->st_mtim),
+                               .changed_ns = nanoseconds(status->st_ctim)}};
     return 0;
 }
 
@@ -37,7 +46,7 @@ int lk_file_map(const char *path, lk_file *ret_file, linkd_error *err)
     else if (!S_ISREG(status.st_mode))
         rc = lk_fail(err, LINKD_E_IO, "could not read %s: not a plain file",
                      path);
-    else if (map(fd, (size_t)status.st_size, ret_file) != 0)
+    else if (map(fd, &status, ret_file) != 0)
         rc = lk_fail(err, LINKD_E_IO, "could not map %s: %s", path,
                      strerror(errno));
     if (fd >= 0)

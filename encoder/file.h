@@ -4,10 +4,20 @@
 
 #include "base/base.h"
 
+/* What the file system tells of a file without reading it. A file that was
+ * written to or replaced has another one: a time of change cannot be set. */
+typedef struct lk_file_identity {
+    uint64_t inode;
+    uint64_t len;
+    int64_t modified_ns; /* since 1970 */
+    int64_t changed_ns;
+} lk_file_identity;
+
 /* {0} is no file. An empty file has no bytes and a length of 0. */
 typedef struct lk_file {
     const uint8_t *bytes;
     size_t len;
+    lk_file_identity identity;
 } lk_file;
 
 /* Maps the file. LINKD_E_IO: it cannot be opened, or is not a plain file. */

@@ -5,6 +5,9 @@
  *
  *   distances │ positions │ norm │ layer 0: projection, out, norm, in, out, norm │ layer 1 …
  *
+ * A block that was packed before (packed.h) is used where it is: then loading
+ * goes the same way from part to part and reads none of their numbers.
+ *
  * What is folded on the way is said where it is done: model_bert.c and
  * model_modern.c.
  *
@@ -14,6 +17,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -82,8 +86,9 @@ static void use_huge_pages(float *block, size_t n)
         (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 }
 
-static int block_new(const lk_config *config, lk_model *model,
-                     lk_packer *packer, linkd_error *err)
+/* Room for a panel's rows, and the block: a new one, unless it is packed. */
+static int block_new(const lk_config *config, const float *packed,
+                     lk_model *model, lk_packer *packer, linkd_error *err)
 {
     const size_t n =
         families[config->architecture].floats(model->kernels, config);
@@ -91,16 +96,30 @@ static int block_new(const lk_config *config, lk_model *model,
         config->dim > config->n_inner ? config->dim : config->n_inner;
 
     model->layers = calloc(config->n_layers + 1, sizeof(*model->layers));
-    model->block = lk_alloc_aligned(n, sizeof(float));
     packer->rows =
         lk_alloc_aligned(model->kernels->panel_width * widest, sizeof(float));
+    if (packed == NULL)
+        model->owned = lk_alloc_aligned(n, sizeof(float));
+    model->block = packed != NULL ? packed : model->owned;
     if (model->layers == NULL || model->block == NULL || packer->rows == NULL)
         return lk_fail_nomem(err);
+    model->n_floats = n;
     model->n_layers = config->n_layers;
-    use_huge_pages(model->block, n);
-    packer->next = model->block;
-    packer->end = model->block + n;
+    if (packed == NULL)
+        use_huge_pages(model->owned, n);
+    packer->is_packed = packed != NULL;
+    /* a packed block is only walked over */
+    packer->next = (float *)(uintptr_t)model->block;
+    packer->end = packer->next + n;
     return LINKD_OK;
+}
+
+/* What no part took may be written to a file, too. */
+static void rest_clear(const lk_packer *packer)
+{
+    if (!packer->is_packed)
+        memset(packer->next, 0,
+               (size_t)(packer->end - packer->next) * sizeof(*packer->next));
 }
 
 static const char *prefix_of(const lk_weights *weights, const family *names)
@@ -111,9 +130,10 @@ static const char *prefix_of(const lk_weights *weights, const family *names)
     return lk_weights_find(weights, name) != NULL ? names->prefix : "";
 }
 
-int lk_model_load(const lk_weights *weights, const lk_config *config,
-                  const lk_kernels *kernels, lk_model *ret_model,
-                  linkd_error *err)
+/* `packed` is NULL or a block to use. */
+static int model_make(const lk_weights *weights, const lk_config *config,
+                      const lk_kernels *kernels, const float *packed,
+                      lk_model *ret_model, linkd_error *err)
 {
     const family *names = &families[config->architecture];
     lk_model model = {.kernels = kernels,
@@ -125,13 +145,14 @@ int lk_model_load(const lk_weights *weights, const lk_config *config,
     lk_packer packer = {.weights = weights,
                         .kernels = kernels,
                         .prefix = prefix_of(weights, names)};
-    int rc = block_new(config, &model, &packer, err);
+    int rc = block_new(config, packed, &model, &packer, err);
 
     if (rc != LINKD_OK)
         goto done;
     rc = names->load(&packer, config, &model, err);
     if (rc != LINKD_OK)
         goto done;
+    rest_clear(&packer);
     *ret_model = model;
     model = (lk_model){0};
 done:
@@ -140,9 +161,25 @@ done:
     return rc;
 }
 
+int lk_model_load(const lk_weights *weights, const lk_config *config,
+                  const lk_kernels *kernels, lk_model *ret_model,
+                  linkd_error *err)
+{
+    return model_make(weights, config, kernels, NULL, ret_model, err);
+}
+
+int lk_model_place(const lk_weights *weights, const lk_config *config,
+                   const lk_kernels *kernels, const float *block,
+                   size_t n_floats, lk_model *ret_model, linkd_error *err)
+{
+    if (n_floats != families[config->architecture].floats(kernels, config))
+        return lk_fail(err, LINKD_E_DATA, "packed weights of another model");
+    return model_make(weights, config, kernels, block, ret_model, err);
+}
+
 void lk_model_clear(lk_model *model)
 {
     free(model->layers);
-    free(model->block);
+    free(model->owned);
     *model = (lk_model){0};
 }

@@ -43,7 +43,9 @@ typedef struct lk_model {
     lk_norm final_norm;
     lk_layer *layers;
     size_t n_layers;
-    float *block; /* every number above but `words` */
+    const float *block; /* every number above but `words`: [n_floats] */
+    size_t n_floats;
+    float *owned; /* the block, or NULL: it is borrowed */
 } lk_model;
 
 /* Packs the weights and gives the memory behind their file pages back. The
@@ -53,6 +55,14 @@ LINKD_MUST_CHECK int lk_model_load(const lk_weights *weights,
                                    const lk_config *config,
                                    const lk_kernels *kernels,
                                    lk_model *ret_model, linkd_error *err);
+/* The same on the block of a model that was loaded from the same weights, with
+ * the same configuration and kernels: borrows it, and reads no weights.
+ * LINKD_E_DATA also: the block is not of that size. */
+LINKD_MUST_CHECK int lk_model_place(const lk_weights *weights,
+                                    const lk_config *config,
+                                    const lk_kernels *kernels,
+                                    const float *block, size_t n_floats,
+                                    lk_model *ret_model, linkd_error *err);
 void lk_model_clear(lk_model *model);
 
 #endif

@@ -109,7 +109,7 @@ static int dense_load(loader *l, size_t layer, const char *name, size_t n_in,
     if (rc == LINKD_OK)
         rc = lk_pack_matrix(l->pack, &m, ret_linear, ret_bias, err);
     if (rc == LINKD_OK)
-        rc = lk_pack_values(bias, 0, n_out, *ret_bias, err);
+        rc = lk_pack_values(l->pack, bias, 0, n_out, *ret_bias, err);
     return rc;
 }
 
@@ -141,10 +141,10 @@ static int projection_load(loader *l, size_t layer, size_t head_dim,
     if (rc == LINKD_OK)
         rc = lk_pack_matrix(l->pack, &m, ret_linear, &bias, err);
     if (rc == LINKD_OK)
-        rc = lk_pack_values(biases[0], 0, l->dim, bias, err);
+        rc = lk_pack_values(l->pack, biases[0], 0, l->dim, bias, err);
     if (rc == LINKD_OK)
-        rc = lk_pack_values(biases[2], 0, l->dim, l->value_bias, err);
-    for (size_t i = 0; i < l->dim && rc == LINKD_OK; i++)
+        rc = lk_pack_values(l->pack, biases[2], 0, l->dim, l->value_bias, err);
+    for (size_t i = 0; i < l->dim && rc == LINKD_OK && !l->pack->is_packed; i++)
         bias[i] = (float)((double)bias[i] * factor);
     return rc;
 }
@@ -155,8 +155,8 @@ static int bias_fold(loader *l, const lk_tensor *weights, float *bias,
 {
     for (size_t i = 0; i < l->dim; i++) {
         double sum = (double)bias[i];
-        int rc =
-            lk_pack_values(weights, i * l->dim, l->dim, l->pack->rows, err);
+        int rc = lk_pack_values(l->pack, weights, i * l->dim, l->dim,
+                                l->pack->rows, err);
 
         if (rc != LINKD_OK)
             return rc;
@@ -178,7 +178,7 @@ static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
 
     if (rc == LINKD_OK)
         rc = dense_load(l, layer, name, l->dim, l->dim, ret_linear, &bias, err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && !l->pack->is_packed)
         rc = bias_fold(l, weights, bias, err);
     return rc;
 }
@@ -197,9 +197,10 @@ static int norm_load(loader *l, const char *name, float epsilon,
     if (rc == LINKD_OK)
         rc = lk_pack_tensor(l->pack, l->dim, 0, &beta, err, "%s.bias", name);
     if (rc == LINKD_OK)
-        rc = lk_pack_values(gamma, 0, l->dim, values, err);
+        rc = lk_pack_values(l->pack, gamma, 0, l->dim, values, err);
     if (rc == LINKD_OK)
-        rc = lk_pack_values(beta, 0, l->dim, values + lk_stride(l->dim), err);
+        rc = lk_pack_values(l->pack, beta, 0, l->dim,
+                            values + lk_stride(l->dim), err);
     *ret_norm = (lk_norm){.width = l->dim,
                           .epsilon = epsilon,
                           .gamma = values,
@@ -241,6 +242,28 @@ static int layer_load(loader *l, size_t i, const lk_config *config,
 }
 
 /* Position plus type 0: linkd's texts have one segment. */
+static int positions_fill(const loader *l, const lk_config *config,
+                          const lk_tensor *positions, const lk_tensor *types,
+                          float *rows, linkd_error *err)
+{
+    float *type = l->pack->rows;
+    int rc = LINKD_OK;
+
+    memset(type, 0, l->dim * sizeof(*type));
+    if (types != NULL)
+        rc = lk_pack_values(l->pack, types, 0, l->dim, type, err);
+    for (size_t i = 0; i < config->max_tokens && rc == LINKD_OK; i++) {
+        float *row = rows + i * lk_stride(l->dim);
+
+        rc = lk_pack_values(l->pack, positions,
+                            (config->first_position + i) * l->dim, l->dim, row,
+                            err);
+        for (size_t k = 0; k < l->dim; k++)
+            row[k] += type[k];
+    }
+    return rc;
+}
+
 static int positions_load(loader *l, const lk_config *config,
                           const float **ret_positions, linkd_error *err)
 {
@@ -250,20 +273,11 @@ static int positions_load(loader *l, const lk_config *config,
     int rc = lk_pack_tensor(l->pack, config->n_positions, l->dim, &positions,
                             err, "embeddings.position_embeddings.weight");
 
-    memset(l->pack->rows, 0, l->dim * sizeof(*l->pack->rows));
     if (rc == LINKD_OK && config->n_types > 0)
         rc = lk_pack_tensor(l->pack, config->n_types, l->dim, &types, err,
                             "embeddings.token_type_embeddings.weight");
-    if (rc == LINKD_OK && types != NULL)
-        rc = lk_pack_values(types, 0, l->dim, l->pack->rows, err);
-    for (size_t i = 0; i < config->max_tokens && rc == LINKD_OK; i++) {
-        float *row = rows + i * lk_stride(l->dim);
-
-        rc = lk_pack_values(positions, (config->first_position + i) * l->dim,
-                            l->dim, row, err);
-        for (size_t k = 0; k < l->dim; k++)
-            row[k] += l->pack->rows[k];
-    }
+    if (rc == LINKD_OK && !l->pack->is_packed)
+        rc = positions_fill(l, config, positions, types, rows, err);
     *ret_positions = rows;
     return rc;
 }
@@ -287,26 +301,18 @@ static size_t bucket_of(size_t n_buckets, long distance)
 }
 
 /* The values of the distances' buckets, for softmax as a power of two. */
-static int distances_load(loader *l, const lk_config *config, lk_heads *heads,
+static int distances_fill(const loader *l, const lk_config *config,
+                          const lk_tensor *tensor, float *distances,
                           linkd_error *err)
 {
     const size_t stride = distance_stride(config);
     const long most = (long)config->max_tokens - 1;
     const size_t n_values = config->n_buckets * config->n_heads;
-    const lk_tensor *tensor = NULL;
-    float *distances, *values;
-    int rc;
+    float *values = malloc(n_values * sizeof(*values));
+    int rc = values != NULL
+                 ? lk_pack_values(l->pack, tensor, 0, n_values, values, err)
+                 : lk_fail_nomem(err);
 
-    if (config->n_buckets == 0)
-        return LINKD_OK;
-    rc = lk_pack_tensor(l->pack, config->n_buckets, config->n_heads, &tensor,
-                        err, "encoder.relative_attention_bias.weight");
-    values = malloc(n_values * sizeof(*values));
-    if (rc == LINKD_OK && values == NULL)
-        rc = lk_fail_nomem(err);
-    if (rc == LINKD_OK)
-        rc = lk_pack_values(tensor, 0, n_values, values, err);
-    distances = lk_pack_take(l->pack, distances_floats(config));
     for (long d = -most; d <= most && rc == LINKD_OK; d++) {
         const size_t bucket = bucket_of(config->n_buckets, d);
 
@@ -316,9 +322,26 @@ static int distances_load(loader *l, const lk_config *config, lk_heads *heads,
                         (double)values[bucket * config->n_heads + head]);
     }
     free(values);
+    return rc;
+}
+
+static int distances_load(loader *l, const lk_config *config, lk_heads *heads,
+                          linkd_error *err)
+{
+    const lk_tensor *tensor = NULL;
+    float *distances;
+    int rc;
+
+    if (config->n_buckets == 0)
+        return LINKD_OK;
+    rc = lk_pack_tensor(l->pack, config->n_buckets, config->n_heads, &tensor,
+                        err, "encoder.relative_attention_bias.weight");
+    distances = lk_pack_take(l->pack, distances_floats(config));
+    if (rc == LINKD_OK && !l->pack->is_packed)
+        rc = distances_fill(l, config, tensor, distances, err);
     heads->distances = distances;
-    heads->distance_stride = stride;
-    heads->n_distances = (size_t)most;
+    heads->distance_stride = distance_stride(config);
+    heads->n_distances = config->max_tokens - 1;
     return rc;
 }
 

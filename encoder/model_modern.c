@@ -47,7 +47,7 @@ static int norm_load(lk_packer *packer, const lk_config *config,
                           .gamma = values,
                           .beta = values + lk_stride(config->dim)};
     if (rc == LINKD_OK)
-        rc = lk_pack_values(gamma, 0, config->dim, values, err);
+        rc = lk_pack_values(packer, gamma, 0, config->dim, values, err);
     return rc;
 }
 
@@ -147,8 +147,9 @@ static const float *rotary_load(lk_packer *packer, const lk_config *config,
 {
     float *turns = lk_pack_take(packer, rotary_floats(config));
 
-    lk_rotary_fill(theta, config->max_tokens, config->dim / config->n_heads,
-                   turns);
+    if (!packer->is_packed)
+        lk_rotary_fill(theta, config->max_tokens, config->dim / config->n_heads,
+                       turns);
     return turns;
 }
 

@@ -26,7 +26,8 @@ float *lk_pack_take(lk_packer *packer, size_t n)
     n = lk_round_up(n, LK_LINE_FLOATS);
     LK_ASSERT(taken != NULL && n <= (size_t)(packer->end - taken));
     packer->next += n;
-    memset(taken, 0, n * sizeof(*taken));
+    if (!packer->is_packed)
+        memset(taken, 0, n * sizeof(*taken));
     return taken;
 }
 
@@ -47,9 +48,11 @@ int lk_pack_tensor(const lk_packer *packer, size_t n_rows, size_t n_columns,
                           err);
 }
 
-int lk_pack_values(const lk_tensor *tensor, size_t first, size_t n,
-                   float *ret_values, linkd_error *err)
+int lk_pack_values(const lk_packer *packer, const lk_tensor *tensor,
+                   size_t first, size_t n, float *ret_values, linkd_error *err)
 {
+    if (packer->is_packed)
+        return LINKD_OK;
     lk_tensor_read(tensor, first, n, ret_values);
     for (size_t i = 0; i < n; i++)
         if (!isfinite(ret_values[i]))
@@ -61,15 +64,16 @@ int lk_pack_values(const lk_tensor *tensor, size_t first, size_t n,
 
 /* ---- linear layers ------------------------------------------------------ */
 
-static int rows_read(const lk_matrix *matrix, size_t first, size_t n,
-                     float *ret_rows, linkd_error *err)
+static int rows_read(const lk_packer *packer, const lk_matrix *matrix,
+                     size_t first, size_t n, float *ret_rows, linkd_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         size_t part = (first + i) / matrix->n_rows_each;
         size_t row = matrix->first_row + (first + i) % matrix->n_rows_each;
         float *out = ret_rows + i * matrix->n_columns;
-        int rc = lk_pack_values(matrix->parts[part], row * matrix->n_columns,
-                                matrix->n_columns, out, err);
+        int rc =
+            lk_pack_values(packer, matrix->parts[part], row * matrix->n_columns,
+                           matrix->n_columns, out, err);
 
         if (rc != LINKD_OK)
             return rc;
@@ -80,19 +84,17 @@ static int rows_read(const lk_matrix *matrix, size_t first, size_t n,
     return LINKD_OK;
 }
 
-int lk_pack_matrix(lk_packer *packer, const lk_matrix *matrix,
-                   lk_linear *ret_linear, float **ret_bias, linkd_error *err)
+static int panels_pack(const lk_packer *packer, const lk_matrix *matrix,
+                       float *panels, linkd_error *err)
 {
     const size_t width = packer->kernels->panel_width;
     const size_t n_rows = matrix->n_parts * matrix->n_rows_each;
     const size_t panel_floats =
         lk_panel_floats(packer->kernels, matrix->n_columns);
-    float *panels =
-        lk_pack_take(packer, (n_rows + width - 1) / width * panel_floats);
 
     for (size_t first = 0; first < n_rows; first += width) {
         size_t n = n_rows - first < width ? n_rows - first : width;
-        int rc = rows_read(matrix, first, n, packer->rows, err);
+        int rc = rows_read(packer, matrix, first, n, packer->rows, err);
 
         if (rc != LINKD_OK)
             return rc;
@@ -103,10 +105,23 @@ int lk_pack_matrix(lk_packer *packer, const lk_matrix *matrix,
     }
     for (size_t i = 0; i < matrix->n_parts; i++)
         lk_file_release(matrix->parts[i]->data, matrix->parts[i]->n_bytes);
+    return LINKD_OK;
+}
+
+int lk_pack_matrix(lk_packer *packer, const lk_matrix *matrix,
+                   lk_linear *ret_linear, float **ret_bias, linkd_error *err)
+{
+    const size_t width = packer->kernels->panel_width;
+    const size_t n_rows = matrix->n_parts * matrix->n_rows_each;
+    float *panels = lk_pack_take(
+        packer, (n_rows + width - 1) / width *
+                    lk_panel_floats(packer->kernels, matrix->n_columns));
+
     *ret_bias = lk_pack_take(packer, lk_stride(n_rows));
     *ret_linear = (lk_linear){.n_in = matrix->n_columns,
                               .n_out = n_rows,
                               .panels = panels,
                               .bias = *ret_bias};
-    return LINKD_OK;
+    return packer->is_packed ? LINKD_OK
+                             : panels_pack(packer, matrix, panels, err);
 }

@@ -19,6 +19,9 @@ typedef struct lk_packer {
     float *next;        /* the unused rest of the block */
     float *end;         /* of the block */
     float *rows;        /* [panel_width, widest row], before they are packed */
+    /* The block has its numbers already, and may not be written to: loaders take
+     * their parts of it as ever, and compute nothing. */
+    bool is_packed;
 } lk_packer;
 
 /* Rows [first_row, first_row + n_rows_each) of tensors [.., n_columns], on top
@@ -37,7 +40,7 @@ typedef struct lk_matrix {
 size_t lk_pack_linear_floats(const lk_kernels *kernels, size_t n_in,
                              size_t n_out);
 
-/* The next n floats of the block, zeroed. */
+/* The next n floats of the block, zeroed unless it is packed. */
 float *lk_pack_take(lk_packer *packer, size_t n);
 
 /* The tensor `<prefix><format>` of that shape; n_columns 0 is a vector.
@@ -48,8 +51,10 @@ LINKD_MUST_CHECK int lk_pack_tensor(const lk_packer *packer, size_t n_rows,
                                     const lk_tensor **ret_tensor,
                                     linkd_error *err, const char *format, ...);
 
-/* LINKD_E_DATA: a value is not finite, and would spread to every vector. */
-LINKD_MUST_CHECK int lk_pack_values(const lk_tensor *tensor, size_t first,
+/* Of a packed block the values are there already, and nothing is read.
+ * LINKD_E_DATA: a value is not finite, and would spread to every vector. */
+LINKD_MUST_CHECK int lk_pack_values(const lk_packer *packer,
+                                    const lk_tensor *tensor, size_t first,
                                     size_t n, float *ret_values,
                                     linkd_error *err);
 

@@ -75,7 +75,7 @@ int lk_tokenizer_add_special(lk_tokenizer *tokenizer, linkd_str token,
                           err);
 }
 
-static int tokenizer_new(lk_tokenizer **ret_tokenizer, linkd_error *err)
+int lk_tokenizer_new(lk_tokenizer **ret_tokenizer, linkd_error *err)
 {
     lk_tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
     int rc;
@@ -98,9 +98,8 @@ static int tokenizer_new(lk_tokenizer **ret_tokenizer, linkd_error *err)
     return LINKD_OK;
 }
 
-/* Hands over what a reader made, or frees it when the reader failed. */
-static int tokenizer_finish(lk_tokenizer *tokenizer, int rc,
-                            lk_tokenizer **ret_tokenizer)
+int lk_tokenizer_finish(lk_tokenizer *tokenizer, int rc,
+                        lk_tokenizer **ret_tokenizer)
 {
     if (rc != LINKD_OK) {
         lk_tokenizer_close(tokenizer);
@@ -115,24 +114,24 @@ int lk_tokenizer_parse_json(linkd_str json, lk_tokenizer **ret_tokenizer,
                             linkd_error *err)
 {
     lk_tokenizer *tokenizer = NULL;
-    int rc = tokenizer_new(&tokenizer, err);
+    int rc = lk_tokenizer_new(&tokenizer, err);
 
     if (rc != LINKD_OK)
         return rc;
     rc = lk_tokenizer_json_read(tokenizer, json, err);
-    return tokenizer_finish(tokenizer, rc, ret_tokenizer);
+    return lk_tokenizer_finish(tokenizer, rc, ret_tokenizer);
 }
 
 int lk_tokenizer_parse_vocab(linkd_str vocab, linkd_str config,
                              lk_tokenizer **ret_tokenizer, linkd_error *err)
 {
     lk_tokenizer *tokenizer = NULL;
-    int rc = tokenizer_new(&tokenizer, err);
+    int rc = lk_tokenizer_new(&tokenizer, err);
 
     if (rc != LINKD_OK)
         return rc;
     rc = lk_vocab_txt_read(tokenizer, vocab, config, err);
-    return tokenizer_finish(tokenizer, rc, ret_tokenizer);
+    return lk_tokenizer_finish(tokenizer, rc, ret_tokenizer);
 }
 
 /* ---- files -------------------------------------------------------------- */

@@ -54,7 +54,15 @@ struct lk_tokenizer {
 /* A string literal or NUL-terminated string as a run of bytes. */
 linkd_str lk_str(const char *text);
 
-/* Each reader fills a zeroed tokenizer; lk_tokenizer_close() frees what a
+/* An empty tokenizer, for a reader. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int lk_tokenizer_new(lk_tokenizer **ret_tokenizer,
+                                      linkd_error *err);
+/* Hands over what a reader made, or frees it when the reader failed. Answers
+ * `rc`, what the reader answered. */
+LINKD_MUST_CHECK int lk_tokenizer_finish(lk_tokenizer *tokenizer, int rc,
+                                         lk_tokenizer **ret_tokenizer);
+
+/* Each reader fills an empty tokenizer; lk_tokenizer_close() frees what a
  * failed one left. */
 LINKD_MUST_CHECK int lk_tokenizer_json_read(lk_tokenizer *tokenizer,
                                             linkd_str json, linkd_error *err);

@@ -101,6 +101,46 @@ void lk_trie_clear(lk_trie *trie)
     *trie = (lk_trie){0};
 }
 
+/* Whether every walk stays inside and ends: at least one slot is free, which is
+ * where a search for an edge stops. */
+static bool is_sound(const lk_trie *trie, size_t n_values)
+{
+    size_t n_free = 0;
+
+    for (size_t i = 0; i < trie->n_slots; i++) {
+        n_free += trie->edges[i].child_byte == 0;
+        if (trie->edges[i].child_byte >> 8 >= trie->n_nodes)
+            return false;
+    }
+    for (size_t i = 0; i < trie->n_nodes; i++)
+        if (trie->values[i] != LK_TRIE_NONE && trie->values[i] >= n_values)
+            return false;
+    return n_free > 0;
+}
+
+int lk_trie_copy(lk_trie *trie, const void *edges, size_t n_slots,
+                 const void *values, uint32_t n_nodes, size_t n_values,
+                 linkd_error *err)
+{
+    const uint32_t n_roots = trie->n_nodes;
+
+    lk_trie_clear(trie);
+    if (n_slots == 0 || (n_slots & (n_slots - 1)) != 0 || n_nodes < n_roots)
+        return lk_fail(err, LINKD_E_DATA, "no tree of tokens");
+    trie->edges = malloc(n_slots * sizeof(*trie->edges));
+    trie->values = malloc(n_nodes * sizeof(*trie->values));
+    if (trie->edges == NULL || trie->values == NULL)
+        return lk_fail_nomem(err);
+    trie->n_slots = n_slots;
+    trie->values_capacity = n_nodes;
+    trie->n_nodes = n_nodes;
+    memcpy(trie->edges, edges, n_slots * sizeof(*trie->edges));
+    memcpy(trie->values, values, n_nodes * sizeof(*trie->values));
+    return is_sound(trie, n_values)
+               ? LINKD_OK
+               : lk_fail(err, LINKD_E_DATA, "no tree of tokens");
+}
+
 /* The child of `node` behind `byte`, made if there is none. */
 static int child_get(lk_trie *trie, uint32_t node, uint8_t byte,
                      uint32_t *ret_child, linkd_error *err)

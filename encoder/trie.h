@@ -32,6 +32,17 @@ LINKD_MUST_CHECK int lk_trie_init(lk_trie *trie, uint32_t n_roots,
                                   linkd_error *err);
 void lk_trie_clear(lk_trie *trie);
 
+/* Makes a tree of the edges and values of another one, which may be hostile and
+ * have no alignment: instead of what `trie` is.
+ *   edges   [n_slots] lk_trie_edge
+ *   values  [n_nodes] each below n_values, or LK_TRIE_NONE
+ * LINKD_E_DATA: they are no tree that begins with at least trie->n_nodes roots.
+ * LINKD_E_NOMEM. `trie` can be cleared after both. */
+LINKD_MUST_CHECK int lk_trie_copy(lk_trie *trie, const void *edges,
+                                  size_t n_slots, const void *values,
+                                  uint32_t n_nodes, size_t n_values,
+                                  linkd_error *err);
+
 /* Stores `value` under a key of at least one byte. LINKD_E_DATA: the key is
  * there already, or the tree is full. */
 LINKD_MUST_CHECK int lk_trie_insert(lk_trie *trie, uint32_t root, linkd_str key,

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -57,6 +58,35 @@ static void model_close(opened *o)
     lk_weights_close(&o->weights);
 }
 
+/* Puts the model on a copy of its block that nobody can write to, as a packed
+ * file is. */
+static void model_place(opened *o)
+{
+    const size_t n_bytes = o->model.n_floats * sizeof(float);
+    void *copy = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    lk_model placed;
+
+    assert_ptr_not_equal(copy, MAP_FAILED);
+    memcpy(copy, o->model.block, n_bytes);
+    assert_int_equal(mprotect(copy, n_bytes, PROT_READ), 0);
+    assert_int_equal(lk_model_place(&o->weights, &o->config, o->model.kernels,
+                                    copy, o->model.n_floats - 1, &placed, NULL),
+                     LINKD_E_DATA);
+    assert_int_equal(lk_model_place(&o->weights, &o->config, o->model.kernels,
+                                    copy, o->model.n_floats, &placed, NULL),
+                     LINKD_OK);
+    lk_model_clear(&o->model);
+    o->model = placed;
+}
+
+static void block_unmap(const lk_model *placed)
+{
+    assert_int_equal(munmap((void *)(uintptr_t)placed->block,
+                            placed->n_floats * sizeof(float)),
+                     0);
+}
+
 /* The vector of one sequence. */
 static void encode(opened *o, const json_t *ids, float *ret_vector)
 {
@@ -95,12 +125,14 @@ static double wanted_at(const json_t *golden, size_t sequence, size_t k)
         json_array_get(json_array_get(vectors, sequence), k));
 }
 
-static void vectors_check(const char *name, const char *isa)
+static void vectors_check(const char *name, const char *isa, bool is_placed)
 {
     opened o = {0};
     json_t *golden = golden_open(name);
 
     model_open(name, isa, "f32", &o);
+    if (is_placed)
+        model_place(&o);
     for (size_t i = 0; i < 5; i++) {
         float vector[64];
 
@@ -109,6 +141,8 @@ static void vectors_check(const char *name, const char *isa)
             assert_float_equal(vector[k], wanted_at(golden, i, k),
                                DIFFERENCE_MAX);
     }
+    if (is_placed)
+        block_unmap(&o.model);
     model_close(&o);
     json_decref(golden);
 }
@@ -168,10 +202,11 @@ static void vectors_are_those_of_transformers(void **state)
                             models[i].architecture);
         assert_int_equal(o.config.max_tokens, models[i].max_tokens);
         model_close(&o);
-        vectors_check(models[i].name, "scalar");
-        vectors_check(models[i].name, NULL);
+        vectors_check(models[i].name, "scalar", false);
+        vectors_check(models[i].name, NULL, false);
+        vectors_check(models[i].name, NULL, true);
         if (has_kernels("avx2", "f32"))
-            vectors_check(models[i].name, "avx2");
+            vectors_check(models[i].name, "avx2", false);
     }
 }
 

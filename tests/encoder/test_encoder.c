@@ -1,6 +1,7 @@
 /* The encoder as its callers see it, on a tiny model of random weights that is
  * also computed by plain loops in double precision. Tolerance: 1e-5 on numbers
  * below 1, the accuracy that linkd promises on real models. */
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +12,10 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 #include "encoder/encoder.h"
+#include "encoder/packed.h"
 #include "tests/encoder/tiny_model.h"
 #include "tests/support/alloc_fail.h"
 
@@ -649,6 +652,180 @@ static void opening_survives_memory_that_runs_out(void **state)
     check_opening_without_memory(*state, "int8");
 }
 
+/* ---- packed before ------------------------------------------------------ */
+
+static void packing_on(void)
+{
+    setenv("LINKD_PACKED", "on", 1);
+    lk_packed_settle_seconds = 0;
+}
+
+static int tear_down_packing(void **state)
+{
+    setenv("LINKD_PACKED", "off", 1);
+    lk_packed_settle_seconds = 2;
+    return tear_down(state);
+}
+
+/* The one packed file of a directory, or "". */
+static const char *packed_path(const tiny_model *model)
+{
+    static char path[400];
+    DIR *stream = opendir(tiny_model_dir(model));
+
+    assert_non_null(stream);
+    path[0] = '\0';
+    for (const struct dirent *entry; (entry = readdir(stream)) != NULL;)
+        if (strncmp(entry->d_name, "linkd-packed-", 13) == 0) {
+            assert_string_equal(path, "");
+            (void)snprintf(path, sizeof(path), "%s/%s", tiny_model_dir(model),
+                           entry->d_name);
+        }
+    closedir(stream);
+    return path;
+}
+
+/* What an encoder answers, opened for it alone. */
+typedef struct answer {
+    float vectors[N_TEXTS * TINY_DIM];
+    char fingerprint[33];
+} answer;
+
+static answer answer_of(const fixture *f, const char *precision)
+{
+    linkd_encoder *encoder = NULL;
+    linkd_error err = {0};
+    answer a;
+
+    if (linkd_encoder_open(tiny_model_dir(f->model), precision, &encoder,
+                           &err) != LINKD_OK)
+        fail_msg("%s", err.message);
+    encode(encoder, f->pool, f->texts, N_TEXTS, a.vectors);
+    strcpy(a.fingerprint, linkd_encoder_describe(encoder)->fingerprint);
+    linkd_encoder_close(encoder);
+    return a;
+}
+
+/* A fingerprint that only packed_mark() makes. */
+static bool is_marked(const answer *a)
+{
+    return strspn(a->fingerprint, "x") == 32;
+}
+
+/* Changes the fingerprint in the packed file, and the hash of its header, which
+ * is of the 80 bytes before it: who uses the file shows it. */
+static void packed_mark(const tiny_model *model)
+{
+    FILE *file = fopen(packed_path(model), "r+b");
+    uint8_t header[80];
+    uint64_t hash;
+
+    assert_non_null(file);
+    assert_int_equal(fread(header, sizeof(header), 1, file), 1);
+    memset(header + 48, 'x', 32);
+    hash = XXH3_64bits(header, sizeof(header));
+    rewind(file);
+    assert_int_equal(fwrite(header, sizeof(header), 1, file), 1);
+    assert_int_equal(fwrite(&hash, sizeof(hash), 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_model_opens_from_what_was_packed_before(void **state)
+{
+    static const char *const precisions[] = {"f32", "int8"};
+    const fixture *f = *state;
+
+    packing_on();
+    for (size_t i = 0; i < 2; i++) {
+        const answer made = answer_of(f, precisions[i]);
+        answer found = answer_of(f, precisions[i]);
+
+        assert_string_equal(found.fingerprint, made.fingerprint);
+        packed_mark(f->model);
+        found = answer_of(f, precisions[i]);
+        assert_true(is_marked(&found));
+        assert_memory_equal(found.vectors, made.vectors, sizeof(made.vectors));
+        assert_int_equal(remove(packed_path(f->model)), 0);
+    }
+}
+
+static void what_was_packed_is_not_used_when_a_file_changes(void **state)
+{
+    const fixture *f = *state;
+    answer made, changed;
+
+    packing_on();
+    made = answer_of(f, "f32");
+    packed_mark(f->model);
+    tiny_model_change(f->model, 2.0F); /* the file stays as long */
+    changed = answer_of(f, "f32");
+    assert_false(is_marked(&changed));
+    assert_string_not_equal(changed.fingerprint, made.fingerprint);
+    packed_mark(f->model);
+    tiny_model_put(f->model, "vocab.txt",
+                   "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nw1\nw0\n");
+    changed = answer_of(f, "f32");
+    assert_false(is_marked(&changed));
+    packed_mark(f->model);
+    tiny_model_put(f->model, "sentence_bert_config.json",
+                   "{\"max_seq_length\":100}");
+    changed = answer_of(f, "f32");
+    assert_false(is_marked(&changed));
+}
+
+static void a_damaged_packed_file_is_made_anew(void **state)
+{
+    const fixture *f = *state;
+    answer made, again;
+    FILE *file;
+
+    packing_on();
+    made = answer_of(f, "f32");
+    packed_mark(f->model);
+    file = fopen(packed_path(f->model), "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, -100, SEEK_END), 0);
+    assert_int_equal(fputc(0x55, file), 0x55);
+    assert_int_equal(fclose(file), 0);
+    again = answer_of(f, "f32");
+    assert_string_equal(again.fingerprint, made.fingerprint);
+    assert_memory_equal(again.vectors, made.vectors, sizeof(made.vectors));
+    packed_mark(f->model); /* it is whole again */
+    again = answer_of(f, "f32");
+    assert_true(is_marked(&again));
+}
+
+static void files_that_have_just_changed_are_not_packed(void **state)
+{
+    const fixture *f = *state;
+
+    packing_on();
+    lk_packed_settle_seconds = 1000;
+    (void)answer_of(f, "f32");
+    assert_string_equal(packed_path(f->model), "");
+}
+
+static void nothing_is_packed_when_it_is_off(void **state)
+{
+    const fixture *f = *state;
+
+    packing_on();
+    setenv("LINKD_PACKED", "off", 1);
+    (void)answer_of(f, "f32");
+    assert_string_equal(packed_path(f->model), "");
+}
+
+/* Both ways: nothing is there yet, and it is. */
+static void opening_what_is_packed_survives_memory_that_runs_out(void **state)
+{
+    const fixture *f = *state;
+
+    packing_on();
+    check_opening_without_memory(f, "f32");
+    assert_string_not_equal(packed_path(f->model), "");
+    check_opening_without_memory(f, "f32");
+}
+
 static bool knows(const linkd_encoder *encoder, const char *text)
 {
     return linkd_encoder_knows(encoder, (linkd_str){text, strlen(text)});
@@ -702,6 +879,9 @@ static void encoding_survives_memory_that_runs_out(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+#define PACKING(name)                                                          \
+ cmocka_unit_test_setup_teardown(name, set_up, tear_down_packing)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -735,6 +915,12 @@ int main(void)
         TEST(a_model_that_does_not_bear_int8_is_refused),
         TEST(opening_survives_memory_that_runs_out),
         TEST(encoding_survives_memory_that_runs_out),
+        PACKING(a_model_opens_from_what_was_packed_before),
+        PACKING(what_was_packed_is_not_used_when_a_file_changes),
+        PACKING(a_damaged_packed_file_is_made_anew),
+        PACKING(files_that_have_just_changed_are_not_packed),
+        PACKING(nothing_is_packed_when_it_is_off),
+        PACKING(opening_what_is_packed_survives_memory_that_runs_out),
         TEST(a_text_is_known_by_one_word_of_the_vocabulary),
     };
 

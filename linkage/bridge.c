@@ -134,7 +134,7 @@ int linkd_scales_check(const linkd_bridge *bridge, linkd_error *err)
 {
     bool sound = bridge->weight >= 0.0F && bridge->weight <= 1.0F;
 
-    for (size_t i = 0; i < LINKD_N_WAYS && sound; i++)
+    for (size_t i = 0; i < LINKD_N_SCALES && sound; i++)
         sound = !linkd_bridge_has(bridge, (linkd_way)i) ||
                 scale_is_sound(&bridge->scales[i]);
     return sound ? LINKD_OK

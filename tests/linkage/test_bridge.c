@@ -251,7 +251,7 @@ static void assert_bridge_equal(const linkd_bridge *read,
 {
     assert_non_null(read);
     assert_true(read->weight == fit->weight);
-    for (size_t i = 0; i < LINKD_N_WAYS; i++) {
+    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
         assert_true(read->mrr_10[i] == fit->mrr_10[i]);
         assert_memory_equal(&read->scales[i].calibrator,
                             &fit->scales[i].calibrator,

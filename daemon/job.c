@@ -31,6 +31,27 @@ bool lk_job_has_ended(const lk_job *job)
     return job->state >= LK_JOB_DONE;
 }
 
+static const char *member_of(const lk_job *job, const char *name)
+{
+    const char *text = json_string_value(json_object_get(job->request, name));
+
+    return text != NULL ? text : "";
+}
+
+bool lk_job_is_backfill(const lk_job *job)
+{
+    return strcmp(member_of(job, "kind"),
+                  lk_job_kind_name(LK_JOB_UPGRADE_BACKFILL)) == 0;
+}
+
+bool lk_job_shares(const lk_job *job, const lk_job *other)
+{
+    const char *collection = member_of(job, "collection");
+
+    return collection[0] != '\0' &&
+           strcmp(collection, member_of(other, "collection")) == 0;
+}
+
 uint64_t lk_job_now_ms(void)
 {
     struct timespec now;

@@ -51,6 +51,10 @@ void lk_job_free(lk_job *job);
 
 bool lk_job_has_ended(const lk_job *job);
 const char *lk_job_state_name(lk_job_state state);
+/* Whether it may go on for days, when it is given a rate. */
+bool lk_job_is_backfill(const lk_job *job);
+/* Whether both change the model of one collection: these take their turns. */
+bool lk_job_shares(const lk_job *job, const lk_job *other);
 /* Borrows from the job. */
 lk_job_vectors lk_job_vectors_of(const lk_job *job);
 /* The clock of submitted_ms and the others. */

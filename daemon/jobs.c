@@ -1,4 +1,4 @@
-/* daemon/jobs.c — the jobs that there are, and the thread that runs them.
+/* daemon/jobs.c — the jobs that there are, and the two threads that run them.
  *
  * All of them are in memory, by number; the store has a row of each, rewritten
  * at every change of state (not of progress).
@@ -15,7 +15,7 @@
  * the job runs again.
  *
  * The request, vectors and directory of a job never change. Nobody deletes a
- * job that has not ended, so the thread reads its own one without a lock. */
+ * job that has not ended, so a thread reads its own one without a lock. */
 #include "daemon/jobs.h"
 
 #include <dirent.h>
@@ -33,11 +33,19 @@
 #include "daemon/job.h"
 #include "daemon/job_run.h"
 
+/* A thread, and what it runs. */
+typedef struct lane {
+    lk_jobs *jobs;
+    pthread_t thread;
+    bool has_thread;
+    bool backfills; /* these and no others, or all others */
+} lane;
+#define N_LANES ((size_t)2)
+
 struct lk_jobs {
     lk_service *service;
     char *dir; /* <data>/jobs */
-    pthread_t thread;
-    bool has_thread;
+    lane lanes[N_LANES];
     pthread_mutex_t change_lock;
     pthread_mutex_t lock; /* guards: all below */
     pthread_cond_t work;
@@ -88,11 +96,24 @@ static void job_unlink(lk_jobs *jobs, const lk_job *job)
     jobs->n--;
 }
 
-static lk_job *queued_find(lk_jobs *jobs)
+/* Whether one that came before has to end first. */
+static bool job_has_turn(const lk_jobs *jobs, const lk_job *job)
 {
-    lk_job *job = jobs->first;
+    const lk_job *other = jobs->first;
 
-    while (job != NULL && job->state != LK_JOB_QUEUED)
+    while (other != job &&
+           (lk_job_has_ended(other) || !lk_job_shares(job, other)))
+        other = other->next;
+    return other == job;
+}
+
+static lk_job *queued_find(const lane *l)
+{
+    lk_job *job = l->jobs->first;
+
+    while (job != NULL && (job->state != LK_JOB_QUEUED ||
+                           lk_job_is_backfill(job) != l->backfills ||
+                           !job_has_turn(l->jobs, job)))
         job = job->next;
     return job;
 }
@@ -123,10 +144,11 @@ static void job_show(lk_jobs *jobs, lk_job *job, const lk_job *now)
     job->verdict = now->verdict;
     job->error = now->error;
     job->version++;
+    (void)pthread_cond_broadcast(&jobs->work); /* another one's turn, perhaps */
     (void)pthread_mutex_unlock(&jobs->lock);
 }
 
-/* For the thread, which cannot wait for a disk that has room again. */
+/* For a thread, which cannot wait for a disk that has room again. */
 static void job_become(lk_jobs *jobs, lk_job *job, const lk_job *now)
 {
     linkd_error err;
@@ -295,13 +317,14 @@ static void job_run(lk_jobs *jobs, lk_job *job)
 }
 
 /* The next queued job, running from now on. NULL: it was cancelled since. */
-static lk_job *job_take(lk_jobs *jobs)
+static lk_job *job_take(const lane *l)
 {
+    lk_jobs *jobs = l->jobs;
     lk_job *job;
 
     (void)pthread_mutex_lock(&jobs->change_lock);
     (void)pthread_mutex_lock(&jobs->lock);
-    job = queued_find(jobs);
+    job = queued_find(l);
     (void)pthread_mutex_unlock(&jobs->lock);
     if (job != NULL) {
         lk_job now = *job;
@@ -316,27 +339,28 @@ static lk_job *job_take(lk_jobs *jobs)
 }
 
 /* False: the daemon stops. */
-static bool work_wait(lk_jobs *jobs)
+static bool work_wait(const lane *l)
 {
+    lk_jobs *jobs = l->jobs;
     bool stopping;
 
     (void)pthread_mutex_lock(&jobs->lock);
-    while (!jobs->stopping && queued_find(jobs) == NULL)
+    while (!jobs->stopping && queued_find(l) == NULL)
         (void)pthread_cond_wait(&jobs->work, &jobs->lock);
     stopping = jobs->stopping;
     (void)pthread_mutex_unlock(&jobs->lock);
     return !stopping;
 }
 
-static void *jobs_main(void *arg)
+static void *lane_main(void *arg)
 {
-    lk_jobs *jobs = arg;
+    const lane *l = arg;
 
-    while (work_wait(jobs)) {
-        lk_job *job = job_take(jobs);
+    while (work_wait(l)) {
+        lk_job *job = job_take(l);
 
         if (job != NULL)
-            job_run(jobs, job);
+            job_run(l->jobs, job);
     }
     return NULL;
 }
@@ -397,7 +421,7 @@ static int job_enter(lk_jobs *jobs, lk_job *job, const linkd_once *once,
         return rc;
     (void)pthread_mutex_lock(&jobs->lock);
     job_insert(jobs, job);
-    (void)pthread_cond_signal(&jobs->work);
+    (void)pthread_cond_broadcast(&jobs->work);
     (void)pthread_mutex_unlock(&jobs->lock);
     return LINKD_OK;
 }
@@ -653,6 +677,16 @@ static int jobs_load(lk_jobs *jobs, linkd_error *err)
     return rc;
 }
 
+static int lane_start(lk_jobs *jobs, lane *l, bool backfills, linkd_error *err)
+{
+    l->jobs = jobs;
+    l->backfills = backfills;
+    if (pthread_create(&l->thread, NULL, lane_main, l) != 0)
+        return lk_fail_nomem(err);
+    l->has_thread = true;
+    return LINKD_OK;
+}
+
 int lk_jobs_new(lk_service *service, lk_jobs **ret_jobs, linkd_error *err)
 {
     lk_jobs *jobs = calloc(1, sizeof(*jobs));
@@ -667,15 +701,12 @@ int lk_jobs_new(lk_service *service, lk_jobs **ret_jobs, linkd_error *err)
     rc = lk_data_dir_make(service->config->data, "jobs", &jobs->dir, err);
     if (rc == LINKD_OK)
         rc = jobs_load(jobs, err);
-    if (rc == LINKD_OK &&
-        pthread_create(&jobs->thread, NULL, jobs_main, jobs) != 0)
-        rc = lk_fail_nomem(err);
-    if (rc == LINKD_OK) {
-        jobs->has_thread = true;
+    for (size_t i = 0; i < N_LANES && rc == LINKD_OK; i++)
+        rc = lane_start(jobs, &jobs->lanes[i], i > 0, err);
+    if (rc == LINKD_OK)
         *ret_jobs = jobs;
-    } else {
+    else
         lk_jobs_free(jobs);
-    }
     return rc;
 }
 
@@ -683,13 +714,13 @@ void lk_jobs_free(lk_jobs *jobs)
 {
     if (jobs == NULL)
         return;
-    if (jobs->has_thread) {
-        (void)pthread_mutex_lock(&jobs->lock);
-        jobs->stopping = true;
-        (void)pthread_cond_signal(&jobs->work);
-        (void)pthread_mutex_unlock(&jobs->lock);
-        (void)pthread_join(jobs->thread, NULL);
-    }
+    (void)pthread_mutex_lock(&jobs->lock);
+    jobs->stopping = true;
+    (void)pthread_cond_broadcast(&jobs->work);
+    (void)pthread_mutex_unlock(&jobs->lock);
+    for (size_t i = 0; i < N_LANES; i++)
+        if (jobs->lanes[i].has_thread)
+            (void)pthread_join(jobs->lanes[i].thread, NULL);
     while (jobs->first != NULL) {
         lk_job *job = jobs->first;
 

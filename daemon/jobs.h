@@ -12,8 +12,10 @@
  *     │         └────► cancelling ──┴─┴─► cancelled
  *     └────────────────────────────────► cancelled
  * A job whose last step was under way when it was to be cancelled is done or
- * failed all the same. One thread runs queued jobs in order of number. After a
- * crash it runs an unfinished job again from its inputs; blocks that are
+ * failed all the same. One thread runs queued jobs in order of number, another one
+ * backfills, which may be slow on purpose; jobs that change the model of the same
+ * collection keep their order. After a crash an unfinished job runs again from its
+ * inputs; blocks that are
  * checkpointed are not encoded again. Linking is deterministic, so the results
  * are the same. */
 #ifndef LK_DAEMON_JOBS_H

@@ -16,7 +16,7 @@ typedef struct lk_model lk_model;
 typedef enum lk_urgency {
     LK_URGENT, /* somebody waits for a query */
     LK_BULK,
-    LK_JOB, /* as bulk, but never refused: there is one job at a time */
+    LK_JOB, /* as bulk, but never refused: few jobs run at a time */
 } lk_urgency;
 
 LINKD_MUST_CHECK int lk_models_new(size_t n_threads, lk_metrics *metrics,

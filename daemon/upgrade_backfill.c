@@ -77,12 +77,15 @@ static int record_take(backfill *b, linkd_view *view, uint64_t number,
     return rc;
 }
 
+/* No more than the limit leaves, or than may be moved in a second. */
 static size_t batch_room(const backfill *b)
 {
     size_t limit = b->run->spec->limit;
+    size_t rate = b->run->spec->rate;
     uint64_t left = limit > b->n_moved ? limit - b->n_moved : 0;
+    size_t n = rate > 0 && rate < BATCH ? rate : BATCH;
 
-    return limit == 0 || left > BATCH ? BATCH : (size_t)left;
+    return limit == 0 || left > n ? n : (size_t)left;
 }
 
 /* Those that were hit. */

@@ -173,6 +173,62 @@ static void a_backfill_begins_with_what_is_found_most(void **state)
     store_check();
 }
 
+static uint64_t slow_backfill_begin(void)
+{
+    uint64_t number;
+
+    assert_int_equal(
+        call_json(lk_handle_upgrade_backfill, "firms", "{\"rate\":1}"), 202);
+    number = (uint64_t)json_integer_value(at("job"));
+    do {
+        assert_int_equal(job_call(lk_handle_get_job, number), 200);
+    } while (!json_is_object(at("progress")));
+    return number;
+}
+
+static void a_slow_backfill_holds_up_no_other_job(void **state)
+{
+    uint64_t backfill;
+    uint64_t number;
+
+    (void)state;
+    firms_make();
+    start("other");
+    backfill = slow_backfill_begin();
+    number = job_submit("{\"kind\":\"dedup\",\"input\":{\"collection\":"
+                        "\"firms\"}}");
+    job_wait(number);
+    assert_text_at("state", "done");
+    assert_int_equal(job_call(lk_handle_get_job, backfill), 200);
+    assert_text_at("state", "running");
+    assert_int_equal(job_call(lk_handle_cancel_job, backfill), 200);
+    job_wait(backfill);
+    assert_text_at("state", "cancelled");
+    store_check();
+}
+
+/* Else a start could take the generation away that is being filled. */
+static void changes_of_one_collection_take_their_turns(void **state)
+{
+    uint64_t backfill;
+    uint64_t gc;
+
+    (void)state;
+    firms_make();
+    start("other");
+    backfill = slow_backfill_begin();
+    assert_int_equal(call_json(lk_handle_upgrade_gc, "firms", "{}"), 202);
+    gc = (uint64_t)json_integer_value(at("job"));
+    job_wait(job_submit("{\"kind\":\"dedup\",\"input\":{\"collection\":"
+                        "\"firms\"}}"));
+    assert_int_equal(job_call(lk_handle_get_job, gc), 200);
+    assert_text_at("state", "queued");
+    assert_int_equal(job_call(lk_handle_cancel_job, backfill), 200);
+    job_wait(gc);
+    assert_text_at("state", "done");
+    store_check();
+}
+
 /* Of all answers: ids, scores, order. */
 static char *answers_get(const char *options)
 {
@@ -710,6 +766,8 @@ int main(void)
         TEST(each_head_can_be_asked_for),
         TEST(a_backfill_moves_records_and_stops_at_its_limit),
         TEST(a_backfill_begins_with_what_is_found_most),
+        TEST(a_slow_backfill_holds_up_no_other_job),
+        TEST(changes_of_one_collection_take_their_turns),
         TEST(a_rollback_answers_as_before_the_start),
         TEST(records_of_between_are_found_after_a_rollback),
         TEST(a_start_after_a_rollback_goes_on),

@@ -8,6 +8,8 @@
 #include "cli/grid.h"
 #include "cli/job.h"
 #include "cli/number.h"
+#include "cli/output.h"
+#include "cli/upgrade_report.h"
 
 static const char *const name_operand[] = {"NAME"};
 
@@ -21,6 +23,7 @@ typedef struct upgrade_values {
     size_t anchors;
     size_t limit;
     size_t rate;
+    const char *report;
     bool json;
 } upgrade_values;
 
@@ -56,6 +59,7 @@ static int upgrade_ask(lk_cli *cli, const upgrade_values *v, const char *method,
 
 /* ---- probe and start ------------------------------------------------------ */
 
+/* Of both; --report is the probe's, and last. */
 static const lk_option start_options[] = {
     LK_SOCKET_OPTION(AT(socket)),
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
@@ -66,8 +70,12 @@ static const lk_option start_options[] = {
     {"anchors", 0, LK_OPTION_COUNT, AT(anchors), "N", NULL, LINKD_ANCHORS_MIN,
      LINKD_ANCHORS_MAX, "records that are encoded with both models (4000)"},
     JSON_OPTION,
+    {"report", 0, LK_OPTION_TEXT, AT(report), "FILE", NULL, 0, 0,
+     "write a page of HTML about it: figures, curves, and\n"
+     "queries that get better and worse"},
 };
-#define N_START_OPTIONS (sizeof(start_options) / sizeof(*start_options))
+#define N_PROBE_OPTIONS (sizeof(start_options) / sizeof(*start_options))
+#define N_START_OPTIONS (N_PROBE_OPTIONS - 1)
 
 static const lk_syntax probe_syntax = {
     .name = "upgrade probe",
@@ -75,14 +83,15 @@ static const lk_syntax probe_syntax = {
     .n_operands_min = 1,
     .n_operands_max = 1,
     .options = start_options,
-    .n_options = N_START_OPTIONS,
+    .n_options = N_PROBE_OPTIONS,
     .summary = "Tells what another model would bring a collection.",
     .notes =
         "Encodes some thousand records and queries that are made from them,\n"
         "and changes nothing. The verdict is no-upgrade-needed, fuse, "
         "cascade,\nbackfill or refuse: docs/upgrade.md says what follows.\n\n"
         "Examples:\n"
-        "  linkctl upgrade probe firms --model bge-small-en-v1.5\n",
+        "  linkctl upgrade probe firms --model bge-small-en-v1.5\n"
+        "  linkctl upgrade probe firms --model other --report page.html\n",
 };
 
 static const lk_syntax start_syntax = {
@@ -154,24 +163,49 @@ static void verdict_print(const json_t *verdict)
                  json_string_value(json_object_get(verdict, "verdict")));
 }
 
+static int report_write(lk_cli *cli, const upgrade_values *v,
+                        const json_t *verdict, lk_output *output,
+                        linkd_error *err)
+{
+    lk_buf html = {0};
+    int rc = lk_upgrade_report_make(cli->args.operands[0], v->model, verdict,
+                                    &html, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_output_write(output, html.data, html.len, err);
+    if (rc == LINKD_OK)
+        rc = lk_output_commit(&output, 1, err);
+    lk_buf_clear(&html);
+    return rc;
+}
+
 static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
                      linkd_error *err)
 {
+    lk_output *report = NULL;
     json_t *job = NULL;
     json_t *body;
     int rc;
 
     if (v->model == NULL)
         return lk_fail(err, LINKD_E_ARG, "--model is needed");
+    if (v->report != NULL) { /* before the work, and not after it */
+        rc = lk_output_open(v->report, NULL, 0, &report, err);
+        if (rc != LINKD_OK)
+            return rc;
+    }
     body = json_pack("{s:s, s:s, s:I}", "model", v->model, "head",
                      head_words[v->head], "anchors", (json_int_t)v->anchors);
-    if (body == NULL)
-        return lk_fail_nomem(err);
-    rc = upgrade_ask(cli, v, "POST", rest, body, true, &job, err);
+    rc = body == NULL
+             ? lk_fail_nomem(err)
+             : upgrade_ask(cli, v, "POST", rest, body, true, &job, err);
+    if (rc == LINKD_OK && report != NULL)
+        rc = report_write(cli, v, json_object_get(job, "verdict"), report, err);
     if (rc == LINKD_OK && v->json)
         rc = lk_json_print(job, err);
     else if (rc == LINKD_OK)
         verdict_print(json_object_get(job, "verdict"));
+    lk_output_close(report);
     json_decref(job);
     json_decref(body);
     return rc;

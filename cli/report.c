@@ -8,6 +8,7 @@
 #include "cli/report.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,33 +38,11 @@ static linkd_str str_of(const char *text)
     return (linkd_str){text, strlen(text)};
 }
 
-static const char style[] =
-    "body{font:15px/1.45 sans-serif;color:#223;margin:2em auto;"
-    "max-width:60em;padding:0 1em}h1{font-size:1.5em}h2{font-size:1.15em;"
-    "margin-top:2em;border-bottom:1px solid #ccd}table{border-collapse:"
-    "collapse;margin:.6em 0}th,td{padding:.2em .8em .2em 0;text-align:left;"
-    "vertical-align:top;border-bottom:1px solid #eef}th{color:#667;"
-    "font-weight:normal}td.n,th.n{text-align:right;white-space:nowrap}"
-    "td{overflow-wrap:anywhere}svg{font:12px sans-serif;max-width:100%;"
-    "height:auto}.bar{background:#3b5b92;height:.8em;display:inline-block}"
-    ".up{color:#2a7f62}.down{color:#b5483a}.doubt{background:#fbeee6;"
-    "padding:.6em 1em}.pair{margin:1.2em 0}.pair table{width:100%;"
-    "table-layout:fixed}";
-
 static void head_write(reporter *r)
 {
     lk_page *p = &r->page;
 
-    lk_page_put(p, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta "
-                   "charset=\"utf-8\">\n<meta http-equiv=\""
-                   "Content-Security-Policy\" content=\"default-src 'none'; "
-                   "style-src 'unsafe-inline'\">\n<meta name=\"viewport\" "
-                   "content=\"width=device-width\">\n<title>linkctl ");
-    lk_page_put(p, r->report->command);
-    lk_page_put(p, "</title>\n<style>");
-    lk_page_put(p, style);
-    lk_page_put(p, "</style></head><body>\n<h1>linkctl ");
-    lk_page_put(p, r->report->command);
+    lk_page_begin(p, r->report->command);
     for (size_t side = 0; side < (r->report->right != NULL ? 2U : 1U); side++) {
         lk_page_put(p, side == 0 ? ": " : " and ");
         lk_page_text(p, str_of(linkd_table_path(r->tables[side])), 0);
@@ -179,8 +158,9 @@ static void histogram_write(reporter *r, bool of_scores)
         .series = {bins[0], bins[1]},
         .names = {"accepted", "not accepted"},
         .n = BINS,
+        .high = 1.0,
         .axis = of_scores ? "score" : "probability",
-        .mark = of_scores ? -1.0 : r->decision->threshold,
+        .mark = of_scores ? (double)NAN : r->decision->threshold,
         .mark_name = "threshold",
     };
 
@@ -246,10 +226,16 @@ static void curve_write(reporter *r)
     if (sorted == NULL || points == NULL) {
         r->page.rc = lk_fail_nomem(r->page.err);
     } else {
-        lk_curve curve = {.recall = points,
-                          .precision = points + CURVE_POINTS + 2,
-                          .result_recall = q.recall,
-                          .result_precision = q.precision};
+        lk_curve curve = {.x = points,
+                          .y = points + CURVE_POINTS + 2,
+                          .high = 1.0,
+                          .axis = "recall",
+                          .caption = "precision of the candidates from each "
+                                     "probability on; the dot is the result",
+                          .dot_x = q.recall,
+                          .dot_y = q.precision,
+                          .dot_name = "the result",
+                          .level = (double)NAN};
 
         for (size_t i = 0; i < n; i++)
             sorted[i] = &r->decision->candidates[i];

@@ -63,3 +63,42 @@ refused() {
     [ "${#stderr_lines[@]}" -eq 1 ] || [[ "${stderr_lines[1]}" == "hint: "* ]]
     [ "$before" = "$after" ]
 }
+
+# Nothing of the page is from elsewhere, and nothing in it runs.
+is_self_contained() {
+    run ! grep -E '<script|<link|<img|<iframe| on[a-z]+=|@import|url\(' "$1"
+    run ! grep -E '(src|href)=' "$1"
+    grep -q "default-src 'none'" "$1"
+}
+
+# A browser draws the page, and not as a blank one. Skips where there is none.
+browser_shows() {
+    local browser
+    browser=$(command -v chromium || command -v chromium-browser ||
+        command -v google-chrome) || skip "there is no chromium"
+    timeout 120 "$browser" --headless --no-sandbox --disable-gpu \
+        --user-data-dir="$PWD/profile" --window-size=1000,1400 \
+        --screenshot="$PWD/page.png" "file://$PWD/$1" 2>browser.log || {
+        cat browser.log
+        false
+    }
+    # more than one colour: not blank
+    python3 - <<'END'
+import struct, zlib
+data = open("page.png", "rb").read()
+assert data[:8] == b"\x89PNG\r\n\x1a\n"
+at, pixels = 8, b""
+while at < len(data):
+    size, kind = struct.unpack(">I4s", data[at:at + 8])
+    if kind == b"IHDR":
+        assert struct.unpack(">II", data[at + 8:at + 16]) == (1000, 1400)
+    if kind == b"IDAT":
+        pixels += data[at + 8:at + 8 + size]
+    at += 12 + size
+# rows of one colour compress to rows of zeros
+rows = zlib.decompress(pixels)
+width = len(rows) // 1400
+inked = sum(any(rows[y * width + 1:(y + 1) * width]) for y in range(1400))
+assert inked > 200, inked
+END
+}

@@ -18,18 +18,12 @@ evil_make() {
     sed -i '1s/city/<b>city/' left.csv right.csv
 }
 
-# Nothing of the page is from elsewhere, and nothing in it runs.
-is_self_contained() {
-    run ! grep -E '<script|<link|<img|<iframe|<b>city| on[a-z]+=|@import|url\(' "$1"
-    run ! grep -E '(src|href)=' "$1"
-    grep -q "default-src 'none'" "$1"
-}
-
 @test "a report of a link run shows what it rests on" {
     evil_make
     "$LINKCTL" link left.csv right.csv --model none -q -o pairs.csv \
         --report page.html --truth truth.csv
     is_self_contained page.html
+    run ! grep '<b>city>' page.html
     for wanted in Verdict 'Where candidates come from' 'Precision and recall' \
         'Weakest accepted pairs' 'Strongest rejected pairs' '>Columns<' \
         'class="mark"' 'by the truth' '&lt;script&gt;' '&lt;b&gt;city'; do
@@ -132,34 +126,8 @@ END
 }
 
 @test "a browser shows the page" {
-    browser=$(command -v chromium || command -v chromium-browser ||
-        command -v google-chrome) || skip "there is no chromium"
     evil_make
     "$LINKCTL" link left.csv right.csv --model none -q -o pairs.csv \
         --report page.html --truth truth.csv
-    timeout 120 "$browser" --headless --no-sandbox --disable-gpu \
-        --user-data-dir="$PWD/profile" --window-size=1000,1400 \
-        --screenshot="$PWD/page.png" "file://$PWD/page.html" 2>browser.log || {
-        cat browser.log
-        false
-    }
-    # more than one colour: not blank
-    python3 - <<'END'
-import struct, zlib
-data = open("page.png", "rb").read()
-assert data[:8] == b"\x89PNG\r\n\x1a\n"
-at, pixels = 8, b""
-while at < len(data):
-    size, kind = struct.unpack(">I4s", data[at:at + 8])
-    if kind == b"IHDR":
-        assert struct.unpack(">II", data[at + 8:at + 16]) == (1000, 1400)
-    if kind == b"IDAT":
-        pixels += data[at + 8:at + 8 + size]
-    at += 12 + size
-# rows of one colour compress to rows of zeros
-rows = zlib.decompress(pixels)
-width = len(rows) // 1400
-inked = sum(any(rows[y * width + 1:(y + 1) * width]) for y in range(1400))
-assert inked > 200, inked
-END
+    browser_shows page.html
 }

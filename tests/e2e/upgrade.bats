@@ -68,6 +68,23 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
     "$LINKCTL" fsck -q
 }
 
+@test "a probe makes a page about it" {
+    sed -i '2s/,.*/,<script>x()<\/script> <b>bold/' firms.csv
+    "$LINKCTL" collection import firms firms.csv -q
+    run --separate-stderr "$LINKCTL" upgrade probe firms --model other --report page.html
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"verdict "* ]]
+    is_self_contained page.html
+    for wanted in 'firms to other</h1>' 'Ways to search' Compatibility Backfill \
+        'Scores before and after calibration' 'Queries that get better' 'Queries that get worse' \
+        '<polyline' 'log-odds</text>'; do
+        grep -q -- "$wanted" page.html || { echo "no $wanted"; false; }
+    done
+    refused 1 "could not write nowhere/page.html" "$LINKCTL" upgrade probe firms --model other --report nowhere/page.html
+    refused 2 "--report" "$LINKCTL" upgrade start firms --model other --report page.html
+    browser_shows page.html
+}
+
 @test "hits of an upgraded collection keep their order across a restart" {
     local before
     "$LINKCTL" upgrade start firms --model other -q >/dev/null

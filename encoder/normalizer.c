@@ -25,7 +25,7 @@ void lk_normalizer_clear(lk_normalizer *normalizer)
 {
     for (size_t i = 0; i < normalizer->n; i++) {
         lk_charsmap_clear(&normalizer->steps[i].charsmap);
-        lk_buf_clear(&normalizer->steps[i].pattern);
+        lk_pattern_free(normalizer->steps[i].pattern);
         lk_buf_clear(&normalizer->steps[i].content);
     }
     free(normalizer->steps);
@@ -40,60 +40,22 @@ void lk_normal_scratch_clear(lk_normal_scratch *scratch)
 
 /* ---- steps -------------------------------------------------------------- */
 
-/* Bytes of the run that `text` begins with and the step replaces; 0: none. */
-static size_t run_length(const lk_normal_step *step, linkd_str text)
-{
-    const size_t len = step->pattern.len;
-    size_t n = 0;
-
-    while (text.len - n * len >= len &&
-           memcmp(text.bytes + n * len, step->pattern.data, len) == 0) {
-        n++;
-        if (!step->takes_run && n == step->n_least)
-            break;
-    }
-    return n >= step->n_least ? n * len : 0;
-}
-
 static int replace(const lk_normal_step *step, linkd_str text, lk_buf *out,
                    linkd_error *err)
 {
+    lk_pattern_search search;
+    size_t before = 0, begin, end;
     int rc = LINKD_OK;
 
-    while (text.len > 0 && rc == LINKD_OK) {
-        size_t len = run_length(step, text);
-
-        if (len > 0) {
+    lk_pattern_search_init(&search, step->pattern, text);
+    while (rc == LINKD_OK && lk_pattern_next(&search, &begin, &end)) {
+        rc = lk_buf_append(out, text.bytes + before, begin - before, err);
+        if (rc == LINKD_OK)
             rc = lk_buf_append(out, step->content.data, step->content.len, err);
-        } else {
-            len = 1;
-            rc = lk_buf_append(out, text.bytes, 1, err);
-        }
-        text.bytes += len;
-        text.len -= len;
+        before = end;
     }
-    return rc;
-}
-
-static int spaces_replace(const lk_normal_step *step, linkd_str text,
-                          lk_buf *out, linkd_error *err)
-{
-    bool is_inside = false;
-    int rc = LINKD_OK;
-
-    for (size_t at = 0, len; at < text.len && rc == LINKD_OK; at += len) {
-        uint32_t cp;
-        bool is_space;
-
-        len =
-            lk_utf8_read((const uint8_t *)text.bytes + at, text.len - at, &cp);
-        is_space = (lk_unicode_shape(cp) & LK_SHAPE_BYTES) == LK_BYTES_SPACE;
-        if (!is_space)
-            rc = lk_buf_append(out, text.bytes + at, len, err);
-        else if (!is_inside)
-            rc = lk_buf_append(out, step->content.data, step->content.len, err);
-        is_inside = is_space;
-    }
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(out, text.bytes + before, text.len - before, err);
     return rc;
 }
 
@@ -169,14 +131,16 @@ static int step_run(const lk_normal_step *step, linkd_str text,
         return lk_charsmap_apply(&step->charsmap, text, out, err);
     case LK_NORMAL_REPLACE:
         return replace(step, text, out, err);
-    case LK_NORMAL_SPACES:
-        return spaces_replace(step, text, out, err);
     case LK_NORMAL_STRIP:
         return strip(step, text, out, err);
     case LK_NORMAL_NFC:
-        return lk_unicode_normalize(text, true, points, out, err);
+        return lk_unicode_normalize(text, LK_NFC, points, out, err);
     case LK_NORMAL_NFD:
-        return lk_unicode_normalize(text, false, points, out, err);
+        return lk_unicode_normalize(text, LK_NFD, points, out, err);
+    case LK_NORMAL_NFKC:
+        return lk_unicode_normalize(text, LK_NFKC, points, out, err);
+    case LK_NORMAL_NFKD:
+        return lk_unicode_normalize(text, LK_NFKD, points, out, err);
     case LK_NORMAL_LOWERCASE:
     case LK_NORMAL_STRIP_ACCENTS:
         return map_points(step, text, out, err);

@@ -5,16 +5,18 @@
 
 #include "encoder/bert_words.h"
 #include "encoder/charsmap.h"
+#include "encoder/pattern.h"
 #include "encoder/unicode_normal.h"
 
 typedef enum lk_normal_kind {
     LK_NORMAL_BERT,     /* BertNormalizer, by `rules` */
     LK_NORMAL_CHARSMAP, /* Precompiled */
-    LK_NORMAL_REPLACE,  /* runs of `pattern` by `content` */
-    LK_NORMAL_SPACES,   /* runs of white space by `content` */
+    LK_NORMAL_REPLACE,  /* what `pattern` matches by `content` */
     LK_NORMAL_STRIP,    /* white space at the ends */
     LK_NORMAL_NFC,
     LK_NORMAL_NFD,
+    LK_NORMAL_NFKC,
+    LK_NORMAL_NFKD,
     LK_NORMAL_LOWERCASE,
     LK_NORMAL_STRIP_ACCENTS,
     LK_NORMAL_PREPEND, /* `content`, unless the text is empty */
@@ -24,10 +26,8 @@ typedef struct lk_normal_step {
     lk_normal_kind kind;
     lk_bert_rules rules; /* BERT: its four options */
     lk_charsmap charsmap;
-    lk_buf pattern; /* REPLACE: not empty */
+    lk_pattern *pattern; /* REPLACE, owned */
     lk_buf content;
-    size_t n_least;         /* REPLACE: the pattern that often in a row … */
-    bool takes_run;         /* … and all that follow, as in " {2,}" */
     bool is_left, is_right; /* STRIP */
 } lk_normal_step;
 

@@ -5,9 +5,8 @@
  *
  * GPT-2's words are those of its regular expression
  *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
- * and CLIP's, between which everything is dropped, those of
- *   's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
- * both read by hand, with the oracle's classes of characters. */
+ * read by hand, with the oracle's classes of characters. Other models bring
+ * their expression with them (encoder/pattern.h). */
 #include "encoder/splitter.h"
 
 #include <string.h>
@@ -19,6 +18,13 @@ typedef struct run {
     void *ctx;
     bool stop;
 } run;
+
+void lk_splitter_clear(lk_splitter *splitter)
+{
+    for (size_t i = 0; i < splitter->n; i++)
+        lk_pattern_free(splitter->steps[i].pattern);
+    *splitter = (lk_splitter){0};
+}
 
 void lk_split_scratch_clear(lk_split_scratch *scratch)
 {
@@ -121,6 +127,85 @@ static int metaspace_split(run *r, size_t step, linkd_str text, bool is_first,
         rc =
             part_take(r, step, (linkd_str){out->data + begin, out->len - begin},
                       is_first && begin == 0, err);
+    return rc;
+}
+
+/* ---- patterns ----------------------------------------------------------- */
+
+/* A part that grows until the next stretch does not belong to it. */
+typedef struct growing {
+    run *r;
+    size_t step;
+    linkd_str text;
+    bool is_first; /* nothing of the whole text is before `text` */
+    size_t begin, end;
+    bool is_match; /* its last stretch */
+} growing;
+
+static int grown_take(const growing *g, linkd_error *err)
+{
+    const lk_split_step *rule = &g->r->splitter->steps[g->step];
+
+    if (g->is_match && rule->behavior == LK_SPLIT_REMOVED)
+        return LINKD_OK;
+    return part_take(g->r, g->step,
+                     (linkd_str){g->text.bytes + g->begin, g->end - g->begin},
+                     g->is_first && g->begin == 0, err);
+}
+
+static bool belongs(lk_split_behavior behavior, bool was_match, bool is_match)
+{
+    switch (behavior) {
+    case LK_SPLIT_WITH_PREVIOUS:
+        return is_match && !was_match;
+    case LK_SPLIT_WITH_NEXT:
+        return was_match && !is_match;
+    case LK_SPLIT_CONTIGUOUS:
+        return is_match == was_match;
+    case LK_SPLIT_REMOVED:
+    case LK_SPLIT_ISOLATED:
+        break;
+    }
+    return false;
+}
+
+/* The text up to `end`, which matches or does not. */
+static int stretch_take(growing *g, size_t end, bool is_match, linkd_error *err)
+{
+    const lk_split_step *rule = &g->r->splitter->steps[g->step];
+    int rc = LINKD_OK;
+
+    if (end == g->end)
+        return LINKD_OK;
+    is_match = is_match != rule->is_inverted;
+    if (g->end > 0 && !belongs(rule->behavior, g->is_match, is_match)) {
+        rc = grown_take(g, err);
+        g->begin = g->end;
+    }
+    g->end = end;
+    g->is_match = is_match;
+    return rc;
+}
+
+static int pattern_split(run *r, size_t step, linkd_str text, bool is_first,
+                         linkd_error *err)
+{
+    growing g = {.r = r, .step = step, .text = text, .is_first = is_first};
+    lk_pattern_search search;
+    size_t begin, end;
+    int rc = LINKD_OK;
+
+    lk_pattern_search_init(&search, r->splitter->steps[step].pattern, text);
+    while (rc == LINKD_OK && !r->stop &&
+           lk_pattern_next(&search, &begin, &end)) {
+        rc = stretch_take(&g, begin, false, err);
+        if (rc == LINKD_OK)
+            rc = stretch_take(&g, end, true, err);
+    }
+    if (rc == LINKD_OK)
+        rc = stretch_take(&g, text.len, false, err);
+    if (rc == LINKD_OK && g.end > 0)
+        rc = grown_take(&g, err);
     return rc;
 }
 
@@ -237,55 +322,6 @@ static int byte_level_split(run *r, size_t step, linkd_str text, bool is_first,
     return rc;
 }
 
-/* ---- CLIP --------------------------------------------------------------- */
-
-static size_t clip_mark_length(linkd_str text)
-{
-    static const char *const marks[] = {"<|startoftext|>", "<|endoftext|>"};
-
-    for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++)
-        if (begins_with(text, marks[i], strlen(marks[i])))
-            return strlen(marks[i]);
-    return 0;
-}
-
-/* Bytes of the word that `text` begins with, or of the space. */
-static size_t clip_length(const lk_split_step *rule, linkd_str text,
-                          bool *ret_is_space)
-{
-    size_t len = rule->keeps_marks ? clip_mark_length(text) : 0;
-    uint32_t class;
-
-    *ret_is_space = false;
-    if (len == 0)
-        len = contraction_length(text);
-    if (len > 0)
-        return len;
-    class = shape_at(text, 0, &len) & LK_SHAPE_BYTES;
-    *ret_is_space = class == LK_BYTES_SPACE;
-    return class == LK_BYTES_NUMBER ? len : class_length(text, 0, class);
-}
-
-static int clip_split(run *r, size_t step, linkd_str text, bool is_first,
-                      linkd_error *err)
-{
-    const lk_split_step *rule = &r->splitter->steps[step];
-    int rc = LINKD_OK;
-
-    while (text.len > 0 && rc == LINKD_OK && !r->stop) {
-        bool is_space;
-        const size_t len = clip_length(rule, text, &is_space);
-
-        if (!is_space)
-            rc =
-                part_take(r, step, (linkd_str){text.bytes, len}, is_first, err);
-        is_first = false;
-        text.bytes += len;
-        text.len -= len;
-    }
-    return rc;
-}
-
 /* ---- all steps ---------------------------------------------------------- */
 
 static int step_run(run *r, size_t step, linkd_str text, bool is_first,
@@ -298,10 +334,10 @@ static int step_run(run *r, size_t step, linkd_str text, bool is_first,
         return spaces_split(r, step, text, is_first, err);
     case LK_SPLIT_METASPACE:
         return metaspace_split(r, step, text, is_first, err);
+    case LK_SPLIT_PATTERN:
+        return pattern_split(r, step, text, is_first, err);
     case LK_SPLIT_BYTE_LEVEL:
         return byte_level_split(r, step, text, is_first, err);
-    case LK_SPLIT_CLIP:
-        return clip_split(r, step, text, is_first, err);
     }
     LK_ASSERT(false);
     return LINKD_E_DATA;

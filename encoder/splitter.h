@@ -4,6 +4,7 @@
 #define LK_ENCODER_SPLITTER_H
 
 #include "base/base.h"
+#include "encoder/pattern.h"
 #include "encoder/unicode.h"
 
 #include <stdbool.h>
@@ -15,9 +16,18 @@ enum {
 typedef enum lk_split_kind {
     LK_SPLIT_SPACES,     /* WhitespaceSplit: white space separates, and goes */
     LK_SPLIT_METASPACE,  /* spaces become a character that begins parts */
+    LK_SPLIT_PATTERN,    /* Split: at what a pattern matches */
     LK_SPLIT_BYTE_LEVEL, /* GPT-2's words, each byte as one character */
-    LK_SPLIT_CLIP,       /* Split by CLIP's expression: its words, no spaces */
 } lk_split_kind;
+
+/* What becomes of what a pattern matches. */
+typedef enum lk_split_behavior {
+    LK_SPLIT_REMOVED,
+    LK_SPLIT_ISOLATED,
+    LK_SPLIT_WITH_PREVIOUS, /* the end of the part before it */
+    LK_SPLIT_WITH_NEXT,     /* the beginning of the part after it */
+    LK_SPLIT_CONTIGUOUS,    /* neighbours are one part */
+} lk_split_behavior;
 
 typedef enum lk_prefixing {
     LK_PREFIX_NEVER,
@@ -29,9 +39,11 @@ typedef struct lk_split_step {
     lk_split_kind kind;
     lk_prefixing prefixing;  /* METASPACE, BYTE_LEVEL: a space before */
     bool splits;             /* METASPACE, BYTE_LEVEL: into parts at all */
-    bool keeps_marks;        /* CLIP: its marks of begin and end are words */
     char space[LK_UTF8_MAX]; /* METASPACE: what a space becomes */
     size_t space_len;
+    lk_pattern *pattern;        /* PATTERN, owned */
+    lk_split_behavior behavior; /* PATTERN */
+    bool is_inverted;           /* PATTERN: the rest is what matches */
 } lk_split_step;
 
 /* {0} leaves a text whole. */
@@ -39,6 +51,8 @@ typedef struct lk_splitter {
     lk_split_step steps[LK_SPLIT_STEPS_MAX];
     size_t n;
 } lk_splitter;
+
+void lk_splitter_clear(lk_splitter *splitter);
 
 /* Scratch, reused from text to text. {0} is empty. */
 typedef struct lk_split_scratch {

@@ -215,6 +215,7 @@ void lk_tokenizer_close(lk_tokenizer *tokenizer)
     lk_bpe_clear(&tokenizer->bpe);
     lk_added_clear(&tokenizer->added);
     lk_normalizer_clear(&tokenizer->normalizer);
+    lk_splitter_clear(&tokenizer->splitter);
     free(tokenizer);
 }
 

@@ -92,37 +92,37 @@ static int charsmap_read(const json_t *part, lk_charsmap *charsmap,
     return rc;
 }
 
-/* A pattern is a text, or one of the regular expressions that files have. */
-static int replace_read(const json_t *part, lk_normal_step *step,
-                        linkd_error *err)
+/* `pattern` of a normalizer or pre_tokenizer: {"String": …} or {"Regex": …}. */
+static int pattern_read(const json_t *part, const char *path,
+                        lk_pattern **ret_pattern, linkd_error *err)
 {
     const json_t *pattern = json_object_get(part, "pattern");
     const char *text = json_string_value(json_object_get(pattern, "String"));
     const char *regex = json_string_value(json_object_get(pattern, "Regex"));
-    const char *content = "";
+    const char *found = regex != NULL ? regex : text;
     char shown[LK_SHOWN_MAX];
+    linkd_error inner;
+    int rc;
+
+    if (found == NULL || found[0] == '\0')
+        return lk_fail(err, LINKD_E_DATA,
+                       LK_TOKENIZER_FILE ": %s has no pattern", path);
+    rc = regex != NULL ? lk_pattern_new(regex, ret_pattern, &inner)
+                       : lk_pattern_new_plain(text, ret_pattern, &inner);
+    if (rc != LINKD_OK)
+        return lk_fail(err, rc, LK_TOKENIZER_FILE ": %s.pattern \"%s\": %s",
+                       path, lk_name_show(lk_str(found), shown), inner.message);
+    return LINKD_OK;
+}
+
+static int replace_read(const json_t *part, lk_normal_step *step,
+                        linkd_error *err)
+{
+    const char *content = "";
     int rc = lk_json_text_get(part, "normalizer", "content", &content, err);
 
-    step->n_least = 1;
-    step->takes_run = regex != NULL;
-    if (regex != NULL && strcmp(regex, "\\s+") == 0)
-        step->kind = LK_NORMAL_SPACES;
-    else if (regex != NULL && strcmp(regex, " {2,}") == 0)
-        step->n_least = 2;
-    else if (regex != NULL && strcmp(regex, " +") != 0)
-        return lk_fail(err, LINKD_E_DATA,
-                       LK_TOKENIZER_FILE ": normalizer's pattern \"%s\" is not "
-                                         "supported",
-                       lk_name_show(lk_str(regex), shown));
-    if (regex != NULL)
-        text = " ";
-    else if (text == NULL)
-        text = "";
-    if (rc == LINKD_OK && text[0] == '\0')
-        rc = lk_fail(err, LINKD_E_DATA,
-                     LK_TOKENIZER_FILE ": normalizer has no pattern");
     if (rc == LINKD_OK)
-        rc = lk_buf_append(&step->pattern, text, strlen(text), err);
+        rc = pattern_read(part, "normalizer", &step->pattern, err);
     if (rc == LINKD_OK)
         rc = lk_buf_append(&step->content, content, strlen(content), err);
     return rc;
@@ -168,9 +168,10 @@ static int normal_step_read(const json_t *part, lk_normal_step *step,
         return strip_read(part, step, err);
     case LK_NORMAL_PREPEND:
         return prepend_read(part, step, err);
-    case LK_NORMAL_SPACES: /* what a pattern of REPLACE may become */
     case LK_NORMAL_NFC:
     case LK_NORMAL_NFD:
+    case LK_NORMAL_NFKC:
+    case LK_NORMAL_NFKD:
     case LK_NORMAL_LOWERCASE:
     case LK_NORMAL_STRIP_ACCENTS:
         break;
@@ -190,6 +191,8 @@ static int normalizer_add(lk_json_reader *reader, const json_t *part,
                  {"Strip", LK_NORMAL_STRIP},
                  {"NFC", LK_NORMAL_NFC},
                  {"NFD", LK_NORMAL_NFD},
+                 {"NFKC", LK_NORMAL_NFKC},
+                 {"NFKD", LK_NORMAL_NFKD},
                  {"Lowercase", LK_NORMAL_LOWERCASE},
                  {"StripAccents", LK_NORMAL_STRIP_ACCENTS},
                  {"Prepend", LK_NORMAL_PREPEND}};
@@ -277,37 +280,31 @@ static int byte_level_read(const json_t *part, lk_split_step *step,
     return rc;
 }
 
-#define CLIP_MARKS "<\\|startoftext\\|>|<\\|endoftext\\|>|"
-#define CLIP_WORDS                                                             \
- "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"
-
-/* What matches the expression is kept, and all else dropped: the one use of
- * Split that is known here. */
 static int split_read(const json_t *part, lk_split_step *step, linkd_error *err)
 {
-    const json_t *pattern = json_object_get(part, "pattern");
-    const char *regex = json_string_value(json_object_get(pattern, "Regex"));
-    const char *behaviour = "";
-    char shown[LK_SHOWN_MAX];
-    bool is_inverted = false;
-    int rc =
-        lk_json_text_get(part, "pre_tokenizer", "behavior", &behaviour, err);
+    static const struct {
+        const char *name;
+        lk_split_behavior behavior;
+    } behaviors[] = {{"Removed", LK_SPLIT_REMOVED},
+                     {"Isolated", LK_SPLIT_ISOLATED},
+                     {"MergedWithPrevious", LK_SPLIT_WITH_PREVIOUS},
+                     {"MergedWithNext", LK_SPLIT_WITH_NEXT},
+                     {"Contiguous", LK_SPLIT_CONTIGUOUS}};
+    const char *name = "";
+    int rc = lk_json_text_get(part, "pre_tokenizer", "behavior", &name, err);
 
     if (rc == LINKD_OK)
-        rc = lk_json_flag_find(part, "pre_tokenizer", "invert", &is_inverted,
-                               err);
-    if (rc != LINKD_OK)
-        return rc;
-    step->kind = LK_SPLIT_CLIP;
-    step->keeps_marks =
-        regex != NULL && strcmp(regex, CLIP_MARKS CLIP_WORDS) == 0;
-    if (strcmp(behaviour, "Removed") == 0 && is_inverted && regex != NULL &&
-        (step->keeps_marks || strcmp(regex, CLIP_WORDS) == 0))
-        return LINKD_OK;
-    return lk_fail(err, LINKD_E_DATA,
-                   LK_TOKENIZER_FILE ": pre_tokenizer of type \"Split\" by "
-                                     "\"%s\" is not supported",
-                   lk_name_show(lk_str(regex != NULL ? regex : ""), shown));
+        rc = lk_json_flag_find(part, "pre_tokenizer", "invert",
+                               &step->is_inverted, err);
+    for (size_t i = 0; i < sizeof(behaviors) / sizeof(*behaviors); i++) {
+        if (rc != LINKD_OK || strcmp(name, behaviors[i].name) != 0)
+            continue;
+        step->behavior = behaviors[i].behavior;
+        return pattern_read(part, "pre_tokenizer", &step->pattern, err);
+    }
+    return rc != LINKD_OK
+               ? rc
+               : lk_json_type_refuse("pre_tokenizer.behavior", name, err);
 }
 
 static int splitter_add(lk_json_reader *reader, const json_t *part,
@@ -335,6 +332,7 @@ static int splitter_add(lk_json_reader *reader, const json_t *part,
     } else if (strcmp(type, "WhitespaceSplit") == 0) {
         step->kind = LK_SPLIT_SPACES;
     } else if (strcmp(type, "Split") == 0) {
+        step->kind = LK_SPLIT_PATTERN;
         rc = split_read(part, step, reader->err);
     } else {
         return lk_json_type_refuse("pre_tokenizer", type, reader->err);
@@ -391,7 +389,7 @@ static void space_find(lk_tokenizer *tokenizer)
     linkd_str space = {(const char *)utf8, 0};
 
     if (last == NULL || last->kind == LK_SPLIT_SPACES ||
-        last->kind == LK_SPLIT_CLIP)
+        last->kind == LK_SPLIT_PATTERN)
         return;
     if (last->kind == LK_SPLIT_METASPACE)
         space = (linkd_str){last->space, last->space_len};

@@ -120,6 +120,15 @@ size_t lk_unicode_decompose_fully(uint32_t cp,
     return n;
 }
 
+size_t lk_unicode_decompose_compatibly(uint32_t cp,
+                                       uint32_t ret_cps[LK_DECOMPOSED_MAX])
+{
+    size_t n = pairs_read(lk_unicode_compatible_decompositions,
+                          lk_unicode_n_compatible_decompositions, cp, ret_cps);
+
+    return n > 0 ? n : lk_unicode_decompose_fully(cp, ret_cps);
+}
+
 /* A lead and a vowel, or a syllable without tail and a tail; 0: neither. */
 static uint32_t syllable_compose(uint32_t first, uint32_t second)
 {

@@ -40,7 +40,7 @@ enum {
     LK_REPLACEMENT_CP = 0xFFFD, /* stands for a byte that is not UTF-8 */
     LK_UTF8_MAX = 4,            /* bytes of one code point */
     LK_EXPANSION_MAX = 3,       /* code points that replace one */
-    LK_DECOMPOSED_MAX = 4,      /* the same with all marks */
+    LK_DECOMPOSED_MAX = 18,     /* the same with all marks, or compatibly */
 };
 
 /* The properties, LK_CP_* ORed. */
@@ -63,6 +63,9 @@ uint32_t lk_unicode_class(uint32_t cp);
  * returns how many code points that is. */
 size_t lk_unicode_decompose_fully(uint32_t cp,
                                   uint32_t ret_cps[LK_DECOMPOSED_MAX]);
+/* The same by the full compatibility decomposition. */
+size_t lk_unicode_decompose_compatibly(uint32_t cp,
+                                       uint32_t ret_cps[LK_DECOMPOSED_MAX]);
 /* What the two compose to; 0: nothing. */
 uint32_t lk_unicode_compose(uint32_t first, uint32_t second);
 

@@ -26,4 +26,15 @@ extern const lk_unicode_pair lk_unicode_full_decompositions[];
 extern const size_t lk_unicode_n_compositions;
 extern const lk_unicode_composition lk_unicode_compositions[];
 
+/* What NFKD makes of code points that NFD makes something else of, likewise. */
+extern const size_t lk_unicode_n_compatible_decompositions;
+extern const lk_unicode_pair lk_unicode_compatible_decompositions[];
+
+/* Runs of code points of one general category, by their first: cp << 8 | number
+ * of the category among the names. */
+enum { LK_N_CATEGORIES = 30 };
+extern const char lk_unicode_category_names[LK_N_CATEGORIES][3];
+extern const size_t lk_unicode_n_categories;
+extern const uint32_t lk_unicode_categories[];
+
 #endif

@@ -1,4 +1,4 @@
-/* encoder/unicode_normal.c — the normal forms NFD and NFC (Unicode's annex 15).
+/* encoder/unicode_normal.c — the normal forms (Unicode's annex 15).
  *
  *   text ─► decomposed, with classes ─► marks in order ─► composed ─► UTF-8
  *
@@ -8,6 +8,7 @@
 
 #include "encoder/unicode.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 enum {
@@ -35,7 +36,8 @@ static void point_put(lk_code_points *points, uint32_t cp)
     points->words[place] = class << CLASS_SHIFT | cp;
 }
 
-static int decompose(linkd_str text, lk_code_points *points, linkd_error *err)
+static int decompose(linkd_str text, bool is_compatible, lk_code_points *points,
+                     linkd_error *err)
 {
     const uint8_t *at = (const uint8_t *)text.bytes;
     const uint8_t *end = at + text.len;
@@ -52,7 +54,8 @@ static int decompose(linkd_str text, lk_code_points *points, linkd_error *err)
         if (rc != LINKD_OK)
             return rc;
         at += lk_utf8_read(at, (size_t)(end - at), &cp);
-        n = lk_unicode_decompose_fully(cp, parts);
+        n = is_compatible ? lk_unicode_decompose_compatibly(cp, parts)
+                          : lk_unicode_decompose_fully(cp, parts);
         for (size_t i = 0; i < n; i++)
             point_put(points, parts[i]);
     }
@@ -97,15 +100,15 @@ static bool is_ascii(linkd_str text)
     return true;
 }
 
-int lk_unicode_normalize(linkd_str text, bool composed, lk_code_points *points,
-                         lk_buf *out, linkd_error *err)
+int lk_unicode_normalize(linkd_str text, lk_normal_form form,
+                         lk_code_points *points, lk_buf *out, linkd_error *err)
 {
     int rc;
 
     if (is_ascii(text))
         return lk_buf_append(out, text.bytes, text.len, err);
-    rc = decompose(text, points, err);
-    if (rc == LINKD_OK && composed)
+    rc = decompose(text, form == LK_NFKD || form == LK_NFKC, points, err);
+    if (rc == LINKD_OK && (form == LK_NFC || form == LK_NFKC))
         compose(points);
     for (size_t i = 0; i < points->n && rc == LINKD_OK; i++) {
         uint8_t utf8[LK_UTF8_MAX];

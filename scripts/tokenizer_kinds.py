@@ -6,7 +6,7 @@ import random
 
 from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.models import BPE, Unigram, WordPiece
-from tokenizers.normalizers import (NFC, NFD, BertNormalizer, Lowercase, Precompiled,
+from tokenizers.normalizers import (NFC, NFD, NFKC, NFKD, BertNormalizer, Lowercase, Precompiled,
                                     Prepend, Replace, Sequence, Strip, StripAccents)
 from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel, Metaspace, WhitespaceSplit
 from tokenizers.pre_tokenizers import Sequence as Split
@@ -68,10 +68,13 @@ def unigram(normalizer, pre_tokenizer, with_bytes, extra=()):
     return finish(tokenizer, extra=extra)
 
 
-def byte_level(normalizer, prefix, extra, ignore_merges=False):
+def byte_level(normalizer, prefix, extra, ignore_merges=False, pattern=None):
     tokenizer = Tokenizer(BPE(ignore_merges=ignore_merges))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=prefix)
+    if pattern:
+        tokenizer.pre_tokenizer = Split([SplitBy(Regex(pattern), behavior="isolated"),
+                                         ByteLevel(add_prefix_space=prefix, use_regex=False)])
     trainer = BpeTrainer(vocab_size=420, special_tokens=SPECIAL, show_progress=False,
                          initial_alphabet=sorted(ByteLevel.alphabet()))
     tokenizer.train_from_iterator([" ".join(WORDS), " ".join(WORDS[::-1]), LETTERS], trainer)
@@ -139,6 +142,16 @@ def clip(pattern, normalized):
     return tokenizer
 
 
+# Llama 3's and Qwen's; GPT-4o's
+GPT4 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
+        r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+ENDING = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+GPT4O = (rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+{ENDING}|"
+         rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*{ENDING}|"
+         r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+
+
 def wordpiece():
     pieces = SPECIAL + sorted({c for c in LETTERS.lower()} | {"##" + c for c in LETTERS.lower()})
     tokenizer = Tokenizer(WordPiece({piece: id for id, piece in enumerate(pieces)},
@@ -172,6 +185,19 @@ def kinds():
     yield "bpe-affixes", characters("</w>", "@", False, NFD(), WhitespaceSplit())
     yield "clip", clip(CLIP_MARKS + CLIP_WORDS, False)
     yield "clip-older", clip(CLIP_WORDS, True)
+    yield "split-gpt4", byte_level(NFKC(), False, [], pattern=GPT4)
+    yield "split-gpt4o", byte_level(NFKD(), True, words, pattern=GPT4O)
+    yield "split-next", characters(
+        "", "", True, Sequence([Replace(" ", "▁"), Replace(Regex(r"(?:a|b\d?)c"), "the")]), SplitBy("▁", behavior="merged_with_next"))
+    yield "split-previous", unigram(
+        Replace(Regex(r"[^\S\n]+"), " "),
+        Split([SplitBy(Regex(r"\P{L}(?=.)"), behavior="merged_with_previous"),
+               Metaspace()]), True)
+    yield "split-contiguous", unigram(
+        NFKC(), SplitBy(Regex(r"[0-9,.\u00b2-\u00b9]|\p{^P}\S++"), behavior="contiguous"),
+        True)
+    yield "split-removed", unigram(
+        None, SplitBy(Regex(r"[\p{Zs}\p{Cc}-]"), behavior="removed"), True)
     yield "wordpiece", wordpiece()
 
 

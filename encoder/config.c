@@ -302,15 +302,20 @@ static int limit_read(const char *dir, lk_config *config, linkd_error *err)
     return rc;
 }
 
+/* Those after a static table say nothing more, and CLIP has its own pooling. */
+static bool has_modules(const lk_config *config)
+{
+    return config->architecture != LK_STATIC && config->architecture != LK_CLIP;
+}
+
 int lk_config_read(const char *dir, lk_config *ret_config, linkd_error *err)
 {
     lk_config config;
     int rc = model_read(dir, &config, err);
 
-    /* the modules after a static table say nothing more */
-    if (rc == LINKD_OK && config.architecture != LK_STATIC)
+    if (rc == LINKD_OK && has_modules(&config))
         rc = pooling_read(dir, &config, err);
-    if (rc == LINKD_OK && config.architecture != LK_STATIC)
+    if (rc == LINKD_OK && has_modules(&config))
         rc = limit_read(dir, &config, err);
     if (rc == LINKD_OK)
         *ret_config = config;
@@ -322,7 +327,8 @@ const char *lk_pooling_name(lk_pooling pooling)
     static const char *const names[] = {[LK_POOLING_MEAN] = "mean",
                                         [LK_POOLING_CLS] = "cls",
                                         [LK_POOLING_LAST] = "last",
-                                        [LK_POOLING_MAX] = "max"};
+                                        [LK_POOLING_MAX] = "max",
+                                        [LK_POOLING_END] = "end"};
 
     return names[pooling];
 }

@@ -13,6 +13,7 @@ typedef enum lk_pooling {
     LK_POOLING_CLS,  /* the first token */
     LK_POOLING_LAST, /* the last token */
     LK_POOLING_MAX,  /* of each dimension over all tokens */
+    LK_POOLING_END,  /* CLIP: the token that ends the text */
 } lk_pooling;
 
 typedef enum lk_architecture {
@@ -21,6 +22,7 @@ typedef enum lk_architecture {
     LK_DISTILBERT,
     LK_MPNET,
     LK_MODERNBERT,
+    LK_CLIP,   /* its tower for texts */
     LK_STATIC, /* model2vec: a table of vectors, one a token, and no layers */
 } lk_architecture;
 
@@ -43,6 +45,10 @@ typedef struct lk_config {
     float norm_epsilon;
     lk_pooling pooling;
     size_t max_tokens;
+    /* of CLIP only */
+    size_t n_out;  /* width of the projection */
+    size_t end_id; /* of the token whose row is the vector; clip.c */
+    bool has_quick_gelu;
 } lk_config;
 
 /* The files as bytes, so that each can be fuzzed. All read hostile input.

@@ -32,4 +32,9 @@ LINKD_MUST_CHECK int lk_config_object(const void *bytes, size_t len,
 LINKD_MUST_CHECK int lk_config_modern(const json_t *json, lk_config *config,
                                       linkd_error *err);
 
+/* The tower for texts in a CLIP's config.json, whose root it is. LINKD_E_DATA: a
+ * number is unusable, or something is not supported. */
+LINKD_MUST_CHECK int lk_config_clip(const json_t *root, lk_config *config,
+                                    linkd_error *err);
+
 #endif

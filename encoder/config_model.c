@@ -231,6 +231,8 @@ static int model_parse(const json_t *json, lk_config *config, linkd_error *err)
                        LK_CONFIG_FILE ": model_type is missing or not a text");
     if (strcmp(type, "model2vec") == 0)
         return static_parse(json, config, err);
+    if (strcmp(type, "clip") == 0)
+        return lk_config_clip(json, config, err);
     if (names == NULL)
         return lk_fail(err, LINKD_E_DATA,
                        LK_CONFIG_FILE ": model_type \"%.60s\" is not supported",
@@ -274,6 +276,7 @@ const char *lk_architecture_name(lk_architecture architecture)
                                         [LK_DISTILBERT] = "distilbert",
                                         [LK_MPNET] = "mpnet",
                                         [LK_MODERNBERT] = "modernbert",
+                                        [LK_CLIP] = "clip",
                                         [LK_STATIC] = "static"};
 
     return names[architecture];

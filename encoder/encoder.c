@@ -20,6 +20,7 @@
 #include <time.h>
 #include <xxhash.h>
 
+#include "encoder/clip.h"
 #include "encoder/config.h"
 #include "encoder/file.h"
 #include "encoder/forward.h"
@@ -172,10 +173,14 @@ static int sources_hash(const linkd_encoder *encoder, const char *dir,
 static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
                                const lk_kernels *kernels, linkd_error *err)
 {
-    hasher h = {.state = XXH3_createState()};
+    hasher h = {0};
     XXH128_hash_t hash;
     int rc;
 
+    if (encoder->config.architecture == LK_CLIP)
+        return lk_clip_fingerprint(&encoder->weights, dir,
+                                   encoder->packed.fingerprint, err);
+    h.state = XXH3_createState();
     if (h.state == NULL)
         return lk_fail_nomem(err);
     (void)XXH3_128bits_reset(h.state);
@@ -377,6 +382,12 @@ static int parts_find(linkd_encoder *encoder, const char *dir,
     return rc == LINKD_OK ? packed_keep(encoder, &p, err) : rc;
 }
 
+/* CLIP's weights do not lie in one block. */
+static bool packs(const linkd_encoder *encoder)
+{
+    return encoder->config.architecture != LK_CLIP && lk_packed_is_wanted();
+}
+
 static int parts_open(linkd_encoder *encoder, const char *dir,
                       const lk_kernels *kernels, linkd_error *err)
 {
@@ -385,8 +396,8 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &encoder->weights, err);
     if (rc == LINKD_OK)
-        rc = lk_packed_is_wanted() ? parts_find(encoder, dir, kernels, err)
-                                   : parts_make(encoder, dir, kernels, err);
+        rc = packs(encoder) ? parts_find(encoder, dir, kernels, err)
+                            : parts_make(encoder, dir, kernels, err);
     if (rc == LINKD_OK)
         rc = buffers_new(encoder, err);
     return rc;

@@ -19,7 +19,7 @@ typedef struct linkd_encoder linkd_encoder;
 typedef struct linkd_encoder_info {
     const char *architecture; /* "bert", "roberta", … */
     const char *tokenizer;    /* "wordpiece", "unigram" or "bpe" */
-    const char *pooling;      /* "mean", "cls", "last" or "max" */
+    const char *pooling;      /* "mean", "cls", "last", "max" or "end" */
     const char *isa; /* "scalar", "avx2", "avx_vnni", "avx512", "avx512_bf16" or
                       * "avx512_vnni" */
     const char *precision; /* "f32", "bf16" or "int8": of the linear layers */
@@ -145,12 +145,14 @@ LINKD_MUST_CHECK int linkd_image_hash(const linkd_image *image,
 
 /* ---- images to unit vectors ---------------------------------------------- */
 
-/* An image transformer, read from a Hugging Face directory: ViT and DINOv2. */
+/* An image transformer, read from a Hugging Face directory: ViT, DINOv2 and
+ * CLIP, whose texts linkd_encoder encodes: the fingerprints of a directory's two
+ * are equal, and their vectors may be compared. */
 typedef struct linkd_vision linkd_vision;
 
 /* Strings live as long as the model. */
 typedef struct linkd_vision_info {
-    const char *architecture; /* "vit" or "dinov2" */
+    const char *architecture; /* "vit", "dinov2" or "clip" */
     const char *isa;
     const char *precision;
     const char *fingerprint; /* as linkd_encoder_info: weights, preparation */

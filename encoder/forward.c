@@ -20,6 +20,8 @@
  * from then on x, wide and context have a row per sequence. */
 #include "encoder/forward.h"
 
+#include "encoder/clip.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,8 +64,7 @@ static size_t longest(const lk_batch *batch)
     return most;
 }
 
-static int scratch_reserve(lk_scratch *scratch, size_t n_floats,
-                           linkd_error *err)
+int lk_scratch_reserve(lk_scratch *scratch, size_t n_floats, linkd_error *err)
 {
     if (n_floats <= scratch->capacity)
         return LINKD_OK;
@@ -95,7 +96,7 @@ static int pass_begin(pass *p, lk_scratch *scratch, linkd_error *err)
     const size_t inner = lk_stride(model->n_inner);
     const size_t wide = qkv > inner ? qkv : inner;
     const size_t gate = model->norms_first ? inner : 0;
-    int rc = scratch_reserve(
+    int rc = lk_scratch_reserve(
         scratch, p->n_rows * (2 * narrow + wide + gate) + kernel_scratch(p),
         err);
 
@@ -328,8 +329,12 @@ int lk_forward(const lk_model *model, lk_pooling pooling, const lk_batch *batch,
     pass p = {.model = model,
               .batch = batch,
               .n_rows = batch->starts[batch->n] - batch->starts[0]};
-    int rc = pass_begin(&p, scratch, err);
+    int rc;
 
+    if (model->clip != NULL)
+        return lk_clip_text_forward(model->clip, batch, scratch, ret_vectors,
+                                    err);
+    rc = pass_begin(&p, scratch, err);
     if (rc != LINKD_OK)
         return rc;
     embed(&p);

@@ -14,6 +14,9 @@ typedef struct lk_scratch {
 } lk_scratch;
 
 void lk_scratch_clear(lk_scratch *scratch);
+/* Room for that many floats, whose contents may be lost. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int lk_scratch_reserve(lk_scratch *scratch, size_t n_floats,
+                                        linkd_error *err);
 
 /* Sequences one after the other, with no padding between them. */
 typedef struct lk_batch {

@@ -87,6 +87,9 @@ typedef struct lk_kernels {
     /* y = gelu(W x + b), GELU in its exact form x * Phi(x). */
     void (*linear_gelu)(const lk_linear *linear, const float *x, size_t n_rows,
                         float *scratch, float *ret_y);
+    /* y = quick_gelu(W x + b), quick_gelu(x) = x / (1 + e^(-1.702 x)). */
+    void (*linear_quick_gelu)(const lk_linear *linear, const float *x,
+                              size_t n_rows, float *scratch, float *ret_y);
     /* y = norm(y + W x + b): the residual is updated in place. */
     void (*linear_add_norm)(const lk_linear *linear, const lk_norm *norm,
                             const float *x, size_t n_rows, float *scratch,
@@ -104,7 +107,7 @@ typedef struct lk_kernels {
                       size_t n_queries, float *scratch, float *ret_context);
 
     /* The unit vector along the sum of n_rows rows: their mean's direction.
-     * ret_vector holds lk_stride(width) floats. */
+     * ret_vector holds lk_stride(width) floats, and may be the first row. */
     void (*pool)(const float *x, size_t n_rows, size_t width,
                  float *ret_vector);
 } lk_kernels;

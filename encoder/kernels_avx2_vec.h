@@ -39,6 +39,11 @@ static inline vec vec_mul(vec a, vec b)
     return (vec){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
 }
 
+static inline vec vec_div(vec a, vec b)
+{
+    return (vec){_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+
 static inline vec vec_fma(vec a, vec b, vec c)
 {
     return (vec){_mm256_fmadd_ps(a.low, b.low, c.low),

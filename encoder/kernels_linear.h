@@ -184,6 +184,13 @@ static block block_encode(const lk_linear *linear, const float *x,
     return b;
 }
 
+/* What an output goes through. */
+typedef enum activation {
+    ACTIVATION_NONE,
+    ACTIVATION_GELU,
+    ACTIVATION_QUICK_GELU,
+} activation;
+
 static void gelu_rows(float *y, size_t y_stride, size_t n_rows)
 {
     for (size_t i = 0; i < n_rows; i++, y += y_stride)
@@ -191,9 +198,16 @@ static void gelu_rows(float *y, size_t y_stride, size_t n_rows)
             vec_store(y + j, vec_gelu(vec_load(y + j)));
 }
 
+static void quick_gelu_rows(float *y, size_t y_stride, size_t n_rows)
+{
+    for (size_t i = 0; i < n_rows; i++, y += y_stride)
+        for (size_t j = 0; j < PANEL_WIDTH; j += VEC_LANES)
+            vec_store(y + j, vec_quick_gelu(vec_load(y + j)));
+}
+
 /* Cuts the block into tiles of nearly equal height, since a tile of few rows
  * leaves the multipliers idle. */
-static void panel_multiply(tile t, const block *b, int is_gelu)
+static void panel_multiply(tile t, const block *b, activation act)
 {
     size_t n_tiles = (b->n_rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
 
@@ -204,14 +218,16 @@ static void panel_multiply(tile t, const block *b, int is_gelu)
         t.x = b->x + row * b->x_stride;
         t.codes = b->codes + row;
         linear_tile_run(&t, height);
-        if (is_gelu)
+        if (act == ACTIVATION_GELU)
             gelu_rows(t.y, t.y_stride, height);
+        else if (act == ACTIVATION_QUICK_GELU)
+            quick_gelu_rows(t.y, t.y_stride, height);
         t.y += height * t.y_stride;
     }
 }
 
 static void block_multiply(const lk_linear *linear, const block *b, float *y,
-                           int adds, int is_gelu)
+                           int adds, activation act)
 {
     const size_t n_steps = (linear->n_in + VEC_STEP - 1) / VEC_STEP;
     const float *panel = linear->panels;
@@ -226,13 +242,13 @@ static void block_multiply(const lk_linear *linear, const block *b, float *y,
         t.panel = panel + PANEL_HEAD;
         t.bias = linear->bias + out;
         t.y = y + out;
-        panel_multiply(t, b, is_gelu);
+        panel_multiply(t, b, act);
         panel = t.panel + n_steps * PANEL_WIDTH;
     }
 }
 
 static void multiply(const lk_linear *linear, const float *x, size_t n_rows,
-                     float *scratch, float *y, int adds, int is_gelu)
+                     float *scratch, float *y, int adds, activation act)
 {
     for (size_t row = 0; row < n_rows; row += LK_BLOCK_ROWS) {
         size_t left = n_rows - row;
@@ -241,6 +257,6 @@ static void multiply(const lk_linear *linear, const float *x, size_t n_rows,
                          left < LK_BLOCK_ROWS ? left : LK_BLOCK_ROWS, scratch);
 
         block_multiply(linear, &b, y + row * lk_stride(linear->n_out), adds,
-                       is_gelu);
+                       act);
     }
 }

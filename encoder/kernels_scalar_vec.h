@@ -52,6 +52,13 @@ static inline vec vec_mul(vec a, vec b)
     return a;
 }
 
+static inline vec vec_div(vec a, vec b)
+{
+    for (int i = 0; i < 16; i++)
+        a.lane[i] /= b.lane[i];
+    return a;
+}
+
 static inline vec vec_fma(vec a, vec b, vec c)
 {
     for (int i = 0; i < 16; i++)

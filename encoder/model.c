@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "encoder/clip.h"
 #include "encoder/model_pack.h"
 
 /* Architectures whose checkpoints are read in one way. */
@@ -35,7 +36,7 @@ typedef struct family {
 
 /* ---- static tables ------------------------------------------------------ */
 
-static size_t static_floats(const lk_kernels *kernels, const lk_config *config)
+static size_t no_floats(const lk_kernels *kernels, const lk_config *config)
 {
     (void)kernels;
     (void)config;
@@ -60,6 +61,19 @@ static int static_load(lk_packer *packer, const lk_config *config,
     return rc;
 }
 
+/* ---- CLIP --------------------------------------------------------------- */
+
+static int clip_load(lk_packer *packer, const lk_config *config,
+                     lk_model *model, linkd_error *err)
+{
+    model->dim = config->n_out;
+    model->clip = calloc(1, sizeof(*model->clip));
+    if (model->clip == NULL)
+        return lk_fail_nomem(err);
+    return lk_clip_text_load(packer->weights, config, packer->kernels,
+                             model->clip, err);
+}
+
 /* ---- all kinds ---------------------------------------------------------- */
 
 #define BERT_WORDS "embeddings.word_embeddings.weight"
@@ -71,7 +85,8 @@ static const family families[] = {
     [LK_MPNET] = {"mpnet.", BERT_WORDS, lk_bert_floats, lk_bert_load},
     [LK_MODERNBERT] = {"model.", "embeddings.tok_embeddings.weight",
                        lk_modern_floats, lk_modern_load},
-    [LK_STATIC] = {"", "embeddings", static_floats, static_load},
+    [LK_CLIP] = {"", "", no_floats, clip_load},
+    [LK_STATIC] = {"", "embeddings", no_floats, static_load},
 };
 
 /* A forward pass walks over the whole block; on small pages that costs 1 to 2 %
@@ -179,6 +194,9 @@ int lk_model_place(const lk_weights *weights, const lk_config *config,
 
 void lk_model_clear(lk_model *model)
 {
+    if (model->clip != NULL)
+        lk_clip_text_clear(model->clip);
+    free(model->clip);
     free(model->layers);
     free(model->owned);
     *model = (lk_model){0};

@@ -45,7 +45,9 @@ typedef struct lk_model {
     size_t n_layers;
     const float *block; /* every number above but `words`: [n_floats] */
     size_t n_floats;
-    float *owned; /* the block, or NULL: it is borrowed */
+    float *owned;              /* the block, or NULL: it is borrowed */
+    struct lk_clip_text *clip; /* in place of all but kernels, dim and
+                                * max_tokens; or NULL */
 } lk_model;
 
 /* Packs the weights and gives the memory behind their file pages back. The

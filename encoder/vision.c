@@ -1,11 +1,11 @@
 /* encoder/vision.c — pictures to unit vectors: what the folder shows of it. A
  * picture is one forward pass of some 200 rows on one worker. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "encoder/clip.h"
+#include "encoder/fingerprint.h"
 #include "encoder/vision_model.h"
 
 #define MODEL_FILE       "config.json"
@@ -13,13 +13,9 @@
 
 /* Raised whenever a change of linkd's own alters vectors beyond rounding. */
 #define FINGERPRINT_VERSION 1
-#define FINGERPRINT_DIGITS  32
 
 /* f32 and bf16 vectors may be compared. */
 #define PRECISION_CLASS "float"
-
-/* Read in pieces so that hashing a file does not keep all of it in memory. */
-#define HASH_BYTES ((size_t)4 << 20)
 
 struct linkd_vision {
     lk_weights weights;
@@ -27,60 +23,49 @@ struct linkd_vision {
     lk_preparation preparation;
     lk_vision_model model;
     linkd_vision_info info;
-    char fingerprint[FINGERPRINT_DIGITS + 1];
+    char fingerprint[LK_FINGERPRINT_DIGITS + 1];
     float **scratches; /* [n_workers] */
     size_t n_workers;
 };
 
 /* ---- fingerprint -------------------------------------------------------- */
 
-static void file_hash(XXH3_state_t *state, const lk_file *file)
-{
-    for (size_t at = 0; at < file->len; at += HASH_BYTES) {
-        const size_t left = file->len - at;
-        const size_t n = left < HASH_BYTES ? left : HASH_BYTES;
-
-        (void)XXH3_128bits_update(state, file->bytes + at, n);
-        lk_file_release(file->bytes + at, n);
-    }
-}
-
 /* What is not in the weights and changes vectors. */
-static void settings_hash(XXH3_state_t *state, const linkd_vision *vision)
+static void settings_hash(const lk_fingerprint *f, const linkd_vision *vision)
 {
     const lk_preparation *p = &vision->preparation;
     const lk_vision_config *c = &vision->config;
     char text[400];
-    const int len = snprintf(
+
+    (void)snprintf(
         text, sizeof(text),
         "linkd %d %s cls %zu heads %zu patch epsilon %a resize %d %d %zu %zu "
         "%zu crop %d %zu %zu colours %a %a %a %a %a %a " PRECISION_CLASS,
-        FINGERPRINT_VERSION, lk_vision_kind_name(c->kind), c->n_heads,
-        c->patch_side, (double)c->norm_epsilon, p->resizes, (int)p->filter,
-        p->shortest_edge, p->width, p->height, p->crops, p->out_width,
-        p->out_height, (double)p->scales[0], (double)p->scales[1],
+        FINGERPRINT_VERSION, lk_vision_kind_name(c->kind), c->sizes.n_heads,
+        c->patch_side, (double)c->sizes.norm_epsilon, p->resizes,
+        (int)p->filter, p->shortest_edge, p->width, p->height, p->crops,
+        p->out_width, p->out_height, (double)p->scales[0], (double)p->scales[1],
         (double)p->scales[2], (double)p->shifts[0], (double)p->shifts[1],
         (double)p->shifts[2]);
 
-    (void)XXH3_128bits_update(state, text, (size_t)len);
+    lk_fingerprint_text(f, text);
 }
 
-static int fingerprint_compute(linkd_vision *vision, linkd_error *err)
+static int fingerprint_compute(linkd_vision *vision, const char *dir,
+                               linkd_error *err)
 {
-    XXH3_state_t *state = XXH3_createState();
-    XXH128_hash_t hash;
+    lk_fingerprint f;
+    int rc;
 
-    if (state == NULL)
-        return lk_fail_nomem(err);
-    (void)XXH3_128bits_reset(state);
-    for (size_t i = 0; i < vision->weights.n_parts; i++)
-        file_hash(state, &vision->weights.parts[i].file);
-    settings_hash(state, vision);
-    hash = XXH3_128bits_digest(state);
-    (void)snprintf(vision->fingerprint, sizeof(vision->fingerprint),
-                   "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
-                   (uint64_t)hash.low64);
-    (void)XXH3_freeState(state);
+    if (vision->config.kind == LK_VISION_CLIP)
+        return lk_clip_fingerprint(&vision->weights, dir, vision->fingerprint,
+                                   err);
+    rc = lk_fingerprint_begin(&f, err);
+    if (rc != LINKD_OK)
+        return rc;
+    lk_fingerprint_weights(&f, &vision->weights);
+    settings_hash(&f, vision);
+    lk_fingerprint_end(&f, vision->fingerprint);
     return LINKD_OK;
 }
 
@@ -139,11 +124,11 @@ static void info_fill(linkd_vision *vision)
 
     vision->info = (linkd_vision_info){
         .architecture = lk_vision_kind_name(vision->config.kind),
-        .isa = model->kernels->isa,
-        .precision = model->kernels->precision,
+        .isa = model->stack.kernels->isa,
+        .precision = model->stack.kernels->precision,
         .fingerprint = vision->fingerprint,
-        .dim = model->dim,
-        .n_layers = model->n_layers,
+        .dim = lk_stack_dim(&model->stack),
+        .n_layers = model->stack.sizes.n_layers,
         .n_parameters = lk_weights_n_parameters(&vision->weights),
         .width = vision->preparation.out_width,
         .height = vision->preparation.out_height};
@@ -176,7 +161,7 @@ int linkd_vision_open(const char *dir, const char *precision, size_t n_workers,
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &vision->weights, err);
     if (rc == LINKD_OK)
-        rc = fingerprint_compute(vision, err);
+        rc = fingerprint_compute(vision, dir, err);
     if (rc == LINKD_OK)
         rc = lk_vision_model_load(&vision->weights, &vision->config,
                                   &vision->preparation, kernels, &vision->model,

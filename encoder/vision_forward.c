@@ -1,53 +1,21 @@
 /* encoder/vision_forward.c — a prepared picture to its vector.
  *
  *   bytes ─► patches, a row each ─┐
- *              class token ───────┴► x ─► layers ─► norm ─► row 0, length 1
- *
- *   x       [rows, dim]      the residual stream; row 0 is the class token
- *   context [rows, dim]      normalised rows, then what attention answers
- *   wide    [rows, widest]   patches; query, key, value; the feed-forward inside
- *
- * Norms stand before attention and before the feed-forward layer, and what these
- * answer is added to x. The last layer is asked for the class token alone. */
+ *              class token ───────┴► x ─► (norm) ─► layers ─► row 0 */
 #include <string.h>
 
 #include "encoder/vision_model.h"
-
-typedef struct pass {
-    const lk_vision_model *model;
-    size_t n_rows;
-    float *x;
-    float *context;
-    float *wide;
-    float *scratch; /* of the kernel that runs */
-} pass;
 
 static size_t rows_count(const lk_vision_model *model)
 {
     return 1 + model->n_across * model->n_down;
 }
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t wide_stride(const lk_vision_model *m)
-{
-    return larger(lk_stride(m->patches.n_in),
-                  larger(lk_stride(3 * m->dim), lk_stride(m->n_inner)));
-}
-
 size_t lk_vision_scratch(const lk_vision_model *model)
 {
     const size_t n = rows_count(model);
-    const size_t widest =
-        larger(model->patches.n_in, larger(model->dim, model->n_inner));
-    const size_t kernel =
-        larger(lk_linear_scratch(model->kernels, widest, n),
-               lk_attention_scratch(model->kernels, &model->heads, n));
 
-    return n * (2 * lk_stride(model->dim) + wide_stride(model)) + kernel;
+    return lk_stack_floats(&model->stack, n, n, model->patches.n_in);
 }
 
 /* The bytes of patch (across, down) as floats: [3, side, side]. */
@@ -67,78 +35,41 @@ static void patch_read(const lk_vision_model *m, const linkd_image *image,
            (lk_stride(m->patches.n_in) - m->patches.n_in) * sizeof(*out));
 }
 
-static void rows_add(float *x, const float *addend, size_t n)
+static void embed(const lk_vision_model *m, const linkd_image *image,
+                  const lk_stack_space *space)
 {
-    for (size_t i = 0; i < n; i++)
-        x[i] += addend[i];
-}
-
-static void embed(const pass *p, const linkd_image *image)
-{
-    const lk_vision_model *m = p->model;
-    const size_t stride = lk_stride(m->dim);
-    float *row = p->wide;
+    const lk_kernels *kernels = m->stack.kernels;
+    const size_t n_rows = rows_count(m);
+    const size_t stride = lk_stride(m->stack.sizes.dim);
+    float *row = space->wide;
 
     for (size_t down = 0; down < m->n_down; down++)
         for (size_t across = 0; across < m->n_across; across++) {
             patch_read(m, image, across, down, row);
             row += lk_stride(m->patches.n_in);
         }
-    memset(p->x, 0, stride * sizeof(*p->x));
-    m->kernels->linear(&m->patches, p->wide, p->n_rows - 1, p->scratch,
-                       p->x + stride);
-    rows_add(p->x, m->positions, p->n_rows * stride);
-}
-
-/* context = norm(x) */
-static void normalise(const pass *p, const lk_norm *norm)
-{
-    const size_t n = p->n_rows * lk_stride(p->model->dim);
-
-    memset(p->context, 0, n * sizeof(*p->context));
-    p->model->kernels->add_norm(norm, p->x, p->n_rows, p->context);
-}
-
-static void layer_run(pass *p, const lk_vision_layer *layer, bool is_last)
-{
-    const lk_vision_model *m = p->model;
-    const size_t stride = lk_stride(m->dim);
-    const size_t n_tokens = p->n_rows;
-
-    normalise(p, &layer->attention_norm);
-    m->kernels->linear(&layer->projection, p->context, n_tokens, p->scratch,
-                       p->wide);
-    if (is_last)
-        p->n_rows = 1;
-    m->kernels->attention(&m->heads, p->wide, n_tokens, p->n_rows, p->scratch,
-                          p->context);
-    m->kernels->linear(&layer->attention_out, p->context, p->n_rows, p->scratch,
-                       p->wide);
-    rows_add(p->x, p->wide, p->n_rows * stride);
-    normalise(p, &layer->ffn_norm);
-    m->kernels->linear_gelu(&layer->ffn_in, p->context, p->n_rows, p->scratch,
-                            p->wide);
-    m->kernels->linear(&layer->ffn_out, p->wide, p->n_rows, p->scratch,
-                       p->context);
-    rows_add(p->x, p->context, p->n_rows * stride);
+    memset(space->x, 0, stride * sizeof(*space->x));
+    kernels->linear(&m->patches, space->wide, n_rows - 1, space->scratch,
+                    space->x + stride);
+    if (m->embedding_norm.width > 0) {
+        kernels->add_norm(&m->embedding_norm, m->positions, n_rows, space->x);
+        return;
+    }
+    for (size_t i = 0; i < n_rows * stride; i++)
+        space->x[i] += m->positions[i];
 }
 
 void lk_vision_forward(const lk_vision_model *model, const linkd_image *image,
                        float *scratch, float *ret_vector)
 {
     const size_t n = rows_count(model);
-    const size_t narrow = n * lk_stride(model->dim);
-    pass p = {.model = model,
-              .n_rows = n,
-              .x = scratch,
-              .context = scratch + narrow,
-              .wide = scratch + 2 * narrow,
-              .scratch = scratch + 2 * narrow + n * wide_stride(model)};
+    const size_t starts[] = {0, n};
+    const size_t class_token = 0;
+    const lk_stack_batch batch = {
+        .starts = starts, .wanted = &class_token, .n = 1};
+    const lk_stack_space space =
+        lk_stack_cut(&model->stack, scratch, n, model->patches.n_in);
 
-    embed(&p, image);
-    for (size_t i = 0; i < model->n_layers; i++)
-        layer_run(&p, &model->layers[i], i + 1 == model->n_layers);
-    normalise(&p, &model->final_norm);
-    model->kernels->pool(p.context, 1, model->dim, p.wide);
-    memcpy(ret_vector, p.wide, model->dim * sizeof(*ret_vector));
+    embed(model, image, &space);
+    lk_stack_run(&model->stack, &batch, &space, ret_vector);
 }

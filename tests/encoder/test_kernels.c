@@ -109,6 +109,11 @@ static double gelu(double x)
     return 0.5 * x * (1.0 + erf(x * 0.70710678118654752440));
 }
 
+static double quick_gelu(double x)
+{
+    return x / (1.0 + exp(-1.702 * x));
+}
+
 static void norm_reference(const lk_norm *norm, double *row)
 {
     double mean = 0.0;
@@ -198,7 +203,12 @@ static float *panels_new(const lk_kernels *kernels, const layer *l)
     return panels;
 }
 
-typedef enum kind { LINEAR, LINEAR_GELU, LINEAR_ADD_NORM } kind;
+typedef enum kind {
+    LINEAR,
+    LINEAR_GELU,
+    LINEAR_QUICK_GELU,
+    LINEAR_ADD_NORM
+} kind;
 
 /* What the tier makes of the layer's first n_rows rows. */
 static float *layer_run(const lk_kernels *kernels, const layer *l, kind what,
@@ -217,6 +227,8 @@ static float *layer_run(const lk_kernels *kernels, const layer *l, kind what,
         kernels->linear(&linear, l->x, n_rows, scratch, y);
     else if (what == LINEAR_GELU)
         kernels->linear_gelu(&linear, l->x, n_rows, scratch, y);
+    else if (what == LINEAR_QUICK_GELU)
+        kernels->linear_quick_gelu(&linear, l->x, n_rows, scratch, y);
     else
         kernels->linear_add_norm(&linear, &l->norm, l->x, n_rows, scratch, y);
     free(scratch);
@@ -234,6 +246,8 @@ static double *layer_reference(const layer *l, kind what, size_t n_rows)
         for (size_t n = 0; n < l->n_out; n++) {
             if (what == LINEAR_GELU)
                 row[n] = gelu(row[n]);
+            if (what == LINEAR_QUICK_GELU)
+                row[n] = quick_gelu(row[n]);
             if (what == LINEAR_ADD_NORM)
                 row[n] += (double)l->residual[i * lk_stride(l->n_out) + n];
         }
@@ -288,6 +302,12 @@ static void a_gelu_layer_is_a_linear_layer_and_gelu(void **state)
     check_layers(LINEAR_GELU);
 }
 
+static void a_quick_gelu_layer_is_a_linear_layer_and_quick_gelu(void **state)
+{
+    (void)state;
+    check_layers(LINEAR_QUICK_GELU);
+}
+
 static void an_output_layer_adds_to_the_residual_and_normalises(void **state)
 {
     (void)state;
@@ -340,6 +360,39 @@ static void gelu_is_exact_to_1e_7_everywhere(void **state)
 
             /* 4e-8, and one rounding of the result */
             assert_true(off <= 5e-8 + fabs(input) * 6e-8);
+        }
+    }
+    free(bias);
+    free(x);
+    free(y);
+}
+
+static void
+quick_gelu_is_exact_to_1e_6_from_200_below_to_200_above(void **state)
+{
+    enum { N_STEPS = 4001 };
+    const float weight[LK_STRIDE_UNIT] = {1.0F};
+    float *bias = floats_new(LK_STRIDE_UNIT);
+    float *x = floats_new(N_STEPS * LK_STRIDE_UNIT);
+    float *y = floats_new(N_STEPS * LK_STRIDE_UNIT);
+    const lk_linear linear = {
+        .n_in = 1, .n_out = 1, .panels = weight, .bias = bias};
+
+    (void)state;
+    for (size_t i = 0; i < N_STEPS; i++) /* from -200 to 200, dense around 0 */
+        x[i * LK_STRIDE_UNIT] = powf(((float)i - 2000.0F) / 342.0F, 3.0F);
+    for (size_t i = 0; i < N_ISAS; i++) {
+        const lk_kernels *kernels = tier(i);
+
+        if (kernels == NULL)
+            continue;
+        kernels->linear_quick_gelu(&linear, x, N_STEPS, NULL, y);
+        for (size_t j = 0; j < N_STEPS; j++) {
+            const double input = (double)x[j * LK_STRIDE_UNIT];
+            const double off =
+                fabs((double)y[j * LK_STRIDE_UNIT] - quick_gelu(input));
+
+            assert_true(off <= 1e-6 + 1e-7 * fabs(input));
         }
     }
     free(bias);
@@ -941,6 +994,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_linear_layer_multiplies_and_adds_its_bias),
         cmocka_unit_test(a_gelu_layer_is_a_linear_layer_and_gelu),
+        cmocka_unit_test(a_quick_gelu_layer_is_a_linear_layer_and_quick_gelu),
+        cmocka_unit_test(
+            quick_gelu_is_exact_to_1e_6_from_200_below_to_200_above),
         cmocka_unit_test(an_output_layer_adds_to_the_residual_and_normalises),
         cmocka_unit_test(a_row_does_not_depend_on_the_rows_beside_it),
         cmocka_unit_test(gelu_is_exact_to_1e_7_everywhere),

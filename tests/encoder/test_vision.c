@@ -160,11 +160,11 @@ static void what_is_not_supported_is_refused(void **state)
     assert_int_equal(
         lk_vision_config_parse(VIT(""), strlen(VIT("")), &config, NULL),
         LINKD_OK);
-    assert_int_equal(config.n_inner, 8);
+    assert_int_equal(config.sizes.n_inner, 8);
     assert_config_refused("[]", "config.json: is not a JSON object");
     assert_config_refused("{\"model_type\":\"swin\"}",
                           "config.json: model_type \"swin\" is no image model "
-                          "that is supported (vit, dinov2)");
+                          "that is supported (vit, dinov2, clip)");
     assert_config_refused(VIT(",\"hidden_act\":\"relu\""),
                           "config.json: hidden_act is not gelu");
     assert_config_refused(VIT(",\"num_channels\":1"),

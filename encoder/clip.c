@@ -1,0 +1,218 @@
+/* encoder/clip.c — CLIP's tower for texts.
+ *
+ *   ids ─► words + positions ─► x ─► layers, in which a token sees what is before
+ *   it ─► the row of the text's end ─► norm ─► projection ─► length 1
+ *
+ * That a token does not see what follows is said by distance, as MPNet says what
+ * a distance is worth (lk_heads): what lies ahead gets so low a score that its
+ * power of two vanishes. */
+#include "encoder/clip.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "encoder/fingerprint.h"
+
+/* Far below any score, and far enough from the least float. */
+#define AHEAD (-1e30F)
+
+/* What CLIP's earliest configurations say that the end's id is, wrongly: there
+ * the largest id is the end. */
+#define END_ID_WRONG 2
+
+#define FINGERPRINT_VERSION "linkd 1 clip float"
+
+/* ---- loading ------------------------------------------------------------ */
+
+/* Distances -(n - 1) … n - 1, the same for every head. */
+static int distances_load(lk_loader *loader, size_t n, lk_heads *heads,
+                          linkd_error *err)
+{
+    /* reading rows of scores, kernels go a vector beyond them */
+    float *distances = lk_loader_floats(loader, 2 * n + LK_STRIDE_UNIT, err);
+
+    if (distances == NULL)
+        return LINKD_E_NOMEM;
+    for (size_t i = n; i < 2 * n; i++)
+        distances[i] = AHEAD;
+    heads->distances = distances;
+    heads->distance_stride = 0;
+    heads->n_distances = n - 1;
+    return LINKD_OK;
+}
+
+static int positions_load(lk_loader *loader, const lk_config *config,
+                          const float **ret_positions, linkd_error *err)
+{
+    const size_t stride = lk_stride(config->dim);
+    const size_t n = config->n_positions;
+    float *rows = lk_loader_floats(loader, n * stride, err);
+    float *table = malloc(n * config->dim * sizeof(*table));
+    int rc = rows != NULL && table != NULL ? LINKD_OK : lk_fail_nomem(err);
+
+    if (rc == LINKD_OK)
+        rc = lk_loader_read(loader, "embeddings.position_embedding.weight",
+                            n * config->dim, table, err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        memcpy(rows + i * stride, table + i * config->dim,
+               config->dim * sizeof(*rows));
+    free(table);
+    *ret_positions = rows;
+    return rc;
+}
+
+static int parts_load(lk_loader *loader, const lk_config *config,
+                      lk_clip_text *text, linkd_error *err)
+{
+    static const lk_stack_names names =
+        LK_CLIP_STACK_NAMES("final_layer_norm", "text_projection.weight");
+    const lk_stack_sizes sizes = {.dim = config->dim,
+                                  .n_inner = config->n_inner,
+                                  .n_layers = config->n_layers,
+                                  .n_heads = config->n_heads,
+                                  .n_out = config->n_out,
+                                  .norm_epsilon = config->norm_epsilon,
+                                  .activation = config->has_quick_gelu
+                                                    ? LK_ACTIVATION_QUICK_GELU
+                                                    : LK_ACTIVATION_GELU};
+    int rc = lk_weights_get(loader->weights,
+                            "text_model.embeddings.token_embedding.weight",
+                            config->vocab_size, config->dim, &text->words, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_stack_reserve(loader, &sizes, 0, 0, err);
+    if (rc == LINKD_OK)
+        rc = positions_load(loader, config, &text->positions, err);
+    if (rc == LINKD_OK)
+        rc = lk_stack_load(loader, &sizes, &names, &text->stack, err);
+    if (rc == LINKD_OK)
+        rc = distances_load(loader, config->n_positions, &text->stack.heads,
+                            err);
+    return rc;
+}
+
+int lk_clip_text_load(const lk_weights *weights, const lk_config *config,
+                      const lk_kernels *kernels, lk_clip_text *ret_text,
+                      linkd_error *err)
+{
+    lk_clip_text text = {.end_id = (uint32_t)config->end_id,
+                         .is_end_the_largest = config->end_id == END_ID_WRONG};
+    lk_loader loader = {.weights = weights,
+                        .kernels = kernels,
+                        .arrays = &text.arrays,
+                        .prefix = "text_model."};
+    int rc;
+
+    if (strcmp(kernels->precision, "int8") == 0)
+        return lk_fail(err, LINKD_E_ARG, "CLIP has no precision int8 yet");
+    rc = parts_load(&loader, config, &text, err);
+    free(loader.rows);
+    if (rc == LINKD_OK)
+        *ret_text = text;
+    else
+        lk_clip_text_clear(&text);
+    return rc;
+}
+
+void lk_clip_text_clear(lk_clip_text *text)
+{
+    lk_stack_clear(&text->stack);
+    lk_arrays_clear(&text->arrays);
+    *text = (lk_clip_text){0};
+}
+
+/* ---- forward ------------------------------------------------------------ */
+
+/* Where a text ends: at the first token of the largest id, or of the end's; the
+ * first token of all if there is none. */
+static size_t end_find(const lk_clip_text *text, const lk_tokens *tokens)
+{
+    size_t end = 0;
+
+    for (size_t i = 0; i < tokens->n; i++) {
+        if (!text->is_end_the_largest && tokens->ids[i] == text->end_id)
+            return i;
+        if (text->is_end_the_largest && tokens->ids[i] > tokens->ids[end])
+            end = i;
+    }
+    return end;
+}
+
+static void embed(const lk_clip_text *text, const lk_tokens *tokens,
+                  float *ret_x)
+{
+    const size_t dim = text->stack.sizes.dim;
+    const size_t stride = lk_stride(dim);
+
+    for (size_t i = 0; i < tokens->n; i++, ret_x += stride) {
+        const float *position = text->positions + i * stride;
+
+        lk_tensor_read(text->words, tokens->ids[i] * dim, dim, ret_x);
+        for (size_t k = 0; k < dim; k++)
+            ret_x[k] += position[k];
+        memset(ret_x + dim, 0, (stride - dim) * sizeof(*ret_x));
+    }
+}
+
+static size_t longest(const lk_batch *batch)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < batch->n; i++)
+        if (batch->sequences[i].n > most)
+            most = batch->sequences[i].n;
+    return most;
+}
+
+int lk_clip_text_forward(const lk_clip_text *text, const lk_batch *batch,
+                         lk_scratch *scratch, float *ret_vectors,
+                         linkd_error *err)
+{
+    const size_t n_rows = batch->starts[batch->n] - batch->starts[0];
+    const size_t stride = lk_stride(text->stack.sizes.dim);
+    size_t *wanted = malloc((batch->n + 1) * sizeof(*wanted));
+    lk_stack_batch rows = {
+        .starts = batch->starts, .wanted = wanted, .n = batch->n};
+    int rc = wanted != NULL ? LINKD_OK : lk_fail_nomem(err);
+
+    if (rc == LINKD_OK)
+        rc = lk_scratch_reserve(
+            scratch, lk_stack_floats(&text->stack, n_rows, longest(batch), 0),
+            err);
+    if (rc == LINKD_OK) {
+        const lk_stack_space space =
+            lk_stack_cut(&text->stack, scratch->floats, n_rows, 0);
+
+        for (size_t i = 0; i < batch->n; i++) {
+            const size_t row = batch->starts[i] - batch->starts[0];
+
+            wanted[i] = end_find(text, &batch->sequences[i]);
+            embed(text, &batch->sequences[i], space.x + row * stride);
+        }
+        lk_stack_run(&text->stack, &rows, &space, ret_vectors);
+    }
+    free(wanted);
+    return rc;
+}
+
+/* ---- the fingerprint ---------------------------------------------------- */
+
+int lk_clip_fingerprint(const lk_weights *weights, const char *dir,
+                        char ret_digits[], linkd_error *err)
+{
+    static const char *const files[] = {
+        "config.json", "preprocessor_config.json", "tokenizer.json"};
+    lk_fingerprint f;
+    bool exists;
+    int rc = lk_fingerprint_begin(&f, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    lk_fingerprint_weights(&f, weights);
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files) && rc == LINKD_OK;
+         i++)
+        rc = lk_fingerprint_file(&f, dir, files[i], &exists, err);
+    lk_fingerprint_text(&f, FINGERPRINT_VERSION);
+    lk_fingerprint_end(&f, ret_digits);
+    return rc;
+}

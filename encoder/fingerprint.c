@@ -1,0 +1,71 @@
+/* encoder/fingerprint.c — a hash over what decides a model's vectors. */
+#include "encoder/fingerprint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Read in pieces so that hashing a file does not keep all of it in memory. */
+#define HASH_BYTES ((size_t)4 << 20)
+
+int lk_fingerprint_begin(lk_fingerprint *fingerprint, linkd_error *err)
+{
+    fingerprint->state = XXH3_createState();
+    if (fingerprint->state == NULL)
+        return lk_fail_nomem(err);
+    (void)XXH3_128bits_reset(fingerprint->state);
+    return LINKD_OK;
+}
+
+void lk_fingerprint_text(const lk_fingerprint *fingerprint, const char *text)
+{
+    (void)XXH3_128bits_update(fingerprint->state, text, strlen(text));
+}
+
+static void file_hash(const lk_fingerprint *fingerprint, const lk_file *file)
+{
+    for (size_t at = 0; at < file->len; at += HASH_BYTES) {
+        const size_t left = file->len - at;
+        const size_t n = left < HASH_BYTES ? left : HASH_BYTES;
+
+        (void)XXH3_128bits_update(fingerprint->state, file->bytes + at, n);
+        lk_file_release(file->bytes + at, n);
+    }
+}
+
+void lk_fingerprint_weights(const lk_fingerprint *fingerprint,
+                            const lk_weights *weights)
+{
+    for (size_t i = 0; i < weights->n_parts; i++)
+        file_hash(fingerprint, &weights->parts[i].file);
+}
+
+int lk_fingerprint_file(const lk_fingerprint *fingerprint, const char *dir,
+                        const char *name, bool *ret_exists, linkd_error *err)
+{
+    lk_buf path = {0};
+    lk_file file = {0};
+    int rc = lk_file_path(dir, name, &path, err);
+
+    if (rc == LINKD_OK) {
+        *ret_exists = lk_file_exists(path.data);
+        if (*ret_exists)
+            rc = lk_file_map(path.data, &file, err);
+    }
+    file_hash(fingerprint, &file);
+    lk_file_unmap(&file);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+void lk_fingerprint_end(lk_fingerprint *fingerprint,
+                        char ret_digits[LK_FINGERPRINT_DIGITS + 1])
+{
+    const XXH128_hash_t hash = XXH3_128bits_digest(fingerprint->state);
+
+    (void)snprintf(ret_digits, LK_FINGERPRINT_DIGITS + 1,
+                   "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
+                   (uint64_t)hash.low64);
+    (void)XXH3_freeState(fingerprint->state);
+    fingerprint->state = NULL;
+}

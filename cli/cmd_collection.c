@@ -6,12 +6,15 @@
 
 #include "cli/client.h"
 #include "cli/columns.h"
+#include "cli/dsimplex.h"
 #include "cli/grid.h"
 #include "cli/number.h"
 
 static const char *const name_operand[] = {"NAME"};
 
 /* ---- create ------------------------------------------------------------- */
+
+static const char *const head_words[] = {"none", "dsimplex", NULL};
 
 static const char *const index_words[] = {"auto", "exact", "hnsw", "ivf", NULL};
 
@@ -22,9 +25,12 @@ typedef struct create_values {
     const char *pattern;
     const char *image;
     const char *filter;
+    const char *labels;
+    size_t classes;
     size_t dim;
     double threshold;
     int index;
+    int head;
 } create_values;
 
 #define AT(member) offsetof(create_values, member)
@@ -51,6 +57,15 @@ static const lk_option create_options[] = {
      "auto: exact while small, then hnsw (default); exact;\nhnsw; ivf"},
     {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
      "from which score on a new record is a known one"},
+    {"head", 0, LK_OPTION_WORD, AT(head), "HEAD", head_words, 0, 0,
+     "dsimplex: a head on the model that is learnt from\n"
+     "--labels, so that later models compare with no map"},
+    {"labels", 0, LK_OPTION_TEXT, AT(labels), "FILE", NULL, 0, 0,
+     "for --head: a table of records with a column \"entity\""},
+    {"classes", 0, LK_OPTION_COUNT, AT(classes), "N", NULL, 2,
+     (double)LINKD_DIM_MAX,
+     "for --head: entities that it has room for, which makes\n"
+     "vectors of N - 1 numbers (1024)"},
 };
 
 static const lk_syntax create_syntax = {
@@ -65,7 +80,10 @@ static const lk_syntax create_syntax = {
              "with a\ndot.\n\n"
              "Examples:\n"
              "  linkctl collection create firms --on name,city --filter city\n"
-             "  linkctl collection create photos --model none --dim 512\n",
+             "  linkctl collection create photos --model none --dim 512\n"
+             "  linkctl collection create firms --on name --model "
+             "all-MiniLM-L6-v2 \\\n"
+             "      --head dsimplex --labels known-firms.csv\n",
 };
 
 static void put(json_t *object, const char *name, json_t *value, int *rc)
@@ -107,6 +125,12 @@ static int create_check(const create_values *v, linkd_error *err)
         return lk_fail(err, LINKD_E_ARG, "--model none needs --dim");
     if (!is_bare && v->dim != 0)
         return lk_fail(err, LINKD_E_ARG, "--dim needs --model none");
+    if (v->head == 0 && (v->labels != NULL || v->classes > 0))
+        return lk_fail(err, LINKD_E_ARG, "--%s needs --head",
+                       v->labels != NULL ? "labels" : "classes");
+    if (v->head != 0 && (v->labels == NULL || v->model == NULL || is_bare))
+        return lk_fail(err, LINKD_E_ARG,
+                       "--head needs --model, which gets it, and --labels");
     return LINKD_OK;
 }
 
@@ -154,6 +178,26 @@ static int collection_ask(lk_cli *cli, const char *socket, const char *method,
     return rc;
 }
 
+/* Makes the model with the head, and that the collection's. */
+static int head_make(lk_cli *cli, const create_values *v, json_t *body,
+                     linkd_error *err)
+{
+    lk_dsimplex options = {.base = v->model,
+                           .collection = cli->args.operands[0],
+                           .labels = v->labels,
+                           .settings = body,
+                           .n_classes = v->classes};
+    lk_buf name = {0};
+    int rc = lk_dsimplex_make(cli, &options, &name, err);
+
+    if (rc == LINKD_OK) {
+        put(body, "model", json_string(name.data), &rc);
+        rc = rc == LINKD_OK ? rc : lk_fail_nomem(err);
+    }
+    lk_buf_clear(&name);
+    return rc;
+}
+
 static int create_run(lk_cli *cli, const void *opaque, linkd_error *err)
 {
     const create_values *v = opaque;
@@ -162,6 +206,8 @@ static int create_run(lk_cli *cli, const void *opaque, linkd_error *err)
 
     if (rc == LINKD_OK)
         rc = create_body(v, body, err);
+    if (rc == LINKD_OK && v->head != 0)
+        rc = head_make(cli, v, body, err);
     if (rc == LINKD_OK)
         rc = collection_ask(cli, v->socket, "PUT", body, NULL, err);
     if (rc == LINKD_OK && !cli->args.quiet)

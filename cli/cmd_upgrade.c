@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/dsimplex.h"
 #include "cli/grid.h"
 #include "cli/job.h"
 #include "cli/number.h"
@@ -13,8 +14,9 @@
 
 static const char *const name_operand[] = {"NAME"};
 
-static const char *const head_words[] = {"auto", "procrustes", "ridge",
-                                         "mlp",  "bt2",        NULL};
+static const char *const head_words[] = {"auto", "procrustes", "ridge", "mlp",
+                                         "bt2",  "dsimplex",   NULL};
+enum { HEAD_AUTO = 0, HEAD_DSIMPLEX = 5 }; /* among these */
 
 typedef struct upgrade_values {
     const char *socket;
@@ -24,6 +26,7 @@ typedef struct upgrade_values {
     size_t limit;
     size_t rate;
     const char *report;
+    const char *labels;
     bool json;
 } upgrade_values;
 
@@ -66,7 +69,11 @@ static const lk_option start_options[] = {
      "the new model, of linkd's model store (needed)"},
     {"head", 0, LK_OPTION_WORD, AT(head), "HEAD", head_words, 0, 0,
      "how queries are mapped: auto (the better one of the\n"
-     "next two), procrustes, ridge, mlp, bt2"},
+     "next two), procrustes, ridge, mlp, bt2; dsimplex: not\n"
+     "at all, since both models have such a head"},
+    {"labels", 0, LK_OPTION_TEXT, AT(labels), "FILE", NULL, 0, 0,
+     "for dsimplex: give the new model its head, learnt from\n"
+     "this table of records with a column \"entity\""},
     {"anchors", 0, LK_OPTION_COUNT, AT(anchors), "N", NULL, LINKD_ANCHORS_MIN,
      LINKD_ANCHORS_MAX, "records that are encoded with both models (4000)"},
     JSON_OPTION,
@@ -179,26 +186,79 @@ static int report_write(lk_cli *cli, const upgrade_values *v,
     return rc;
 }
 
+/* Gives the model its head, of as many classes as that of the collection's model
+ * has; without one there the older vectors are mapped as any other model's. */
+static int head_make(lk_cli *cli, const upgrade_values *v, lk_buf *ret_model,
+                     int *ret_head, linkd_error *err)
+{
+    lk_dsimplex options = {.base = v->model,
+                           .collection = cli->args.operands[0],
+                           .labels = v->labels};
+    lk_client client = {0};
+    lk_buf path = {0};
+    json_t *info = NULL;
+    const char *model;
+    int rc = lk_collection_path(&path, cli->args.operands[0], "", err);
+
+    if (rc == LINKD_OK)
+        rc = lk_client_open(cli, v->socket, &client, err);
+    if (rc == LINKD_OK)
+        rc = lk_client_json(&client, NULL, path.data, NULL, &info, err);
+    lk_client_close(&client);
+    lk_buf_clear(&path);
+    model = json_string_value(json_object_get(info, "model"));
+    options.settings = info;
+    if (rc == LINKD_OK && model != NULL)
+        rc = lk_dsimplex_classes(model, &options.n_classes, err);
+    *ret_head = options.n_classes > 0 ? HEAD_DSIMPLEX : HEAD_AUTO;
+    if (rc == LINKD_OK)
+        rc = lk_dsimplex_make(cli, &options, ret_model, err);
+    json_decref(info);
+    return rc;
+}
+
+static int start_check(const upgrade_values *v, linkd_error *err)
+{
+    if (v->model == NULL)
+        return lk_fail(err, LINKD_E_ARG, "--model is needed");
+    if (v->labels != NULL && v->head != HEAD_DSIMPLEX)
+        return lk_fail(err, LINKD_E_ARG, "--labels needs --head dsimplex");
+    return LINKD_OK;
+}
+
+/* The request; with labels the model and its head are made for it. */
+static int start_body(lk_cli *cli, const upgrade_values *v, json_t **ret_body,
+                      linkd_error *err)
+{
+    lk_buf model = {0};
+    int head = v->head;
+    int rc = v->labels != NULL ? head_make(cli, v, &model, &head, err)
+                               : lk_buf_printf(&model, err, "%s", v->model);
+
+    if (rc == LINKD_OK) {
+        *ret_body =
+            json_pack("{s:s, s:s, s:I}", "model", model.data, "head",
+                      head_words[head], "anchors", (json_int_t)v->anchors);
+        rc = *ret_body == NULL ? lk_fail_nomem(err) : LINKD_OK;
+    }
+    lk_buf_clear(&model);
+    return rc;
+}
+
 static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
                      linkd_error *err)
 {
     lk_output *report = NULL;
     json_t *job = NULL;
-    json_t *body;
-    int rc;
+    json_t *body = NULL;
+    int rc = start_check(v, err);
 
-    if (v->model == NULL)
-        return lk_fail(err, LINKD_E_ARG, "--model is needed");
-    if (v->report != NULL) { /* before the work, and not after it */
+    if (rc == LINKD_OK && v->report != NULL) /* before the work, not after it */
         rc = lk_output_open(v->report, NULL, 0, &report, err);
-        if (rc != LINKD_OK)
-            return rc;
-    }
-    body = json_pack("{s:s, s:s, s:I}", "model", v->model, "head",
-                     head_words[v->head], "anchors", (json_int_t)v->anchors);
-    rc = body == NULL
-             ? lk_fail_nomem(err)
-             : upgrade_ask(cli, v, "POST", rest, body, true, &job, err);
+    if (rc == LINKD_OK)
+        rc = start_body(cli, v, &body, err);
+    if (rc == LINKD_OK)
+        rc = upgrade_ask(cli, v, "POST", rest, body, true, &job, err);
     if (rc == LINKD_OK && report != NULL)
         rc = report_write(cli, v, json_object_get(job, "verdict"), report, err);
     if (rc == LINKD_OK && v->json)
@@ -218,12 +278,14 @@ static int probe_run(lk_cli *cli, const void *opaque, linkd_error *err)
 
 static int start_run(lk_cli *cli, const void *opaque, linkd_error *err)
 {
+    const upgrade_values *v = opaque;
+    const char *name = cli->args.operands[0];
     int rc = start_ask(cli, opaque, "/upgrade/start", err);
 
     if (rc == LINKD_OK && !cli->args.quiet)
-        (void)fprintf(stderr, "%s serves collection %s\n",
-                      ((const upgrade_values *)opaque)->model,
-                      cli->args.operands[0]);
+        (void)fprintf(stderr, "%s%s%s serves collection %s\n", v->model,
+                      v->labels != NULL ? "+" : "",
+                      v->labels != NULL ? name : "", name);
     return rc;
 }
 

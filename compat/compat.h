@@ -98,6 +98,8 @@ typedef struct linkd_compat_fit_options {
 
 /* Row i of `from` and row i of `to` are one record under two models. A tenth of
  * the pairs is held out to measure `cosine`, then all are used.
+ * LINKD_HEAD_SIMPLEX: both sides are rows that heads of one simplex made. These
+ * compare as they are, and nothing is learnt.
  * LINKD_E_ARG: sizes that do not fit, too few or too many pairs, a head that
  * needs labels and has none or one class only. LINKD_E_DATA: a row is zero or
  * not finite, or all rows of a side are alike. LINKD_E_CANCELLED. */

@@ -27,6 +27,7 @@ static lk_head_fn *const heads[LINKD_N_HEADS] = {
     [LINKD_HEAD_BT2_TRAINED] = lk_fit_bt2_trained,
     [LINKD_HEAD_MLP] = lk_fit_mlp,
     [LINKD_HEAD_CONTRAST] = lk_fit_contrast,
+    [LINKD_HEAD_SIMPLEX] = lk_fit_common,
 };
 
 int linkd_compat_head_parse(const char *word, linkd_compat_head *ret_head,
@@ -94,21 +95,15 @@ int linkd_compat_fit(const linkd_rows *from, const linkd_rows *to,
                      const linkd_progress *progress, linkd_compat_map **ret_map,
                      linkd_error *err)
 {
-    lk_head_fn *fit = heads[options->head];
     lk_pairs pairs = {0};
-    int rc;
+    int rc = lk_pairs_check(from, to, err);
 
-    if (fit == NULL)
-        return lk_fail(err, LINKD_E_ARG,
-                       "the head \"%s\" is fitted on labels, not on pairs",
-                       linkd_compat_head_words[options->head]);
-    rc = lk_pairs_check(from, to, err);
     if (rc == LINKD_OK)
         rc = lk_pairs_make(from, to, options->labels, options->seed, &pairs,
                            err);
     if (rc == LINKD_OK)
-        rc = lk_fit_measured(fit, lk_map_cosine, options, progress, &pairs,
-                             ret_map, err);
+        rc = lk_fit_measured(heads[options->head], lk_map_cosine, options,
+                             progress, &pairs, ret_map, err);
     lk_pairs_clear(&pairs);
     return rc;
 }

@@ -41,5 +41,7 @@ lk_head_fn lk_fit_mlp;
 lk_head_fn lk_fit_bt2_trained;
 /* contrast.c: y = x W + b, by InfoNCE. */
 lk_head_fn lk_fit_contrast;
+/* simplex_fit.c: y = x, of rows that two simplex heads have made. */
+lk_head_fn lk_fit_common;
 
 #endif

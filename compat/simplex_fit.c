@@ -182,3 +182,29 @@ int linkd_compat_fit_simplex(const linkd_rows *rows, const linkd_rows *old,
     lk_pairs_clear(&pairs);
     return rc;
 }
+
+/* Rows that two heads made lie in one space already. A matrix it is all the
+ * same, so that whoever applies maps has one kind of them. */
+int lk_fit_common(const lk_fit_input *input, linkd_compat_map **ret_map,
+                  linkd_error *err)
+{
+    size_t dim = input->pairs->dim_from;
+    linkd_compat_info info = {.head = LINKD_HEAD_SIMPLEX,
+                              .dim_from = dim,
+                              .dim_to = dim,
+                              .dim_compat = dim};
+    int rc;
+
+    if (input->pairs->dim_to != dim)
+        return lk_fail(err, LINKD_E_ARG,
+                       "rows of %zu and of %zu dimensions are of no common "
+                       "simplex",
+                       dim, input->pairs->dim_to);
+    rc = lk_map_new(&info, 0, 0, ret_map, err);
+    if (rc != LINKD_OK)
+        return rc;
+    (*ret_map)->n_unit = dim;
+    for (size_t i = 0; i < dim; i++)
+        (*ret_map)->weights[i * dim + i] = 1.0F;
+    return LINKD_OK;
+}

@@ -335,7 +335,7 @@ static int backup_read(const json_t *request, lk_job_spec *spec,
 
 /* ---- upgrades ------------------------------------------------------------- */
 
-/* A simplex head makes vectors that compare with none that are stored. */
+/* Between two models with heads of one simplex there is nothing to learn. */
 static int head_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
 {
     linkd_str word = {"auto", 4};
@@ -344,13 +344,11 @@ static int head_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
     if (rc != LINKD_OK)
         return rc;
     spec->auto_head = lk_str_is(word, "auto");
-    if (!spec->auto_head)
-        rc = linkd_compat_head_parse(word.bytes, &spec->head, err);
-    if (rc == LINKD_OK && !spec->auto_head && spec->head == LINKD_HEAD_SIMPLEX)
-        rc = lk_fail(err, LINKD_E_ARG,
-                     "\"head\": simplex has to be in place before the first "
-                     "record, and this collection has some");
-    return rc;
+    if (spec->auto_head)
+        return LINKD_OK;
+    if (lk_str_is(word, "dsimplex"))
+        word = (linkd_str){"simplex", 7};
+    return linkd_compat_head_parse(word.bytes, &spec->head, err);
 }
 
 static int upgrade_start_read(const json_t *request, lk_job_spec *spec,

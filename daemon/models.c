@@ -52,9 +52,12 @@ struct lk_model {
     bool
         is_opening; /* guarded by models->lock; the rest is the opener's then */
     linkd_encoder *encoder;
+    linkd_model_head head; /* on what the encoder makes; may be none */
+    linkd_encoder_info info;
     lk_pool *pool;
     size_t dim;
     float *vectors; /* [BATCH_MAX, dim], the thread's */
+    float *bare;    /* [BATCH_MAX, the encoder's dim]: without the head */
     lk_models *models;
     pthread_t thread;
     bool has_thread;
@@ -147,6 +150,20 @@ static void batch_finish(lk_model *model, batch *b, int rc,
     }
 }
 
+static int vectors_make(lk_model *model, const batch *b,
+                        linkd_encode_stats *stats, linkd_error *err)
+{
+    bool has_head = model->head.map != NULL;
+    int rc = linkd_encoder_encode(model->encoder, model->pool, b->texts, b->n,
+                                  has_head ? model->bare : model->vectors,
+                                  stats, err);
+
+    return rc == LINKD_OK && has_head
+               ? linkd_model_head_apply(&model->head, model->bare, b->n,
+                                        model->vectors, err)
+               : rc;
+}
+
 /* Encodes one batch; called and returns with the lock. */
 static void model_encode(lk_model *model, batch *b)
 {
@@ -162,8 +179,7 @@ static void model_encode(lk_model *model, batch *b)
         queue_rotate(&model->bulk);
     }
     (void)pthread_mutex_unlock(&model->lock);
-    rc = linkd_encoder_encode(model->encoder, model->pool, b->texts, b->n,
-                              model->vectors, &stats, &err);
+    rc = vectors_make(model, b, &stats, &err);
     lk_metrics_count_encoded(model->models->metrics, stats.n_texts,
                              stats.n_tokens, 1);
     (void)pthread_mutex_lock(&model->lock);
@@ -300,7 +316,12 @@ int lk_model_embed(lk_model *model, lk_urgency urgency, const linkd_str *texts,
 
 const linkd_encoder_info *lk_model_describe(const lk_model *model)
 {
-    return linkd_encoder_describe(model->encoder);
+    return &model->info;
+}
+
+const linkd_model_head *lk_model_head_of(const lk_model *model)
+{
+    return model->head.map != NULL ? &model->head : NULL;
 }
 
 int lk_model_count_tokens(const lk_model *model, linkd_str text, size_t *ret_n,
@@ -354,6 +375,8 @@ static void model_free(lk_model *model)
     (void)pthread_mutex_destroy(&model->lock);
     lk_pool_free(model->pool);
     linkd_encoder_close(model->encoder);
+    linkd_model_head_clear(&model->head);
+    free(model->bare);
     free(model->vectors);
     free(model->name);
     free(model);
@@ -386,9 +409,12 @@ static int model_path(linkd_str name, lk_buf *ret_path, linkd_error *err)
 
 static int model_start(lk_model *model, linkd_error *err)
 {
-    model->dim = lk_model_describe(model)->dim;
+    size_t bare_dim = linkd_encoder_describe(model->encoder)->dim;
+
+    model->dim = model->info.dim;
     model->vectors = lk_alloc_aligned(BATCH_MAX, model->dim * sizeof(float));
-    if (model->vectors == NULL ||
+    model->bare = lk_alloc_aligned(BATCH_MAX, bare_dim * sizeof(float));
+    if (model->vectors == NULL || model->bare == NULL ||
         pthread_create(&model->thread, NULL, model_main, model) != 0)
         return lk_fail_nomem(err);
     model->has_thread = true;
@@ -416,6 +442,38 @@ static int model_new(lk_models *models, linkd_str name, lk_model **ret_model,
     return LINKD_OK;
 }
 
+/* The encoder's vectors, or the head's. */
+static int info_make(lk_model *model, linkd_error *err)
+{
+    const linkd_model_head *head = &model->head;
+    int rc;
+
+    model->info = *linkd_encoder_describe(model->encoder);
+    if (head->map == NULL)
+        return LINKD_OK;
+    rc = linkd_model_head_check(head, model->info.fingerprint, model->info.dim,
+                                err);
+    model->info.dim = linkd_compat_map_info(head->map).dim_to;
+    model->info.fingerprint = head->fingerprint;
+    return rc;
+}
+
+/* Opens what is in `path`, which becomes that of the head's base. */
+static int encoder_open(lk_model *model, lk_buf *path, linkd_error *err)
+{
+    int rc = linkd_model_head_read(path->data, &model->head, err);
+
+    if (rc == LINKD_OK && model->head.map != NULL) {
+        linkd_str base = {model->head.base, strlen(model->head.base)};
+
+        lk_buf_reset(path);
+        rc = model_path(base, path, err);
+    }
+    if (rc == LINKD_OK)
+        rc = linkd_encoder_open(path->data, NULL, &model->encoder, err);
+    return rc == LINKD_OK ? info_make(model, err) : rc;
+}
+
 static int model_open(lk_model *model, linkd_error *err)
 {
     lk_buf path = {0};
@@ -423,7 +481,7 @@ static int model_open(lk_model *model, linkd_error *err)
         model_path((linkd_str){model->name, strlen(model->name)}, &path, err);
 
     if (rc == LINKD_OK)
-        rc = linkd_encoder_open(path.data, NULL, &model->encoder, err);
+        rc = encoder_open(model, &path, err);
     if (rc == LINKD_OK)
         rc = lk_pool_new(model->models->n_threads, &model->pool, err);
     if (rc == LINKD_OK)

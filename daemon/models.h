@@ -32,6 +32,8 @@ LINKD_MUST_CHECK int lk_models_get(lk_models *models, linkd_str name,
 /* The model if it is open already, else NULL. */
 lk_model *lk_models_find(lk_models *models, linkd_str name);
 const linkd_encoder_info *lk_model_describe(const lk_model *model);
+/* The head that is part of the model; NULL: there is none. */
+const linkd_model_head *lk_model_head_of(const lk_model *model);
 /* See linkd_encoder_count_tokens(). */
 LINKD_MUST_CHECK int lk_model_count_tokens(const lk_model *model,
                                            linkd_str text, size_t *ret_n,

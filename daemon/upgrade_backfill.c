@@ -8,6 +8,9 @@
  * that searches have found most often since (hits.h); the rest follows in the
  * order of record numbers, which is that of creation.
  *
+ * A model that is a head on an older generation's needs no text there: the stored
+ * vectors are mapped, which is what encoding would come to, bit for bit.
+ *
  * A record that is written meanwhile is of the new model by that, and is left
  * alone. One whose text has no word that the new model knows would have no
  * vector there, and stays where it is. */
@@ -35,6 +38,8 @@ typedef struct backfill {
     linkd_settings settings;
     uint32_t collection; /* its number */
     uint32_t generation;
+    uint32_t base; /* generation whose vectors are those under the model's head;
+                      0: none */
     lk_model *model;
     lk_model_embedder storage;
     linkd_embedder embedder;
@@ -46,6 +51,26 @@ typedef struct backfill {
     uint64_t begin_ns;
     bool at_end;
 } backfill;
+
+/* Maps a record's vector in the base's generation. */
+static int record_map(backfill *b, linkd_view *view, uint64_t number,
+                      batch *ret, linkd_error *err)
+{
+    const float *vector = NULL;
+    float *mapped =
+        lk_arena_alloc(&ret->arena, b->embedder.dim * sizeof(*mapped));
+    int rc = mapped == NULL ? lk_fail_nomem(err)
+                            : linkd_view_turn_to(view, b->base, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_view_vector(view, number, &vector, err);
+    if (rc == LINKD_OK && vector != NULL)
+        rc = linkd_model_head_apply(lk_model_head_of(b->model), vector, 1,
+                                    mapped, err);
+    if (rc == LINKD_OK && vector != NULL)
+        ret->moves[ret->n].vector = mapped;
+    return rc;
+}
 
 /* Takes a record that is alive in an older generation, if the new model can make
  * anything of it. One that is gone is in no generation. */
@@ -69,9 +94,11 @@ static int record_take(backfill *b, linkd_view *view, uint64_t number,
         b->embedder.knows(b->embedder.ctx, (linkd_str){text.data, text.len})) {
         copy = lk_arena_copy(&ret->arena, text.data, text.len);
         ret->texts[ret->n] = (linkd_str){copy, text.len};
-        ret->moves[ret->n++] =
-            (linkd_move){.number = number, .seq = record.seq};
+        ret->moves[ret->n] = (linkd_move){.number = number, .seq = record.seq};
         rc = copy == NULL ? lk_fail_nomem(err) : LINKD_OK;
+        if (rc == LINKD_OK && generation == b->base)
+            rc = record_map(b, view, number, ret, err);
+        ret->n++;
     }
     lk_buf_clear(&text);
     return rc;
@@ -149,19 +176,32 @@ static int batch_collect(backfill *b, batch *ret, linkd_error *err)
     return rc;
 }
 
-static int batch_move(backfill *b, batch *taken, linkd_error *err)
+/* Encodes what has no vector yet. */
+static int batch_embed(backfill *b, batch *taken, linkd_error *err)
 {
+    linkd_str texts[BATCH];
+    size_t n = 0;
     float *vectors = lk_arena_alloc(&taken->arena, taken->n * b->embedder.dim *
                                                        sizeof(*vectors));
-    uint64_t n_moved = 0;
-    int rc;
+    int rc = vectors == NULL ? lk_fail_nomem(err) : LINKD_OK;
 
-    if (vectors == NULL)
-        return lk_fail_nomem(err);
-    rc = b->embedder.embed(b->embedder.ctx, taken->texts, taken->n, vectors,
-                           NULL, err);
     for (size_t i = 0; i < taken->n; i++)
-        taken->moves[i].vector = vectors + i * b->embedder.dim;
+        if (taken->moves[i].vector == NULL)
+            texts[n++] = taken->texts[i];
+    if (rc == LINKD_OK && n > 0)
+        rc = b->embedder.embed(b->embedder.ctx, texts, n, vectors, NULL, err);
+    n = 0;
+    for (size_t i = 0; i < taken->n && rc == LINKD_OK; i++)
+        if (taken->moves[i].vector == NULL)
+            taken->moves[i].vector = vectors + n++ * b->embedder.dim;
+    return rc;
+}
+
+static int batch_move(backfill *b, batch *taken, linkd_error *err)
+{
+    uint64_t n_moved = 0;
+    int rc = batch_embed(b, taken, err);
+
     if (rc == LINKD_OK)
         rc = linkd_store_move(b->run->service->store, b->run->spec->collection,
                               b->generation, taken->moves, taken->n, &n_moved,
@@ -215,6 +255,36 @@ static int fingerprint_check(const backfill *b, linkd_str fingerprint,
                    found);
 }
 
+/* Whether the older generation's model is the one under the head. */
+static bool is_base(const lk_model *model, const linkd_generation *generation)
+{
+    const linkd_model_head *head = lk_model_head_of(model);
+
+    return head != NULL && generation->fingerprint.len == LINKD_MODEL_DIGITS &&
+           memcmp(linkd_compat_map_info(head->map).from,
+                  generation->fingerprint.bytes, LINKD_MODEL_DIGITS) == 0;
+}
+
+static int model_open(backfill *b, const linkd_collection_info *info,
+                      linkd_error *err)
+{
+    linkd_generation all[LINKD_GENERATIONS_MAX];
+    linkd_view *view = NULL;
+    int rc = lk_models_get(b->run->service->models, info->options.model,
+                           &b->model, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_view_open(b->run->service->store, b->run->spec->collection,
+                             &view, err);
+    if (rc != LINKD_OK)
+        return rc;
+    for (size_t i = linkd_view_generations(view, all); i > 0; i--)
+        if (is_base(b->model, &all[i - 1]))
+            b->base = all[i - 1].number;
+    linkd_view_close(view);
+    return LINKD_OK;
+}
+
 static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
 {
     const lk_job_run *run = b->run;
@@ -241,8 +311,7 @@ static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
         return rc;
     b->collection = info.number;
     b->generation = info.generation;
-    rc =
-        lk_models_get(run->service->models, info.options.model, &b->model, err);
+    rc = model_open(b, &info, err);
     if (rc != LINKD_OK)
         return rc;
     b->storage = (lk_model_embedder){.model = b->model,

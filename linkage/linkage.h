@@ -6,12 +6,14 @@
  *   tables.h ─► link.h ─► probability.h ─► dedup.h
  *                 ├─────► rows.h
  *                 └─────► collection.h ─► trial.h
+ *   model_head.h
  *
  * Others include this header only. */
 #ifndef LINKD_LINKAGE_H
 #define LINKD_LINKAGE_H
 
 #include "linkage/dedup.h"
+#include "linkage/model_head.h"
 #include "linkage/rows.h"
 #include "linkage/trial.h"
 

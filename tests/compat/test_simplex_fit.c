@@ -189,21 +189,34 @@ static void bad_labels_and_sizes_are_named(void **state)
     spaces_clear(&s);
 }
 
-static void pairs_alone_do_not_do(void **state)
+/* Nothing is learnt: what two heads made is what is compared. */
+static void rows_of_two_heads_compare_as_they_are(void **state)
 {
     spaces s = spaces_make(
-        (spaces_options){.n = 60, .dim_from = 8, .dim_to = 6, .seed = 1});
-    linkd_compat_fit_options options = {.head = LINKD_HEAD_SIMPLEX,
-                                        .labels = s.groups};
+        (spaces_options){.n = 60, .dim_from = 8, .dim_to = 8, .seed = 1});
+    linkd_compat_fit_options options = {.head = LINKD_HEAD_SIMPLEX};
     linkd_compat_map *map = NULL;
+    linkd_rows other = {s.to.data, 60, 6};
+    float *mapped = malloc(sizeof(float) * 60 * 8);
     linkd_error err;
 
     (void)state;
+    assert_non_null(mapped);
     assert_int_equal(linkd_compat_fit(&s.from, &s.to, &options,
+                                      &(linkd_progress){0}, &map, &err),
+                     LINKD_OK);
+    assert_int_equal(linkd_compat_map_info(map).head, LINKD_HEAD_SIMPLEX);
+    assert_int_equal(linkd_compat_map_apply(map, &s.from, mapped, &err),
+                     LINKD_OK);
+    for (size_t i = 0; i < (size_t)60 * 8; i++)
+        assert_near(mapped[i], s.from.data[i], 1e-6F);
+    linkd_compat_map_free(map);
+    assert_int_equal(linkd_compat_fit(&s.from, &other, &options,
                                       &(linkd_progress){0}, &map, &err),
                      LINKD_E_ARG);
     assert_string_equal(
-        err.message, "the head \"simplex\" is fitted on labels, not on pairs");
+        err.message, "rows of 8 and of 6 dimensions are of no common simplex");
+    free(mapped);
     spaces_clear(&s);
 }
 
@@ -240,7 +253,7 @@ int main(void)
         cmocka_unit_test(old_rows_draw_new_ones_nearer),
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
         cmocka_unit_test(bad_labels_and_sizes_are_named),
-        cmocka_unit_test(pairs_alone_do_not_do),
+        cmocka_unit_test(rows_of_two_heads_compare_as_they_are),
         cmocka_unit_test(it_says_when_memory_is_out),
     };
 

@@ -623,9 +623,6 @@ static void what_cannot_be_started_is_refused_at_once(void **state)
                                "{\"model\":\"other\",\"head\":\"hat\"}"),
                      400);
     assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
-                               "{\"model\":\"other\",\"head\":\"simplex\"}"),
-                     400);
-    assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
                                "{\"model\":\"other\",\"anchors\":7}"),
                      400);
     assert_int_equal(call_json(lk_handle_upgrade_start, "firms",

@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# --head dsimplex: a collection whose model has a head that is learnt from
+# labels, and a later model that compares without a map.
+load helpers
+
+setup_file() {
+    model_make
+    "$MAKE_TINY_MODEL" "$LINKD_MODELS/other" 7
+}
+
+setup() {
+    # short: a socket's path has 107 bytes at most
+    work=$(mktemp -d /tmp/linkctl-e2e-XXXXXX)
+    cd "$work" || return 1
+    export LINKD_SOCKET=$work/s
+    unset XDG_RUNTIME_DIR
+    "$LINKD" --data data --socket s --model tiny 2>>err 3>&- &
+    daemon=$!
+    for _ in $(seq 600); do
+        if "$LINKCTL" collection list >/dev/null 2>&1; then break; fi
+        sleep 0.1
+    done
+    # 40 firms, each of them written in several ways, and some that nobody knows
+    python3 - <<'END'
+import random
+random.seed(3)
+letters = "abcdefghijklmnopqrstuvwxyz"
+firms = [" ".join("".join(random.choices(letters, k=6)) for _ in range(3))
+         for _ in range(40)]
+def other(name):
+    i = random.randrange(len(name))
+    return name[:i] + random.choice(letters) + name[i + 1:]
+with open("labels.csv", "w") as out:
+    out.write("id,name,entity\n")
+    for i in range(400):
+        out.write(f"l{i},{other(firms[i % 40])},e{i % 40}\n")
+    out.write("l400,somebody else,\nl401,,e3\n")
+with open("firms.csv", "w") as out:
+    out.write("id,name\n")
+    for i in range(160):
+        out.write(f"{i},{other(firms[i % 40])}\n")
+END
+}
+
+teardown() {
+    kill -TERM "$daemon" 2>/dev/null || true
+    wait "$daemon" 2>/dev/null || true
+    cd /
+    rm -rf "$work" "$LINKD_MODELS"/*+*
+}
+
+create() {
+    "$LINKCTL" collection create firms --on name --model tiny --head dsimplex \
+        --labels labels.csv --classes 48 "$@"
+}
+
+@test "models with a head follow one another without a map" {
+    run --separate-stderr create
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"made model tiny+firms: 47 dimensions, from 400 records;"* ]]
+    "$LINKCTL" collection import firms firms.csv -q
+    [ "$("$LINKCTL" collection info firms --json | jq -r '"\(.model) \(.dim)"')" = "tiny+firms 47" ]
+    query=$(sed -n 7p firms.csv | cut -d, -f2)
+    [ "$("$LINKCTL" search firms "$query" -k 1 | jq -r .id)" = 5 ]
+
+    run --separate-stderr "$LINKCTL" upgrade start firms --model other --head dsimplex \
+        --labels labels.csv
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"made model other+firms: 47 dimensions"* ]]
+    [[ "$stderr" == *"other+firms serves collection firms"* ]]
+    [[ "$output" == *", simplex)"* ]]
+    [ "$("$LINKCTL" search firms "$query" -k 1 | jq -r .id)" = 5 ]
+    "$LINKCTL" upgrade backfill firms -q >/dev/null
+    [ "$("$LINKCTL" search firms "$query" -k 1 | jq -r .id)" = 5 ]
+    "$LINKCTL" upgrade rollback firms -q >/dev/null
+    # the model is there: its labels are not needed again
+    "$LINKCTL" upgrade start firms --model other+firms --head dsimplex -q >/dev/null
+    "$LINKCTL" fsck -q
+}
+
+@test "the same labels make the same head" {
+    create -q
+    cp "$LINKD_MODELS/tiny+firms/head.map" one
+    "$LINKCTL" collection drop firms -q
+    rm -r "$LINKD_MODELS/tiny+firms"
+    create -q
+    cmp one "$LINKD_MODELS/tiny+firms/head.map"
+}
+
+@test "a collection without a head gets one, and its vectors are mapped" {
+    "$LINKCTL" collection create firms --on name -q
+    "$LINKCTL" collection import firms firms.csv -q
+    "$LINKCTL" upgrade start firms --model tiny --head dsimplex --labels labels.csv -q >/dev/null
+    before=$(curl -s --unix-socket s http://x/metrics | grep '^linkd_encoder_texts_total ')
+    [ "$("$LINKCTL" upgrade backfill firms)" = "160 records encoded" ]
+    [ "$(curl -s --unix-socket s http://x/metrics | grep '^linkd_encoder_texts_total ')" = "$before" ]
+    [ "$("$LINKCTL" collection info firms --json | jq -r '"\(.model) \(.dim)"')" = "tiny+firms 1023" ]
+}
+
+@test "what cannot be learnt from is refused, and leaves nothing" {
+    refused 2 "--head needs --model, which gets it, and --labels" \
+        "$LINKCTL" collection create x --head dsimplex --labels labels.csv
+    refused 2 "--labels needs --head" "$LINKCTL" collection create x --labels labels.csv
+    refused 2 "--labels needs --head dsimplex" \
+        "$LINKCTL" upgrade start x --model other --labels labels.csv
+    refused 2 "not a path" "$LINKCTL" collection create x --model ./tiny --head dsimplex \
+        --labels labels.csv
+    refused 1 'firms.csv has no column "entity"' "$LINKCTL" collection create x --model tiny \
+        --head dsimplex --labels firms.csv
+    refused 2 "entity beyond the 30" "$LINKCTL" collection create x --model tiny \
+        --head dsimplex --labels labels.csv --classes 30
+    sed 's/,e[0-9]*$/,same/' labels.csv >one.csv
+    refused 2 "all labels are the same" "$LINKCTL" collection create x --model tiny \
+        --head dsimplex --labels one.csv
+    head -20 labels.csv >few.csv
+    refused 2 "too few" "$LINKCTL" collection create x --model tiny --head dsimplex \
+        --labels few.csv
+    run ls -d "$LINKD_MODELS"/*+*
+    [ "$status" -ne 0 ]
+    run ls -d "$LINKD_MODELS"/.head*
+    [ "$status" -ne 0 ]
+    create -q
+    refused 2 'there is a model "tiny+firms" already' create
+    refused 2 "is a head on tiny: it is for collections of linkd" \
+        "$LINKCTL" embed firms.csv --model tiny+firms -o v.npy
+}

@@ -16,8 +16,11 @@ static inline vec vec_dot(vec a, vec b, vec c)
                                                    _mm512_castps_si512(b)));
 }
 
+/* The empty instruction keeps gcc 12 from carrying the sums of the loop before it
+ * as integers and floats at once, with a copy of each in every step. */
 static inline vec vec_of_integers(vec v)
 {
+    __asm__("" : "+v"(v));
     return _mm512_cvtepi32_ps(_mm512_castps_si512(v));
 }
 

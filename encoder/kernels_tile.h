@@ -56,36 +56,26 @@ ALWAYS_INLINE vec tile_begin(const tile *t, size_t i, size_t j, int step)
 
 #if VEC_STEP == STEP_BYTES
 
-/* Sums of bytes [n_rows, PANEL_WIDTH] to y:
+/* A sum of bytes as a float:
  *   bias + scale of row * scale of weights * sum of (byte - zero) * weight,
  * where the sum of the weights takes the zero out. */
-static void tile_decode(const tile *t, size_t n_rows, const float *sums)
+ALWAYS_INLINE vec tile_decode(const tile *t, size_t i, size_t j, vec sum)
 {
-    for (size_t j = 0; j < VEC_TILE_VECS; j++) {
-        const size_t at = j * VEC_LANES;
-        const vec weight_scale = vec_load(t->weight_scales + at);
-        const vec weight_sum = vec_load(t->weight_sums + at);
-        const vec bias = vec_load(t->bias + at);
+    const size_t at = j * VEC_LANES;
+    const vec weight_scale = vec_load(t->weight_scales + at);
+    const vec scale = vec_mul(vec_set(t->codes[i].scale), weight_scale);
+    const vec minus_zero = vec_set(t->codes[i].minus_zero);
+    const vec whole = vec_fma(minus_zero, vec_load(t->weight_sums + at),
+                              vec_of_integers(sum));
 
-        for (size_t i = 0; i < n_rows; i++) {
-            vec sum = vec_of_integers(vec_load(sums + i * PANEL_WIDTH + at));
-            vec scale = vec_mul(vec_set(t->codes[i].scale), weight_scale);
-
-            sum = vec_fma(vec_set(t->codes[i].minus_zero), weight_sum, sum);
-            sum = vec_fma(sum, scale, bias);
-            if (t->adds)
-                sum = vec_add(sum, tile_residual(t, i, j));
-            vec_store(t->y + i * t->y_stride + at, sum);
-        }
-    }
+    return vec_fma(whole, scale, vec_load(t->bias + at));
 }
 
 #endif
 
 /* n_rows and step are constants wherever this is inlined, so that `sum` lives in
  * registers. */
-ALWAYS_INLINE void tile_sum_rows(const tile *t, size_t n_rows, int step,
-                                 float *out, size_t out_stride)
+ALWAYS_INLINE void tile_run_rows(const tile *t, size_t n_rows, int step)
 {
     const float *panel = t->panel;
     const float *rows[(VEC_TILE_ROWS + 2) / 3]; /* every third */
@@ -118,26 +108,31 @@ ALWAYS_INLINE void tile_sum_rows(const tile *t, size_t n_rows, int step,
         }
         panel += PANEL_WIDTH;
     }
+#if VEC_STEP == STEP_BYTES
+    /* loops without a branch in them, or `sum` leaves the registers */
+    if (step == STEP_BYTES) {
+        UNROLLED
+        for (size_t i = 0; i < n_rows; i++) {
+            UNROLLED
+            for (size_t j = 0; j < VEC_TILE_VECS; j++)
+                sum[i][j] = tile_decode(t, i, j, sum[i][j]);
+        }
+    }
+    if (step == STEP_BYTES && t->adds) {
+        UNROLLED
+        for (size_t i = 0; i < n_rows; i++) {
+            UNROLLED
+            for (size_t j = 0; j < VEC_TILE_VECS; j++)
+                sum[i][j] = vec_add(sum[i][j], tile_residual(t, i, j));
+        }
+    }
+#endif
     UNROLLED
     for (size_t i = 0; i < n_rows; i++) {
         UNROLLED
         for (size_t j = 0; j < VEC_TILE_VECS; j++)
-            vec_store(out + i * out_stride + j * VEC_LANES, sum[i][j]);
+            vec_store(t->y + i * t->y_stride + j * VEC_LANES, sum[i][j]);
     }
-}
-
-ALWAYS_INLINE void tile_run_rows(const tile *t, size_t n_rows, int step)
-{
-#if VEC_STEP == STEP_BYTES
-    if (step == STEP_BYTES) {
-        float sums[VEC_TILE_ROWS * PANEL_WIDTH] __attribute__((aligned(64)));
-
-        tile_sum_rows(t, n_rows, step, sums, PANEL_WIDTH);
-        tile_decode(t, n_rows, sums);
-        return;
-    }
-#endif
-    tile_sum_rows(t, n_rows, step, t->y, t->y_stride);
 }
 
 /* One compiled loop per number of rows. */

@@ -10,7 +10,8 @@
  * is by chance. A discriminative model learns to tell them from the other
  * candidates (each pair is scored by a model that did not see it), the pairs
  * compete for their records (matching.h), and who wins is the next round's
- * answer. Doubtful pairs teach nothing.
+ * answer. Doubtful pairs teach nothing, and pairs that lost to one as good as
+ * they are (twins.c) are doubtful, too.
  *
  * Which side may have several partners is tried: fitted so, and believed only
  * if many records do have several, and if nearly all of that side are matched
@@ -136,14 +137,24 @@ static void ratios_choose(linker *l, float *ret_ratios, double prior,
                                 : l->log_odds[i] - (float)prior;
 }
 
-static void answers_renew(linker *l, const float *posteriors)
+/* A pair is as doubtful as it is with its twins. */
+static int answers_renew(linker *l, lk_multiplicity multiplicity,
+                         const float *ratios, const float *posteriors,
+                         linkd_error *err)
 {
-    for (size_t i = 0; i < l->n; i++) {
+    float *sums = calloc(l->n + 1, sizeof(*sums));
+    int rc = sums == NULL ? lk_fail_nomem(err)
+                          : lk_twins(l->pairs, ratios, posteriors, multiplicity,
+                                     sums, err);
+
+    for (size_t i = 0; i < l->n && rc == LINKD_OK; i++) {
         if (posteriors[i] > SURE_MIN)
             l->answers[i] = 1;
         else
-            l->answers[i] = posteriors[i] > DOUBT_MIN ? ANSWER_NONE : 0;
+            l->answers[i] = sums[i] > DOUBT_MIN ? ANSWER_NONE : 0;
     }
+    free(sums);
+    return rc;
 }
 
 static int round_run(linker *l, lk_multiplicity multiplicity, size_t round,
@@ -168,7 +179,8 @@ static int round_run(linker *l, lk_multiplicity multiplicity, size_t round,
     rc = lk_matching_infer(l->pairs, ratios, multiplicity, (double)n_seeds,
                            l->input->pool, &f->matching, err);
     if (rc == LINKD_OK)
-        answers_renew(l, f->matching.posteriors);
+        rc =
+            answers_renew(l, multiplicity, ratios, f->matching.posteriors, err);
     return rc;
 }
 

@@ -107,6 +107,15 @@ void lk_best_pairs(const lk_pairset *pairs, const float *scores,
                    bool *ret_best_of_a, bool *ret_best_of_b,
                    uint32_t *scratch /* [n_records] */);
 
+/* The probability that a pair, or a pair of the same record that is as good, is a
+ * match, where that record has at most one partner; at least the posterior;
+ * ret_sums [n_pairs]. `log_ratios` and `multiplicity` are what the posteriors
+ * were inferred from (matching.h). */
+LINKD_MUST_CHECK int lk_twins(const lk_pairset *pairs, const float *log_ratios,
+                              const float *posteriors,
+                              lk_multiplicity multiplicity, float *ret_sums,
+                              linkd_error *err);
+
 /* Log-odds of every pair from a model that did not see it: two folds by the
  * pair's `a` record (within one table by the lower record). `answers` [n_pairs]:
  * 0, 1, or 255 for a pair that is left out of fitting. Many easy negatives are

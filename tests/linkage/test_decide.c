@@ -191,6 +191,36 @@ static void people_of_both_tables_are_found_without_labels(void **state)
     assert_true(f->decision.verdict.f1 > 0.9);
 }
 
+/* Right row i is left row 2i, as above; and fifty other left rows are in the
+ * right table a dozen times each. Which of the twelve it is nobody can know, but
+ * eleven that lose do not show that equal names are of different people. */
+static void
+rows_that_repeat_teach_nothing_against_those_that_do_not(void **state)
+{
+    fixture *f = *state;
+    lk_buf left = {0};
+    lk_buf right = {0};
+
+    csv_begin(&left);
+    csv_begin(&right);
+    for (uint32_t i = 0; i < N_PEOPLE; i++)
+        person_append(&left, i, i, false);
+    for (uint32_t i = 0; i < N_PEOPLE / 2; i++)
+        person_append(&right, i, 2 * i, i % 3 == 0);
+    for (uint32_t i = 0; i < 50 * 12; i++)
+        person_append(&right, 1000 + i, 2 * (i / 12) + 1, false);
+    table_open(f, 0, &left);
+    table_open(f, 1, &right);
+    lk_buf_clear(&left);
+    lk_buf_clear(&right);
+    gather_columns(f, 2, NULL, 0);
+    assert_int_equal(
+        decide(f, (linkd_decide_options){.assign = LINKD_ASSIGN_ONE_TO_ONE,
+                                         .threshold = 0.5}),
+        LINKD_OK);
+    assert_true(right_links(&f->decision) >= N_PEOPLE / 2 - 8);
+}
+
 /* After a round each pair but the certain ones is doubtful, and nothing is left
  * to tell matches from: what was decided so far stands. */
 static void nothing_to_tell_matches_from_is_no_failure(void **state)
@@ -645,6 +675,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DECIDE_TEST(people_of_both_tables_are_found_without_labels),
+        DECIDE_TEST(rows_that_repeat_teach_nothing_against_those_that_do_not),
         DECIDE_TEST(nothing_to_tell_matches_from_is_no_failure),
         DECIDE_TEST(a_threshold_is_a_probability),
         DECIDE_TEST(what_is_expected_is_of_the_threshold_asked_for),

@@ -11,6 +11,7 @@
 #include "cli/number.h"
 #include "cli/output.h"
 #include "cli/upgrade_report.h"
+#include "cli/user_queries.h"
 
 static const char *const name_operand[] = {"NAME"};
 
@@ -21,6 +22,7 @@ enum { HEAD_AUTO = 0, HEAD_DSIMPLEX = 5 }; /* among these */
 typedef struct upgrade_values {
     const char *socket;
     const char *model;
+    const char *queries; /* a file */
     int head;
     size_t anchors;
     size_t limit;
@@ -76,6 +78,9 @@ static const lk_option start_options[] = {
      "this table of records with a column \"entity\""},
     {"anchors", 0, LK_OPTION_COUNT, AT(anchors), "N", NULL, LINKD_ANCHORS_MIN,
      LINKD_ANCHORS_MAX, "records that are encoded with both models (4000)"},
+    {"queries", 0, LK_OPTION_TEXT, AT(queries), "FILE", NULL, 0, 0,
+     "what your users ask: columns query and id, of the record\n"
+     "that answers it (damaged texts of records)"},
     JSON_OPTION,
     {"report", 0, LK_OPTION_TEXT, AT(report), "FILE", NULL, 0, 0,
      "write a page of HTML about it: figures, curves, and\n"
@@ -146,10 +151,15 @@ static void gain_print(const json_t *verdict, const char *way, const char *what)
 
 static void verdict_print(const json_t *verdict)
 {
+    const char *queries =
+        json_string_value(json_object_get(verdict, "queries"));
+
     if (!json_is_object(verdict))
         return;
-    (void)printf("MRR@10 of %.0f queries made from the records themselves:\n",
-                 number_of(verdict, "n_queries"));
+    (void)printf("MRR@10 of %.0f queries%s:\n", number_of(verdict, "n_queries"),
+                 queries != NULL && strcmp(queries, "given") == 0
+                     ? " of yours"
+                     : " made from the records themselves");
     (void)printf("  the model so far           %.3f\n"
                  "  new queries, mapped        %.3f\n"
                  "  mixed with the old ones    %.3f  (weight %.1f, %s)\n"
@@ -245,6 +255,25 @@ static int start_body(lk_cli *cli, const upgrade_values *v, json_t **ret_body,
     return rc;
 }
 
+/* What it will cost, before it does. */
+static int estimate_print(lk_cli *cli, const upgrade_values *v,
+                          const json_t *body, linkd_error *err)
+{
+    json_t *estimate = NULL;
+    int rc = upgrade_ask(cli, v, "POST", "/upgrade/estimate", body, false,
+                         &estimate, err);
+
+    if (rc == LINKD_OK && !cli->args.quiet &&
+        number_of(estimate, "texts") > 0.0)
+        (void)fprintf(
+            stderr, "%s to encode, about %s\n",
+            lk_counted((uint64_t)number_of(estimate, "texts"), "text", "texts")
+                .text,
+            lk_duration(number_of(estimate, "seconds")).text);
+    json_decref(estimate);
+    return rc;
+}
+
 static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
                      linkd_error *err)
 {
@@ -257,6 +286,10 @@ static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
         rc = lk_output_open(v->report, NULL, 0, &report, err);
     if (rc == LINKD_OK)
         rc = start_body(cli, v, &body, err);
+    if (rc == LINKD_OK && v->queries != NULL)
+        rc = lk_user_queries_read(cli, v->queries, body, err);
+    if (rc == LINKD_OK)
+        rc = estimate_print(cli, v, body, err);
     if (rc == LINKD_OK)
         rc = upgrade_ask(cli, v, "POST", rest, body, true, &job, err);
     if (rc == LINKD_OK && report != NULL)

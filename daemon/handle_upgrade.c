@@ -46,17 +46,17 @@ static int body_read(lk_request *request, const char *kind, json_t **ret_json,
 
 /* What can be told at once is told at once. */
 static int job_check(lk_service *service, json_t *json, lk_arena *arena,
-                     linkd_error *err)
+                     lk_job_spec *ret_spec, linkd_error *err)
 {
     linkd_collection_info info;
-    lk_job_spec spec;
-    int rc = lk_job_spec_read(json, arena, &spec, err);
+    int rc = lk_job_spec_read(json, arena, ret_spec, err);
 
-    if (rc == LINKD_OK && spec.model.len > 0)
-        return lk_upgrade_check(service, spec.collection, spec.model, err);
+    if (rc == LINKD_OK && ret_spec->model.len > 0)
+        return lk_upgrade_check(service, ret_spec->collection, ret_spec->model,
+                                err);
     if (rc == LINKD_OK)
-        rc = linkd_store_describe(service->store, spec.collection, arena, &info,
-                                  err);
+        rc = linkd_store_describe(service->store, ret_spec->collection, arena,
+                                  &info, err);
     return rc;
 }
 
@@ -64,6 +64,7 @@ static int job_submit(lk_service *service, lk_request *request,
                       const char *kind, lk_response *response, linkd_error *err)
 {
     linkd_once once = {0};
+    lk_job_spec spec;
     json_t *json = NULL;
     uint64_t number = 0;
     uint64_t version;
@@ -74,7 +75,7 @@ static int job_submit(lk_service *service, lk_request *request,
     if (rc == LINKD_OK)
         rc = lk_once_read(request, &once, err);
     if (rc == LINKD_OK)
-        rc = job_check(service, json, &request->arena, err);
+        rc = job_check(service, json, &request->arena, &spec, err);
     if (rc == LINKD_OK)
         rc =
             lk_jobs_submit(service->jobs, json, &once, &number, &replayed, err);
@@ -90,6 +91,21 @@ static int job_submit(lk_service *service, lk_request *request,
         rc = lk_buf_append(&response->body, "\n", 1, err);
     json_decref(json);
     response->status = rc == LINKD_OK ? 202 : 0;
+    return rc;
+}
+
+int lk_handle_upgrade_estimate(lk_service *service, lk_request *request,
+                               lk_response *response, linkd_error *err)
+{
+    lk_job_spec spec;
+    json_t *json = NULL;
+    int rc = body_read(request, "upgrade-probe", &json, err);
+
+    if (rc == LINKD_OK)
+        rc = job_check(service, json, &request->arena, &spec, err);
+    if (rc == LINKD_OK)
+        rc = lk_upgrade_estimate(service, request, &spec, &response->body, err);
+    json_decref(json);
     return rc;
 }
 

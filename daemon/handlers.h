@@ -39,6 +39,7 @@ lk_handler lk_handle_list_models;
 lk_handler lk_handle_get_model;
 /* handle_upgrade.c */
 lk_handler lk_handle_get_upgrade;
+lk_handler lk_handle_upgrade_estimate;
 lk_handler lk_handle_upgrade_probe;
 lk_handler lk_handle_upgrade_start;
 lk_handler lk_handle_upgrade_backfill;

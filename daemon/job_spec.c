@@ -2,11 +2,14 @@
 #include "daemon/job_spec.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/request.h"
 
 #define ON_MAX ((size_t)1024) /* a guess: columns that are compared */
+/* Some megabytes, which the job's row keeps. */
+#define QUERIES_MAX ((size_t)10000)
 
 static const char *const kind_names[] = {
     [LK_JOB_LINK] = "link",
@@ -47,8 +50,8 @@ static const char *const dedup_members[] = {
     "model", "threshold", "min_score", "apply",   NULL};
 static const char *const backup_members[] = {"kind", "directory", NULL};
 static const char *const fsck_members[] = {"kind", NULL};
-static const char *const start_members[] = {"kind", "collection", "model",
-                                            "head", "anchors",    NULL};
+static const char *const start_members[] = {
+    "kind", "collection", "model", "head", "anchors", "queries", NULL};
 static const char *const backfill_members[] = {"kind", "collection", "limit",
                                                "rate", NULL};
 static const char *const gc_members[] = {"kind", "collection", NULL};
@@ -351,8 +354,53 @@ static int head_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
     return linkd_compat_head_parse(word.bytes, &spec->head, err);
 }
 
-static int upgrade_start_read(const json_t *request, lk_job_spec *spec,
-                              linkd_error *err)
+static int query_read(const json_t *item, size_t i, lk_job_query *query,
+                      linkd_error *err)
+{
+    static const char *const members[] = {"query", "id", NULL};
+    char where[40];
+    int rc;
+
+    (void)snprintf(where, sizeof(where), "query %zu", i);
+    rc = lk_json_check_members(item, where, members, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_string(item, "query", &query->text, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_get_string(item, "id", &query->id, err);
+    if (rc == LINKD_OK && (query->text.len == 0 || query->id.len == 0))
+        rc = lk_fail(err, LINKD_E_ARG, "%s has no \"query\" or no \"id\"",
+                     where);
+    return rc;
+}
+
+static int queries_read(const json_t *request, lk_arena *arena,
+                        lk_job_spec *spec, linkd_error *err)
+{
+    const json_t *json = json_object_get(request, "queries");
+    size_t n = json_array_size(json);
+    lk_job_query *queries;
+    int rc = LINKD_OK;
+
+    if (json == NULL || json_is_null(json))
+        return LINKD_OK;
+    if (!json_is_array(json) || n < LK_QUERIES_MIN || n > QUERIES_MAX)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"queries\" is not an array of %zu to %zu queries",
+                       LK_QUERIES_MIN, QUERIES_MAX);
+    queries = lk_arena_alloc(arena, n * sizeof(*queries));
+    if (queries == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        queries[i] = (lk_job_query){{"", 0}, {"", 0}};
+        rc = query_read(json_array_get(json, i), i, &queries[i], err);
+    }
+    spec->queries = queries;
+    spec->n_queries = n;
+    return rc;
+}
+
+static int upgrade_start_read(const json_t *request, lk_arena *arena,
+                              lk_job_spec *spec, linkd_error *err)
 {
     int rc = lk_json_get_string(request, "model", &spec->model, err);
 
@@ -364,11 +412,11 @@ static int upgrade_start_read(const json_t *request, lk_job_spec *spec,
     if (rc == LINKD_OK)
         rc = lk_json_get_size(request, "anchors", LINKD_ANCHORS_MIN,
                               LINKD_ANCHORS_MAX, &spec->n_anchors, err);
-    return rc;
+    return rc == LINKD_OK ? queries_read(request, arena, spec, err) : rc;
 }
 
-static int upgrade_read(const json_t *request, lk_job_spec *spec,
-                        linkd_error *err)
+static int upgrade_read(const json_t *request, lk_arena *arena,
+                        lk_job_spec *spec, linkd_error *err)
 {
     int rc = lk_json_get_string(request, "collection", &spec->collection, err);
 
@@ -376,7 +424,7 @@ static int upgrade_read(const json_t *request, lk_job_spec *spec,
         return rc;
     if (spec->kind == LK_JOB_UPGRADE_START ||
         spec->kind == LK_JOB_UPGRADE_PROBE)
-        return upgrade_start_read(request, spec, err);
+        return upgrade_start_read(request, arena, spec, err);
     rc = lk_json_get_size(request, "limit", 1, SIZE_MAX / 2, &spec->limit, err);
     if (rc == LINKD_OK)
         rc = lk_json_get_size(request, "rate", 1, SIZE_MAX / 2, &spec->rate,
@@ -402,7 +450,7 @@ int lk_job_spec_read(const json_t *request, lk_arena *arena,
     else if (spec.kind == LK_JOB_BACKUP)
         rc = backup_read(request, &spec, err);
     else if (spec.kind >= LK_JOB_UPGRADE_PROBE)
-        rc = upgrade_read(request, &spec, err);
+        rc = upgrade_read(request, arena, &spec, err);
     if (rc == LINKD_OK)
         *ret_spec = spec;
     return rc;

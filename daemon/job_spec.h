@@ -24,6 +24,13 @@ typedef struct lk_job_side {
     size_t n_on;
 } lk_job_side;
 
+/* A query, and the record that answers it. With fewer nothing can be told. */
+#define LK_QUERIES_MIN ((size_t)10)
+typedef struct lk_job_query {
+    linkd_str text;
+    linkd_str id;
+} lk_job_query;
+
 typedef struct lk_job_spec {
     lk_job_kind kind;
     lk_job_side sides[2]; /* dedup has one */
@@ -43,6 +50,8 @@ typedef struct lk_job_spec {
     bool auto_head;
     linkd_compat_head head;
     size_t n_anchors;
+    const lk_job_query *queries; /* [n_queries]; none: they are made up */
+    size_t n_queries;
     size_t limit; /* records of a backfill; 0: all */
     size_t rate;  /* of those a second; 0: as many as go */
 } lk_job_spec;

@@ -24,7 +24,9 @@
  "{\"type\":\"object\",\"required\":[\"model\"],\"properties\":{"              \
  "\"model\":{\"type\":\"string\"},"                                            \
  "\"head\":{\"enum\":[\"auto\",\"procrustes\",\"ridge\",\"mlp\",\"bt2\"]},"    \
- "\"anchors\":{\"type\":\"integer\",\"default\":4000}}}"
+ "\"anchors\":{\"type\":\"integer\",\"default\":4000},"                        \
+ "\"queries\":{\"type\":\"array\",\"items\":{\"type\":\"object\","             \
+ "\"required\":[\"query\",\"id\"]}}}}"
 
 const lk_route lk_routes[] = {
     {LK_GET, "/healthz", lk_handle_healthz, LK_ROLE_NONE, LK_LANE_LOOP, 0,
@@ -116,11 +118,15 @@ const lk_route lk_routes[] = {
     {LK_GET, COLLECTION "/upgrade", lk_handle_get_upgrade, LK_ROLE_READ,
      LK_LANE_READ, 0, false, "getUpgrade",
      "Generations of a collection, and where its records are", NULL, OBJECT},
+    {LK_POST, COLLECTION "/upgrade/estimate", lk_handle_upgrade_estimate,
+     LK_ROLE_ADMIN, LK_LANE_WRITE, 16 * MIB, false, "estimateUpgrade",
+     "What a probe, or encoding all records anew, would cost", UPGRADE_START,
+     OBJECT},
     {LK_POST, COLLECTION "/upgrade/probe", lk_handle_upgrade_probe,
-     LK_ROLE_ADMIN, LK_LANE_WRITE, 64 * KIB, false, "probeUpgrade",
+     LK_ROLE_ADMIN, LK_LANE_WRITE, 16 * MIB, false, "probeUpgrade",
      "What another model would bring, as a job", UPGRADE_START, OBJECT},
     {LK_POST, COLLECTION "/upgrade/start", lk_handle_upgrade_start,
-     LK_ROLE_ADMIN, LK_LANE_WRITE, 64 * KIB, false, "startUpgrade",
+     LK_ROLE_ADMIN, LK_LANE_WRITE, 16 * MIB, false, "startUpgrade",
      "Change the model without encoding the records anew, as a job",
      UPGRADE_START, OBJECT},
     {LK_POST, COLLECTION "/upgrade/backfill", lk_handle_upgrade_backfill,

@@ -1,6 +1,8 @@
 /* daemon/upgrade.h — private: changing the model of a collection.
  *
+ *   upgrade_estimate.c  what the rest will cost
  *   upgrade_sample.c    the anchors: texts and vectors, under every model
+ *   upgrade_queries.c   what is asked of them
  *   upgrade_fit.c       bridges between the new model and each older one
  *   upgrade_verdict.c   what it is worth
  *   upgrade_start.c     all of these, and a new generation
@@ -13,6 +15,7 @@
 
 #include "daemon/job_run.h"
 #include "daemon/models.h"
+#include "daemon/request.h"
 
 /* ---- jobs ------------------------------------------------------------------ */
 
@@ -32,6 +35,13 @@ LINKD_MUST_CHECK int lk_upgrade_gc(const lk_job_run *run,
 LINKD_MUST_CHECK int lk_upgrade_check(lk_service *service, linkd_str collection,
                                       linkd_str model, linkd_error *err);
 
+/* Measures the new model on some records: appends an object with how many texts a
+ * probe encodes, and how long that and a backfill take. LINKD_E_BUSY. */
+LINKD_MUST_CHECK int lk_upgrade_estimate(lk_service *service,
+                                         lk_request *request,
+                                         const lk_job_spec *spec,
+                                         lk_buf *ret_json, linkd_error *err);
+
 /* ---- canaries ------------------------------------------------------------- */
 
 /* Encodes linkd_canaries: ret_vectors [LINKD_N_CANARIES, dim]. */
@@ -50,10 +60,13 @@ typedef struct lk_upgrade_sample {
     linkd_settings settings;
     uint64_t n_records;
     bool is_new;      /* chosen now: the collection's model was never changed */
-    linkd_str *texts; /* [n]: of the anchors */
+    linkd_str *texts; /* [n]: of the anchors, and of answers that are none */
     size_t n;
+    size_t n_kept;      /* of these are anchors, and come first */
+    bool *held;         /* [n]: not to be fitted on */
+    size_t *groups;     /* [n]: those of one number answer the same queries */
     linkd_str *queries; /* [n_queries] */
-    size_t *answers;    /* [n_queries]: anchor that a query was made from */
+    size_t *answers;    /* [n_queries]: a text of the group that answers */
     size_t n_queries;
     linkd_generation generations[LINKD_GENERATIONS_MAX];
     linkd_model_sample samples[LINKD_GENERATIONS_MAX]; /* of each */
@@ -72,6 +85,18 @@ LINKD_MUST_CHECK int lk_upgrade_sample_take(const lk_job_run *run,
                                             lk_upgrade_sample *ret_sample,
                                             linkd_error *err);
 void lk_upgrade_sample_clear(lk_upgrade_sample *sample);
+/* How many texts are encoded for it, by all models. */
+size_t lk_upgrade_sample_n_texts(const lk_upgrade_sample *sample);
+/* Lines of a user's queries that are used: enough for intervals of two
+ * hundredths. A guess. */
+#define LK_QUERIES_MOST ((size_t)2000)
+/* The queries of the job, or some that are made from the anchors, which are
+ * there; adds what they look for. LINKD_E_ARG: a record that a query looks for
+ * does not exist. */
+LINKD_MUST_CHECK int lk_upgrade_queries_make(lk_upgrade_sample *sample,
+                                             linkd_view *view,
+                                             const lk_job_spec *spec,
+                                             linkd_error *err);
 
 /* ---- the fit -------------------------------------------------------------- */
 

@@ -15,6 +15,8 @@ linkd_bridge_task lk_upgrade_task_of(const lk_job_run *run,
     return (linkd_bridge_task){.n_anchors = s->n,
                                .n_queries = s->n_queries,
                                .answers = s->answers,
+                               .groups = s->groups,
+                               .held = s->held,
                                .n_records = s->n_records,
                                .head = run->spec->head,
                                .auto_head = run->spec->auto_head,
@@ -140,7 +142,8 @@ static int old_add(lk_upgrade_blobs *b, const lk_upgrade_sample *s,
     if (rc == LINKD_OK)
         rc = bridge_add(b, old, old, &fit->natives[i], err);
     if (rc == LINKD_OK && s->is_new)
-        rc = generation_add(b, old, s->n, &s->samples[i], s->models[i], err);
+        rc = generation_add(b, old, s->n_kept, &s->samples[i], s->models[i],
+                            err);
     /* what thresholds mean from then on: scores of the first model */
     if (rc == LINKD_OK && s->is_new)
         rc = linkd_scales_encode(
@@ -157,14 +160,14 @@ int lk_upgrade_blobs_make(const lk_upgrade_sample *sample,
 
     *b = (lk_upgrade_blobs){0};
     if (sample->is_new)
-        rc = linkd_texts_encode(sample->texts, sample->n,
+        rc = linkd_texts_encode(sample->texts, sample->n_kept,
                                 blob_begin(b, 0, LINKD_BLOB_TEXTS, 0), err);
     for (size_t i = 0; i < sample->n_generations && rc == LINKD_OK; i++)
         rc = old_add(b, sample, fit, i, number, err);
     if (rc == LINKD_OK)
         rc = bridge_add(b, number, number, &fit->native, err);
     if (rc == LINKD_OK)
-        rc = generation_add(b, number, sample->n, &sample->sample,
+        rc = generation_add(b, number, sample->n_kept, &sample->sample,
                             sample->model, err);
     for (size_t i = 0; i < b->n; i++)
         b->blobs[i].bytes = (linkd_str){b->bytes[i].data, b->bytes[i].len};

@@ -2,7 +2,8 @@
  *
  *   records ─ evenly spread ─► texts ─┬─► old vectors: as they are stored
  *                                     ├─► new model ─► new vectors
- *                   every fifth text ─┴─► queries ─► every model
+ *                                     └─► queries (upgrade_queries.c) ─► every
+ *                                         model
  *
  * The texts are kept in the store with the first upgrade, and their vectors under
  * each generation: a later model is fitted to every older generation directly,
@@ -145,44 +146,18 @@ static int view_read(const lk_job_run *run, lk_upgrade_sample *s,
         s->n_records = linkd_view_n_records(view);
         rc = anchors_find(s, view, run->spec->n_anchors, err);
     }
-    linkd_view_close(view);
-    for (size_t i = 0; i < s->n_generations; i++)
-        if (s->generations[i].state == LINKD_GENERATION_SERVING)
-            s->serving = s->generations[i].number;
     if (rc == LINKD_OK && s->n < LINKD_ANCHORS_MIN)
         rc = lk_fail(err, LINKD_E_ARG,
                      "collection \"%s\" has %zu records to learn from, at "
                      "least %zu are needed",
                      lk_label_of(run->spec->collection).text, s->n,
                      LINKD_ANCHORS_MIN);
-    return rc;
-}
-
-/* ---- queries ---------------------------------------------------------------- */
-
-static int queries_make(lk_upgrade_sample *s, linkd_error *err)
-{
-    lk_buf query = {0};
-    int rc = LINKD_OK;
-
-    s->queries = room(s, s->n, sizeof(*s->queries));
-    s->answers = room(s, s->n, sizeof(*s->answers));
-    if (s->queries == NULL || s->answers == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < s->n && rc == LINKD_OK; i += LINKD_ANCHORS_HELD) {
-        char *copy;
-
-        lk_buf_reset(&query);
-        rc = linkd_provisional_query(s->texts[i], &query, err);
-        if (rc != LINKD_OK || query.len == 0)
-            continue;
-        copy = lk_arena_copy(&s->arena, query.data, query.len);
-        if (copy == NULL)
-            rc = lk_fail_nomem(err);
-        s->queries[s->n_queries] = (linkd_str){copy, query.len};
-        s->answers[s->n_queries++] = i;
-    }
-    lk_buf_clear(&query);
+    if (rc == LINKD_OK)
+        rc = lk_upgrade_queries_make(s, view, run->spec, err);
+    linkd_view_close(view);
+    for (size_t i = 0; i < s->n_generations; i++)
+        if (s->generations[i].state == LINKD_GENERATION_SERVING)
+            s->serving = s->generations[i].number;
     return rc;
 }
 
@@ -214,7 +189,30 @@ static int texts_embed(encoding *e, const linkd_embedder *embedder,
     return rc;
 }
 
-/* Encodes queries, and anchors where they are not known, with one model. */
+/* The vectors of all texts, of which some may be known. */
+static int gallery_embed(encoding *e, lk_upgrade_sample *s,
+                         const linkd_embedder *embedder,
+                         linkd_model_sample *sample, linkd_error *err)
+{
+    size_t n_known = sample->anchors != NULL ? s->n_kept : 0;
+    float *vectors;
+    int rc;
+
+    if (n_known == s->n)
+        return LINKD_OK;
+    vectors = room(s, s->n, embedder->dim * sizeof(*vectors));
+    if (vectors == NULL)
+        return lk_fail_nomem(err);
+    if (n_known > 0)
+        memcpy(vectors, sample->anchors,
+               n_known * embedder->dim * sizeof(*vectors));
+    rc = texts_embed(e, embedder, s->texts + n_known, s->n - n_known,
+                     vectors + n_known * embedder->dim, err);
+    sample->anchors = vectors;
+    return rc;
+}
+
+/* Encodes queries, and other texts where they are not known, with one model. */
 static int sample_embed(encoding *e, lk_upgrade_sample *s, lk_model *model,
                         const char *name, linkd_model_sample *sample,
                         linkd_error *err)
@@ -227,7 +225,6 @@ static int sample_embed(encoding *e, lk_upgrade_sample *s, lk_model *model,
     linkd_embedder embedder;
     lk_checkpoint *checkpoint = NULL;
     float *queries = room(s, s->n_queries, below.dim * sizeof(*queries));
-    float *anchors = NULL;
     lk_buf path = {0};
     int rc = lk_buf_printf(&path, err, "%s/%s", e->run->dir, name);
 
@@ -238,17 +235,11 @@ static int sample_embed(encoding *e, lk_upgrade_sample *s, lk_model *model,
         return rc;
     embedder = lk_checkpoint_embedder(checkpoint);
     sample->dim = below.dim;
-    if (sample->anchors == NULL)
-        anchors = room(s, s->n, below.dim * sizeof(*anchors));
-    if (queries == NULL || (sample->anchors == NULL && anchors == NULL))
-        rc = lk_fail_nomem(err);
-    if (rc == LINKD_OK && anchors != NULL)
-        rc = texts_embed(e, &embedder, s->texts, s->n, anchors, err);
+    sample->queries = queries;
+    rc = queries == NULL ? lk_fail_nomem(err)
+                         : gallery_embed(e, s, &embedder, sample, err);
     if (rc == LINKD_OK)
         rc = texts_embed(e, &embedder, s->queries, s->n_queries, queries, err);
-    if (anchors != NULL)
-        sample->anchors = anchors;
-    sample->queries = queries;
     lk_checkpoint_close(checkpoint);
     return rc;
 }
@@ -269,6 +260,12 @@ static int old_embed(encoding *e, lk_upgrade_sample *s, size_t i,
     return sample_embed(e, s, s->models[i], name, &s->samples[i], err);
 }
 
+size_t lk_upgrade_sample_n_texts(const lk_upgrade_sample *s)
+{
+    return s->n + (s->n - s->n_kept) * s->n_generations +
+           s->n_queries * (s->n_generations + 1);
+}
+
 int lk_upgrade_sample_take(const lk_job_run *run, lk_upgrade_sample *ret_sample,
                            linkd_error *err)
 {
@@ -287,11 +284,9 @@ int lk_upgrade_sample_take(const lk_job_run *run, lk_upgrade_sample *ret_sample,
     if (rc == LINKD_OK)
         rc = view_read(run, s, err);
     if (rc == LINKD_OK)
-        rc = queries_make(s, err);
-    if (rc == LINKD_OK)
         rc = lk_models_get(run->service->models, run->spec->model, &s->model,
                            err);
-    e.n_total = s->n + s->n_queries * (s->n_generations + 1);
+    e.n_total = lk_upgrade_sample_n_texts(s);
     begin_ns = lk_clock_ns();
     if (rc == LINKD_OK)
         rc = sample_embed(&e, s, s->model, "anchors", &s->sample, err);

@@ -129,9 +129,8 @@ static int fitted_start(const lk_job_run *run, const wanted *w,
     if (rc == LINKD_OK && run->spec->kind == LK_JOB_UPGRADE_START)
         rc = generation_serve(run, w, &s, &fit, &number, err);
     if (rc == LINKD_OK)
-        rc = counts_make(number, s.n_records,
-                         s.n + s.n_queries * (s.n_generations + 1), outcome,
-                         err);
+        rc = counts_make(number, s.n_records, lk_upgrade_sample_n_texts(&s),
+                         outcome, err);
     lk_upgrade_fit_clear(&fit);
     lk_upgrade_sample_clear(&s);
     return rc;

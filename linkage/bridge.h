@@ -10,4 +10,8 @@ LINKD_MUST_CHECK int lk_bridge_map(const linkd_bridge *bridge,
                                    const float *vector, float *ret_vector,
                                    linkd_error *err);
 
+/* Whether an anchor is an answer to a query. */
+bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
+                       size_t anchor);
+
 #endif

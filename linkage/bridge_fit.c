@@ -14,7 +14,7 @@
  * With a head of choice the better one of a rotation and a ridge regression is
  * taken, by MRR@10 of the aligned queries; closed forms both, half a second at
  * 384 dimensions. */
-#include "linkage/linkage.h"
+#include "linkage/bridge.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -25,6 +25,17 @@
 #define RANKS_K ((size_t)10)
 /* Impostors that a calibrator sees; a sample serves, the share is put right. */
 #define IMPOSTORS_FITTED ((size_t)200000)
+
+static size_t group_of(const linkd_bridge_task *t, size_t anchor)
+{
+    return t->groups != NULL ? t->groups[anchor] : anchor;
+}
+
+bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
+                       size_t anchor)
+{
+    return group_of(task, anchor) == group_of(task, task->answers[query]);
+}
 
 /* ---- scales --------------------------------------------------------------- */
 
@@ -68,7 +79,7 @@ static int calibrate(const scoring *s, linkd_calibrator *ret, linkd_error *err)
         scores[n++] = s->scores[i * t->n_anchors + t->answers[i]];
     }
     for (size_t i = 0; rc == LINKD_OK && i < n_all; i += stride)
-        if (i % t->n_anchors != t->answers[i / t->n_anchors])
+        if (!lk_bridge_answers(t, i / t->n_anchors, i % t->n_anchors))
             scores[n++] = s->scores[i];
     if (rc == LINKD_OK)
         rc = linkd_calibrator_fit(scores, is_match, n, ret, err);
@@ -87,7 +98,7 @@ static size_t impostors_keep(scoring *s)
     size_t n = 0;
 
     for (size_t i = 0; i < t->n_queries * t->n_anchors; i++)
-        if (i % t->n_anchors != t->answers[i / t->n_anchors])
+        if (!lk_bridge_answers(t, i / t->n_anchors, i % t->n_anchors))
             s->scores[n++] = s->scores[i];
     return n;
 }
@@ -117,7 +128,7 @@ static int scale_fit(const linkd_bridge_task *t, const float *queries,
 
 /* ---- quality --------------------------------------------------------------- */
 
-/* The anchors as groups of one. */
+/* The anchors' groups, and which one a query looks for. */
 typedef struct groups {
     uint64_t *anchors, *queries;
 } groups;
@@ -130,9 +141,9 @@ static int groups_make(const linkd_bridge_task *t, groups *ret,
     if (ret->anchors == NULL || ret->queries == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < t->n_anchors; i++)
-        ret->anchors[i] = i;
+        ret->anchors[i] = group_of(t, i);
     for (size_t i = 0; i < t->n_queries; i++)
-        ret->queries[i] = t->answers[i];
+        ret->queries[i] = group_of(t, t->answers[i]);
     return LINKD_OK;
 }
 
@@ -175,6 +186,11 @@ static int way_fit(const linkd_bridge_task *t, const groups *g,
 
 /* ---- maps ------------------------------------------------------------------ */
 
+static bool is_held(const linkd_bridge_task *t, size_t i)
+{
+    return t->held != NULL ? t->held[i] : i % LINKD_ANCHORS_HELD == 0;
+}
+
 /* The anchors that are fitted on. */
 static float *fitted_copy(const linkd_bridge_task *t,
                           const linkd_model_sample *sample, size_t *ret_n)
@@ -183,7 +199,7 @@ static float *fitted_copy(const linkd_bridge_task *t,
     size_t n = 0;
 
     for (size_t i = 0; rows != NULL && i < t->n_anchors; i++)
-        if (i % LINKD_ANCHORS_HELD != 0)
+        if (!is_held(t, i))
             memcpy(rows + n++ * sample->dim, sample->anchors + i * sample->dim,
                    sample->dim * sizeof(*rows));
     *ret_n = n;
@@ -196,7 +212,7 @@ static uint64_t *labels_copy(const linkd_bridge_task *t)
     size_t n = 0;
 
     for (size_t i = 0; labels != NULL && i < t->n_anchors; i++)
-        if (i % LINKD_ANCHORS_HELD != 0)
+        if (!is_held(t, i))
             labels[n++] = t->labels[i];
     return labels;
 }

@@ -134,7 +134,7 @@ typedef struct linkd_model_sample {
     const float *queries; /* [n_queries, dim] */
 } linkd_model_sample;
 
-/* Every fifth anchor, from the first, is held out from fitting. */
+/* Of so many anchors one is held out from fitting. */
 #define LINKD_ANCHORS_HELD ((size_t)5)
 #define LINKD_ANCHORS_MIN  ((size_t)100)
 #define LINKD_ANCHORS      ((size_t)4000)
@@ -144,6 +144,10 @@ typedef struct linkd_bridge_task {
     size_t n_anchors; /* LINKD_ANCHORS_MIN to LINKD_ANCHORS_MAX */
     size_t n_queries;
     const size_t *answers; /* [n_queries]: the anchor that a query looks for */
+    const size_t *groups;  /* [n_anchors]: anchors of the same number answer the
+                              same queries; NULL: each is alone */
+    const bool *held;      /* [n_anchors]: not fitted on; NULL: every fifth one,
+                              from the first */
     uint64_t n_records;    /* of the collection */
     linkd_compat_head head;
     bool auto_head;         /* the better one of procrustes and ridge */

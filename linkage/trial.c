@@ -95,13 +95,14 @@ static void histogram_add(linkd_histogram *h, double value, bool is_match)
         h->others[bin]++;
 }
 
-static void histograms_add(desk *d, size_t n, size_t answer)
+static void histograms_add(const replay *t, size_t query, desk *d)
 {
     for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++)
-        for (size_t j = 0; j < n; j++) {
-            histogram_add(&d->raw[way], (double)d->scores[way][j], j == answer);
-            histogram_add(&d->calibrated[way], d->log_odds[way][j],
-                          j == answer);
+        for (size_t j = 0; j < t->n; j++) {
+            bool is_match = lk_bridge_answers(t->task->sample, query, j);
+
+            histogram_add(&d->raw[way], (double)d->scores[way][j], is_match);
+            histogram_add(&d->calibrated[way], d->log_odds[way][j], is_match);
         }
 }
 
@@ -115,24 +116,29 @@ static size_t first_of(const float *scores, size_t n)
     return first;
 }
 
-/* Of equal ones the earlier anchor is the better one. */
-static uint32_t rank_of(const double *log_odds, size_t n, size_t answer)
+/* Of the query's first answer; of equal ones the earlier anchor is better. */
+static uint32_t rank_of(const replay *t, size_t query, const double *log_odds)
 {
+    size_t best = t->task->sample->answers[query];
     size_t rank = 1;
 
-    for (size_t j = 0; j < n; j++)
-        rank += log_odds[j] > log_odds[answer] ||
-                (log_odds[j] == log_odds[answer] && j < answer);
+    for (size_t j = 0; j < t->n; j++)
+        if ((log_odds[j] > log_odds[best] ||
+             (log_odds[j] == log_odds[best] && j < best)) &&
+            lk_bridge_answers(t->task->sample, query, j))
+            best = j;
+    for (size_t j = 0; j < t->n; j++)
+        rank += log_odds[j] > log_odds[best] ||
+                (log_odds[j] == log_odds[best] && j < best);
     return rank <= RANKS_K ? (uint32_t)rank : 0;
 }
 
-static uint32_t share_rank(const replay *t, double share, size_t answer,
-                           desk *d)
+static uint32_t share_rank(const replay *t, double share, size_t query, desk *d)
 {
     for (size_t j = 0; j < t->n; j++)
         d->mixed[j] = t->places[j] < share ? d->log_odds[LINKD_TRIAL_NEW][j]
                                            : d->log_odds[LINKD_TRIAL_FUSE][j];
-    return rank_of(d->mixed, t->n, answer);
+    return rank_of(t, query, d->mixed);
 }
 
 static int candidate_compare(const void *a, const void *b)
@@ -145,7 +151,7 @@ static int candidate_compare(const void *a, const void *b)
     return (x->anchor > y->anchor) - (x->anchor < y->anchor);
 }
 
-static uint32_t cascade_rank(const replay *t, size_t answer, desk *d)
+static uint32_t cascade_rank(const replay *t, size_t query, desk *d)
 {
     for (size_t j = 0; j < t->n; j++) {
         d->candidates[j] =
@@ -158,7 +164,7 @@ static uint32_t cascade_rank(const replay *t, size_t answer, desk *d)
 
         d->mixed[anchor] = d->log_odds[LINKD_TRIAL_NEW][anchor];
     }
-    return rank_of(d->mixed, t->n, answer);
+    return rank_of(t, query, d->mixed);
 }
 
 static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
@@ -167,7 +173,6 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
     desk *d = &t->desks[worker];
     const linkd_trial_task *task = t->task;
     size_t n_queries = task->sample->n_queries;
-    size_t answer = task->sample->answers[i];
     const linkd_model_sample *old = task->old_sample;
     const float *old_query = old->queries + i * old->dim;
     const float *new_query =
@@ -181,13 +186,13 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
     way_score(t, old_query, old, LINKD_TRIAL_OLD, d);
     way_score(t, d->fused, old, LINKD_TRIAL_FUSE, d);
     way_score(t, new_query, task->new_sample, LINKD_TRIAL_NEW, d);
-    histograms_add(d, t->n, answer);
+    histograms_add(t, i, d);
     t->result->firsts[0][i] = first_of(d->scores[LINKD_TRIAL_OLD], t->n);
     t->result->firsts[1][i] = first_of(d->scores[LINKD_TRIAL_NEW], t->n);
     for (size_t s = 0; s < LINKD_TRIAL_SHARES; s++)
         t->curve_ranks[s * n_queries + i] =
-            share_rank(t, linkd_trial_shares[s], answer, d);
-    t->result->cascade_ranks[i] = cascade_rank(t, answer, d);
+            share_rank(t, linkd_trial_shares[s], i, d);
+    t->result->cascade_ranks[i] = cascade_rank(t, i, d);
     return LINKD_OK;
 }
 

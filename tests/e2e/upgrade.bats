@@ -47,6 +47,7 @@ daemon_start() {
     run --separate-stderr "$LINKCTL" upgrade probe firms --model other
     [ "$status" -eq 0 ]
     [[ "$output" == *"queries made from the records themselves"* ]]
+    [[ "$stderr" == *"210 texts to encode, about"* ]]
     [[ "$output" == *"verdict "* ]]
     [[ "$("$LINKCTL" upgrade status firms)" == *"1  serving  tiny "* ]]
 
@@ -108,6 +109,16 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
     [ "${native//\"native\"/\"cascade\"}" = "$cascade" ]
     curl -s --unix-socket s http://x/metrics | grep -Fqx 'linkd_cascade_moved_total 20'
     "$LINKCTL" fsck -q
+}
+
+@test "a probe asks what users ask" {
+    awk -F, 'NR == 1 { print "query,id" } NR > 1 && NR < 30 { print substr($2, 1, 20) "," $1 }' firms.csv >asked.csv
+    run --separate-stderr "$LINKCTL" upgrade probe firms --model other --queries asked.csv
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"MRR@10 of 28 queries of yours:"* ]]
+    echo "query,name" >wrong.csv
+    echo "a,b" >>wrong.csv
+    refused 1 "wrong.csv has no column id" "$LINKCTL" upgrade probe firms --model other --queries wrong.csv
 }
 
 @test "what cannot be started is refused, and says why" {

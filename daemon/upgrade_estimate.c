@@ -1,0 +1,158 @@
+/* daemon/upgrade_estimate.c — what a probe will cost, measured on some records
+ * before it begins. */
+#include "daemon/upgrade.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/bridges.h"
+
+/* So many that a length is typical, and that it is over soon. A guess. */
+#define TEXTS_MEASURED ((size_t)32)
+
+typedef struct measured {
+    lk_arena arena;
+    linkd_settings settings;
+    linkd_str texts[TEXTS_MEASURED];
+    size_t n;
+    uint64_t n_records;
+} measured;
+
+static int text_add(measured *m, linkd_view *view, uint64_t number,
+                    linkd_error *err)
+{
+    linkd_stored record;
+    lk_buf text = {0};
+    char *copy;
+    int rc = linkd_view_read(view, number, &m->arena, &record, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_settings_text(&m->settings, record.fields, record.n_fields,
+                                 &text, err);
+    if (rc == LINKD_OK && text.len > 0) {
+        copy = lk_arena_copy(&m->arena, text.data, text.len);
+        m->texts[m->n] = (linkd_str){copy, text.len};
+        m->n += copy != NULL;
+        rc = copy == NULL ? lk_fail_nomem(err) : LINKD_OK;
+    }
+    lk_buf_clear(&text);
+    return rc;
+}
+
+/* Records that are spread over the collection. */
+static int texts_read(measured *m, linkd_view *view, linkd_error *err)
+{
+    uint64_t number = 0;
+    bool found = true;
+    int rc = LINKD_OK;
+
+    m->n_records = linkd_view_n_records(view);
+    for (size_t i = 0; i < TEXTS_MEASURED && rc == LINKD_OK && found; i++) {
+        uint64_t from = m->n_records * i / TEXTS_MEASURED;
+
+        if (i > 0 && from <= number)
+            from = number + 1;
+        rc = linkd_view_next(view, from, &number, &found, err);
+        if (rc == LINKD_OK && found)
+            rc = text_add(m, view, number, err);
+    }
+    return rc;
+}
+
+static int measured_read(lk_service *service, linkd_str collection, measured *m,
+                         linkd_error *err)
+{
+    linkd_collection_info info;
+    linkd_view *view = NULL;
+    int rc =
+        linkd_store_describe(service->store, collection, &m->arena, &info, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_settings_parse(info.options.settings, &m->arena,
+                                  &m->settings, err);
+    if (rc == LINKD_OK)
+        rc = linkd_view_open(service->store, collection, &view, err);
+    if (rc == LINKD_OK)
+        rc = texts_read(m, view, err);
+    linkd_view_close(view);
+    return rc;
+}
+
+/* Seconds that the model takes for a text; 0: there is none. */
+static int speed_measure(measured *m, lk_model *model, lk_request *request,
+                         double *ret_seconds, linkd_error *err)
+{
+    size_t dim = lk_model_describe(model)->dim;
+    float *vectors = lk_alloc_aligned(m->n + 1, dim * sizeof(*vectors));
+    uint64_t begin_ns = lk_clock_ns();
+    int rc = vectors == NULL ? lk_fail_nomem(err)
+                             : lk_model_embed(model, LK_BULK, m->texts, m->n,
+                                              lk_request_is_over, request,
+                                              vectors, NULL, err);
+
+    *ret_seconds =
+        m->n > 0 ? lk_clock_seconds_since(begin_ns) / (double)m->n : 0.0;
+    free(vectors);
+    return rc;
+}
+
+/* See lk_upgrade_sample_n_texts(): at most as many, but for answers that are no
+ * anchors. */
+static double texts_of(const lk_job_spec *spec, uint64_t n_records,
+                       size_t n_generations)
+{
+    size_t n_anchors =
+        n_records < spec->n_anchors ? (size_t)n_records : spec->n_anchors;
+    size_t n_given =
+        spec->n_queries < LK_QUERIES_MOST ? spec->n_queries : LK_QUERIES_MOST;
+    size_t n_queries = n_given > 0 ? n_given : n_anchors / LINKD_ANCHORS_HELD;
+
+    return (double)(n_anchors + n_queries * (n_generations + 1));
+}
+
+/* Whether the collection had the model before: nothing is encoded then. */
+static bool is_known(const linkd_generation *generations, size_t n,
+                     const lk_model *model)
+{
+    const char *fingerprint = lk_model_describe(model)->fingerprint;
+    bool known = false;
+
+    for (size_t i = 0; i < n; i++)
+        known =
+            known || (strlen(fingerprint) == generations[i].fingerprint.len &&
+                      memcmp(fingerprint, generations[i].fingerprint.bytes,
+                             strlen(fingerprint)) == 0);
+    return known;
+}
+
+int lk_upgrade_estimate(lk_service *service, lk_request *request,
+                        const lk_job_spec *spec, lk_buf *ret_json,
+                        linkd_error *err)
+{
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    size_t n_generations = 0;
+    measured m = {.n = 0};
+    lk_model *model = NULL;
+    double seconds = 0.0;
+    double n_texts = 0.0;
+    int rc = lk_models_get(service->models, spec->model, &model, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_generations_list(service->store, spec->collection, &m.arena,
+                                 generations, &n_generations, err);
+    if (rc == LINKD_OK)
+        rc = measured_read(service, spec->collection, &m, err);
+    if (rc == LINKD_OK)
+        rc = speed_measure(&m, model, request, &seconds, err);
+    if (rc == LINKD_OK && !is_known(generations, n_generations, model))
+        n_texts = texts_of(spec, m.n_records, n_generations);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(ret_json, err,
+                           "{\"records\":%.0f,\"texts\":%.0f,"
+                           "\"seconds_per_text\":%.6f,\"seconds\":%.3f,"
+                           "\"backfill_seconds\":%.3f}\n",
+                           (double)m.n_records, n_texts, seconds,
+                           seconds * n_texts, seconds * (double)m.n_records);
+    lk_arena_clear(&m.arena);
+    return rc;
+}

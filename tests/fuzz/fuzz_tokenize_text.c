@@ -1,5 +1,6 @@
-/* Any bytes as a text, under three normalisers: BERT's, a cased one, and one
- * with every step off. The first byte sets the limit: what is read under a
+/* Any bytes as a text, for every kind of tokenizer: WordPiece under three
+ * normalisers, BERT's, a cased one, and one with every step off; Unigram; byte
+ * pairs of characters and of bytes, split by expressions. The first byte sets the limit: what is read under a
  * limit must be the beginning of what is read without. */
 #include "encoder/tokenizer.h"
 
@@ -10,8 +11,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-    N_TOKENIZERS = 3,
+    N_TOKENIZERS = 7,
     AFFIXES = 2, /* [CLS] and [SEP] */
+    /* tokens of a byte at most: U+FFFD's three bytes stand for one, and a code
+     * point of three bytes decomposes to 33 */
+    EXPANSION = 11,
     UNLIMITED = 1 << 20,
 };
 
@@ -28,6 +32,24 @@ enum {
     "     \"?\": 0, \"[\": 1, \"]\": 2, \"a\": 3, \"##a\": 4, \"e\": 5,"       \
     "     \"##e\": 6, \"\ua953\": 7, \"##\ua953\": 8, \"\u1dfb\": 9,"          \
     "     \"##\u1dfb\": 10}}}"
+#define OTHER(steps, model)                                                    \
+    "{\"added_tokens\": [{\"id\": 7, \"content\": \"<m>\", \"lstrip\": true}," \
+    "                    {\"id\": 8, \"content\": \"\u00e9]\","                \
+    "                     \"normalized\": true, \"single_word\": true}],"      \
+    steps ","                                                                  \
+    " \"post_processor\": {\"type\": \"BertProcessing\","                      \
+    "                      \"sep\": [0, 2], \"cls\": [0, 1]},"                 \
+    " \"model\": " model "}"
+#define SPLIT(regex, behavior)                                                 \
+    "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"" regex "\"},"           \
+    " \"behavior\": \"" behavior "\"}"
+#define GPT4                                                                   \
+    "(?i:'s|'t|'re)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}"     \
+    "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
+#define PAIRS(options, space)                                                  \
+    "{\"type\": \"BPE\", " options "\"merges\": [\"a b\", \"ab a\"],"          \
+    " \"vocab\": {\"?\": 0, \"a\": 1, \"b\": 2, \"ab\": 3, \"aba\": 4,"        \
+    "             \"" space "\": 5, \"<0xC3>\": 6}}"
 /* clang-format on */
 
 static lk_tokenizer *tokenizer_get(size_t i)
@@ -36,7 +58,31 @@ static lk_tokenizer *tokenizer_get(size_t i)
         TOKENIZER("{\"type\": \"BertNormalizer\"}"),
         TOKENIZER("{\"type\": \"BertNormalizer\", \"lowercase\": false, "
                   "\"clean_text\": false, \"strip_accents\": true}"),
-        TOKENIZER("null")};
+        TOKENIZER("null"),
+        OTHER(
+            "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": ["
+            "{\"type\": \"NFKC\"}, {\"type\": \"Replace\", \"content\": \" \","
+            " \"pattern\": {\"Regex\": \" {2,}|[^\\\\S\\\\n]\"}}]}, "
+            "\"pre_tokenizer\": {\"type\": \"Metaspace\", "
+            "\"replacement\": \"\u2581\"}",
+            "{\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"?\", 0],"
+            "[\"a\", -1], [\"b\", -2], [\"ab\", -3], [\"\u2581\", -4],"
+            "[\"\u2581a\", -3], [\"\u00e9\", -9]]}"),
+        OTHER("\"normalizer\": {\"type\": \"NFC\"}, \"pre_tokenizer\": "
+              "{\"type\": \"Sequence\", \"pretokenizers\": [" SPLIT(
+                  GPT4, "Isolated") ", {\"type\": \"ByteLevel\", "
+                                    "\"use_regex\": false}]}",
+              PAIRS("", "\u0120")),
+        OTHER("\"normalizer\": {\"type\": \"NFKD\"}, "
+              "\"pre_tokenizer\": {\"type\": \"ByteLevel\"}",
+              PAIRS("\"ignore_merges\": true, ", "\u0120")),
+        OTHER("\"normalizer\": {\"type\": \"Lowercase\"}, "
+              "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": "
+              "[" SPLIT("\\\\p{P}|b(?=a)", "MergedWithNext") "," SPLIT(
+                  "[a-c]++", "Contiguous") "]}",
+              PAIRS("\"unk_token\": \"?\", \"byte_fallback\": true, "
+                    "\"fuse_unk\": true, ",
+                    "\u2581"))};
     static lk_tokenizer *tokenizers[N_TOKENIZERS];
     linkd_str one = {json[i], strlen(json[i])};
 
@@ -58,7 +104,7 @@ static void text_check(const lk_tokenizer *tokenizer, linkd_str text,
               LINKD_OK);
     n = all.n < limit ? all.n : limit;
     LK_ASSERT(cut.n == n && cut.truncated == (all.n > limit));
-    LK_ASSERT(all.n <= text.len * 4 + AFFIXES);
+    LK_ASSERT(all.n <= text.len * EXPANSION + AFFIXES);
     for (size_t i = 0; i + 1 < n; i++)
         LK_ASSERT(all.ids[i] == cut.ids[i]);
     lk_tokens_clear(&all);

@@ -29,6 +29,8 @@ typedef struct embed_values {
     const char *id;
     const char *image;
     const char *model;
+    const char *prompt;
+    const char *prompt_text;
     const char *output;
     size_t dim; /* 0: all that the model gives */
     size_t n_threads;
@@ -61,6 +63,12 @@ static const lk_option options[] = {
      "values are unique, else the row number"},
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "name or directory of the model (" LK_MODEL_DEFAULT ")"},
+    {"prompt", 0, LK_OPTION_TEXT, AT(prompt), "NAME", NULL, 0, 0,
+     "put the model's prompt of that name before each text,\n"
+     "such as query or passage; none is no prompt, and without\n"
+     "this option it is the model's default"},
+    {"prompt-text", 0, LK_OPTION_TEXT, AT(prompt_text), "TEXT", NULL, 0, 0,
+     "put this before each text"},
     {"precision", 0, LK_OPTION_WORD, AT(precision), "P", precisions, 0, 0,
      "of the model's products: f32; bf16, twice as fast where\n"
      "the processor has it; int8, faster again, whose vectors\n"
@@ -361,10 +369,14 @@ static int chunks_run(embed_run *run, linkd_error *err)
 
 /* ---- the steps ---------------------------------------------------------- */
 
-static int image_check(const embed_run *run, linkd_error *err)
+static int choices_check(const embed_run *run, linkd_error *err)
 {
     const embed_values *v = run->values;
 
+    if (v->prompt != NULL && v->prompt_text != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--prompt excludes --prompt-text");
+    if (v->image != NULL && (v->prompt != NULL || v->prompt_text != NULL))
+        return lk_fail(err, LINKD_E_ARG, "--image excludes prompts");
     if (v->image == NULL && v->upright)
         return lk_fail(err, LINKD_E_ARG, "--upright needs --image");
     if (v->image != NULL && v->on != NULL)
@@ -384,7 +396,7 @@ static int output_open(embed_run *run, linkd_error *err)
         lk_vector_format_find(run->values->output, &run->vectors.format, err);
 
     if (rc == LINKD_OK)
-        rc = image_check(run, err);
+        rc = choices_check(run, err);
     if (rc == LINKD_OK && run->values->image != NULL)
         rc = lk_name_list_split("image", run->values->image, &run->on, err);
     else if (rc == LINKD_OK && run->values->on != NULL)
@@ -466,6 +478,27 @@ static int vision_open(embed_run *run, const char *precision, linkd_error *err)
     return rc;
 }
 
+/* The prompt that is asked for, if one is. */
+static int prompt_set(embed_run *run, linkd_error *err)
+{
+    linkd_encoder *encoder = run->engine.encoder;
+    const embed_values *v = run->values;
+    const char *prompt = v->prompt_text;
+
+    if (v->prompt != NULL) {
+        prompt = linkd_encoder_find_prompt(encoder, v->prompt);
+        if (prompt == NULL && strcmp(v->prompt, "none") == 0)
+            prompt = "";
+        if (prompt == NULL)
+            return lk_fail(err, LINKD_E_ARG,
+                           "model %s has no prompt \"%s\" in its "
+                           "config_sentence_transformers.json",
+                           v->model, v->prompt);
+    }
+    return prompt != NULL ? linkd_encoder_set_prompt(encoder, prompt, err)
+                          : LINKD_OK;
+}
+
 static int engine_open(embed_run *run, linkd_error *err)
 {
     const char *precision = lk_args_given(&syntax, &run->cli->args, "precision")
@@ -478,6 +511,8 @@ static int engine_open(embed_run *run, linkd_error *err)
     else
         rc = lk_engine_open_as(run->cli, run->values->model, precision,
                                run->values->n_threads, &run->engine, err);
+    if (rc == LINKD_OK && run->vision == NULL)
+        rc = prompt_set(run, err);
     if (rc != LINKD_OK)
         return rc;
     if (run->vision == NULL)

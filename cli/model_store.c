@@ -39,13 +39,24 @@ const lk_model_file lk_model_files[LK_MODEL_N_FILES] = {
     {"vocab.txt", false, SMALL_BYTES},
     {"modules.json", false, SMALL_BYTES},
     {"1_Pooling/config.json", false, SMALL_BYTES},
+    {"2_Dense/config.json", false, SMALL_BYTES},
+    {"2_Dense/model.safetensors", false, WEIGHTS_BYTES},
+    {"3_Dense/config.json", false, SMALL_BYTES},
+    {"3_Dense/model.safetensors", false, WEIGHTS_BYTES},
     {"sentence_bert_config.json", false, SMALL_BYTES},
     {"config_sentence_transformers.json", false, SMALL_BYTES},
     {LK_MODEL_WEIGHTS, true, WEIGHTS_BYTES},
 };
 
-/* The stage's own directory, 1_Pooling, the model's files, the record. */
-enum { STAGE_DIR, STAGE_POOLING, STAGE_FILES };
+/* Directories that some of these are in. */
+static const char *const folders[] = {"1_Pooling", "2_Dense", "3_Dense"};
+
+/* The stage's own directory, the folders, the model's files, the record. */
+enum {
+    STAGE_DIR,
+    STAGE_FOLDERS,
+    STAGE_FILES = STAGE_FOLDERS + sizeof(folders) / sizeof(*folders),
+};
 enum { STAGE_RECORD = STAGE_FILES + LK_MODEL_N_FILES, STAGE_N_PATHS };
 
 struct lk_stage {
@@ -125,8 +136,8 @@ static int stage_paths_make(lk_stage *stage, const char *store,
     stage->paths[STAGE_DIR] = path_join(&stage->arena, store, own);
     if (stage->target == NULL || stage->paths[STAGE_DIR] == NULL)
         return lk_fail_nomem(err);
-    for (size_t i = STAGE_POOLING; i < STAGE_N_PATHS; i++) {
-        const char *name = i == STAGE_POOLING ? "1_Pooling"
+    for (size_t i = STAGE_FOLDERS; i < STAGE_N_PATHS; i++) {
+        const char *name = i < STAGE_FILES ? folders[i - STAGE_FOLDERS]
                            : i == STAGE_RECORD
                                ? RECORD
                                : lk_model_files[i - STAGE_FILES].path;
@@ -150,7 +161,7 @@ static int stage_directories_make(lk_stage *stage, linkd_error *err)
                        stage->name, stage->target);
     for (size_t i = 0; i < STAGE_N_PATHS && !stage->is_kept; i++)
         lk_interrupt_guard(stage->paths[i]);
-    for (size_t i = STAGE_DIR; i <= STAGE_POOLING; i++) {
+    for (size_t i = STAGE_DIR; i < STAGE_FILES; i++) {
         if (mkdir(stage->paths[i], 0777) != 0 &&
             !(stage->is_kept && errno == EEXIST))
             return fail_io("make", stage->paths[i], err);
@@ -308,7 +319,8 @@ int lk_stage_commit(lk_stage *stage, const char *source, linkd_error *err)
         rc = lk_fail(err, rc, "model %s: %s", stage->name, err->message);
     if (rc != LINKD_OK)
         return rc;
-    (void)rmdir(stage->paths[STAGE_POOLING]); /* if nothing came into it */
+    for (size_t i = STAGE_FOLDERS; i < STAGE_FILES; i++)
+        (void)rmdir(stage->paths[i]); /* if nothing came into it */
     if (rename(stage->paths[STAGE_DIR], stage->target) != 0)
         return fail_io("make", stage->target, err);
     stage->is_committed = true;

@@ -1,9 +1,12 @@
 /* encoder/config.c — what a model directory's JSON files say about the model.
  *
  *   config.json                the transformer: sizes, activation
- *   modules.json               what follows it: [Transformer, Pooling, Normalize]
+ *   modules.json               what follows it: [Transformer, Pooling, Dense,
+ *                              Normalize]
  *   1_Pooling/config.json      mean or CLS
- *   sentence_bert_config.json  max_seq_length
+ *   2_Dense/config.json        a linear layer and its activation
+ *   sentence_bert_config.json  max_seq_length, or else
+ *   tokenizer_config.json      model_max_length
  *
  * Whatever would change a vector and is not implemented is refused by name, so
  * that a model either gives its own vectors or none. Vectors always come out
@@ -16,10 +19,10 @@
 #include "encoder/config_json.h"
 #include "encoder/file.h"
 
-#define MODULES_FILE    "modules.json"
-#define LIMIT_FILE      "sentence_bert_config.json"
-#define POOLING_DIR     "1_Pooling"
-#define POOLING_DIR_MAX ((size_t)64)
+#define MODULES_FILE   "modules.json"
+#define LIMIT_FILE     "sentence_bert_config.json"
+#define TOKENIZER_FILE "tokenizer_config.json"
+#define POOLING_DIR    "1_Pooling"
 
 /* ---- modules.json ------------------------------------------------------- */
 
@@ -32,20 +35,55 @@ static const char *class_name(const char *type)
     return dot != NULL ? dot + 1 : type;
 }
 
-static int pooling_dir_take(const char *path, lk_buf *ret_dir, linkd_error *err)
+static int dir_check(const char *path, linkd_error *err)
 {
     if (path[0] == '\0' || path[0] == '.' || strchr(path, '/') != NULL ||
-        strlen(path) > POOLING_DIR_MAX)
+        strlen(path) > LK_MODULE_DIR_MAX)
         return lk_fail(err, LINKD_E_DATA,
                        MODULES_FILE ": path \"%.60s\" is not a plain directory "
                                     "name",
                        path);
-    lk_buf_reset(ret_dir);
-    return lk_buf_append(ret_dir, path, strlen(path), err);
+    return LINKD_OK;
 }
 
-static int module_take(const json_t *module, lk_buf *ret_pooling_dir,
-                       linkd_error *err)
+/* What has been read of the modules. */
+typedef struct modules {
+    lk_config *config;
+    lk_buf *pooling_dir;
+    bool is_normalized;
+} modules;
+
+static int pooling_take(modules *m, const char *path, linkd_error *err)
+{
+    int rc = dir_check(path, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    lk_buf_reset(m->pooling_dir);
+    return lk_buf_append(m->pooling_dir, path, strlen(path), err);
+}
+
+static int dense_take(modules *m, const char *path, linkd_error *err)
+{
+    lk_config *config = m->config;
+    int rc = dir_check(path, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (m->pooling_dir->len == 0 || m->is_normalized)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODULES_FILE ": \"%.60s\" is not between Pooling and "
+                                    "Normalize, which is not supported",
+                       path);
+    if (config->n_dense == LK_DENSE_MAX)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODULES_FILE ": has more than %d dense layers",
+                       LK_DENSE_MAX);
+    memcpy(config->dense[config->n_dense++].dir, path, strlen(path) + 1);
+    return LINKD_OK;
+}
+
+static int module_take(modules *m, const json_t *module, linkd_error *err)
 {
     const char *type = json_string_value(json_object_get(module, "type"));
     const char *path = json_string_value(json_object_get(module, "path"));
@@ -55,9 +93,13 @@ static int module_take(const json_t *module, lk_buf *ret_pooling_dir,
         return lk_fail(err, LINKD_E_DATA,
                        MODULES_FILE ": a module has no type or no path");
     if (strcmp(name, "Pooling") == 0)
-        return pooling_dir_take(path, ret_pooling_dir, err);
-    if (strcmp(name, "Normalize") == 0)
+        return pooling_take(m, path, err);
+    if (strcmp(name, "Dense") == 0)
+        return dense_take(m, path, err);
+    if (strcmp(name, "Normalize") == 0) {
+        m->is_normalized = true;
         return LINKD_OK;
+    }
     if (strcmp(name, "Transformer") != 0)
         return lk_fail(err, LINKD_E_DATA,
                        MODULES_FILE ": module \"%.60s\" is not supported",
@@ -70,29 +112,104 @@ static int module_take(const json_t *module, lk_buf *ret_pooling_dir,
     return LINKD_OK;
 }
 
-int lk_config_parse_modules(const void *bytes, size_t len,
+int lk_config_parse_modules(const void *bytes, size_t len, lk_config *config,
                             lk_buf *ret_pooling_dir, linkd_error *err)
 {
-    json_t *modules = NULL;
-    int rc = lk_json_parse_bytes(bytes, len, MODULES_FILE, &modules, err);
+    modules m = {.config = config, .pooling_dir = ret_pooling_dir};
+    json_t *json = NULL;
+    int rc = lk_json_parse_bytes(bytes, len, MODULES_FILE, &json, err);
 
-    if (rc == LINKD_OK && !json_is_array(modules))
+    if (rc == LINKD_OK && !json_is_array(json))
         rc = lk_fail(err, LINKD_E_DATA, MODULES_FILE ": is not a JSON array");
-    for (size_t i = 0; rc == LINKD_OK && i < json_array_size(modules); i++)
-        rc = module_take(json_array_get(modules, i), ret_pooling_dir, err);
+    for (size_t i = 0; rc == LINKD_OK && i < json_array_size(json); i++)
+        rc = module_take(&m, json_array_get(json, i), err);
     if (rc == LINKD_OK && ret_pooling_dir->len == 0)
         rc = lk_fail(err, LINKD_E_DATA, MODULES_FILE ": has no pooling module");
-    json_decref(modules);
+    json_decref(json);
+    return rc;
+}
+
+/* ---- 2_Dense/config.json ------------------------------------------------ */
+
+static int activation_get(const json_t *json, const char *name,
+                          lk_dense_activation *ret_activation, linkd_error *err)
+{
+    static const struct {
+        const char *class;
+        lk_dense_activation activation;
+    } known[] = {{"Identity", LK_DENSE_NONE},
+                 {"Tanh", LK_DENSE_TANH},
+                 {"ReLU", LK_DENSE_RELU}};
+    const char *text =
+        json_string_value(json_object_get(json, "activation_function"));
+
+    for (size_t i = 0; text != NULL && i < sizeof(known) / sizeof(*known);
+         i++) {
+        if (strcmp(class_name(text), known[i].class) != 0)
+            continue;
+        *ret_activation = known[i].activation;
+        return LINKD_OK;
+    }
+    return lk_fail(err, LINKD_E_DATA,
+                   "%s: activation_function \"%.60s\" is not supported", name,
+                   text != NULL ? text : "");
+}
+
+/* Newer files name what is read and written; a text has one vector here. */
+static int dense_ends_check(const json_t *json, const char *name,
+                            linkd_error *err)
+{
+    static const char *const keys[] = {"module_input_name",
+                                       "module_output_name"};
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        const json_t *value = json_object_get(json, keys[i]);
+        const char *text = json_string_value(value);
+
+        if (value != NULL && !json_is_null(value) &&
+            (text == NULL || strcmp(text, "sentence_embedding") != 0))
+            return lk_fail(err, LINKD_E_DATA,
+                           "%s: %s \"%.60s\" is not supported", name, keys[i],
+                           text != NULL ? text : "");
+    }
+    return LINKD_OK;
+}
+
+int lk_config_parse_dense(const void *bytes, size_t len, const char *name,
+                          size_t n_in, lk_dense_config *dense, linkd_error *err)
+{
+    size_t inputs = 0;
+    json_t *json = NULL;
+    int rc = lk_config_object(bytes, len, name, &json, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    dense->has_bias = !json_is_false(json_object_get(json, "bias"));
+    rc = lk_config_size(json, name, "in_features", LK_WIDTH_MAX, &inputs, err);
+    if (rc == LINKD_OK && inputs != n_in)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "%s: in_features is %zu, but %zu numbers come", name,
+                     inputs, n_in);
+    if (rc == LINKD_OK)
+        rc = lk_config_size(json, name, "out_features", LK_WIDTH_MAX,
+                            &dense->n_out, err);
+    if (rc == LINKD_OK)
+        rc = activation_get(json, name, &dense->activation, err);
+    if (rc == LINKD_OK)
+        rc = dense_ends_check(json, name, err);
+    json_decref(json);
     return rc;
 }
 
 /* ---- 1_Pooling/config.json ---------------------------------------------- */
 
 #define POOLING_PREFIX "pooling_mode_"
+#define ROOT_MODE      "mean_sqrt_len_tokens"
+#define ROOT_FLAG      POOLING_PREFIX ROOT_MODE
 
 /* By the older files' flag, without its prefix, or the newer files' text. A sum
  * over the root of the length has the direction of the mean, and vectors have
- * length 1 anyway. */
+ * length 1 anyway, unless a dense layer comes between. */
 static bool pooling_find(const char *name, lk_pooling *ret_pooling)
 {
     static const struct {
@@ -100,7 +217,7 @@ static bool pooling_find(const char *name, lk_pooling *ret_pooling)
         lk_pooling pooling;
     } poolings[] = {
         {"mean_tokens", "mean", LK_POOLING_MEAN},
-        {"mean_sqrt_len_tokens", "mean_sqrt_len_tokens", LK_POOLING_MEAN},
+        {ROOT_MODE, ROOT_MODE, LK_POOLING_MEAN},
         {"cls_token", "cls", LK_POOLING_CLS},
         {"lasttoken", "lasttoken", LK_POOLING_LAST},
         {"max_tokens", "max", LK_POOLING_MAX},
@@ -189,8 +306,14 @@ int lk_config_parse_pooling(const void *bytes, size_t len, const char *name,
         rc = pooling_from_mode(mode, name, &pooling, err);
     else
         rc = pooling_from_flags(json, name, &pooling, err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK) {
         config->pooling = pooling;
+        config->skips_prompts =
+            json_is_false(json_object_get(json, "include_prompt"));
+        config->pools_by_root =
+            json_is_true(json_object_get(json, ROOT_FLAG)) ||
+            strcmp(mode != NULL ? json_string_value(mode) : "", ROOT_MODE) == 0;
+    }
 done:
     json_decref(json);
     return rc;
@@ -198,10 +321,21 @@ done:
 
 /* ---- sentence_bert_config.json ------------------------------------------ */
 
-int lk_config_parse_limit(const void *bytes, size_t len, lk_config *config,
-                          linkd_error *err)
+static int limit_apply(size_t limit, const char *name, lk_config *config,
+                       linkd_error *err)
 {
-    size_t limit = config->max_tokens;
+    if (limit < LK_TOKENS_MIN)
+        return lk_fail(err, LINKD_E_DATA, "%s %zu leaves no room for a token",
+                       name, limit);
+    if (limit < config->max_tokens)
+        config->max_tokens = limit;
+    return LINKD_OK;
+}
+
+int lk_config_parse_limit(const void *bytes, size_t len, lk_config *config,
+                          bool *ret_is_set, linkd_error *err)
+{
+    size_t limit = 0;
     const json_t *value;
     json_t *json = NULL;
     int rc = lk_config_object(bytes, len, LIMIT_FILE, &json, err);
@@ -209,16 +343,47 @@ int lk_config_parse_limit(const void *bytes, size_t len, lk_config *config,
     if (rc != LINKD_OK)
         return rc;
     value = json_object_get(json, "max_seq_length");
-    if (value != NULL && !json_is_null(value))
+    *ret_is_set = value != NULL && !json_is_null(value);
+    if (*ret_is_set)
         rc = lk_config_size(json, LIMIT_FILE, "max_seq_length", LK_COUNT_MAX,
                             &limit, err);
-    if (rc == LINKD_OK && limit < LK_TOKENS_MIN)
-        rc = lk_fail(err, LINKD_E_DATA,
-                     LIMIT_FILE ": max_seq_length %zu leaves no room for a "
-                                "token",
-                     limit);
-    if (rc == LINKD_OK && limit < config->max_tokens)
-        config->max_tokens = limit;
+    if (rc == LINKD_OK && *ret_is_set)
+        rc = limit_apply(limit, LIMIT_FILE ": max_seq_length", config, err);
+    json_decref(json);
+    return rc;
+}
+
+static int cut_get(const json_t *side, lk_cut *ret_cut, linkd_error *err)
+{
+    const char *text = json_string_value(side);
+
+    if (side == NULL || json_is_null(side))
+        return LINKD_OK;
+    if (text == NULL ||
+        (strcmp(text, "left") != 0 && strcmp(text, "right") != 0))
+        return lk_fail(err, LINKD_E_DATA,
+                       TOKENIZER_FILE ": truncation_side \"%.60s\" is neither "
+                                      "\"left\" nor \"right\"",
+                       text != NULL ? text : "");
+    *ret_cut = text[0] == 'l' ? LK_CUT_BEGINNING : LK_CUT_END;
+    return LINKD_OK;
+}
+
+/* Files without a limit have a number beyond all sense, often not an integer. */
+int lk_config_parse_tokenizer(const void *bytes, size_t len, bool takes_limit,
+                              lk_config *config, linkd_error *err)
+{
+    json_t *json = NULL;
+    int rc = lk_config_object(bytes, len, TOKENIZER_FILE, &json, err);
+    double limit = json_number_value(json_object_get(json, "model_max_length"));
+
+    if (rc == LINKD_OK)
+        rc = cut_get(json_object_get(json, "truncation_side"), &config->cut,
+                     err);
+    if (rc == LINKD_OK && takes_limit && limit > 0.0 &&
+        limit <= (double)LK_COUNT_MAX)
+        rc = limit_apply((size_t)limit, TOKENIZER_FILE ": model_max_length",
+                         config, err);
     json_decref(json);
     return rc;
 }
@@ -254,15 +419,15 @@ static int model_read(const char *dir, lk_config *config, linkd_error *err)
 
 /* Appends the pooling module's directory; it has a usual name when there is no
  * modules.json. */
-static int modules_read(const char *dir, lk_buf *ret_pooling_dir,
-                        linkd_error *err)
+static int modules_read(const char *dir, lk_config *config,
+                        lk_buf *ret_pooling_dir, linkd_error *err)
 {
     lk_file file = {0};
     int rc = optional_map(dir, MODULES_FILE, &file, err);
 
     if (rc == LINKD_OK && file.bytes != NULL)
-        rc =
-            lk_config_parse_modules(file.bytes, file.len, ret_pooling_dir, err);
+        rc = lk_config_parse_modules(file.bytes, file.len, config,
+                                     ret_pooling_dir, err);
     else if (rc == LINKD_OK)
         rc = lk_buf_append(ret_pooling_dir, POOLING_DIR, strlen(POOLING_DIR),
                            err);
@@ -274,7 +439,7 @@ static int pooling_read(const char *dir, lk_config *config, linkd_error *err)
 {
     lk_file file = {0};
     lk_buf name = {0};
-    int rc = modules_read(dir, &name, err);
+    int rc = modules_read(dir, config, &name, err);
 
     if (rc != LINKD_OK)
         goto done;
@@ -291,13 +456,60 @@ done:
     return rc;
 }
 
+static int dense_read(const char *dir, size_t n_in, lk_dense_config *dense,
+                      linkd_error *err)
+{
+    lk_file file = {0};
+    lk_buf name = {0};
+    lk_buf path = {0};
+    int rc = lk_buf_printf(&name, err, "%s/%s", dense->dir, LK_CONFIG_FILE);
+
+    if (rc == LINKD_OK)
+        rc = lk_file_path(dir, name.data, &path, err);
+    if (rc == LINKD_OK)
+        rc = lk_file_map(path.data, &file, err);
+    if (rc == LINKD_OK)
+        rc = lk_config_parse_dense(file.bytes, file.len, name.data, n_in, dense,
+                                   err);
+    lk_file_unmap(&file);
+    lk_buf_clear(&path);
+    lk_buf_clear(&name);
+    return rc;
+}
+
+static int dense_layers_read(const char *dir, lk_config *config,
+                             linkd_error *err)
+{
+    size_t n_in = config->dim;
+    int rc = LINKD_OK;
+
+    if (config->n_dense > 0 && config->pools_by_root)
+        return lk_fail(err, LINKD_E_DATA,
+                       MODULES_FILE ": a dense layer behind " ROOT_MODE
+                                    " is not supported");
+    for (size_t i = 0; i < config->n_dense && rc == LINKD_OK; i++) {
+        rc = dense_read(dir, n_in, &config->dense[i], err);
+        n_in = config->dense[i].n_out;
+    }
+    return rc;
+}
+
+/* The tokenizer's limit counts where the model's file has none. */
 static int limit_read(const char *dir, lk_config *config, linkd_error *err)
 {
     lk_file file = {0};
+    bool is_set = false;
     int rc = optional_map(dir, LIMIT_FILE, &file, err);
 
     if (rc == LINKD_OK && file.bytes != NULL)
-        rc = lk_config_parse_limit(file.bytes, file.len, config, err);
+        rc = lk_config_parse_limit(file.bytes, file.len, config, &is_set, err);
+    lk_file_unmap(&file);
+    file = (lk_file){0};
+    if (rc == LINKD_OK)
+        rc = optional_map(dir, TOKENIZER_FILE, &file, err);
+    if (rc == LINKD_OK && file.bytes != NULL)
+        rc = lk_config_parse_tokenizer(file.bytes, file.len, !is_set, config,
+                                       err);
     lk_file_unmap(&file);
     return rc;
 }
@@ -315,6 +527,8 @@ int lk_config_read(const char *dir, lk_config *ret_config, linkd_error *err)
 
     if (rc == LINKD_OK && has_modules(&config))
         rc = pooling_read(dir, &config, err);
+    if (rc == LINKD_OK && has_modules(&config))
+        rc = dense_layers_read(dir, &config, err);
     if (rc == LINKD_OK && has_modules(&config))
         rc = limit_read(dir, &config, err);
     if (rc == LINKD_OK)

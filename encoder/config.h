@@ -26,6 +26,31 @@ typedef enum lk_architecture {
     LK_STATIC, /* model2vec: a table of vectors, one a token, and no layers */
 } lk_architecture;
 
+typedef enum lk_cut {
+    LK_CUT_AS_TOKENIZER, /* says, in its own file */
+    LK_CUT_END,
+    LK_CUT_BEGINNING,
+} lk_cut;
+
+typedef enum lk_dense_activation {
+    LK_DENSE_NONE,
+    LK_DENSE_TANH,
+    LK_DENSE_RELU,
+} lk_dense_activation;
+
+enum {
+    LK_DENSE_MAX = 4,       /* guess: two are the most seen */
+    LK_MODULE_DIR_MAX = 64, /* bytes of a module's directory name */
+};
+
+/* A linear layer behind the pooling, in its own directory. */
+typedef struct lk_dense_config {
+    char dir[LK_MODULE_DIR_MAX + 1];
+    size_t n_out;
+    bool has_bias;
+    lk_dense_activation activation;
+} lk_dense_config;
+
 typedef struct lk_config {
     lk_architecture architecture;
     size_t dim;
@@ -44,7 +69,12 @@ typedef struct lk_config {
                           * does */
     float norm_epsilon;
     lk_pooling pooling;
+    bool pools_by_root; /* the mean times the root of the length */
+    bool skips_prompts; /* pools the text's tokens only */
     size_t max_tokens;
+    lk_cut cut; /* what a text that is too long loses */
+    lk_dense_config dense[LK_DENSE_MAX];
+    size_t n_dense;
     /* of CLIP only */
     size_t n_out;  /* width of the projection */
     size_t end_id; /* of the token whose row is the vector; clip.c */
@@ -61,18 +91,33 @@ LINKD_MUST_CHECK int lk_config_parse_model(const void *bytes, size_t len,
                                            lk_config *ret_config,
                                            linkd_error *err);
 /* modules.json: puts the pooling module's directory, NUL-terminated, into
- * `ret_pooling_dir`, which comes empty. */
+ * `ret_pooling_dir`, which comes empty, and those of dense layers into
+ * `config`. */
 LINKD_MUST_CHECK int lk_config_parse_modules(const void *bytes, size_t len,
+                                             lk_config *config,
                                              lk_buf *ret_pooling_dir,
                                              linkd_error *err);
+/* config.json of a dense layer with n_in inputs: what `dense` lacks. `name`
+ * begins the messages. */
+LINKD_MUST_CHECK int lk_config_parse_dense(const void *bytes, size_t len,
+                                           const char *name, size_t n_in,
+                                           lk_dense_config *dense,
+                                           linkd_error *err);
 /* 1_Pooling/config.json. `name` begins the messages. */
 LINKD_MUST_CHECK int lk_config_parse_pooling(const void *bytes, size_t len,
                                              const char *name,
                                              lk_config *config,
                                              linkd_error *err);
-/* sentence_bert_config.json: lowers max_tokens. */
+/* sentence_bert_config.json: lowers max_tokens; tells whether it did. */
 LINKD_MUST_CHECK int lk_config_parse_limit(const void *bytes, size_t len,
-                                           lk_config *config, linkd_error *err);
+                                           lk_config *config, bool *ret_is_set,
+                                           linkd_error *err);
+/* tokenizer_config.json: which side of a long text is cut, and where
+ * `takes_limit`, its model_max_length lowers max_tokens. */
+LINKD_MUST_CHECK int lk_config_parse_tokenizer(const void *bytes, size_t len,
+                                               bool takes_limit,
+                                               lk_config *config,
+                                               linkd_error *err);
 
 /* Reads all of them from `dir`. Only config.json must be there: without the
  * others, a text's vector is the mean over as many tokens as have a position.

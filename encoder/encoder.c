@@ -27,6 +27,7 @@
 #include "encoder/kernels.h"
 #include "encoder/model.h"
 #include "encoder/packed.h"
+#include "encoder/prompts.h"
 #include "encoder/repeats.h"
 #include "encoder/self_check.h"
 #include "encoder/tokenizer.h"
@@ -55,6 +56,9 @@ struct linkd_encoder {
     lk_weights weights;
     lk_config config;
     lk_model model;
+    lk_dense dense;
+    lk_prompts prompts;
+    lk_buf prompt; /* of every text */
     linkd_encoder_info info;
     lk_packed packed; /* the fingerprint, and what the model may stand on */
 
@@ -153,6 +157,8 @@ static void config_hash(hasher *h, const lk_config *config,
         lk_pooling_name(config->pooling), config->max_tokens, config->n_heads,
         (double)config->norm_epsilon, is_int8(kernels) ? "int8" : "float");
     text_hash(h, text);
+    if (config->cut == LK_CUT_BEGINNING)
+        text_hash(h, "cut at the beginning");
     if (config->architecture != LK_MODERNBERT)
         return;
     (void)snprintf(text, sizeof(text), "window %zu every %zu theta %a %a",
@@ -161,12 +167,27 @@ static void config_hash(hasher *h, const lk_config *config,
     text_hash(h, text);
 }
 
+static void dense_hash(hasher *h, const lk_dense *dense)
+{
+    for (size_t i = 0; i < dense->n; i++) {
+        char text[32];
+
+        (void)snprintf(text, sizeof(text), "dense %d",
+                       (int)dense->activations[i]);
+        text_hash(h, text);
+        for (size_t j = 0; j < dense->weights[i].n_parts; j++)
+            hash_file(h, &dense->weights[i].parts[j].file);
+    }
+}
+
 static int sources_hash(const linkd_encoder *encoder, const char *dir,
                         const lk_kernels *kernels, hasher *h, linkd_error *err)
 {
     for (size_t i = 0; i < encoder->weights.n_parts; i++)
         hash_file(h, &encoder->weights.parts[i].file);
     config_hash(h, &encoder->config, kernels);
+    dense_hash(h, &encoder->dense);
+    text_hash(h, encoder->prompts.standard);
     return tokenizer_hash(h, dir, err);
 }
 
@@ -206,9 +227,13 @@ static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
     return LINKD_OK;
 }
 
-/* A static table has a row for each token, and none for what is around. */
+/* What other files say of the tokenizer. A static table has a row for each
+ * token, and none for what is around. */
 static int vocabulary_settle(linkd_encoder *encoder, linkd_error *err)
 {
+    if (encoder->config.cut != LK_CUT_AS_TOKENIZER)
+        lk_tokenizer_cut(encoder->tokenizer,
+                         encoder->config.cut == LK_CUT_BEGINNING);
     if (encoder->config.architecture == LK_STATIC) {
         lk_tokenizer_bare(encoder->tokenizer);
         encoder->config.vocab_size =
@@ -336,10 +361,11 @@ static void info_fill(linkd_encoder *encoder)
         .isa = model->kernels->isa,
         .precision = model->kernels->precision,
         .fingerprint = encoder->packed.fingerprint,
-        .dim = model->dim,
+        .dim = model->dense != NULL ? model->dense->dim : model->dim,
         .n_layers = model->n_layers,
         .n_parameters = lk_weights_n_parameters(&encoder->weights),
-        .max_tokens = model->max_tokens};
+        .max_tokens = model->max_tokens,
+        .prompt = encoder->prompts.standard};
 }
 
 /* Everything from the model's own files. */
@@ -396,8 +422,18 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &encoder->weights, err);
     if (rc == LINKD_OK)
+        rc = lk_prompts_read(dir, &encoder->prompts, err);
+    if (rc == LINKD_OK)
+        rc = linkd_encoder_set_prompt(encoder, encoder->prompts.standard, err);
+    if (rc == LINKD_OK)
+        rc = lk_dense_open(dir, &encoder->config, &encoder->dense, err);
+    if (rc == LINKD_OK)
         rc = packs(encoder) ? parts_find(encoder, dir, kernels, err)
                             : parts_make(encoder, dir, kernels, err);
+    if (rc == LINKD_OK && encoder->dense.n > 0) {
+        rc = lk_dense_load(&encoder->dense, &encoder->config, kernels, err);
+        encoder->model.dense = &encoder->dense;
+    }
     if (rc == LINKD_OK)
         rc = buffers_new(encoder, err);
     return rc;
@@ -443,6 +479,9 @@ void linkd_encoder_close(linkd_encoder *encoder)
     lk_model_clear(&encoder->model);
     lk_packed_close(&encoder->packed);
     lk_weights_close(&encoder->weights);
+    lk_dense_close(&encoder->dense);
+    lk_prompts_clear(&encoder->prompts);
+    lk_buf_clear(&encoder->prompt);
     lk_tokenizer_close(encoder->tokenizer);
     free(encoder);
 }
@@ -458,16 +497,57 @@ bool linkd_encoder_knows(const linkd_encoder *encoder, linkd_str text)
                               encoder->config.max_tokens);
 }
 
+/* ---- prompts and tokens ------------------------------------------------- */
+
+const char *linkd_encoder_find_prompt(const linkd_encoder *encoder,
+                                      const char *name)
+{
+    return lk_prompts_find(&encoder->prompts, name);
+}
+
+int linkd_encoder_set_prompt(linkd_encoder *encoder, const char *prompt,
+                             linkd_error *err)
+{
+    if (prompt[0] != '\0' && encoder->config.skips_prompts)
+        return lk_fail(err, LINKD_E_DATA,
+                       "include_prompt false is not supported: this model "
+                       "leaves the prompt \"%.60s\" out of the vector",
+                       prompt);
+    lk_buf_reset(&encoder->prompt);
+    return lk_buf_append(&encoder->prompt, prompt, strlen(prompt), err);
+}
+
+/* The tokens of a text behind the prompt; `joined` is scratch. */
+static int text_tokenize(const linkd_encoder *encoder, linkd_str text,
+                         lk_buf *joined, lk_tokens *tokens, linkd_error *err)
+{
+    const lk_buf *prompt = &encoder->prompt;
+    int rc = LINKD_OK;
+
+    if (prompt->len > 0) {
+        lk_buf_reset(joined);
+        rc = lk_buf_append(joined, prompt->data, prompt->len, err);
+        if (rc == LINKD_OK)
+            rc = lk_buf_append(joined, text.bytes, text.len, err);
+        text = (linkd_str){joined->data, joined->len};
+    }
+    if (rc == LINKD_OK)
+        rc = lk_tokenizer_encode(encoder->tokenizer, text,
+                                 encoder->config.max_tokens, tokens, err);
+    return rc;
+}
+
 int linkd_encoder_count_tokens(const linkd_encoder *encoder, linkd_str text,
                                size_t *ret_n, linkd_error *err)
 {
     lk_tokens tokens = {0};
-    int rc = lk_tokenizer_encode(encoder->tokenizer, text,
-                                 encoder->config.max_tokens, &tokens, err);
+    lk_buf joined = {0};
+    int rc = text_tokenize(encoder, text, &joined, &tokens, err);
 
     if (rc == LINKD_OK)
         *ret_n = tokens.n;
     lk_tokens_clear(&tokens);
+    lk_buf_clear(&joined);
     return rc;
 }
 
@@ -496,18 +576,16 @@ static int tokenize_task(void *ctx, size_t item, size_t worker,
     const size_t left = w->n - first;
     const size_t end = first + (left < CHUNK_TEXTS ? left : CHUNK_TEXTS);
     const uint64_t start_ns = lk_clock_ns();
+    lk_buf joined = {0};
+    int rc = LINKD_OK;
 
     (void)worker;
-    for (size_t i = first; i < end; i++) {
-        int rc = lk_tokenizer_encode(encoder->tokenizer, w->texts[i],
-                                     encoder->config.max_tokens,
-                                     &encoder->tokens[i], err);
-
-        if (rc != LINKD_OK)
-            return rc;
-    }
+    for (size_t i = first; i < end && rc == LINKD_OK; i++)
+        rc = text_tokenize(encoder, w->texts[i], &joined, &encoder->tokens[i],
+                           err);
     w->chunk_ns[item] = lk_clock_ns() - start_ns;
-    return LINKD_OK;
+    lk_buf_clear(&joined);
+    return rc;
 }
 
 static int encode_task(void *ctx, size_t item, size_t worker, linkd_error *err)
@@ -521,7 +599,7 @@ static int encode_task(void *ctx, size_t item, size_t worker, linkd_error *err)
 
     return lk_forward(&encoder->model, encoder->config.pooling, &batch,
                       &encoder->scratches[worker],
-                      w->vectors + first * encoder->model.dim, err);
+                      w->vectors + first * encoder->info.dim, err);
 }
 
 /* Whole texts while they fit; with few tokens in all, smaller tiles give every
@@ -579,7 +657,7 @@ static int window_encode(window *w, lk_pool *pool, linkd_encode_stats *stats,
     rc = lk_pool_run(pool, n_tiles, encode_task, w, err);
     if (rc != LINKD_OK)
         return rc;
-    lk_repeats_unfold(encoder->places, w->n, encoder->model.dim, w->vectors);
+    lk_repeats_unfold(encoder->places, w->n, encoder->info.dim, w->vectors);
     stats_add(w, n_distinct, stats);
     return LINKD_OK;
 }
@@ -613,7 +691,7 @@ int linkd_encoder_encode(linkd_encoder *encoder, lk_pool *pool,
                     .texts = texts + first,
                     .n = left < WINDOW_TEXTS ? left : WINDOW_TEXTS,
                     .chunk_ns = chunk_ns,
-                    .vectors = ret_vectors + first * encoder->model.dim};
+                    .vectors = ret_vectors + first * encoder->info.dim};
 
         rc = window_encode(&w, pool, stats, err);
     }

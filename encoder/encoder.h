@@ -30,7 +30,9 @@ typedef struct linkd_encoder_info {
     size_t dim;
     size_t n_layers;
     size_t n_parameters;
-    size_t max_tokens; /* [CLS] and [SEP] included; longer texts are cut */
+    size_t max_tokens;  /* [CLS] and [SEP] included; longer texts are cut */
+    const char *prompt; /* put before every text, as the model's files say; ""
+                         * is none */
 } linkd_encoder_info;
 
 /* Counts of one or more encode calls; a call adds to what is there. */
@@ -73,6 +75,18 @@ LINKD_MUST_CHECK int linkd_encoder_open(const char *dir, const char *precision,
 void linkd_encoder_close(linkd_encoder *encoder);
 
 const linkd_encoder_info *linkd_encoder_describe(const linkd_encoder *encoder);
+
+/* The prompt that the model's files have for that use, such as "query"; NULL:
+ * none of that name. Lives as long as the encoder. */
+const char *linkd_encoder_find_prompt(const linkd_encoder *encoder,
+                                      const char *name);
+
+/* Puts `prompt` before every text from now on, in place of the model's own; ""
+ * is none. Not while another thread encodes. LINKD_E_DATA: the model would leave
+ * a prompt's tokens out of the vector, which is not done here. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int linkd_encoder_set_prompt(linkd_encoder *encoder,
+                                              const char *prompt,
+                                              linkd_error *err);
 
 /* Tells whether the vector of `text` can say anything about it: whether, as far
  * as it is read, a word of it is in the vocabulary. The vectors of all others

@@ -85,7 +85,11 @@ static size_t kernel_scratch(const pass *p)
     const size_t attention =
         lk_attention_scratch(model->kernels, &model->heads, longest(p->batch));
 
-    return linear > attention ? linear : attention;
+    const size_t dense =
+        model->dense != NULL ? lk_dense_scratch(model->dense) : 0;
+    const size_t most = linear > attention ? linear : attention;
+
+    return most > dense ? most : dense;
 }
 
 static int pass_begin(pass *p, lk_scratch *scratch, linkd_error *err)
@@ -302,6 +306,18 @@ static void rows_max(float *rows, size_t n_rows, size_t dim)
                 rows[k] = rows[i * lk_stride(dim) + k];
 }
 
+/* The mean of rows, in the first of them. */
+static void rows_mean(float *rows, size_t n_rows, size_t dim)
+{
+    for (size_t k = 0; k < dim; k++) {
+        double sum = 0.0;
+
+        for (size_t i = 0; i < n_rows; i++)
+            sum += (double)rows[i * lk_stride(dim) + k];
+        rows[k] = (float)(sum / (double)n_rows);
+    }
+}
+
 /* All but the mean over all rows is one over a single row. */
 static void pool(const pass *p, lk_pooling pooling, float *ret_vectors)
 {
@@ -316,6 +332,13 @@ static void pool(const pass *p, lk_pooling pooling, float *ret_vectors)
             rows += (n_rows - 1) * lk_stride(model->dim);
         if (pooling == LK_POOLING_MAX)
             rows_max(rows, n_rows, model->dim);
+        if (model->dense != NULL) {
+            if (pooling == LK_POOLING_MEAN)
+                rows_mean(rows, n_rows, model->dim);
+            lk_dense_run(model->dense, rows, p->scratch,
+                         ret_vectors + i * model->dense->dim);
+            continue;
+        }
         model->kernels->pool(rows, pooling == LK_POOLING_MEAN ? n_rows : 1,
                              model->dim, p->context);
         memcpy(ret_vectors + i * model->dim, p->context,

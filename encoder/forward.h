@@ -28,7 +28,7 @@ typedef struct lk_batch {
 } lk_batch;
 
 /* All layers over one batch.
- *   ret_vectors [n, dim], every row of length 1
+ *   ret_vectors [n, dim], or the dense layers' dim, every row of length 1
  * One call at a time per scratch. LINKD_E_NOMEM: the scratch cannot grow. */
 LINKD_MUST_CHECK int lk_forward(const lk_model *model, lk_pooling pooling,
                                 const lk_batch *batch, lk_scratch *scratch,

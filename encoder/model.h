@@ -3,6 +3,7 @@
 #define LK_ENCODER_MODEL_H
 
 #include "encoder/config.h"
+#include "encoder/dense.h"
 #include "encoder/kernels.h"
 #include "encoder/rotary.h"
 #include "encoder/weights.h"
@@ -41,6 +42,8 @@ typedef struct lk_model {
     const float *local_turns; /* of local layers */
     size_t window;            /* tokens to either side that these see */
     lk_norm final_norm;
+    const lk_dense *dense; /* behind the pooling; NULL: nothing. Whoever has the
+                            * model puts it here */
     lk_layer *layers;
     size_t n_layers;
     const float *block; /* every number above but `words`: [n_floats] */

@@ -206,6 +206,11 @@ void lk_tokenizer_bare(lk_tokenizer *tokenizer)
     tokenizer->is_bare = true;
 }
 
+void lk_tokenizer_cut(lk_tokenizer *tokenizer, bool keeps_end)
+{
+    tokenizer->keeps_end = keeps_end;
+}
+
 void lk_tokenizer_close(lk_tokenizer *tokenizer)
 {
     if (tokenizer == NULL)

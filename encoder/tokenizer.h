@@ -42,6 +42,9 @@ LINKD_MUST_CHECK int lk_tokenizer_parse_vocab(linkd_str vocab, linkd_str config,
  * and none that is unknown, unless there is no other. */
 void lk_tokenizer_bare(lk_tokenizer *tokenizer);
 
+/* A text that is too long loses its beginning from now on, or its end. */
+void lk_tokenizer_cut(lk_tokenizer *tokenizer, bool keeps_end);
+
 void lk_tokenizer_close(lk_tokenizer *tokenizer);
 
 /* "wordpiece", "unigram" or "bpe"; a constant. */

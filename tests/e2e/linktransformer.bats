@@ -125,16 +125,16 @@ END
 }
 
 @test "multilingual models that cannot be read are refused by name" {
-    cp -r "$LINKD_MODELS/tiny" dense
-    mkdir dense/1_Pooling
-    echo '{"word_embedding_dimension": 32, "pooling_mode_mean_tokens": true}' >dense/1_Pooling/config.json
-    cat >dense/modules.json <<'END'
+    cp -r "$LINKD_MODELS/tiny" cnn
+    mkdir cnn/1_Pooling
+    echo '{"word_embedding_dimension": 32, "pooling_mode_mean_tokens": true}' >cnn/1_Pooling/config.json
+    cat >cnn/modules.json <<'END'
 [{"type": "sentence_transformers.models.Transformer", "path": ""},
  {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
- {"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]
+ {"type": "sentence_transformers.models.CNN", "path": "2_CNN"}]
 END
-    refused 1 'module "sentence_transformers.models.Dense" is not supported' \
-        "$LINKCTL" model add dense --name dense
+    refused 1 'module "sentence_transformers.models.CNN" is not supported' \
+        "$LINKCTL" model add cnn --name cnn
     cp -r "$LINKD_MODELS/tiny" words
     echo '{"model": {"type": "WordLevel", "vocab": {}}}' >words/tokenizer.json
     refused 1 'tokenizer of kind "WordLevel" is not supported' \

@@ -32,8 +32,14 @@ typedef struct opened {
     lk_config config;
     lk_weights weights;
     lk_model model;
+    lk_dense dense;
     lk_scratch scratch;
 } opened;
+
+static size_t dim_of(const opened *o)
+{
+    return o->model.dense != NULL ? o->dense.dim : o->model.dim;
+}
 
 static void model_open(const char *name, const char *isa, const char *precision,
                        opened *ret_opened)
@@ -49,10 +55,18 @@ static void model_open(const char *name, const char *isa, const char *precision,
         lk_model_load(&ret_opened->weights, &ret_opened->config, kernels,
                       &ret_opened->model, &err) != LINKD_OK)
         fail_msg("%s: %s", name, err.message);
+    if (lk_dense_open(dir, &ret_opened->config, &ret_opened->dense, &err) !=
+            LINKD_OK ||
+        lk_dense_load(&ret_opened->dense, &ret_opened->config, kernels, &err) !=
+            LINKD_OK)
+        fail_msg("%s: %s", name, err.message);
+    if (ret_opened->dense.n > 0)
+        ret_opened->model.dense = &ret_opened->dense;
 }
 
 static void model_close(opened *o)
 {
+    lk_dense_close(&o->dense);
     lk_scratch_clear(&o->scratch);
     lk_model_clear(&o->model);
     lk_weights_close(&o->weights);
@@ -76,6 +90,7 @@ static void model_place(opened *o)
     assert_int_equal(lk_model_place(&o->weights, &o->config, o->model.kernels,
                                     copy, o->model.n_floats, &placed, NULL),
                      LINKD_OK);
+    placed.dense = o->model.dense;
     lk_model_clear(&o->model);
     o->model = placed;
 }
@@ -137,7 +152,7 @@ static void vectors_check(const char *name, const char *isa, bool is_placed)
         float vector[64];
 
         encode(&o, json_array_get(json_object_get(golden, "ids"), i), vector);
-        for (size_t k = 0; k < o.model.dim; k++)
+        for (size_t k = 0; k < dim_of(&o); k++)
             assert_float_equal(vector[k], wanted_at(golden, i, k),
                                DIFFERENCE_MAX);
     }
@@ -161,7 +176,7 @@ static double cosine_least(const char *name, const char *isa,
         double cosine = 0.0;
 
         encode(&o, json_array_get(json_object_get(golden, "ids"), i), vector);
-        for (size_t k = 0; k < o.model.dim; k++)
+        for (size_t k = 0; k < dim_of(&o); k++)
             cosine += (double)vector[k] * wanted_at(golden, i, k);
         least = cosine < least ? cosine : least;
     }
@@ -191,7 +206,9 @@ static void vectors_are_those_of_transformers(void **state)
                   {"mpnet", "mpnet", 62},
                   {"modernbert", "modernbert", 64},
                   /* the older config.json, and the first token's vector */
-                  {"modernbert-cls", "modernbert", 64}};
+                  {"modernbert-cls", "modernbert", 64},
+                  /* two dense layers behind the pooling */
+                  {"mpnet-dense", "mpnet", 62}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++) {
@@ -210,12 +227,37 @@ static void vectors_are_those_of_transformers(void **state)
     }
 }
 
+static void dense_layers_report_memory_that_runs_out(void **state)
+{
+    opened o = {0};
+    size_t n = 0;
+    int rc;
+
+    (void)state;
+    model_open("mpnet-dense", NULL, "f32", &o);
+    do {
+        const char dir[] = GOLDEN_DIR "mpnet-dense";
+
+        lk_dense_close(&o.dense);
+        alloc_fail_at(++n);
+        rc = lk_dense_open(dir, &o.config, &o.dense, NULL);
+        if (rc == LINKD_OK)
+            rc = lk_dense_load(&o.dense, &o.config, o.model.kernels, NULL);
+        if (rc != LINKD_OK)
+            assert_int_equal(rc, LINKD_E_NOMEM);
+    } while (alloc_fail_off());
+    assert_int_equal(rc, LINKD_OK);
+    assert_int_equal(o.dense.dim, 12);
+    assert_true(n > 6);
+    model_close(&o);
+}
+
 /* Random weights of 32 numbers a row bear little rounding; those of a model do
  * better (docs/models.md). */
 static void lower_precisions_stay_close_to_transformers(void **state)
 {
-    static const char *const names[] = {"mpnet", "modernbert",
-                                        "modernbert-cls"};
+    static const char *const names[] = {"mpnet", "modernbert", "modernbert-cls",
+                                        "mpnet-dense"};
     static const char *const isas[] = {"scalar", "avx2", "avx512_vnni"};
 
     (void)state;
@@ -504,6 +546,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_those_of_transformers),
         cmocka_unit_test(lower_precisions_stay_close_to_transformers),
+        cmocka_unit_test(dense_layers_report_memory_that_runs_out),
         cmocka_unit_test(a_model_is_not_half_loaded_when_memory_runs_out),
         cmocka_unit_test(
             a_silent_config_means_what_modernbert_was_trained_with),

@@ -166,7 +166,9 @@ static void a_config_that_is_not_json_is_refused_with_its_line(void **state)
 
 static int modules_parse(const char *text, lk_buf *ret_dir, linkd_error *err)
 {
-    return lk_config_parse_modules(text, strlen(text), ret_dir, err);
+    lk_config config = {0};
+
+    return lk_config_parse_modules(text, strlen(text), &config, ret_dir, err);
 }
 
 static void modules_name_the_pooling_directory(void **state)
@@ -196,8 +198,8 @@ static void assert_modules_refused(const char *text, const char *message)
 static void modules_that_would_change_the_vectors_are_refused(void **state)
 {
     (void)state;
-    assert_modules_refused("[{\"path\":\"2_Dense\",\"type\":\"a.Dense\"}]",
-                           "modules.json: module \"a.Dense\" is not supported");
+    assert_modules_refused("[{\"path\":\"2_Dense\",\"type\":\"a.LSTM\"}]",
+                           "modules.json: module \"a.LSTM\" is not supported");
     assert_modules_refused(
         "[{\"path\":\"0_T\",\"type\":\"a.Transformer\"}]",
         "modules.json: a transformer in its own directory \"0_T\" is not "
@@ -300,9 +302,13 @@ static void pooling_of_another_kind_is_refused(void **state)
 static size_t limit_after(const char *text)
 {
     lk_config config = good_config();
+    bool is_set = false;
 
-    assert_int_equal(lk_config_parse_limit(text, strlen(text), &config, NULL),
-                     LINKD_OK);
+    assert_int_equal(
+        lk_config_parse_limit(text, strlen(text), &config, &is_set, NULL),
+        LINKD_OK);
+    assert_int_equal(is_set, strstr(text, "length\":null") == NULL &&
+                                 strstr(text, "length") != NULL);
     return config.max_tokens;
 }
 
@@ -319,15 +325,186 @@ static void a_limit_without_room_for_a_token_is_refused(void **state)
 {
     static const char text[] = "{\"max_seq_length\":2}";
     lk_config config = good_config();
+    bool is_set = false;
     linkd_error err = {0};
 
     (void)state;
-    assert_int_equal(lk_config_parse_limit(text, strlen(text), &config, &err),
-                     LINKD_E_DATA);
+    assert_int_equal(
+        lk_config_parse_limit(text, strlen(text), &config, &is_set, &err),
+        LINKD_E_DATA);
     assert_string_equal(err.message,
                         "sentence_bert_config.json: max_seq_length 2 leaves no "
                         "room for a token");
     assert_int_equal(config.max_tokens, 64);
+}
+
+/* ---- tokenizer_config.json ---------------------------------------------- */
+
+static void the_tokenizers_limit_holds_where_it_makes_sense(void **state)
+{
+    static const struct {
+        const char *text;
+        bool takes_limit;
+        size_t wanted;
+    } cases[] = {{"{\"model_max_length\":20}", true, 20},
+                 {"{\"model_max_length\":20}", false, 64},
+                 {"{\"model_max_length\":100}", true, 64},
+                 /* what files without a limit have */
+                 {"{\"model_max_length\":1e30}", true, 64},
+                 {"{\"model_max_length\":1000000000000000019}", true, 64},
+                 {"{}", true, 64}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        lk_config config = good_config();
+
+        assert_int_equal(
+            lk_config_parse_tokenizer(cases[i].text, strlen(cases[i].text),
+                                      cases[i].takes_limit, &config, NULL),
+            LINKD_OK);
+        assert_int_equal(config.max_tokens, cases[i].wanted);
+        assert_int_equal(config.cut, LK_CUT_AS_TOKENIZER);
+    }
+}
+
+static int side_parse(const char *text, lk_config *config, linkd_error *err)
+{
+    *config = good_config();
+    return lk_config_parse_tokenizer(text, strlen(text), true, config, err);
+}
+
+static void a_long_text_loses_the_side_that_the_config_names(void **state)
+{
+    lk_config config;
+    linkd_error err = {0};
+
+    (void)state;
+    assert_int_equal(
+        side_parse("{\"truncation_side\":\"left\"}", &config, &err), LINKD_OK);
+    assert_int_equal(config.cut, LK_CUT_BEGINNING);
+    assert_int_equal(
+        side_parse("{\"truncation_side\":\"right\"}", &config, &err), LINKD_OK);
+    assert_int_equal(config.cut, LK_CUT_END);
+    assert_int_equal(
+        side_parse("{\"truncation_side\":\"both\"}", &config, &err),
+        LINKD_E_DATA);
+    assert_string_equal(err.message,
+                        "tokenizer_config.json: truncation_side \"both\" is "
+                        "neither \"left\" nor \"right\"");
+    assert_int_equal(side_parse("{\"model_max_length\":2}", &config, &err),
+                     LINKD_E_DATA);
+    assert_string_equal(err.message,
+                        "tokenizer_config.json: model_max_length 2 leaves no "
+                        "room for a token");
+}
+
+/* ---- dense layers ------------------------------------------------------- */
+
+#define MODULES(between)                                                       \
+ "[{\"path\":\"\",\"type\":\"m.Transformer\"}," between "]"
+#define POOLING   "{\"path\":\"1_Pooling\",\"type\":\"m.Pooling\"}"
+#define NORMALIZE "{\"path\":\"3\",\"type\":\"m.Normalize\"}"
+#define DENSE     "{\"path\":\"2_Dense\",\"type\":\"m.Dense\"}"
+
+static void dense_layers_stand_between_pooling_and_normalize(void **state)
+{
+    static const char text[] = MODULES(POOLING "," DENSE "," NORMALIZE);
+    static const char *const refused[] = {
+        MODULES(DENSE "," POOLING), MODULES(POOLING "," NORMALIZE "," DENSE)};
+    lk_config config = {0};
+    lk_buf dir = {0};
+    linkd_error err = {0};
+
+    (void)state;
+    assert_int_equal(
+        lk_config_parse_modules(text, strlen(text), &config, &dir, &err),
+        LINKD_OK);
+    assert_int_equal(config.n_dense, 1);
+    assert_string_equal(config.dense[0].dir, "2_Dense");
+    for (size_t i = 0; i < 2; i++) {
+        lk_buf_reset(&dir);
+        config.n_dense = 0;
+        assert_int_equal(lk_config_parse_modules(refused[i], strlen(refused[i]),
+                                                 &config, &dir, &err),
+                         LINKD_E_DATA);
+        assert_string_equal(err.message,
+                            "modules.json: \"2_Dense\" is not between Pooling "
+                            "and Normalize, which is not supported");
+    }
+    lk_buf_clear(&dir);
+}
+
+static void more_dense_layers_than_any_model_has_are_refused(void **state)
+{
+    static const char text[] =
+        MODULES(POOLING "," DENSE "," DENSE "," DENSE "," DENSE "," DENSE);
+    lk_config config = {0};
+    lk_buf dir = {0};
+    linkd_error err = {0};
+
+    (void)state;
+    assert_int_equal(
+        lk_config_parse_modules(text, strlen(text), &config, &dir, &err),
+        LINKD_E_DATA);
+    assert_string_equal(err.message,
+                        "modules.json: has more than 4 dense layers");
+    lk_buf_clear(&dir);
+}
+
+static int dense_parse(const char *text, lk_dense_config *ret_dense,
+                       linkd_error *err)
+{
+    return lk_config_parse_dense(text, strlen(text), "2_Dense/config.json", 48,
+                                 ret_dense, err);
+}
+
+#define DENSE_CONFIG(activation)                                               \
+ "{\"in_features\":48,\"out_features\":7,\"bias\":false,"                      \
+ "\"activation_function\":\"torch.nn.modules." activation "\"}"
+
+static void a_dense_layer_has_sizes_and_an_activation(void **state)
+{
+    lk_dense_config dense = {.n_out = 0};
+
+    (void)state;
+    assert_int_equal(dense_parse(DENSE_CONFIG("activation.Tanh"), &dense, NULL),
+                     LINKD_OK);
+    assert_int_equal(dense.n_out, 7);
+    assert_int_equal(dense.activation, LK_DENSE_TANH);
+    assert_false(dense.has_bias);
+    assert_int_equal(dense_parse(DENSE_CONFIG("linear.Identity"), &dense, NULL),
+                     LINKD_OK);
+    assert_int_equal(dense.activation, LK_DENSE_NONE);
+    assert_int_equal(dense_parse(DENSE_CONFIG("activation.ReLU"), &dense, NULL),
+                     LINKD_OK);
+    assert_int_equal(dense.activation, LK_DENSE_RELU);
+}
+
+static void a_dense_layer_of_another_kind_is_refused(void **state)
+{
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {DENSE_CONFIG("activation.SiLU"),
+         "activation_function \"torch.nn.modules.activation.SiLU\" is not "
+         "supported"},
+        {"{\"in_features\":4,\"out_features\":7}",
+         "in_features is 4, but 48 numbers come"},
+        {"{\"in_features\":48}", "out_features is missing or not a number"},
+        {"{\"in_features\":48,\"out_features\":7,\"activation_function\":"
+         "\"Tanh\",\"module_input_name\":\"token_embeddings\"}",
+         "module_input_name \"token_embeddings\" is not supported"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        lk_dense_config dense;
+        linkd_error err = {0};
+
+        assert_int_equal(dense_parse(cases[i].text, &dense, &err),
+                         LINKD_E_DATA);
+        assert_string_equal(err.message + strlen("2_Dense/config.json: "),
+                            cases[i].message);
+    }
 }
 
 int main(void)
@@ -346,6 +523,12 @@ int main(void)
         cmocka_unit_test(pooling_of_another_kind_is_refused),
         cmocka_unit_test(the_lower_limit_of_model_and_sentences_holds),
         cmocka_unit_test(a_limit_without_room_for_a_token_is_refused),
+        cmocka_unit_test(the_tokenizers_limit_holds_where_it_makes_sense),
+        cmocka_unit_test(a_long_text_loses_the_side_that_the_config_names),
+        cmocka_unit_test(dense_layers_stand_between_pooling_and_normalize),
+        cmocka_unit_test(more_dense_layers_than_any_model_has_are_refused),
+        cmocka_unit_test(a_dense_layer_has_sizes_and_an_activation),
+        cmocka_unit_test(a_dense_layer_of_another_kind_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@ from onnx import TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
 
-from worker import arguments, serve
+from worker import arguments, max_tokens, serve
 
 model_dir, texts, batch, threads = arguments()
 
@@ -30,7 +30,7 @@ with tempfile.TemporaryDirectory() as directory:
                                            providers=["CPUExecutionProvider"])
 tokenizer = Tokenizer.from_file(os.path.join(model_dir, "tokenizer.json"))
 tokenizer.no_padding()
-tokenizer.enable_truncation(256)
+tokenizer.enable_truncation(max_tokens(model_dir))
 
 
 def padded(lines):

@@ -5,6 +5,7 @@ texts, and encodes them all each time a line arrives on standard input.
 
 Each input line is answered by {"seconds": ..., "cpu_seconds": ...}."""
 import json
+import os
 import sys
 import time
 
@@ -13,6 +14,12 @@ def arguments():
     model, texts, batch, threads = sys.argv[1:5]
     with open(texts, encoding="utf-8") as lines:
         return model, lines.read().splitlines(), int(batch), int(threads)
+
+
+def max_tokens(model_dir):
+    path = os.path.join(model_dir, "sentence_bert_config.json")
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)["max_seq_length"]
 
 
 def serve(encode_all):

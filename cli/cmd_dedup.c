@@ -5,6 +5,7 @@
 
 #include "cli/compared.h"
 #include "cli/keep.h"
+#include "cli/looks.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
@@ -48,7 +49,9 @@ static const lk_option options[] = {
     LK_COMPARED_OPTION(AT(compared), on.on, "on", "A,B",
                        "columns to compare; without it all but the id"),
     {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
-     "compare pictures by a perceptual hash and nothing else:\n"
+     "compare pictures by a perceptual hash and nothing else,\n"
+     "or, with --model, by its vectors (ViT, DINOv2, CLIP) from\n"
+     "--min-score on, by CLIP together with the texts of --on:\n"
      "the column has paths of JPEG, PNG or WebP files, as seen\n"
      "from the table, or data URIs"},
     {"max-distance", 0, LK_OPTION_COUNT, AT(max_distance), "N", NULL, 0,
@@ -132,6 +135,9 @@ static const lk_syntax syntax = {
         "  linkctl dedup people.csv --keep unique.csv --dropped gone.csv \\\n"
         "      -o entities.csv\n"
         "  linkctl dedup photos.csv --image file -o entities.csv\n"
+        "  linkctl dedup goods.csv --image photo --on title --model my-clip "
+        "\\\n"
+        "      --min-score 0.9 -o entities.csv\n"
         "  linkctl dedup collection:firms --apply -o entities.csv\n",
 };
 
@@ -154,7 +160,7 @@ typedef struct dedup_run {
     lk_decided decided;        /* by probability, or else */
     linkd_dedup_result result; /* by score */
     size_t image;              /* column */
-    linkd_image_problems problems;
+    lk_looks looks;
     lk_output *outputs[N_OUTPUTS];
     lk_manifest manifest;
     double read_seconds;
@@ -162,17 +168,23 @@ typedef struct dedup_run {
 
 /* ---- columns ------------------------------------------------------------ */
 
-/* The only one that is compared. */
+/* The column of pictures, and those of --on beside it. */
 static int image_resolve(dedup_run *run, linkd_error *err)
 {
+    const lk_compared_values *v = &run->values->compared;
     const linkd_table *table = run->compared.left;
     int rc =
         lk_column_find(run->cli, table, run->values->image, &run->image, err);
 
     if (rc == LINKD_OK)
-        lk_manifest_column(&run->manifest,
-                           linkd_table_column(table, run->image));
-    return rc;
+        rc = v->on.on != NULL
+                 ? lk_compared_pair(run->cli, v, NULL, &run->compared, err)
+                 : lk_compared_block(run->cli, v, &run->compared, err);
+    if (rc != LINKD_OK)
+        return rc;
+    lk_compared_manifest_columns(&run->compared, &run->manifest);
+    lk_manifest_column(&run->manifest, linkd_table_column(table, run->image));
+    return LINKD_OK;
 }
 
 static int columns_resolve(dedup_run *run, linkd_error *err)
@@ -253,17 +265,22 @@ static int table_read(dedup_run *run, linkd_error *err)
                                 "dedup", err);
 }
 
-static bool by_image(const dedup_run *run)
+static bool has_images(const dedup_run *run)
 {
     return run->values->image != NULL;
 }
 
-static bool by_score(const dedup_run *run)
+static bool by_hash(const dedup_run *run)
 {
-    return by_image(run) || !isnan(run->values->decide.min_score);
+    return has_images(run) && lk_model_is_none(run->values->model);
 }
 
-static int table_dedup_by_image(dedup_run *run, linkd_error *err)
+static bool by_score(const dedup_run *run)
+{
+    return by_hash(run) || !isnan(run->values->decide.min_score);
+}
+
+static int table_dedup_by_hash(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
     linkd_dedup_images_options dedup_options = {
@@ -277,7 +294,7 @@ static int table_dedup_by_image(dedup_run *run, linkd_error *err)
     dedup_options.image.orient = v->upright;
     rc = linkd_dedup_images(run->compared.left, run->engine.pool,
                             &dedup_options, &run->cli->progress, &run->result,
-                            &run->problems, err);
+                            &run->looks.problems, err);
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);
     return rc;
@@ -288,7 +305,7 @@ static int table_dedup_by_score(dedup_run *run, linkd_error *err)
     const dedup_values *v = run->values;
     const lk_compared *c = &run->compared;
     linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
-    linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
+    linkd_embedder embedder = {0};
     size_t *columns = NULL;
     linkd_dedup_options dedup_options = {
         .n_columns = c->n_columns,
@@ -296,9 +313,13 @@ static int table_dedup_by_score(dedup_run *run, linkd_error *err)
         .k = v->k > 0 ? v->k : LINKD_DEDUP_K,
         .threshold = (float)v->decide.min_score,
         .cluster = (linkd_cluster)v->cluster,
+        .pictures = has_images(run) ? &run->looks.pictures : NULL,
+        .image = run->image,
     };
     int rc = lk_compared_numbers(c, &columns, err);
 
+    if (storage.encoder != NULL)
+        embedder = linkd_embedder_of_encoder(&storage);
     if (rc != LINKD_OK)
         return rc;
     dedup_options.columns = columns;
@@ -325,8 +346,8 @@ static int table_dedup_by_probability(dedup_run *run, linkd_error *err)
 
 static int table_dedup(dedup_run *run, linkd_error *err)
 {
-    if (by_image(run))
-        return table_dedup_by_image(run, err);
+    if (by_hash(run))
+        return table_dedup_by_hash(run, err);
     return by_score(run) ? table_dedup_by_score(run, err)
                          : table_dedup_by_probability(run, err);
 }
@@ -414,8 +435,9 @@ static void score_manifest(const dedup_run *run, lk_manifest *m)
 
     lk_manifest_count(m, "candidates", result->n_candidates);
     lk_manifest_count(m, "pairs", result->n_pairs);
-    if (by_image(run)) {
-        lk_manifest_count(m, "unreadable_images", run->problems.n);
+    if (has_images(run))
+        lk_manifest_count(m, "unreadable_images", run->looks.problems.n);
+    if (by_hash(run)) {
         lk_manifest_seconds(m, "hash", result->encode_seconds);
     } else {
         lk_manifest_count(m, "tokens", result->encode.n_tokens);
@@ -426,6 +448,8 @@ static void score_manifest(const dedup_run *run, lk_manifest *m)
     lk_manifest_seconds(m, "cluster", result->cluster_seconds);
 }
 
+/* Rows without what is compared: a text, a picture, or by a model either. Of
+ * those it counts the ones whose picture cannot be read, too. */
 static size_t empty_count(const dedup_run *run)
 {
     return by_score(run)
@@ -437,13 +461,17 @@ static void manifest_fill(dedup_run *run)
 {
     lk_manifest *m = &run->manifest;
 
-    if (run->engine.encoder != NULL)
+    if (run->looks.vision != NULL)
+        lk_vision_manifest(run->looks.vision, run->values->model, m);
+    else if (run->engine.encoder != NULL)
         lk_manifest_model(m, run->values->model,
                           linkd_encoder_describe(run->engine.encoder));
     lk_manifest_count(m, "rows", linkd_table_n_rows(run->compared.left));
-    lk_manifest_count(
-        m, by_image(run) ? "rows_without_image" : "rows_without_text",
-        empty_count(run));
+    lk_manifest_count(m,
+                      by_hash(run)      ? "rows_without_image"
+                      : has_images(run) ? "rows_without_vector"
+                                        : "rows_without_text",
+                      empty_count(run));
     lk_manifest_seconds(m, "read", run->read_seconds);
     if (by_score(run))
         score_manifest(run, m);
@@ -461,10 +489,12 @@ static void steps_print(const dedup_run *run)
         lk_decided_steps(&run->decided);
         return;
     }
-    if (by_image(run))
+    if (by_hash(run))
         (void)fprintf(stderr, "hash %.1f s", result->encode_seconds);
     else
-        lk_encode_note(result->encode_seconds, result->encode.n_texts);
+        lk_encode_note(result->encode_seconds,
+                       has_images(run) ? linkd_table_n_rows(run->compared.left)
+                                       : result->encode.n_texts);
     (void)fprintf(stderr, ", search %.1f s, cluster %.1f s\n",
                   result->search_seconds, result->cluster_seconds);
 }
@@ -479,8 +509,10 @@ static void summary_print(const dedup_run *run)
         lk_counted(linkd_table_n_rows(run->compared.left), "row", "rows").text,
         lk_counted(entities_count(run), "entity", "entities").text,
         lk_counted(n_pairs, "pair", "pairs").text);
-    if (by_image(run))
-        lk_images_note(empty_count(run), &run->problems);
+    if (by_hash(run))
+        lk_images_note(empty_count(run), &run->looks.problems);
+    else if (has_images(run))
+        lk_looks_note(empty_count(run), &run->looks.problems);
     else
         lk_texts_note(empty_count(run),
                       scored ? run->result.encode.n_truncated
@@ -511,8 +543,8 @@ static void dedup_clear(dedup_run *run)
 {
     lk_decided_clear(&run->decided);
     linkd_dedup_result_clear(&run->result);
+    lk_looks_close(&run->looks);
     lk_engine_close(&run->engine);
-    lk_buf_clear(&run->problems.lines);
     lk_compared_clear(&run->compared);
     for (size_t i = 0; i < N_OUTPUTS; i++)
         lk_output_close(run->outputs[i]);
@@ -555,8 +587,7 @@ static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 }
 
 /* Hashes are all that is compared. */
-static int image_check(const lk_cli *cli, const dedup_values *v,
-                       linkd_error *err)
+static int image_check(const lk_cli *cli, linkd_error *err)
 {
     static const char *const excluded[] = {
         "on",       "block",  "min-score", "threshold",  "k",
@@ -567,13 +598,19 @@ static int image_check(const lk_cli *cli, const dedup_values *v,
         if (lk_args_given(&syntax, &cli->args, excluded[i]))
             return lk_fail(err, LINKD_E_ARG, "--image excludes --%s",
                            excluded[i]);
-    if (!lk_model_is_none(v->model) &&
-        lk_args_given(&syntax, &cli->args, "model"))
-        return lk_fail(err, LINKD_E_ARG,
-                       "--image compares perceptual hashes: its --model is "
-                       "none");
     return LINKD_OK;
 }
+
+/* Vectors of pictures, if a model was named for them. */
+static bool is_by_model(const lk_cli *cli, const dedup_values *v)
+{
+    return v->image != NULL && !lk_model_is_none(v->model) &&
+           lk_args_given(&syntax, &cli->args, "model");
+}
+
+static const char *const not_by_looks[] = {
+    "threshold", "channels", "labels", "weak",         "max-size",   "one-per",
+    "explain",   "report",   "truth",  "max-distance", "pair-model", NULL};
 
 /* What only a decision by probability has. */
 static int values_check(const lk_cli *cli, const dedup_values *v,
@@ -583,9 +620,16 @@ static int values_check(const lk_cli *cli, const dedup_values *v,
                                                      "one-per", NULL};
     int rc;
 
-    if (v->image != NULL)
-        return image_check(cli, v, err);
-    if (v->upright || lk_args_given(&syntax, &cli->args, "max-distance"))
+    if (is_by_model(cli, v))
+        rc = lk_looks_check(cli, &syntax, v->model, not_by_looks, err);
+    else if (v->image != NULL)
+        return image_check(cli, err);
+    else
+        rc = LINKD_OK;
+    if (rc != LINKD_OK)
+        return rc;
+    if (v->image == NULL &&
+        (v->upright || lk_args_given(&syntax, &cli->args, "max-distance")))
         return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
                        v->upright ? "upright" : "max-distance");
     rc = lk_compared_check(&v->compared, v->decide.pair_model, true, err);
@@ -599,6 +643,20 @@ static int values_check(const lk_cli *cli, const dedup_values *v,
     return rc;
 }
 
+/* The model of texts where there are any, and that of pictures. */
+static int models_open(dedup_run *run, linkd_error *err)
+{
+    const dedup_values *v = run->values;
+    const bool has_texts = !has_images(run) || v->compared.on.on != NULL;
+    int rc = lk_engine_open(run->cli, has_texts ? v->model : "none",
+                            v->n_threads, &run->engine, err);
+
+    if (rc == LINKD_OK && has_images(run) && !by_hash(run))
+        rc = lk_looks_open(run->cli, v->model, v->upright, run->engine.pool,
+                           &run->looks, err);
+    return rc;
+}
+
 static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
 {
     dedup_values v = *(const dedup_values *)values;
@@ -608,7 +666,7 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
 
     if (rc != LINKD_OK)
         return rc;
-    if (v.image != NULL)
+    if (v.image != NULL && !is_by_model(cli, &v))
         v.model = "none";
     if (by_score(&run) && !lk_args_given(&syntax, &cli->args, "cluster"))
         v.cluster = LINKD_CLUSTER_COMPLETE;
@@ -625,8 +683,7 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
     if (rc == LINKD_OK)
         rc = columns_resolve(&run, err);
     if (rc == LINKD_OK)
-        rc = lk_engine_open(cli, run.values->model, run.values->n_threads,
-                            &run.engine, err);
+        rc = models_open(&run, err);
     if (rc == LINKD_OK)
         rc = table_dedup(&run, err);
     if (rc == LINKD_OK)

@@ -13,6 +13,7 @@
 
 #include "cli/columns.h"
 #include "cli/command.h"
+#include "cli/looks.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/rows.h"
@@ -462,17 +463,12 @@ static int input_open(embed_run *run, linkd_error *err)
 
 static int vision_open(embed_run *run, const char *precision, linkd_error *err)
 {
-    lk_buf dir = {0};
-    int rc = linkd_encoder_find(run->values->model, &dir, err);
+    int rc = lk_engine_open_as(run->cli, "none", NULL, run->values->n_threads,
+                               &run->engine, err);
 
     if (rc == LINKD_OK)
-        rc = lk_engine_open_as(run->cli, "none", NULL, run->values->n_threads,
-                               &run->engine, err);
-    if (rc == LINKD_OK)
-        rc = linkd_vision_open(dir.data, precision,
-                               lk_pool_n_workers(run->engine.pool),
-                               &run->vision, err);
-    lk_buf_clear(&dir);
+        rc = lk_vision_open(run->cli, run->values->model, precision,
+                            run->engine.pool, &run->vision, err);
     if (rc == LINKD_OK)
         run->model_dim = linkd_vision_describe(run->vision)->dim;
     return rc;
@@ -544,15 +540,7 @@ static int rows_embed(embed_run *run, linkd_error *err)
 
 static void image_manifest(embed_run *run)
 {
-    const linkd_vision_info *vision = linkd_vision_describe(run->vision);
-    const linkd_encoder_info info = {.fingerprint = vision->fingerprint,
-                                     .architecture = vision->architecture,
-                                     .pooling = "cls",
-                                     .precision = vision->precision,
-                                     .isa = vision->isa,
-                                     .dim = vision->dim};
-
-    lk_manifest_model(&run->manifest, run->values->model, &info);
+    lk_vision_manifest(run->vision, run->values->model, &run->manifest);
     lk_manifest_count(&run->manifest, "rows_without_image", run->n_empty);
     lk_manifest_count(&run->manifest, "unreadable_images", run->problems.n);
 }

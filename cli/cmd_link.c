@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/compared.h"
+#include "cli/looks.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
@@ -16,12 +17,14 @@ typedef struct link_values {
     const char *model;
     const char *output;
     const char *unmatched;
+    const char *image;
     size_t k;
     size_t n_threads;
     lk_decide_values decide;
     lk_why_values why;
     int assign;
     bool wide;
+    bool upright;
     bool apply;
     bool json;
 } link_values;
@@ -37,6 +40,13 @@ static const link_values defaults = {
 
 static const lk_option options[] = {
     LK_COMPARED_OPTIONS(AT(compared)),
+    {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
+     "compare pictures by the vectors of --model (ViT, DINOv2,\n"
+     "CLIP) from --min-score on, by CLIP together with the\n"
+     "texts of --on: the column of both tables has paths, as\n"
+     "seen from the table, or data URIs"},
+    {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
+     "with --image: turn pictures as the camera was held"},
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "auto: what the tables' own duplicates say (default);\n"
      "one-to-one: best sum, each row once;\n"
@@ -101,6 +111,8 @@ static const lk_syntax syntax = {
         "  linkctl link a.jsonl b.csv --block country --assign one-to-one \\\n"
         "      --threshold 0.9 --wide --unmatched rest.csv -o pairs.csv\n"
         "  linkctl link a.csv b.csv --model none -o pairs.csv\n"
+        "  linkctl link a.csv b.csv --image photo --model my-clip \\\n"
+        "      --min-score 0.9 -o pairs.csv\n"
         "  linkctl link new.csv collection:firms -o pairs.csv\n"
         "  linkctl link new.csv collection:firms --apply -o pairs.csv\n",
 };
@@ -111,6 +123,8 @@ typedef struct link_run {
     const link_values *values;
     lk_compared compared;
     lk_engine engine;
+    size_t images[2]; /* columns */
+    lk_looks looks;
     lk_decided decided;                     /* by probability, or else */
     linkd_link_result result;               /* by score */
     lk_output *outputs[2 + LK_WHY_OUTPUTS]; /* pairs, unmatched */
@@ -121,6 +135,10 @@ typedef struct link_run {
 
 /* ---- options that belong together --------------------------------------- */
 
+static const char *const not_by_looks[] = {"threshold",  "channels", "labels",
+                                           "explain",    "report",   "truth",
+                                           "pair-model", NULL};
+
 static int values_check(const lk_cli *cli, const link_values *v,
                         linkd_error *err)
 {
@@ -130,8 +148,12 @@ static int values_check(const lk_cli *cli, const link_values *v,
         rc = lk_inputs_check(cli, err);
     if (rc == LINKD_OK)
         rc = lk_decide_check(&v->decide, v->model, err);
+    if (rc == LINKD_OK && v->image != NULL)
+        rc = lk_looks_check(cli, &syntax, v->model, not_by_looks, err);
     if (rc != LINKD_OK)
         return rc;
+    if (v->image == NULL && v->upright)
+        return lk_fail(err, LINKD_E_ARG, "--upright needs --image");
     if (v->unmatched != NULL && strcmp(v->unmatched, v->output) == 0)
         return lk_fail(err, LINKD_E_ARG,
                        "--output and --unmatched are the same file");
@@ -165,13 +187,49 @@ static void pairings_print(const lk_compared *c)
         pairing_print(c, &c->columns[i]);
 }
 
+static bool has_images(const link_run *run)
+{
+    return run->values->image != NULL;
+}
+
+/* Beside pictures only those columns count that are named. */
+static bool has_texts(const link_run *run)
+{
+    const lk_on_values *on = &run->values->compared.on;
+
+    return !has_images(run) || on->on != NULL || on->left_on != NULL;
+}
+
+static int images_resolve(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    lk_compared *c = &run->compared;
+    int rc = has_texts(run)
+                 ? lk_compared_pair(run->cli, &v->compared, NULL, c, err)
+                 : lk_compared_block(run->cli, &v->compared, c, err);
+
+    for (size_t side = 0; side < 2 && rc == LINKD_OK; side++)
+        rc = lk_column_find(run->cli, c->tables[side], v->image,
+                            &run->images[side], err);
+    if (rc != LINKD_OK)
+        return rc;
+    lk_compared_manifest_columns(c, &run->manifest);
+    lk_manifest_column(&run->manifest,
+                       linkd_table_column(c->left, run->images[0]));
+    return LINKD_OK;
+}
+
 static int columns_resolve(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
     bool named = v->compared.on.on != NULL || v->compared.on.left_on != NULL ||
                  v->decide.pair_model != NULL;
-    int rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
-                              &run->compared, err);
+    int rc;
+
+    if (has_images(run))
+        return images_resolve(run, err);
+    rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
+                          &run->compared, err);
 
     if (rc != LINKD_OK)
         return rc;
@@ -223,7 +281,7 @@ static int tables_link_by_score(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
     linkd_encoder_embedder storage = {run->engine.encoder, run->engine.pool};
-    linkd_embedder embedder = linkd_embedder_of_encoder(&storage);
+    linkd_embedder embedder = {0};
     linkd_link_options link_options = {
         .columns = run->compared.columns,
         .n_columns = run->compared.n_columns,
@@ -233,10 +291,17 @@ static int tables_link_by_score(link_run *run, linkd_error *err)
         .threshold = (float)v->decide.min_score,
         .assign = v->assign == LINKD_ASSIGN_AUTO ? LINKD_ASSIGN_RECIPROCAL
                                                  : (linkd_assign)v->assign,
+        .pictures = has_images(run) ? &run->looks.pictures : NULL,
+        .left_image = run->images[0],
+        .right_image = run->images[1],
     };
-    int rc = linkd_link(run->compared.left, run->compared.right, &embedder,
-                        run->engine.pool, &link_options, &run->cli->progress,
-                        &run->result, err);
+    int rc;
+
+    if (storage.encoder != NULL)
+        embedder = linkd_embedder_of_encoder(&storage);
+    rc = linkd_link(run->compared.left, run->compared.right, &embedder,
+                    run->engine.pool, &link_options, &run->cli->progress,
+                    &run->result, err);
 
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);
@@ -286,6 +351,8 @@ static void score_manifest(const link_run *run, lk_manifest *m)
 
     lk_manifest_count(m, "candidates", result->n_candidates);
     lk_manifest_count(m, "pairs", result->n_pairs);
+    if (has_images(run))
+        lk_manifest_count(m, "unreadable_images", run->looks.problems.n);
     lk_manifest_count(m, "tokens", result->encode.n_tokens);
     lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
     lk_manifest_seconds(m, "encode", result->encode_seconds);
@@ -312,14 +379,22 @@ static void manifest_fill(link_run *run)
     size_t n_left_empty;
     size_t n_right_empty;
 
-    if (run->engine.encoder != NULL)
+    if (run->looks.vision != NULL)
+        lk_vision_manifest(run->looks.vision, run->values->model, m);
+    else if (run->engine.encoder != NULL)
         lk_manifest_model(m, run->values->model,
                           linkd_encoder_describe(run->engine.encoder));
     empty_count(run, &n_left_empty, &n_right_empty);
     lk_manifest_count(m, "left_rows", linkd_table_n_rows(run->compared.left));
     lk_manifest_count(m, "right_rows", linkd_table_n_rows(run->compared.right));
-    lk_manifest_count(m, "left_rows_without_text", n_left_empty);
-    lk_manifest_count(m, "right_rows_without_text", n_right_empty);
+    lk_manifest_count(m,
+                      has_images(run) ? "left_rows_without_vector"
+                                      : "left_rows_without_text",
+                      n_left_empty);
+    lk_manifest_count(m,
+                      has_images(run) ? "right_rows_without_vector"
+                                      : "right_rows_without_text",
+                      n_right_empty);
     lk_manifest_seconds(m, "read", run->read_seconds);
     if (by_score(run))
         score_manifest(run, m);
@@ -338,7 +413,10 @@ static void steps_print(const link_run *run)
         lk_decided_steps(&run->decided);
         return;
     }
-    lk_encode_note(result->encode_seconds, result->encode.n_texts);
+    lk_encode_note(result->encode_seconds,
+                   has_images(run) ? linkd_table_n_rows(run->compared.left) +
+                                         linkd_table_n_rows(run->compared.right)
+                                   : result->encode.n_texts);
     (void)fprintf(stderr, ", search %.1f s, assign %.1f s\n",
                   result->search_seconds, result->assign_seconds);
 }
@@ -360,11 +438,13 @@ static void summary_print(const link_run *run)
     (void)fprintf(stderr, "%s left and %s right rows without a partner\n",
                   lk_count(run->n_left_unmatched).text,
                   lk_count(run->n_right_unmatched).text);
-    lk_texts_note(
-        n_left_empty + n_right_empty,
-        scored
-            ? run->result.encode.n_truncated
-            : linkd_evidence_funnel(run->decided.evidence)->encode.n_truncated);
+    if (has_images(run))
+        lk_looks_note(n_left_empty + n_right_empty, &run->looks.problems);
+    else
+        lk_texts_note(n_left_empty + n_right_empty,
+                      scored ? run->result.encode.n_truncated
+                             : linkd_evidence_funnel(run->decided.evidence)
+                                   ->encode.n_truncated);
     if (!scored)
         lk_verdict_note(&run->decided.decision.verdict,
                         run->decided.decision.threshold);
@@ -390,6 +470,7 @@ static void link_clear(link_run *run)
 {
     lk_decided_clear(&run->decided);
     linkd_link_result_clear(&run->result);
+    lk_looks_close(&run->looks);
     lk_engine_close(&run->engine);
     lk_compared_clear(&run->compared);
     for (size_t i = 0; i < 2 + LK_WHY_OUTPUTS; i++)
@@ -399,9 +480,9 @@ static void link_clear(link_run *run)
 
 /* What needs the whole tables, or this machine's models and threads. */
 static const char *const only_files[] = {
-    "left-block", "right-block", "id",      "left-id",    "right-id",
-    "unmatched",  "wide",        "threads", "explain",    "report",
-    "truth",      "channels",    "labels",  "pair-model", NULL};
+    "left-block", "right-block", "id",      "left-id", "right-id", "unmatched",
+    "wide",       "threads",     "explain", "report",  "truth",    "channels",
+    "labels",     "pair-model",  "image",   "upright", NULL};
 
 static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
 {
@@ -448,8 +529,11 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
     if (rc == LINKD_OK)
         rc = columns_resolve(&run, err);
     if (rc == LINKD_OK)
-        rc = lk_engine_open(cli, run.values->model, run.values->n_threads,
-                            &run.engine, err);
+        rc = lk_engine_open(cli, has_texts(&run) ? run.values->model : "none",
+                            run.values->n_threads, &run.engine, err);
+    if (rc == LINKD_OK && has_images(&run))
+        rc = lk_looks_open(cli, run.values->model, run.values->upright,
+                           run.engine.pool, &run.looks, err);
     if (rc == LINKD_OK)
         rc = tables_link(&run, err);
     if (rc == LINKD_OK)

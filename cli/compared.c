@@ -147,13 +147,19 @@ int lk_compared_pair(lk_cli *cli, const lk_compared_values *values,
                      const char *pair_model, lk_compared *compared,
                      linkd_error *err)
 {
+    int rc = columns_find(cli, &values->on, pair_model, compared, err);
+
+    return rc == LINKD_OK ? lk_compared_block(cli, values, compared, err) : rc;
+}
+
+int lk_compared_block(lk_cli *cli, const lk_compared_values *values,
+                      lk_compared *compared, linkd_error *err)
+{
     const lk_compared_values *v = values;
     lk_compared *c = compared;
-    int rc = columns_find(cli, &v->on, pair_model, c, err);
-
-    if (rc == LINKD_OK)
-        rc = lk_column_find(cli, c->tables[0], either(v->left_block, v->block),
+    int rc = lk_column_find(cli, c->tables[0], either(v->left_block, v->block),
                             &c->blocks[0], err);
+
     if (rc == LINKD_OK)
         rc = lk_column_find(cli, c->tables[1], either(v->right_block, v->block),
                             &c->blocks[1], err);

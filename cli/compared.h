@@ -88,6 +88,10 @@ LINKD_MUST_CHECK int lk_compared_pair(lk_cli *cli,
                                       const lk_compared_values *values,
                                       const char *pair_model,
                                       lk_compared *compared, linkd_error *err);
+/* The blocks alone. */
+LINKD_MUST_CHECK int lk_compared_block(lk_cli *cli,
+                                       const lk_compared_values *values,
+                                       lk_compared *compared, linkd_error *err);
 void lk_compared_clear(lk_compared *compared);
 
 /* Of one table: columns by their numbers [n_columns], freed with free(). */

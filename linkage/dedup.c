@@ -32,7 +32,7 @@ static int options_check(const linkd_table *table,
         return lk_fail(err, LINKD_E_ARG, "0 neighbours per row find no pair");
     if (!isfinite(options->threshold))
         return lk_fail(err, LINKD_E_ARG, "the threshold is not a number");
-    if (options->n_columns == 0)
+    if (options->n_columns == 0 && options->pictures == NULL)
         return lk_fail(err, LINKD_E_ARG, "no column of %s takes part",
                        linkd_table_path(table));
     return LINKD_OK;
@@ -41,9 +41,12 @@ static int options_check(const linkd_table *table,
 static int table_encode(dedup *d, lk_vectors_maker *maker,
                         const linkd_dedup_options *options, linkd_error *err)
 {
-    int rc = lk_vectors_make(maker, d->table, options->columns,
-                             options->n_columns, &d->vectors, err);
+    int rc;
 
+    maker->pictures = options->pictures;
+    maker->image = options->image;
+    rc = lk_vectors_make(maker, d->table, options->columns, options->n_columns,
+                         &d->vectors, err);
     if (rc == LINKD_OK)
         rc = lk_vectors_read_blocks(&d->vectors, d->table, options->block,
                                     &d->keys, err);

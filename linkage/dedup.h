@@ -120,6 +120,8 @@ typedef struct linkd_dedup_options {
     size_t k;
     float threshold;
     linkd_cluster cluster;
+    const linkd_pictures *pictures; /* as linkd_link_options has it */
+    size_t image;
 } linkd_dedup_options;
 
 typedef struct linkd_dedup_result {
@@ -156,15 +158,6 @@ typedef struct linkd_dedup_images_options {
     linkd_image_options image;
     linkd_cluster cluster;
 } linkd_dedup_images_options;
-
-/* What was wrong with a picture: "row 7: photos/x.jpg: JPEG image is cut off",
- * a line each, of the first rows only. */
-#define LINKD_IMAGE_PROBLEMS_MAX ((size_t)20)
-
-typedef struct linkd_image_problems {
-    size_t n;     /* pictures that could not be used */
-    lk_buf lines; /* cleared by the caller */
-} linkd_image_problems;
 
 /* One table to entities by the likeness of its pictures alone, as linkd_dedup():
  * the score of a pair is 1 - distance / 64. Rows without a picture count as

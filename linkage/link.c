@@ -38,17 +38,34 @@ static int options_check(const linkd_link_options *options, linkd_error *err)
     return LINKD_OK;
 }
 
+/* Where problems come from. */
+static void place_tell(linkd_image_problems *problems, const linkd_table *table,
+                       size_t image)
+{
+    problems->table = linkd_table_path(table);
+    problems->column = linkd_table_column(table, image);
+}
+
 static int tables_encode(linking *l, lk_vectors_maker *maker,
                          const linkd_link_options *options, linkd_error *err)
 {
     size_t blocks[2] = {options->left_block, options->right_block};
+    size_t images[2] = {options->left_image, options->right_image};
     int rc = LINKD_OK;
 
-    for (size_t side = 0; side < 2 && rc == LINKD_OK; side++)
+    maker->pictures = options->pictures;
+    for (size_t side = 0; side < 2 && rc == LINKD_OK; side++) {
+        if (options->n_columns == 0 && options->pictures != NULL)
+            continue;
         rc = lk_columns_of_side(l->tables[side], options->columns,
                                 options->n_columns, side, &l->columns[side],
                                 &l->n_columns[side], err);
+    }
     for (size_t side = 0; side < 2 && rc == LINKD_OK; side++) {
+        maker->image = images[side];
+        if (options->pictures != NULL)
+            place_tell(options->pictures->problems, l->tables[side],
+                       images[side]);
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): linking_clear frees */
         rc = lk_vectors_make(maker, l->tables[side], l->columns[side],
                              l->n_columns[side], &l->vectors[side], err);

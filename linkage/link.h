@@ -39,6 +39,29 @@ typedef struct linkd_encoder_embedder {
 /* The encoder as an embedder, which borrows `storage`. */
 linkd_embedder linkd_embedder_of_encoder(linkd_encoder_embedder *storage);
 
+/* ---- pictures of rows ---------------------------------------------------- */
+
+/* What was wrong with a picture: "row 7: photos/x.jpg: JPEG image is cut off",
+ * a line each, of the first rows only. Where there are two tables or columns a
+ * line begins with them: "left.csv, photo, row 7: …". */
+#define LINKD_IMAGE_PROBLEMS_MAX ((size_t)20)
+
+typedef struct linkd_image_problems {
+    size_t n;          /* pictures that could not be used */
+    lk_buf lines;      /* cleared by the caller */
+    const char *table; /* what lines begin with; NULL: nothing */
+    linkd_str column;
+} linkd_image_problems;
+
+/* An image model and where its problems go to, all borrowed. `vision` has at
+ * least as many workers as `pool`. */
+typedef struct linkd_pictures {
+    const linkd_vision *vision;
+    lk_pool *pool;
+    linkd_image_options image;
+    linkd_image_problems *problems; /* added to */
+} linkd_pictures;
+
 /* ---- linking two tables ------------------------------------------------- */
 
 /* Chosen among the candidates: pairs of which one row is among the k nearest
@@ -73,6 +96,14 @@ typedef struct linkd_link_options {
     size_t k;           /* neighbours per row and direction */
     float threshold;    /* a pair needs score >= threshold */
     linkd_assign assign;
+    /* Rows have pictures, too: paths, relative to the table's file, or data
+     * URIs. NULL: they have none. With columns a row's vector is the mean of its
+     * text's and its picture's, which takes one model for both (CLIP); without
+     * (n_columns 0) it is the picture's, and there is no embedder. A row that has
+     * one of the two alone, or whose picture cannot be read, has that vector. */
+    const linkd_pictures *pictures;
+    size_t left_image; /* columns */
+    size_t right_image;
 } linkd_link_options;
 
 typedef struct linkd_link_result {

@@ -140,6 +140,14 @@ int lk_picture_problem(linkd_image_problems *problems, uint64_t row,
 {
     if (++problems->n > LINKD_IMAGE_PROBLEMS_MAX)
         return LINKD_OK;
+    if (problems->table != NULL) {
+        int rc =
+            lk_buf_printf(&problems->lines, err, "%s, %.*s, ", problems->table,
+                          (int)problems->column.len, problems->column.bytes);
+
+        if (rc != LINKD_OK)
+            return rc;
+    }
     return lk_buf_printf(
         &problems->lines, err, "row %" PRIu64 ": %s: %s\n", row + 1,
         is_data_uri(source) ? "data URI" : lk_label_of(source).text,

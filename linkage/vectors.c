@@ -247,9 +247,9 @@ static int rows_encode(lk_vectors_maker *maker, chunk *c, known *k,
                               maker->n_total, err);
 }
 
-int lk_vectors_make(lk_vectors_maker *maker, const linkd_table *table,
-                    const size_t *columns, size_t n_columns,
-                    lk_vectors *ret_vectors, linkd_error *err)
+int lk_vectors_of_texts(lk_vectors_maker *maker, const linkd_table *table,
+                        const size_t *columns, size_t n_columns,
+                        lk_vectors *ret_vectors, linkd_error *err)
 {
     size_t n_rows = linkd_table_n_rows(table);
     lk_vectors vectors = {.dim = maker->embedder->dim};

@@ -21,6 +21,10 @@ typedef struct lk_vectors_maker {
     uint64_t n_done;
     uint64_t n_total;
     const bool *wanted; /* of the table at hand; NULL: every row */
+    /* rows have pictures in that column of the table at hand; NULL: they have
+     * none. `embedder` may be NULL then, if no column has texts. */
+    const linkd_pictures *pictures;
+    size_t image;
     linkd_encode_stats stats;
 } lk_vectors_maker;
 
@@ -32,11 +36,18 @@ LINKD_MUST_CHECK int lk_columns_of_side(const linkd_table *table,
                                         size_t **ret_columns, size_t *ret_n,
                                         linkd_error *err);
 
-/* Encodes the cells of `columns` of every row that is wanted. */
+/* Encodes the cells of `columns` of every row that is wanted, and its picture
+ * (linkd_link_options). LINKD_E_ARG: texts and pictures have different models. */
 LINKD_MUST_CHECK int lk_vectors_make(lk_vectors_maker *maker,
                                      const linkd_table *table,
                                      const size_t *columns, size_t n_columns,
                                      lk_vectors *ret_vectors, linkd_error *err);
+
+/* The texts' alone. */
+LINKD_MUST_CHECK int
+lk_vectors_of_texts(lk_vectors_maker *maker, const linkd_table *table,
+                    const size_t *columns, size_t n_columns,
+                    lk_vectors *ret_vectors, linkd_error *err);
 
 /* The block value of every vector: its row's cell of `column` without blanks
  * around it. NULL for LINKD_COLUMN_NONE; freed with free(). */

@@ -1,0 +1,39 @@
+/* cli/looks.h — pictures by an image model, as link, dedup and embed have them. */
+#ifndef LINKD_CLI_LOOKS_H
+#define LINKD_CLI_LOOKS_H
+
+#include "cli/command.h"
+#include "cli/manifest.h"
+
+typedef struct lk_looks {
+    linkd_vision *vision;          /* NULL: there are none */
+    linkd_image_problems problems; /* of the pictures so far */
+    linkd_pictures pictures;       /* borrows both: moved with lk_looks only */
+} lk_looks;
+
+/* Whether the options go together where rows are compared by pictures' vectors;
+ * the names of those that do not end with NULL. LINKD_E_ARG. */
+LINKD_MUST_CHECK int lk_looks_check(const lk_cli *cli, const lk_syntax *syntax,
+                                    const char *model,
+                                    const char *const *excluded,
+                                    linkd_error *err);
+
+/* Opens an image model by name or path. `precision` as linkd_vision_open(). */
+LINKD_MUST_CHECK int lk_vision_open(lk_cli *cli, const char *model,
+                                    const char *precision, const lk_pool *pool,
+                                    linkd_vision **ret_vision,
+                                    linkd_error *err);
+void lk_vision_manifest(const linkd_vision *vision, const char *model,
+                        lk_manifest *manifest);
+
+/* Fills `looks` in place. `pool` is borrowed. */
+LINKD_MUST_CHECK int lk_looks_open(lk_cli *cli, const char *model, bool upright,
+                                   lk_pool *pool, lk_looks *looks,
+                                   linkd_error *err);
+void lk_looks_close(lk_looks *looks);
+
+/* A part of a summary: what was wrong with pictures, and how many rows have
+ * nothing that could be compared. */
+void lk_looks_note(uint64_t n_empty, const linkd_image_problems *problems);
+
+#endif

@@ -130,6 +130,15 @@ static json_t *interval_json(const linkd_interval *interval)
                      rounded(interval->high));
 }
 
+/* The container, or NULL, to which jansson adds nothing, after a failure. */
+static json_t *kept(json_t *container, int rc)
+{
+    if (rc == 0)
+        return container;
+    json_decref(container);
+    return NULL;
+}
+
 static json_t *ways_json(const judged *j)
 {
     json_t *ways = json_object();
@@ -138,12 +147,14 @@ static json_t *ways_json(const judged *j)
         linkd_compat_metrics m =
             linkd_compat_metrics_of(j->ranks[way], j->sample->n_queries);
 
-        (void)json_object_set_new(ways, asked_words[way],
-                                  json_pack("{s:o, s:o, s:o, s:o}", "mrr_10",
-                                            rounded(m.mrr_10), "recall_1",
-                                            rounded(m.recall_1), "recall_10",
-                                            rounded(m.recall_10), "gain",
-                                            interval_json(&j->gains[way])));
+        ways =
+            kept(ways,
+                 json_object_set_new(ways, asked_words[way],
+                                     json_pack("{s:o, s:o, s:o, s:o}", "mrr_10",
+                                               rounded(m.mrr_10), "recall_1",
+                                               rounded(m.recall_1), "recall_10",
+                                               rounded(m.recall_10), "gain",
+                                               interval_json(&j->gains[way]))));
     }
     return ways;
 }
@@ -171,10 +182,11 @@ static json_t *curve_json(const linkd_trial *trial)
     json_t *points = json_array();
 
     for (size_t i = 0; i < LINKD_TRIAL_SHARES; i++)
-        (void)json_array_append_new(
-            points,
-            json_pack("{s:o, s:o}", "share", rounded(linkd_trial_shares[i]),
-                      "mrr_10", rounded(trial->curve[i])));
+        points = kept(
+            points, json_array_append_new(
+                        points, json_pack("{s:o, s:o}", "share",
+                                          rounded(linkd_trial_shares[i]),
+                                          "mrr_10", rounded(trial->curve[i]))));
     return json_pack("{s:o, s:o}", "points", points, "area",
                      rounded(trial->area));
 }
@@ -184,7 +196,8 @@ static json_t *counts_json(const uint64_t *counts)
     json_t *array = json_array();
 
     for (size_t i = 0; i < LINKD_TRIAL_BINS; i++)
-        (void)json_array_append_new(array, json_integer((json_int_t)counts[i]));
+        array = kept(array, json_array_append_new(
+                                array, json_integer((json_int_t)counts[i])));
     return array;
 }
 
@@ -200,11 +213,13 @@ static json_t *histograms_json(const linkd_histogram *histograms)
     for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
         const linkd_histogram *h = &histograms[way];
 
-        (void)json_object_set_new(
-            object, asked_words[asked_of[way]],
-            json_pack("{s:o, s:o, s:o, s:o}", "low", rounded(h->low), "high",
-                      rounded(h->high), "matches", counts_json(h->matches),
-                      "others", counts_json(h->others)));
+        object = kept(object,
+                      json_object_set_new(
+                          object, asked_words[asked_of[way]],
+                          json_pack("{s:o, s:o, s:o, s:o}", "low",
+                                    rounded(h->low), "high", rounded(h->high),
+                                    "matches", counts_json(h->matches),
+                                    "others", counts_json(h->others))));
     }
     return object;
 }
@@ -255,8 +270,9 @@ static json_t *example_json(const judged *j, size_t i)
     json_t *ranks = json_object();
 
     for (size_t way = 0; way < N_ASKED; way++)
-        (void)json_object_set_new(ranks, asked_words[way],
-                                  json_integer(j->ranks[way][i]));
+        ranks =
+            kept(ranks, json_object_set_new(ranks, asked_words[way],
+                                            json_integer(j->ranks[way][i])));
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o}", "query", text_json(s->queries[i]),
         "answer", text_json(s->texts[s->answers[i]]), "old_first",
@@ -270,9 +286,9 @@ static json_t *examples_json(const judged *j, double sign)
     size_t i = n;
     json_t *array = json_array();
 
-    while (json_array_size(array) < EXAMPLES_MAX &&
+    while (array != NULL && json_array_size(array) < EXAMPLES_MAX &&
            (i = example_next(j, sign, i)) < n)
-        (void)json_array_append_new(array, example_json(j, i));
+        array = kept(array, json_array_append_new(array, example_json(j, i)));
     return array;
 }
 

@@ -124,12 +124,12 @@ static uint32_t rank_of(const replay *t, size_t query, const double *log_odds)
 
     for (size_t j = 0; j < t->n; j++)
         if ((log_odds[j] > log_odds[best] ||
-             (log_odds[j] == log_odds[best] && j < best)) &&
+             (j < best && log_odds[j] == log_odds[best])) &&
             lk_bridge_answers(t->task->sample, query, j))
             best = j;
     for (size_t j = 0; j < t->n; j++)
         rank += log_odds[j] > log_odds[best] ||
-                (log_odds[j] == log_odds[best] && j < best);
+                (j < best && log_odds[j] == log_odds[best]);
     return rank <= RANKS_K ? (uint32_t)rank : 0;
 }
 

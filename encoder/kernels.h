@@ -65,6 +65,11 @@ typedef struct lk_heads {
     const float *distances;
     size_t distance_stride;
     size_t n_distances; /* one less than the most tokens */
+    /* What else is added, by query and key, times log2(e): of head h
+     * biases[(h * n_tokens + query) * n_tokens + key], and of every head
+     * mask[query * n_tokens + key]. NULL: nothing. */
+    const float *biases;
+    const float *mask;
     /* A query sees that many keys to either side of its own, and no others; 0:
      * all. */
     size_t window;

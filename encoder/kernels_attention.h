@@ -22,6 +22,8 @@ typedef struct head {
     size_t window;          /* keys to either side that a query sees */
     size_t n_keys;          /* n_tokens, rounded up to whole panels */
     const float *distances; /* of the key where the query is; or NULL */
+    const float *biases;    /* [n_tokens, n_tokens], or NULL */
+    const float *mask;      /* likewise */
     float *key_panels;      /* [n_keys / PANEL_WIDTH][head_dim][PANEL_WIDTH] */
     float *value_panels;    /* [columns / PANEL_WIDTH][n_tokens][PANEL_WIDTH] */
     float *scores;          /* [VEC_TILE_ROWS][n_keys] */
@@ -61,13 +63,21 @@ static void pack_values(const head *h)
     }
 }
 
-/* Adds what the keys' distances from the query `row` are worth. */
-static void add_distances(const head *h, size_t row, float *scores)
+static void add_to_scores(const head *h, const float *addend, float *scores)
 {
-    const float *distances = h->distances - row;
-
     for (size_t key = 0; key < h->n_tokens; key++)
-        scores[key] += distances[key];
+        scores[key] += addend[key];
+}
+
+/* Adds what the keys are worth to the query `row` by where they stand. */
+static void add_places(const head *h, size_t row, float *scores)
+{
+    if (h->distances != NULL)
+        add_to_scores(h, h->distances - row, scores);
+    if (h->biases != NULL)
+        add_to_scores(h, h->biases + row * h->n_tokens, scores);
+    if (h->mask != NULL)
+        add_to_scores(h, h->mask + row * h->n_tokens, scores);
 }
 
 /* What the queries [row, row + n_rows) see between them. */
@@ -154,11 +164,11 @@ static void attend(const head *h, size_t row, size_t n_rows)
         t.y = h->scores + key;
         tile_run(&t, n_rows);
     }
-    for (size_t i = 0; i < n_rows && h->distances != NULL; i++)
-        add_distances(h, row + i, h->scores + i * h->n_keys);
-    for (size_t i = 0; i < n_rows; i++)
+    for (size_t i = 0; i < n_rows; i++) {
+        add_places(h, row + i, h->scores + i * h->n_keys);
         scales[i] = softmax_row(h->scores + i * h->n_keys, keys,
                                 keys_seen(h, row + i, 1));
+    }
     weigh_values(h, row, n_rows, keys, scales);
 }
 
@@ -187,6 +197,7 @@ static void attention(const lk_heads *heads, const float *qkv, size_t n_tokens,
               .head_dim = dim,
               .window = heads->window > 0 ? heads->window : n_tokens,
               .n_keys = lk_round_up(n_tokens, PANEL_WIDTH),
+              .mask = heads->mask,
               .context_stride = lk_stride(width)};
 
     /* lk_attention_scratch() adds up the same four parts */
@@ -202,6 +213,8 @@ static void attention(const lk_heads *heads, const float *qkv, size_t n_tokens,
         if (heads->distances != NULL)
             h.distances = heads->distances + i * heads->distance_stride +
                           heads->n_distances;
+        if (heads->biases != NULL)
+            h.biases = heads->biases + i * n_tokens * n_tokens;
         attend_head(&h);
     }
 }

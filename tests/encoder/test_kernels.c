@@ -485,6 +485,10 @@ static void attention_reference(const float *qkv, const lk_heads *heads,
 
             for (size_t k = 0; k < heads->head_dim; k++)
                 score += (double)q[i * stride + k] * (double)key[k];
+            if (heads->biases != NULL)
+                score += (double)heads->biases[(head * n + i) * n + j];
+            if (heads->mask != NULL)
+                score += (double)heads->mask[i * n + j];
             score = exp2(score);
             total += score;
             for (size_t k = 0; k < heads->head_dim; k++)
@@ -547,6 +551,42 @@ static void attention_matches_the_definition_in_every_tier(void **state)
         free(qkv);
         free(expected);
     }
+}
+
+/* As in a window of Swin: every head has biases of its own, and the mask parts
+ * the first tokens from the last ones. */
+static void biases_and_a_mask_are_added_in_every_tier(void **state)
+{
+    enum { N_HEADS = 3, DIM = 10, N = 49, PARTED = 28 };
+    float biases[N_HEADS * N * N], mask[N * N];
+    const lk_heads heads = {
+        .n_heads = N_HEADS, .head_dim = DIM, .biases = biases, .mask = mask};
+    double expected[N * N_HEADS * DIM];
+    float *qkv;
+
+    (void)state;
+    seed = 7;
+    qkv = rows_new(N, 3 * N_HEADS * DIM);
+    for (size_t i = 0; i < N_HEADS * N * N; i++)
+        biases[i] = 4.0F * next_number();
+    for (size_t i = 0; i < N * N; i++)
+        mask[i] = (i / N < PARTED) == (i % N < PARTED) ? 0.0F : -144.0F;
+    for (size_t head = 0; head < N_HEADS; head++)
+        attention_reference(qkv, &heads, head, N, N, expected);
+    for (size_t i = 0; i < N_ISAS; i++) {
+        const lk_kernels *kernels = tier(i);
+        float *context, *scalar;
+
+        if (kernels == NULL)
+            continue;
+        context = attention_run(kernels, &heads, qkv, N);
+        scalar = attention_run(scalar_tier(), &heads, qkv, N);
+        assert_rows_near(context, expected, N, N_HEADS * DIM);
+        assert_rows_identical(context, scalar, N, N_HEADS * DIM);
+        free(scalar);
+        free(context);
+    }
+    free(qkv);
 }
 
 /* What CLS pooling asks of the last layer. */
@@ -1003,6 +1043,7 @@ int main(void)
         cmocka_unit_test(gelu_of_huge_numbers_is_themselves_or_zero),
         cmocka_unit_test(adding_and_normalising_matches_the_definition),
         cmocka_unit_test(attention_matches_the_definition_in_every_tier),
+        cmocka_unit_test(biases_and_a_mask_are_added_in_every_tier),
         cmocka_unit_test(the_first_tokens_alone_take_the_same_from_all),
         cmocka_unit_test(attention_takes_8192_tokens_in_little_memory),
         cmocka_unit_test(attention_survives_large_scores),

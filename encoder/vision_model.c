@@ -1,11 +1,6 @@
 /* encoder/vision_model.c — a ViT, DINOv2 or CLIP's tower for pictures, packed for
  * the kernels.
  *
- * Folded while loading, without changing the result beyond rounding: rescaling
- * and normalising go into the patch layer, which reads bytes:
- * W (scale * byte + shift) + b = (W scale) byte + (W shift + b). Bytes are exact
- * in bf16, too.
- *
  * DINOv2 interpolates its positions to the picture's size (bicubic with a =
  * -0.75 and half-pixel centres, as PyTorch does); the others take their own size
  * only. */
@@ -85,51 +80,6 @@ typedef struct loader {
 } loader;
 
 /* ---- embeddings --------------------------------------------------------- */
-
-/* The bias of a layer that has none is 0. */
-static int patch_bias_read(const loader *l, float *ret_bias, linkd_error *err)
-{
-    char name[64];
-
-    (void)snprintf(name, sizeof(name), "%s.bias", l->names->patches);
-    if (l->config->kind == LK_VISION_CLIP && !lk_loader_has(&l->tensors, name))
-        return LINKD_OK;
-    return lk_loader_read(&l->tensors, name, l->config->sizes.dim, ret_bias,
-                          err);
-}
-
-static int patches_load(loader *l, linkd_error *err)
-{
-    const size_t area = l->config->patch_side * l->config->patch_side;
-    const size_t dim = l->config->sizes.dim;
-    float *bias = lk_loader_floats(&l->tensors, lk_stride(dim), err);
-    float *rows = l->tensors.rows;
-    char name[64];
-    int rc;
-
-    if (bias == NULL)
-        return LINKD_E_NOMEM;
-    (void)snprintf(name, sizeof(name), "%s.weight", l->names->patches);
-    rc = lk_loader_read(&l->tensors, name, dim * 3 * area, rows, err);
-    if (rc == LINKD_OK)
-        rc = patch_bias_read(l, bias, err);
-    if (rc != LINKD_OK)
-        return rc;
-    for (size_t i = 0; i < dim; i++) {
-        double sum = (double)bias[i];
-
-        for (size_t k = 0; k < 3 * area; k++) {
-            float *weight = &rows[i * 3 * area + k];
-            const size_t c = k / area;
-
-            sum += (double)*weight * (double)l->preparation->shifts[c];
-            *weight *= l->preparation->scales[c];
-        }
-        bias[i] = (float)sum;
-    }
-    return lk_loader_linear(&l->tensors, 3 * area, dim, bias,
-                            &l->model->patches, err);
-}
 
 /* Weights of the four points around a place `t` after the second. */
 static void cubic_weights(double t, double *ret_weights)
@@ -228,7 +178,10 @@ static int positions_load(loader *l, linkd_error *err)
 
 static int embeddings_load(loader *l, linkd_error *err)
 {
-    int rc = patches_load(l, err);
+    int rc =
+        lk_pixels_load(&l->tensors, l->preparation, l->names->patches,
+                       l->config->kind != LK_VISION_CLIP, l->config->patch_side,
+                       l->config->sizes.dim, &l->model->patches, err);
 
     if (rc == LINKD_OK)
         rc = positions_load(l, err);
@@ -283,7 +236,6 @@ int lk_vision_model_load(const lk_weights *weights,
                          linkd_error *err)
 {
     lk_vision_model model = {
-        .patch_side = config->patch_side,
         .n_across = preparation->out_width / config->patch_side,
         .n_down = preparation->out_height / config->patch_side};
     loader l = {.tensors = {.weights = weights,

@@ -3,16 +3,15 @@
 #ifndef LK_ENCODER_VISION_MODEL_H
 #define LK_ENCODER_VISION_MODEL_H
 
-#include "encoder/image_prepare.h"
 #include "encoder/vision_config.h"
+#include "encoder/vision_pixels.h"
 
 /* {0} holds nothing. */
 typedef struct lk_vision_model {
     lk_stack stack;
-    size_t patch_side;
     size_t n_across; /* patches */
     size_t n_down;
-    lk_linear patches;      /* bytes of a patch to a row: [3, side, side] */
+    lk_pixels patches;
     const float *positions; /* [1 + n_down * n_across, lk_stride(dim)]; the
                              * first one has the class token added */
     lk_norm embedding_norm; /* of CLIP; width 0: there is none */

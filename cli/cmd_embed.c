@@ -54,7 +54,7 @@ static const lk_option options[] = {
     {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
      "columns to embed; without it all but the id"},
     {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
-     "embed pictures by an image model (ViT, DINOv2, CLIP): the\n"
+     "embed pictures by an image model (ViT, DINOv2, CLIP, Swin, CCT): the\n"
      "column has paths of JPEG, PNG or WebP files, as seen\n"
      "from the table, or data URIs"},
     {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,

@@ -11,11 +11,8 @@
 typedef struct pass {
     const lk_stack *stack;
     const lk_stack_batch *batch;
+    const lk_stack_space *space;
     size_t n_rows;
-    float *x;
-    float *context;
-    float *wide;
-    float *scratch;
 } pass;
 
 static size_t larger(size_t a, size_t b)
@@ -66,13 +63,13 @@ static void rows_add(float *x, const float *addend, size_t n)
         x[i] += addend[i];
 }
 
-/* context = norm(x) */
-static void normalise(const pass *p, const lk_norm *norm)
+void lk_stack_normalise(const lk_stack *stack, const lk_norm *norm,
+                        const lk_stack_space *space, size_t n_rows)
 {
-    const size_t n = p->n_rows * lk_stride(p->stack->sizes.dim);
+    const size_t n = n_rows * lk_stride(stack->sizes.dim);
 
-    memset(p->context, 0, n * sizeof(*p->context));
-    p->stack->kernels->add_norm(norm, p->x, p->n_rows, p->context);
+    memset(space->context, 0, n * sizeof(*space->context));
+    stack->kernels->add_norm(norm, space->x, n_rows, space->context);
 }
 
 /* `is_last`: up to the wanted rows only. */
@@ -86,9 +83,10 @@ static void attend(const pass *p, bool is_last)
         const size_t row = b->starts[i] - b->starts[0];
         const size_t n = b->starts[i + 1] - b->starts[i];
 
-        s->kernels->attention(&s->heads, p->wide + row * lk_stride(3 * dim), n,
-                              is_last ? b->wanted[i] + 1 : n, p->scratch,
-                              p->context + row * lk_stride(dim));
+        s->kernels->attention(&s->heads,
+                              p->space->wide + row * lk_stride(3 * dim), n,
+                              is_last ? b->wanted[i] + 1 : n, p->space->scratch,
+                              p->space->context + row * lk_stride(dim));
     }
 }
 
@@ -101,37 +99,50 @@ static void reduce(pass *p)
     for (size_t i = 0; i < b->n; i++) {
         const size_t row = b->starts[i] - b->starts[0] + b->wanted[i];
 
-        memmove(p->x + i * stride, p->x + row * stride, stride * sizeof(*p->x));
-        memmove(p->context + i * stride, p->context + row * stride,
-                stride * sizeof(*p->context));
+        memmove(p->space->x + i * stride, p->space->x + row * stride,
+                stride * sizeof(*p->space->x));
+        memmove(p->space->context + i * stride,
+                p->space->context + row * stride,
+                stride * sizeof(*p->space->context));
     }
     p->n_rows = b->n;
+}
+
+void lk_stack_feed_forward(const lk_stack *stack, const lk_stack_layer *layer,
+                           const lk_stack_space *space, size_t n_rows)
+{
+    const lk_kernels *kernels = stack->kernels;
+    const size_t n = n_rows * lk_stride(stack->sizes.dim);
+
+    lk_stack_normalise(stack, &layer->ffn_norm, space, n_rows);
+    if (stack->sizes.restarts)
+        memcpy(space->x, space->context, n * sizeof(*space->x));
+    if (stack->sizes.activation == LK_ACTIVATION_QUICK_GELU)
+        kernels->linear_quick_gelu(&layer->ffn_in, space->context, n_rows,
+                                   space->scratch, space->wide);
+    else
+        kernels->linear_gelu(&layer->ffn_in, space->context, n_rows,
+                             space->scratch, space->wide);
+    kernels->linear(&layer->ffn_out, space->wide, n_rows, space->scratch,
+                    space->context);
+    rows_add(space->x, space->context, n);
 }
 
 static void layer_run(pass *p, const lk_stack_layer *layer, bool is_last)
 {
     const lk_stack *s = p->stack;
-    const size_t stride = lk_stride(s->sizes.dim);
+    const lk_stack_space *space = p->space;
 
-    normalise(p, &layer->attention_norm);
-    s->kernels->linear(&layer->projection, p->context, p->n_rows, p->scratch,
-                       p->wide);
+    lk_stack_normalise(s, &layer->attention_norm, space, p->n_rows);
+    s->kernels->linear(&layer->projection, space->context, p->n_rows,
+                       space->scratch, space->wide);
     attend(p, is_last);
     if (is_last)
         reduce(p);
-    s->kernels->linear(&layer->attention_out, p->context, p->n_rows, p->scratch,
-                       p->wide);
-    rows_add(p->x, p->wide, p->n_rows * stride);
-    normalise(p, &layer->ffn_norm);
-    if (s->sizes.activation == LK_ACTIVATION_QUICK_GELU)
-        s->kernels->linear_quick_gelu(&layer->ffn_in, p->context, p->n_rows,
-                                      p->scratch, p->wide);
-    else
-        s->kernels->linear_gelu(&layer->ffn_in, p->context, p->n_rows,
-                                p->scratch, p->wide);
-    s->kernels->linear(&layer->ffn_out, p->wide, p->n_rows, p->scratch,
-                       p->context);
-    rows_add(p->x, p->context, p->n_rows * stride);
+    s->kernels->linear(&layer->attention_out, space->context, p->n_rows,
+                       space->scratch, space->wide);
+    rows_add(space->x, space->wide, p->n_rows * lk_stride(s->sizes.dim));
+    lk_stack_feed_forward(s, layer, space, p->n_rows);
 }
 
 /* Rows of x to unit vectors. */
@@ -139,13 +150,13 @@ static void vectors_write(const pass *p, float *ret_vectors)
 {
     const lk_stack *s = p->stack;
     const size_t dim = lk_stack_dim(s);
-    float *rows = p->context;
+    float *rows = p->space->context;
 
-    normalise(p, &s->final_norm);
+    lk_stack_normalise(s, &s->final_norm, p->space, p->n_rows);
     if (s->sizes.n_out > 0) {
-        s->kernels->linear(&s->projection, p->context, p->n_rows, p->scratch,
-                           p->wide);
-        rows = p->wide;
+        s->kernels->linear(&s->projection, p->space->context, p->n_rows,
+                           p->space->scratch, p->space->wide);
+        rows = p->space->wide;
     }
     for (size_t i = 0; i < p->n_rows; i++) {
         float *row = rows + i * lk_stride(dim);
@@ -160,13 +171,23 @@ void lk_stack_run(const lk_stack *stack, const lk_stack_batch *batch,
 {
     pass p = {.stack = stack,
               .batch = batch,
-              .n_rows = batch->starts[batch->n] - batch->starts[0],
-              .x = space->x,
-              .context = space->context,
-              .wide = space->wide,
-              .scratch = space->scratch};
+              .space = space,
+              .n_rows = batch->starts[batch->n] - batch->starts[0]};
 
     for (size_t i = 0; i < stack->sizes.n_layers; i++)
         layer_run(&p, &stack->layers[i], i + 1 == stack->sizes.n_layers);
     vectors_write(&p, ret_vectors);
+}
+
+void lk_stack_run_whole(const lk_stack *stack, const lk_stack_space *space,
+                        size_t n_rows)
+{
+    const size_t starts[] = {0, n_rows};
+    const lk_stack_batch batch = {.starts = starts, .n = 1};
+    pass p = {
+        .stack = stack, .batch = &batch, .space = space, .n_rows = n_rows};
+
+    for (size_t i = 0; i < stack->sizes.n_layers; i++)
+        layer_run(&p, &stack->layers[i], false);
+    lk_stack_normalise(stack, &stack->final_norm, space, n_rows);
 }

@@ -1,5 +1,5 @@
-/* encoder/stack.h — the layers of a pre-norm transformer: those of ViT, DINOv2
- * and both towers of CLIP.
+/* encoder/stack.h — the layers of a pre-norm transformer: those of ViT, DINOv2,
+ * both towers of CLIP and CCT, and in parts those of Swin.
  *
  *   x ─► [ + attention(norm x) ─► + feed-forward(norm x) ] … ─► one row of each
  *        sequence ─► norm ─► projection, where there is one ─► length 1 */
@@ -21,16 +21,18 @@ typedef struct lk_stack_sizes {
     size_t n_out; /* of the projection; 0: there is none */
     float norm_epsilon;
     lk_activation activation;
+    bool restarts; /* the feed-forward layer's answer is added to norm x, not to
+                    * x, as CCT has it */
 } lk_stack_sizes;
 
 /* What a checkpoint calls its tensors. A layer's parts follow `layers` and the
  * layer's number, the rest stands alone. */
 typedef struct lk_stack_names {
     const char *layers;
-    const char *query_key_value[3];
+    const char *query_key_value[3]; /* or the first alone: all three in one */
     const char *attention_norm, *attention_out, *attention_scale;
     const char *ffn_norm, *ffn_in, *ffn_out, *ffn_scale;
-    const char *final_norm;
+    const char *final_norm; /* NULL: there is none */
     const char *projection; /* without the loader's prefix */
 } lk_stack_names;
 
@@ -110,5 +112,16 @@ lk_stack_space lk_stack_cut(const lk_stack *stack, float *floats, size_t n_rows,
  *   ret_vectors  [n, lk_stack_dim()], every row of length 1 */
 void lk_stack_run(const lk_stack *stack, const lk_stack_batch *batch,
                   const lk_stack_space *space, float *ret_vectors);
+
+/* One sequence of n_rows embedded rows in x, through all layers and the final
+ * norm into context. */
+void lk_stack_run_whole(const lk_stack *stack, const lk_stack_space *space,
+                        size_t n_rows);
+
+/* Parts of a layer, of n_rows rows: context = norm x, and x += feed-forward. */
+void lk_stack_normalise(const lk_stack *stack, const lk_norm *norm,
+                        const lk_stack_space *space, size_t n_rows);
+void lk_stack_feed_forward(const lk_stack *stack, const lk_stack_layer *layer,
+                           const lk_stack_space *space, size_t n_rows);
 
 #endif

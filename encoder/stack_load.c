@@ -63,6 +63,7 @@ static int dense_load(loader *l, size_t layer, const char *part,
         rc = lk_loader_read(p, layer_name(l, layer, part, ".bias").text, n_out,
                             bias, err);
     if (rc == LINKD_OK && scale_part != NULL) {
+        LK_ASSERT(n_out > 0);
         scales = calloc(n_out, sizeof(*scales));
         if (scales == NULL)
             return lk_fail_nomem(err);
@@ -77,25 +78,36 @@ static int dense_load(loader *l, size_t layer, const char *part,
     return rc;
 }
 
+/* A matrix [n * dim, dim] of the three, from the `first`, to its rows. */
+static int qkv_part_read(loader *l, size_t layer, size_t first, size_t n,
+                         float *bias, linkd_error *err)
+{
+    lk_loader *p = l->tensors;
+    const size_t dim = l->sizes->dim;
+    const char *part = l->names->query_key_value[first];
+    const tensor_name name = layer_name(l, layer, part, ".bias");
+    int rc = lk_loader_read(p, layer_name(l, layer, part, ".weight").text,
+                            n * dim * dim, p->rows + first * dim * dim, err);
+
+    /* qkv_bias may be off; the key's adds the same to all scores */
+    if (rc == LINKD_OK && first != 1 && lk_loader_has(p, name.text))
+        rc = lk_loader_read(p, name.text, n * dim, bias + first * dim, err);
+    return rc;
+}
+
 static int qkv_load(loader *l, size_t layer, lk_linear *ret_linear,
                     linkd_error *err)
 {
     lk_loader *p = l->tensors;
     const size_t dim = l->sizes->dim;
-    const double factor = LOG2_E / sqrt((double)(dim / l->sizes->n_heads));
+    const size_t n = l->names->query_key_value[1] == NULL ? 3 : 1;
+    const size_t head_dim = dim / l->sizes->n_heads;
+    const double factor = LOG2_E / sqrt((double)head_dim);
     float *bias = lk_loader_floats(p, lk_stride(3 * dim), err);
     int rc = bias != NULL ? LINKD_OK : LINKD_E_NOMEM;
 
-    for (size_t i = 0; i < 3 && rc == LINKD_OK; i++) {
-        const char *part = l->names->query_key_value[i];
-        const tensor_name name = layer_name(l, layer, part, ".bias");
-
-        rc = lk_loader_read(p, layer_name(l, layer, part, ".weight").text,
-                            dim * dim, p->rows + i * dim * dim, err);
-        /* qkv_bias may be off; the key's adds the same to all scores */
-        if (rc == LINKD_OK && i != 1 && lk_loader_has(p, name.text))
-            rc = lk_loader_read(p, name.text, dim, bias + i * dim, err);
-    }
+    for (size_t i = 0; i < 3 && rc == LINKD_OK; i += n)
+        rc = qkv_part_read(l, layer, i, n, bias, err);
     if (rc != LINKD_OK)
         return rc;
     for (size_t i = 0; i < dim * dim; i++)
@@ -182,7 +194,7 @@ int lk_stack_load(lk_loader *tensors, const lk_stack_sizes *sizes,
         return lk_fail_nomem(err);
     for (size_t i = 0; i < sizes->n_layers && rc == LINKD_OK; i++)
         rc = layer_load(&l, i, &ret_stack->layers[i], err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && names->final_norm != NULL)
         rc = lk_loader_norm(tensors, names->final_norm, sizes->dim,
                             sizes->norm_epsilon, &ret_stack->final_norm, err);
     if (rc == LINKD_OK)

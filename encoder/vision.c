@@ -6,7 +6,9 @@
 
 #include "encoder/clip.h"
 #include "encoder/fingerprint.h"
+#include "encoder/vision_cct.h"
 #include "encoder/vision_model.h"
+#include "encoder/vision_swin.h"
 
 #define MODEL_FILE       "config.json"
 #define PREPARATION_FILE "preprocessor_config.json"
@@ -21,14 +23,89 @@ struct linkd_vision {
     lk_weights weights;
     lk_vision_config config;
     lk_preparation preparation;
-    lk_vision_model model;
+    const lk_kernels *kernels;
+    lk_vision_model model; /* what is of another kind is {0} */
+    lk_swin swin;
+    lk_cct cct;
     linkd_vision_info info;
     char fingerprint[LK_FINGERPRINT_DIGITS + 1];
     float **scratches; /* [n_workers] */
     size_t n_workers;
 };
 
+/* ---- the kinds of models ------------------------------------------------ */
+
+static int model_load(linkd_vision *v, linkd_error *err)
+{
+    if (v->config.kind == LK_VISION_SWIN)
+        return lk_swin_load(&v->weights, &v->config, &v->preparation,
+                            v->kernels, &v->swin, err);
+    if (v->config.kind == LK_VISION_CCT)
+        return lk_cct_load(&v->weights, &v->config, &v->preparation, v->kernels,
+                           &v->cct, err);
+    return lk_vision_model_load(&v->weights, &v->config, &v->preparation,
+                                v->kernels, &v->model, err);
+}
+
+static size_t scratch_floats(const linkd_vision *v)
+{
+    if (v->config.kind == LK_VISION_SWIN)
+        return lk_swin_scratch(&v->swin);
+    if (v->config.kind == LK_VISION_CCT)
+        return lk_cct_scratch(&v->cct);
+    return lk_vision_scratch(&v->model);
+}
+
+static void forward(const linkd_vision *v, const linkd_image *image,
+                    float *scratch, float *ret_vector)
+{
+    if (v->config.kind == LK_VISION_SWIN)
+        lk_swin_forward(&v->swin, image, scratch, ret_vector);
+    else if (v->config.kind == LK_VISION_CCT)
+        lk_cct_forward(&v->cct, image, scratch, ret_vector);
+    else
+        lk_vision_forward(&v->model, image, scratch, ret_vector);
+}
+
+static size_t vector_dim(const linkd_vision *v)
+{
+    if (v->config.kind == LK_VISION_SWIN)
+        return lk_swin_dim(&v->swin);
+    if (v->config.kind == LK_VISION_CCT)
+        return lk_stack_dim(&v->cct.stack);
+    return lk_stack_dim(&v->model.stack);
+}
+
+static size_t layers_count(const lk_vision_config *config)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < config->swin.n_stages; i++)
+        n += config->swin.n_layers[i];
+    return n > 0 ? n : config->sizes.n_layers;
+}
+
 /* ---- fingerprint -------------------------------------------------------- */
+
+/* Of Swin and CCT: what the shapes of the weights do not say. */
+static void kind_hash(const lk_fingerprint *f, const lk_vision_config *config)
+{
+    const lk_cct_sizes *c = &config->cct;
+    char text[200];
+
+    for (size_t i = 0; i < config->swin.n_stages; i++) {
+        (void)snprintf(text, sizeof(text), "stage %zu layers %zu heads ",
+                       config->swin.n_layers[i], config->swin.n_heads[i]);
+        lk_fingerprint_text(f, text);
+    }
+    if (config->kind != LK_VISION_CCT)
+        return;
+    (void)snprintf(text, sizeof(text),
+                   "stride %zu padding %zu pool %zu %zu %zu positions %d ",
+                   c->stride, c->padding, c->pool_kernel, c->pool_stride,
+                   c->pool_padding, c->has_positions);
+    lk_fingerprint_text(f, text);
+}
 
 /* What is not in the weights and changes vectors. */
 static void settings_hash(const lk_fingerprint *f, const linkd_vision *vision)
@@ -65,6 +142,7 @@ static int fingerprint_compute(linkd_vision *vision, const char *dir,
         return rc;
     lk_fingerprint_weights(&f, &vision->weights);
     settings_hash(&f, vision);
+    kind_hash(&f, &vision->config);
     lk_fingerprint_end(&f, vision->fingerprint);
     return LINKD_OK;
 }
@@ -110,8 +188,8 @@ static int scratches_new(linkd_vision *vision, size_t n, linkd_error *err)
         return lk_fail_nomem(err);
     vision->n_workers = n;
     for (size_t i = 0; i < n; i++) {
-        vision->scratches[i] = lk_alloc_aligned(
-            lk_vision_scratch(&vision->model), sizeof(**vision->scratches));
+        vision->scratches[i] = lk_alloc_aligned(scratch_floats(vision),
+                                                sizeof(**vision->scratches));
         if (vision->scratches[i] == NULL)
             return lk_fail_nomem(err);
     }
@@ -120,15 +198,13 @@ static int scratches_new(linkd_vision *vision, size_t n, linkd_error *err)
 
 static void info_fill(linkd_vision *vision)
 {
-    const lk_vision_model *model = &vision->model;
-
     vision->info = (linkd_vision_info){
         .architecture = lk_vision_kind_name(vision->config.kind),
-        .isa = model->stack.kernels->isa,
-        .precision = model->stack.kernels->precision,
+        .isa = vision->kernels->isa,
+        .precision = vision->kernels->precision,
         .fingerprint = vision->fingerprint,
-        .dim = lk_stack_dim(&model->stack),
-        .n_layers = model->stack.sizes.n_layers,
+        .dim = vector_dim(vision),
+        .n_layers = layers_count(&vision->config),
         .n_parameters = lk_weights_n_parameters(&vision->weights),
         .width = vision->preparation.out_width,
         .height = vision->preparation.out_height};
@@ -157,15 +233,14 @@ int linkd_vision_open(const char *dir, const char *precision, size_t n_workers,
     vision = calloc(1, sizeof(*vision));
     if (vision == NULL)
         return lk_fail_nomem(err);
+    vision->kernels = kernels;
     rc = settings_read(vision, dir, err);
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &vision->weights, err);
     if (rc == LINKD_OK)
         rc = fingerprint_compute(vision, dir, err);
     if (rc == LINKD_OK)
-        rc = lk_vision_model_load(&vision->weights, &vision->config,
-                                  &vision->preparation, kernels, &vision->model,
-                                  err);
+        rc = model_load(vision, err);
     if (rc == LINKD_OK)
         rc = scratches_new(vision, n_workers, err);
     if (rc != LINKD_OK) {
@@ -185,6 +260,8 @@ void linkd_vision_close(linkd_vision *vision)
         free(vision->scratches[i]);
     free(vision->scratches);
     lk_vision_model_clear(&vision->model);
+    lk_swin_clear(&vision->swin);
+    lk_cct_clear(&vision->cct);
     lk_weights_close(&vision->weights);
     free(vision);
 }
@@ -204,8 +281,7 @@ int linkd_vision_encode(const linkd_vision *vision, size_t worker,
     LK_ASSERT(worker < vision->n_workers);
     if (rc != LINKD_OK)
         return rc;
-    lk_vision_forward(&vision->model, &prepared, vision->scratches[worker],
-                      ret_vector);
+    forward(vision, &prepared, vision->scratches[worker], ret_vector);
     linkd_image_clear(&prepared);
     return LINKD_OK;
 }

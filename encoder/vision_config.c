@@ -1,20 +1,14 @@
 /* encoder/vision_config.c — what config.json says about an image model. What
  * would change a vector and is not implemented is refused by name. */
-#include "encoder/vision_config.h"
+#include "encoder/vision_config_json.h"
 
 #include <string.h>
 
 #include "encoder/json.h"
 
-#define FILE_NAME "config.json"
+#define FILE_NAME LK_VISION_CONFIG_FILE
 
-/* Larger than any image model known, and small enough that no product of three
- * overflows. */
-#define WIDTH_MAX  ((size_t)1 << 16)
-#define LAYERS_MAX ((size_t)1024)
-#define SIDE_MAX   ((size_t)4096)
-#define PATCH_MAX  ((size_t)64)
-#define RATIO_MAX  16.0
+#define RATIO_MAX 16.0
 
 /* What is read from: the root, or of CLIP its vision_config. */
 typedef struct source {
@@ -22,23 +16,72 @@ typedef struct source {
     lk_vision_kind kind;
 } source;
 
-/* A size may be missing where `usual` says what it is then; 0: it may not. */
-static int size_get(const json_t *json, const char *key, size_t max,
-                    size_t usual, size_t *ret_size, linkd_error *err)
+static int size_get(const json_t *json, const lk_vision_size *size,
+                    linkd_error *err)
+{
+    const json_t *value = json_object_get(json, size->key);
+
+    if (value == NULL && size->usual > 0) {
+        *size->ret_size = size->usual;
+        return LINKD_OK;
+    }
+    if (!json_is_integer(value) ||
+        json_integer_value(value) < (json_int_t)size->least ||
+        json_integer_value(value) > (json_int_t)size->most)
+        return lk_fail(err, LINKD_E_DATA,
+                       FILE_NAME ": %s is not a number between %zu and %zu",
+                       size->key, size->least, size->most);
+    *size->ret_size = (size_t)json_integer_value(value);
+    return LINKD_OK;
+}
+
+int lk_vision_sizes_get(const json_t *json, const lk_vision_size *sizes,
+                        size_t n, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = size_get(json, &sizes[i], err);
+    return rc;
+}
+
+int lk_vision_ratio_get(const json_t *json, size_t dim, double *ret_ratio,
+                        linkd_error *err)
+{
+    const json_t *value = json_object_get(json, "mlp_ratio");
+    const double ratio = value == NULL ? 4.0 : json_number_value(value);
+
+    if (!(ratio > 0.0 && ratio <= RATIO_MAX) || (double)dim * ratio < 1.0)
+        return lk_fail(err, LINKD_E_DATA,
+                       FILE_NAME ": mlp_ratio is not between 0 and %.0f",
+                       RATIO_MAX);
+    *ret_ratio = ratio;
+    return LINKD_OK;
+}
+
+int lk_vision_epsilon_get(const json_t *json, double usual, float *ret_epsilon,
+                          linkd_error *err)
+{
+    const json_t *value = json_object_get(json, "layer_norm_eps");
+    const double epsilon = value == NULL ? usual : json_number_value(value);
+
+    if (!(epsilon > 0.0 && epsilon < 1.0))
+        return lk_fail(err, LINKD_E_DATA,
+                       FILE_NAME ": layer_norm_eps is not between 0 and 1");
+    *ret_epsilon = (float)epsilon;
+    return LINKD_OK;
+}
+
+int lk_vision_option_check(const json_t *json, const char *key, bool wanted,
+                           linkd_error *err)
 {
     const json_t *value = json_object_get(json, key);
 
-    if (value == NULL && usual > 0) {
-        *ret_size = usual;
+    if (value == NULL ||
+        (json_is_boolean(value) && json_is_true(value) == wanted))
         return LINKD_OK;
-    }
-    if (!json_is_integer(value) || json_integer_value(value) < 1 ||
-        json_integer_value(value) > (json_int_t)max)
-        return lk_fail(err, LINKD_E_DATA,
-                       FILE_NAME ": %s is not a number between 1 and %zu", key,
-                       max);
-    *ret_size = (size_t)json_integer_value(value);
-    return LINKD_OK;
+    return lk_fail(err, LINKD_E_DATA, FILE_NAME ": %s is not %s", key,
+                   wanted ? "true" : "false");
 }
 
 static int kind_get(const json_t *json, lk_vision_kind *ret_kind,
@@ -46,14 +89,15 @@ static int kind_get(const json_t *json, lk_vision_kind *ret_kind,
 {
     const char *type = json_string_value(json_object_get(json, "model_type"));
 
-    for (lk_vision_kind kind = LK_VISION_VIT; kind <= LK_VISION_CLIP; kind++)
+    for (lk_vision_kind kind = LK_VISION_VIT; kind <= LK_VISION_CCT; kind++)
         if (type != NULL && strcmp(type, lk_vision_kind_name(kind)) == 0) {
             *ret_kind = kind;
             return LINKD_OK;
         }
     return lk_fail(err, LINKD_E_DATA,
                    FILE_NAME ": model_type \"%.60s\" is no image model "
-                             "that is supported (vit, dinov2, clip)",
+                             "that is supported (vit, dinov2, clip, "
+                             "swin, cct)",
                    type != NULL ? type : "");
 }
 
@@ -89,47 +133,39 @@ static int options_check(const source *s, linkd_error *err)
     return LINKD_OK;
 }
 
-/* DINOv2 names the ratio, 4 if nothing is said. */
+/* DINOv2 names the ratio. */
 static int inner_get(const source *s, lk_stack_sizes *sizes, linkd_error *err)
 {
-    const json_t *value = json_object_get(s->json, "mlp_ratio");
-    const double ratio = value == NULL ? 4.0 : json_number_value(value);
+    const lk_vision_size inner = {"intermediate_size", 1, LK_VISION_WIDTH_MAX,
+                                  s->kind == LK_VISION_CLIP ? 3072 : 0,
+                                  &sizes->n_inner};
+    double ratio = 0.0;
+    int rc;
 
     if (s->kind != LK_VISION_DINOV2)
-        return size_get(s->json, "intermediate_size", WIDTH_MAX,
-                        s->kind == LK_VISION_CLIP ? 3072 : 0, &sizes->n_inner,
-                        err);
-    if (!(ratio > 0.0 && ratio <= RATIO_MAX) ||
-        (double)sizes->dim * ratio < 1.0)
-        return lk_fail(err, LINKD_E_DATA,
-                       FILE_NAME ": mlp_ratio is not between 0 and %.0f",
-                       RATIO_MAX);
+        return lk_vision_sizes_get(s->json, &inner, 1, err);
+    rc = lk_vision_ratio_get(s->json, sizes->dim, &ratio, err);
     sizes->n_inner = (size_t)((double)sizes->dim * ratio);
-    return LINKD_OK;
+    return rc;
 }
 
 /* What CLIP's config.json does not say is as in ViT-B/32. */
 static int sizes_get(const source *s, lk_vision_config *config,
                      linkd_error *err)
 {
-    const struct {
-        const char *key;
-        size_t max, usual;
-        size_t *size;
-    } sizes[] = {
-        {"hidden_size", WIDTH_MAX, 768, &config->sizes.dim},
-        {"num_hidden_layers", LAYERS_MAX, 12, &config->sizes.n_layers},
-        {"num_attention_heads", WIDTH_MAX, 12, &config->sizes.n_heads},
-        {"image_size", SIDE_MAX, 224, &config->image_side},
-        {"patch_size", PATCH_MAX, 32, &config->patch_side},
+    const size_t clip = s->kind == LK_VISION_CLIP;
+    const lk_vision_size sizes[] = {
+        {"hidden_size", 1, LK_VISION_WIDTH_MAX, clip * 768, &config->sizes.dim},
+        {"num_hidden_layers", 1, LK_VISION_LAYERS_MAX, clip * 12,
+         &config->sizes.n_layers},
+        {"num_attention_heads", 1, LK_VISION_WIDTH_MAX, clip * 12,
+         &config->sizes.n_heads},
+        {"image_size", 1, LK_VISION_SIDE_MAX, clip * 224, &config->image_side},
+        {"patch_size", 1, LK_VISION_PATCH_MAX, clip * 32, &config->patch_side},
     };
-    int rc = LINKD_OK;
+    int rc = lk_vision_sizes_get(s->json, sizes, sizeof(sizes) / sizeof(*sizes),
+                                 err);
 
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes) && rc == LINKD_OK;
-         i++)
-        rc = size_get(s->json, sizes[i].key, sizes[i].max,
-                      s->kind == LK_VISION_CLIP ? sizes[i].usual : 0,
-                      sizes[i].size, err);
     if (rc == LINKD_OK)
         rc = inner_get(s, &config->sizes, err);
     return rc;
@@ -149,22 +185,6 @@ static int sizes_check(const lk_vision_config *config, linkd_error *err)
     return LINKD_OK;
 }
 
-static int epsilon_get(const source *s, lk_stack_sizes *sizes, linkd_error *err)
-{
-    static const double usual[] = {[LK_VISION_VIT] = 1e-12,
-                                   [LK_VISION_DINOV2] = 1e-6,
-                                   [LK_VISION_CLIP] = 1e-5};
-    const json_t *value = json_object_get(s->json, "layer_norm_eps");
-    const double epsilon =
-        value == NULL ? usual[s->kind] : json_number_value(value);
-
-    if (!(epsilon > 0.0 && epsilon < 1.0))
-        return lk_fail(err, LINKD_E_DATA,
-                       FILE_NAME ": layer_norm_eps is not between 0 and 1");
-    sizes->norm_epsilon = (float)epsilon;
-    return LINKD_OK;
-}
-
 static int source_get(const json_t *json, source *ret_source, linkd_error *err)
 {
     int rc = kind_get(json, &ret_source->kind, err);
@@ -179,6 +199,33 @@ static int source_get(const json_t *json, source *ret_source, linkd_error *err)
     return rc;
 }
 
+/* CLIP's vectors are those of its projection. */
+static int projection_get(const json_t *json, lk_stack_sizes *sizes,
+                          linkd_error *err)
+{
+    const lk_vision_size size = {"projection_dim", 1, LK_VISION_WIDTH_MAX, 512,
+                                 &sizes->n_out};
+
+    return lk_vision_sizes_get(json, &size, 1, err);
+}
+
+/* ViT, DINOv2 and CLIP. */
+static int plain_parse(const source *s, lk_vision_config *config,
+                       linkd_error *err)
+{
+    static const double epsilons[] = {[LK_VISION_VIT] = 1e-12,
+                                      [LK_VISION_DINOV2] = 1e-6,
+                                      [LK_VISION_CLIP] = 1e-5};
+    int rc = sizes_get(s, config, err);
+
+    if (rc == LINKD_OK)
+        rc = sizes_check(config, err);
+    if (rc == LINKD_OK)
+        rc = lk_vision_epsilon_get(s->json, epsilons[s->kind],
+                                   &config->sizes.norm_epsilon, err);
+    return rc;
+}
+
 static int model_parse(const json_t *json, lk_vision_config *config,
                        linkd_error *err)
 {
@@ -190,15 +237,15 @@ static int model_parse(const json_t *json, lk_vision_config *config,
         rc = options_check(&s, err);
     if (rc == LINKD_OK)
         rc = activation_get(&s, &config->sizes.activation, err);
-    if (rc == LINKD_OK)
-        rc = sizes_get(&s, config, err);
-    if (rc == LINKD_OK)
-        rc = sizes_check(config, err);
-    if (rc == LINKD_OK)
-        rc = epsilon_get(&s, &config->sizes, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (s.kind == LK_VISION_SWIN)
+        return lk_swin_config_read(json, config, err);
+    if (s.kind == LK_VISION_CCT)
+        return lk_cct_config_read(json, config, err);
+    rc = plain_parse(&s, config, err);
     if (rc == LINKD_OK && s.kind == LK_VISION_CLIP)
-        rc = size_get(json, "projection_dim", WIDTH_MAX, 512,
-                      &config->sizes.n_out, err);
+        rc = projection_get(json, &config->sizes, err);
     return rc;
 }
 
@@ -223,7 +270,9 @@ const char *lk_vision_kind_name(lk_vision_kind kind)
 {
     static const char *const names[] = {[LK_VISION_VIT] = "vit",
                                         [LK_VISION_DINOV2] = "dinov2",
-                                        [LK_VISION_CLIP] = "clip"};
+                                        [LK_VISION_CLIP] = "clip",
+                                        [LK_VISION_SWIN] = "swin",
+                                        [LK_VISION_CCT] = "cct"};
 
     return names[kind];
 }

@@ -185,7 +185,7 @@ def resized(image, size, resample):
 def prepared(image, settings):
     """The steps of transformers' image processors, without transformers."""
     size = settings["size"]
-    if settings.get("image_processor_type") == "ViTImageProcessor":
+    if settings.get("image_processor_type") == "ViTImageProcessor" and isinstance(size, int):
         size = {"height": size, "width": size}
     image = resized(image, size, settings["resample"])
     if "crop_size" not in settings:

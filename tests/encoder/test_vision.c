@@ -1,6 +1,8 @@
 /* Pictures to vectors against transformers, on tiny checkpoints of random weights
  * (tests/golden/vision, PROVENANCE there): a ViT without biases of query, key and
- * value, and a DINOv2 whose positions are interpolated from 5 x 5 to 8 x 8. */
+ * value, a DINOv2 whose positions are interpolated from 5 x 5 to 8 x 8, a Swin,
+ * and a CCT against scripts/cct.py. */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "encoder/encoder.h"
 #include "encoder/file.h"
+#include "encoder/kernels.h"
 #include "encoder/vision_config.h"
 #include "tests/support/alloc_fail.h"
 
@@ -97,25 +101,43 @@ static void vectors_are_those_of_transformers(void **state)
     assert_as_transformers(GOLDEN "vision/bare", "vit", "f32", COSINE_MIN);
     assert_as_transformers(GOLDEN "vision/dinov2-larger", "dinov2", "f32",
                            COSINE_MIN);
+    /* picture, windows and merged grid are all padded, and windows shifted */
+    assert_as_transformers(GOLDEN "vision/swin-padded", "swin", "f32",
+                           COSINE_MIN);
 }
 
-static void every_tier_gives_the_same_bits(void **state)
+/* The reference is scripts/cct.py. */
+static void vectors_of_a_cct_are_those_of_the_paper(void **state)
 {
-    static const char *const tiers[] = {"scalar", "avx2", "avx512"};
-    linkd_image image = {0};
-    float first[DIM];
+    (void)state;
+    assert_as_transformers(GOLDEN "vision/cct", "cct", "f32", COSINE_MIN);
+}
+
+static void bf16_stays_near(void **state)
+{
+    const lk_kernels *kernels = NULL;
 
     (void)state;
-    picture_read(pictures[0], &image);
+    if (lk_kernels_choose(NULL, "bf16", &kernels, NULL) != LINKD_OK)
+        skip();
+    assert_as_transformers(GOLDEN "vision/swin-padded", "swin", "bf16", 0.999);
+    assert_as_transformers(GOLDEN "vision/cct", "cct", "bf16", 0.999);
+}
+
+static void assert_same_bits_in_every_tier(const char *dir,
+                                           const linkd_image *image)
+{
+    static const char *const tiers[] = {"scalar", "avx2", "avx512"};
+    float first[DIM];
+
     for (size_t i = 0; i < 3; i++) {
         linkd_vision *vision = NULL;
         float vector[DIM];
 
         setenv("LINKD_ISA", tiers[i], 1);
-        if (linkd_vision_open(GOLDEN "vision/bare", "f32", 1, &vision, NULL) !=
-            LINKD_OK)
+        if (linkd_vision_open(dir, "f32", 1, &vision, NULL) != LINKD_OK)
             continue; /* not what this processor has */
-        assert_int_equal(linkd_vision_encode(vision, 0, &image, vector, NULL),
+        assert_int_equal(linkd_vision_encode(vision, 0, image, vector, NULL),
                          LINKD_OK);
         if (i == 0)
             memcpy(first, vector, sizeof(first));
@@ -123,6 +145,17 @@ static void every_tier_gives_the_same_bits(void **state)
         linkd_vision_close(vision);
     }
     unsetenv("LINKD_ISA");
+}
+
+static void every_tier_gives_the_same_bits(void **state)
+{
+    linkd_image image = {0};
+
+    (void)state;
+    picture_read(pictures[0], &image);
+    assert_same_bits_in_every_tier(GOLDEN "vision/bare", &image);
+    assert_same_bits_in_every_tier(GOLDEN "vision/swin-padded", &image);
+    assert_same_bits_in_every_tier(GOLDEN "vision/cct", &image);
     linkd_image_clear(&image);
 }
 
@@ -135,6 +168,103 @@ static void a_directory_that_is_no_image_model_is_refused(void **state)
     assert_int_equal(linkd_vision_open("/nowhere", NULL, 1, &vision, &err),
                      LINKD_E_IO);
     assert_null(vision);
+}
+
+static void file_write(const char *dir, const char *name, const char *text)
+{
+    char path[256];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    (void)fclose(file);
+}
+
+static void text_read(const char *dir, const char *name, char *ret_text,
+                      size_t size)
+{
+    char path[256];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    ret_text[fread(ret_text, 1, size - 1, file)] = '\0';
+    (void)fclose(file);
+}
+
+/* The golden model `name`, for pictures of side x side pixels, with one part of
+ * its config.json replaced. */
+static void assert_model_refused(const char *name, size_t side,
+                                 const char *part, const char *other,
+                                 const char *message)
+{
+    char dir[] = "/tmp/linkd-vision-XXXXXX";
+    char golden[128], weights[PATH_MAX], link[64], config[4096], text[4200];
+    linkd_vision *vision = NULL;
+    linkd_error err;
+    char *at;
+
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(golden, sizeof(golden), GOLDEN "vision/%s", name);
+    text_read(golden, "config.json", config, sizeof(config));
+    at = strstr(config, part);
+    assert_non_null(at);
+    (void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - config), config,
+                   other, at + strlen(part));
+    file_write(dir, "config.json", text);
+    (void)snprintf(text, sizeof(text),
+                   "{\"size\":{\"height\":%zu,\"width\":%zu},\"resample\":3,"
+                   "\"image_mean\":[0.5,0.5,0.5],\"image_std\":[0.5,0.5,0.5]}",
+                   side, side);
+    file_write(dir, "preprocessor_config.json", text);
+    (void)snprintf(text, sizeof(text), "%s/model.safetensors", golden);
+    assert_non_null(realpath(text, weights));
+    (void)snprintf(link, sizeof(link), "%s/model.safetensors", dir);
+    assert_int_equal(symlink(weights, link), 0);
+
+    assert_int_equal(linkd_vision_open(dir, "f32", 1, &vision, &err),
+                     LINKD_E_DATA);
+    assert_string_equal(err.message, message);
+    (void)unlink(link);
+    (void)snprintf(text, sizeof(text), "%s/config.json", dir);
+    (void)unlink(text);
+    (void)snprintf(text, sizeof(text), "%s/preprocessor_config.json", dir);
+    (void)unlink(text);
+    (void)rmdir(dir);
+}
+
+/* transformers fails, too, as the bias is for whole windows. */
+static void a_swin_whose_windows_do_not_fit_is_refused(void **state)
+{
+    (void)state;
+    assert_model_refused("swin-padded", 32, "", "",
+                         "stage 2 has a grid of 4 x 4, which is smaller than "
+                         "config.json's window_size 5");
+    assert_model_refused("swin-padded", 4096, "", "",
+                         "pictures of 1048576 patches are over the limit of "
+                         "65536");
+    assert_model_refused("swin-padded", 42, "\"window_size\": 5",
+                         "\"window_size\": 4",
+                         "tensor \"encoder.layers.0.blocks.0.attention.self."
+                         "relative_position_bias_table\" is not 98 numbers, as "
+                         "config.json says");
+}
+
+static void a_cct_whose_sizes_do_not_fit_is_refused(void **state)
+{
+    (void)state;
+    assert_model_refused("cct", 31, "", "",
+                         "preprocessor_config.json makes pictures of 31 x 31 "
+                         "pixels, but config.json has img_size 32");
+    assert_model_refused("cct", 32, "\"kernel_size\": 3", "\"kernel_size\": 35",
+                         "config.json: convolution 1 does not fit into "
+                         "pictures of img_size 32");
+    assert_model_refused("cct", 32, "\"stride\": 1", "\"stride\": 2",
+                         "tensor \"classifier.positional_emb\" is not 80 "
+                         "numbers, as config.json says");
 }
 
 static void assert_config_refused(const char *json, const char *message)
@@ -162,9 +292,9 @@ static void what_is_not_supported_is_refused(void **state)
         LINKD_OK);
     assert_int_equal(config.sizes.n_inner, 8);
     assert_config_refused("[]", "config.json: is not a JSON object");
-    assert_config_refused("{\"model_type\":\"swin\"}",
-                          "config.json: model_type \"swin\" is no image model "
-                          "that is supported (vit, dinov2, clip)");
+    assert_config_refused("{\"model_type\":\"beit\"}",
+                          "config.json: model_type \"beit\" is no image model "
+                          "that is supported (vit, dinov2, clip, swin, cct)");
     assert_config_refused(VIT(",\"hidden_act\":\"relu\""),
                           "config.json: hidden_act is not gelu");
     assert_config_refused(VIT(",\"num_channels\":1"),
@@ -184,22 +314,91 @@ static void what_is_not_supported_is_refused(void **state)
         "3");
 }
 
-static void memory_that_runs_out_is_reported(void **state)
+#define SWIN(heads, more)                                                      \
+ "{\"model_type\":\"swin\",\"embed_dim\":8,\"depths\":[2,2],"                  \
+ "\"num_heads\":" heads ",\"image_size\":32,\"patch_size\":4,"                 \
+ "\"window_size\":4" more "}"
+
+static void what_swin_has_and_is_not_supported_is_refused(void **state)
 {
-    linkd_image image = {0};
+    lk_vision_config config;
 
     (void)state;
-    picture_read(pictures[0], &image);
+    assert_int_equal(lk_vision_config_parse(SWIN("[2,4]", ""),
+                                            strlen(SWIN("[2,4]", "")), &config,
+                                            NULL),
+                     LINKD_OK);
+    assert_int_equal(config.swin.n_stages, 2);
+    assert_int_equal(config.swin.n_heads[1], 4);
+    assert_int_equal(config.sizes.n_inner, 32);
+    assert_config_refused(SWIN("[2,4]", ",\"use_absolute_embeddings\":true"),
+                          "config.json: use_absolute_embeddings is not false");
+    assert_config_refused(SWIN("[2,4]", ",\"hidden_act\":\"relu\""),
+                          "config.json: hidden_act is not gelu");
+    assert_config_refused(SWIN("[2,4]", ",\"mlp_ratio\":17"),
+                          "config.json: mlp_ratio is not between 0 and 16");
+    assert_config_refused(SWIN("[2]", ""),
+                          "config.json: num_heads is not a list of a number "
+                          "per stage, of 8 at most");
+    assert_config_refused(SWIN("[2,0]", ""),
+                          "config.json: num_heads holds what is no number "
+                          "between 1 and 65536");
+    assert_config_refused(SWIN("[2,3]", ""),
+                          "config.json: stage 2 has rows of 16 numbers, which "
+                          "is not a multiple of its num_heads 3 up to 65536");
+}
+
+#define CCT(more)                                                              \
+ "{\"model_type\":\"cct\",\"embedding_dim\":8,\"num_layers\":1,"               \
+ "\"mlp_ratio\":2,\"img_size\":32,\"n_conv_layers\":1,\"kernel_size\":3,"      \
+ "\"stride\":1,\"padding\":0" more "}"
+#define CCT_HEADS ",\"num_heads\":2"
+
+static void what_cct_has_and_is_not_supported_is_refused(void **state)
+{
+    lk_vision_config config;
+
+    (void)state;
+    assert_int_equal(lk_vision_config_parse(
+                         CCT(CCT_HEADS), strlen(CCT(CCT_HEADS)), &config, NULL),
+                     LINKD_OK);
+    assert_int_equal(config.cct.padding, 0);
+    assert_int_equal(config.cct.pool_kernel, 3);
+    assert_int_equal(config.cct.n_planes, 64);
+    assert_true(config.cct.has_positions);
+    assert_config_refused(CCT(""), "config.json: num_heads is not a number "
+                                   "between 1 and 65536");
+    assert_config_refused(CCT(",\"num_heads\":3"),
+                          "config.json: embedding_dim 8 is not a multiple of "
+                          "num_heads 3");
+    assert_config_refused(CCT(",\"seq_pool\":false"),
+                          "config.json: seq_pool is not true");
+    assert_config_refused(CCT(",\"max_pool\":false"),
+                          "config.json: max_pool is not true");
+    assert_config_refused(CCT(",\"conv_bias\":true"),
+                          "config.json: conv_bias is not false");
+    assert_config_refused(CCT(",\"n_input_channels\":1"),
+                          "config.json: n_input_channels is not 3");
+    assert_config_refused(CCT(CCT_HEADS ",\"pooling_padding\":2"),
+                          "config.json: pooling_padding is over half of "
+                          "pooling_kernel_size");
+    assert_config_refused(CCT(CCT_HEADS ",\"positional_embedding\":\"rope\""),
+                          "config.json: positional_embedding is not learnable, "
+                          "sine or none");
+}
+
+static void assert_out_of_memory_is_reported(const char *dir,
+                                             const linkd_image *image)
+{
     for (size_t n = 1;; n++) {
         linkd_vision *vision = NULL;
         float vector[DIM];
         int rc;
 
         alloc_fail_at(n);
-        rc = linkd_vision_open(GOLDEN "vision/dinov2-larger", "f32", 2, &vision,
-                               NULL);
+        rc = linkd_vision_open(dir, "f32", 2, &vision, NULL);
         if (rc == LINKD_OK)
-            rc = linkd_vision_encode(vision, 1, &image, vector, NULL);
+            rc = linkd_vision_encode(vision, 1, image, vector, NULL);
         linkd_vision_close(vision);
         if (!alloc_fail_off()) {
             assert_int_equal(rc, LINKD_OK);
@@ -208,6 +407,17 @@ static void memory_that_runs_out_is_reported(void **state)
         }
         assert_int_equal(rc, LINKD_E_NOMEM);
     }
+}
+
+static void memory_that_runs_out_is_reported(void **state)
+{
+    linkd_image image = {0};
+
+    (void)state;
+    picture_read(pictures[0], &image);
+    assert_out_of_memory_is_reported(GOLDEN "vision/dinov2-larger", &image);
+    assert_out_of_memory_is_reported(GOLDEN "vision/swin-padded", &image);
+    assert_out_of_memory_is_reported(GOLDEN "vision/cct", &image);
     linkd_image_clear(&image);
 }
 
@@ -215,9 +425,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_those_of_transformers),
+        cmocka_unit_test(vectors_of_a_cct_are_those_of_the_paper),
+        cmocka_unit_test(bf16_stays_near),
         cmocka_unit_test(every_tier_gives_the_same_bits),
         cmocka_unit_test(a_directory_that_is_no_image_model_is_refused),
+        cmocka_unit_test(a_swin_whose_windows_do_not_fit_is_refused),
+        cmocka_unit_test(a_cct_whose_sizes_do_not_fit_is_refused),
         cmocka_unit_test(what_is_not_supported_is_refused),
+        cmocka_unit_test(what_swin_has_and_is_not_supported_is_refused),
+        cmocka_unit_test(what_cct_has_and_is_not_supported_is_refused),
         cmocka_unit_test(memory_that_runs_out_is_reported),
     };
 

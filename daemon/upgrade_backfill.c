@@ -47,6 +47,7 @@ typedef struct backfill {
     uint64_t n_total;
     uint64_t n_seen;
     uint64_t n_moved;
+    uint64_t n_mapped; /* of these: without encoding their text */
     uint64_t n_unknown;
     uint64_t begin_ns;
     bool at_end;
@@ -69,6 +70,7 @@ static int record_map(backfill *b, linkd_view *view, uint64_t number,
                                     mapped, err);
     if (rc == LINKD_OK && vector != NULL)
         ret->moves[ret->n].vector = mapped;
+    b->n_mapped += rc == LINKD_OK && vector != NULL;
     return rc;
 }
 
@@ -335,8 +337,9 @@ int lk_upgrade_backfill(const lk_job_run *run, lk_job_outcome *outcome,
     lk_arena_clear(&arena);
     if (rc != LINKD_OK)
         return rc;
-    outcome->counts = json_pack("{s:I, s:I}", "moved", (json_int_t)b.n_moved,
-                                "without_words", (json_int_t)b.n_unknown);
+    outcome->counts = json_pack(
+        "{s:I, s:I, s:I}", "moved", (json_int_t)b.n_moved, "mapped",
+        (json_int_t)b.n_mapped, "without_words", (json_int_t)b.n_unknown);
     return outcome->counts == NULL ? lk_fail_nomem(err) : LINKD_OK;
 }
 

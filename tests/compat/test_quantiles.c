@@ -11,6 +11,7 @@
 
 #include "compat/random.h"
 #include "tests/compat/spaces.h"
+#include "tests/support/alloc_fail.h"
 
 enum {
     N = 200000,
@@ -105,6 +106,42 @@ static void equal_scores_have_a_rate(void **state)
     assert_near(linkd_quantiles_false_match_rate(&q, 0.6), 0.0, 0);
 }
 
+/* Sorted as numbers, though it is bits that are sorted. */
+static void scores_of_both_signs_are_put_in_order(void **state)
+{
+    linkd_quantiles q;
+    float *scores = uniform_scores(5, 2.0);
+
+    (void)state;
+    for (size_t i = 0; i < N; i++)
+        scores[i] = (scores[i] - 1.0F) * (i % 2 == 0 ? 1.0F : 1e-3F);
+    assert_int_equal(linkd_quantiles_make(scores, N, &q, NULL), LINKD_OK);
+    for (size_t i = 1; i < N; i++)
+        assert_true(scores[i - 1] <= scores[i]);
+    assert_near((double)scores[0], -1.0, 1e-4);
+    assert_near((double)q.scores[0], (double)scores[0], 0);
+    assert_near((double)q.scores[LINKD_QUANTILES - 1], (double)scores[N - 1],
+                0);
+    free(scores);
+}
+
+static void without_memory_scores_stay_as_they_are(void **state)
+{
+    linkd_quantiles q;
+    linkd_error err;
+    float *scores = uniform_scores(6, 1.0);
+    float first = scores[0];
+    int rc;
+
+    (void)state;
+    alloc_fail_at(1);
+    rc = linkd_quantiles_make(scores, N, &q, &err);
+    assert_true(alloc_fail_off());
+    assert_int_equal(rc, LINKD_E_NOMEM);
+    assert_near((double)scores[0], (double)first, 0);
+    free(scores);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +149,8 @@ int main(void)
         cmocka_unit_test(a_threshold_keeps_its_rate_on_another_scale),
         cmocka_unit_test(few_and_broken_scores_are_refused),
         cmocka_unit_test(equal_scores_have_a_rate),
+        cmocka_unit_test(scores_of_both_signs_are_put_in_order),
+        cmocka_unit_test(without_memory_scores_stay_as_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

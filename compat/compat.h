@@ -51,6 +51,7 @@ typedef enum linkd_compat_head {
     LINKD_HEAD_CONTRAST,    /* affine, by InfoNCE over labelled entities */
     LINKD_HEAD_BT2_TRAINED, /* bt2 with a trained compat block */
     LINKD_HEAD_SIMPLEX,     /* a fixed place for each labelled entity */
+    LINKD_HEAD_WHITENED,    /* to where old rows score as new ones would */
     LINKD_N_HEADS,
 } linkd_compat_head;
 
@@ -84,7 +85,8 @@ typedef struct linkd_compat_fit_options {
     const unsigned char *to;
     uint64_t seed;
     double penalty; /* ridge and what starts from it: times n; 0: chosen from
-                        1e-5, 1e-4, 1e-3 on held-out pairs */
+                        1e-5, 1e-4, 1e-3 on held-out pairs. LINKD_HEAD_WHITENED:
+                        times the mean variance; 0: 0.1 */
     const uint64_t *labels; /* [n]: rows of one entity have one; or NULL.
                                LINKD_HEAD_CONTRAST needs them */
     size_t n_hidden;        /* of LINKD_HEAD_MLP; 0: 256 */
@@ -152,6 +154,28 @@ LINKD_MUST_CHECK int linkd_compat_map_decode(const unsigned char *bytes,
  * ret [dim]; may be either input. weight 0 is old, 1 is new. */
 void linkd_compat_slerp(const float *old_query, const float *new_query,
                         size_t dim, float weight, float *ret);
+
+/* Two maps for a query that both models made, to be fused where they lead: in
+ * the metric of the old rows' covariance, the one by the old model's own scores,
+ * the other by those that the new model is foretold to give (whiten.c). */
+typedef struct linkd_whitened {
+    linkd_compat_map *home; /* of the old model's query */
+    linkd_compat_map *map;  /* of the new model's */
+} linkd_whitened;
+
+/* One pair of maps for each of `n` shrinkages of the covariance, in parts of its
+ * mean variance, above 0.
+ *   from, to      as linkd_compat_fit()
+ *   stored        [n_stored, to->dim]: old rows whose covariance it is, those of
+ *                 `to` and as many others as there are
+ *   ret_whitened  [n]; cleared with linkd_whitened_clear(). All NULL on failure
+ * LINKD_E_ARG, _DATA as linkd_compat_fit(). */
+LINKD_MUST_CHECK int
+linkd_compat_fit_whitened(const linkd_rows *from, const linkd_rows *to,
+                          const linkd_rows *stored, const double *shrinkages,
+                          size_t n, linkd_whitened *ret_whitened,
+                          linkd_error *err);
+void linkd_whitened_clear(linkd_whitened *whitened);
 
 /* ---- retrieval, and what it says of a change ----------------------------- */
 

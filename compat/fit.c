@@ -18,6 +18,7 @@ const char *const linkd_compat_head_words[LINKD_N_HEADS] = {
     [LINKD_HEAD_MLP] = "mlp",
     [LINKD_HEAD_CONTRAST] = "contrast",
     [LINKD_HEAD_SIMPLEX] = "simplex",
+    [LINKD_HEAD_WHITENED] = "whitened",
 };
 
 static lk_head_fn *const heads[LINKD_N_HEADS] = {
@@ -28,6 +29,7 @@ static lk_head_fn *const heads[LINKD_N_HEADS] = {
     [LINKD_HEAD_MLP] = lk_fit_mlp,
     [LINKD_HEAD_CONTRAST] = lk_fit_contrast,
     [LINKD_HEAD_SIMPLEX] = lk_fit_common,
+    [LINKD_HEAD_WHITENED] = lk_fit_whitened,
 };
 
 int linkd_compat_head_parse(const char *word, linkd_compat_head *ret_head,

@@ -39,6 +39,8 @@ lk_head_fn lk_fit_bt2;
 lk_head_fn lk_fit_mlp;
 /* bt2_train.c: [ o ; C x P ], its first values times B (bt2_train.h). */
 lk_head_fn lk_fit_bt2_trained;
+/* whiten.c: W = K' (C + penalty v I)^-1, which foretells the new scores. */
+lk_head_fn lk_fit_whitened;
 /* contrast.c: y = x W + b, by InfoNCE. */
 lk_head_fn lk_fit_contrast;
 /* simplex_fit.c: y = x, of rows that two simplex heads have made. */

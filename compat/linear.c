@@ -28,17 +28,6 @@ static void moments_clear(moments *m)
     *m = (moments){0};
 }
 
-static double *centred(const float *rows, size_t n, size_t dim,
-                       const double *mean)
-{
-    double *copy = lk_alloc_aligned(n, dim * sizeof(*copy));
-
-    for (size_t i = 0; copy != NULL && i < n; i++)
-        for (size_t j = 0; j < dim; j++)
-            copy[i * dim + j] = (double)rows[i * dim + j] - mean[j];
-    return copy;
-}
-
 static int moments_make(const lk_pairs *pairs, moments *ret, linkd_error *err)
 {
     size_t p = pairs->dim_from;
@@ -58,8 +47,8 @@ static int moments_make(const lk_pairs *pairs, moments *ret, linkd_error *err)
     }
     lk_rows_mean(pairs->from, pairs->n, p, m.mean_from);
     lk_rows_mean(pairs->to, pairs->n, q, m.mean_to);
-    x = centred(pairs->from, pairs->n, p, m.mean_from);
-    y = centred(pairs->to, pairs->n, q, m.mean_to);
+    x = lk_rows_centred(pairs->from, pairs->n, p, m.mean_from);
+    y = lk_rows_centred(pairs->to, pairs->n, q, m.mean_to);
     if (x == NULL || y == NULL) {
         rc = lk_fail_nomem(err);
         goto done;

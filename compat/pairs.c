@@ -91,6 +91,17 @@ void lk_rows_mean(const float *rows, size_t n, size_t dim, double *ret_mean)
         ret_mean[j] /= (double)n;
 }
 
+double *lk_rows_centred(const float *rows, size_t n, size_t dim,
+                        const double *mean)
+{
+    double *copy = lk_alloc_aligned(n, dim * sizeof(*copy));
+
+    for (size_t i = 0; copy != NULL && i < n; i++)
+        for (size_t j = 0; j < dim; j++)
+            copy[i * dim + j] = (double)rows[i * dim + j] - mean[j];
+    return copy;
+}
+
 /* The mean squared distance from the mean, against which all maps are fitted. */
 static int variety_check(const float *rows, size_t n, size_t dim,
                          const char *side, linkd_error *err)

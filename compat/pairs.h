@@ -19,6 +19,10 @@ float lk_row_normalise(float *row, size_t dim);
 /* ret_mean [dim]; rows [n, dim], n > 0 */
 void lk_rows_mean(const float *rows, size_t n, size_t dim, double *ret_mean);
 
+/* rows - mean, in double; freed with free(). NULL: no memory. */
+double *lk_rows_centred(const float *rows, size_t n, size_t dim,
+                        const double *mean);
+
 /* LINKD_E_ARG: other numbers of rows or dimensions than compat.h allows. */
 LINKD_MUST_CHECK int lk_pairs_check(const linkd_rows *from,
                                     const linkd_rows *to, linkd_error *err);

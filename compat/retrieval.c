@@ -7,6 +7,7 @@
 
 #include "compat/blas.h"
 #include "compat/compat.h"
+#include "compat/slerp.h"
 
 enum {
     TILE = 16,
@@ -91,55 +92,108 @@ enum {
     FUSED_K = 10,
 };
 
-static double mrr_at(const linkd_retrieval *old_task,
-                     const linkd_rows *new_queries, float weight, float *fused,
-                     uint32_t *ranks, lk_pool *pool, int *rc, linkd_error *err)
-{
-    linkd_retrieval task = *old_task;
-    size_t dim = old_task->queries.dim;
+typedef struct weighing {
+    const linkd_retrieval *task; /* of the old queries */
+    const linkd_rows *new_queries;
+    float *scores;   /* [n_workers, 3, TILE, gallery.n]: old, new, fused */
+    uint32_t *ranks; /* [WEIGHTS + 1, queries.n] */
+} weighing;
 
-    for (size_t i = 0; i < task.queries.n; i++)
-        linkd_compat_slerp(old_task->queries.data + i * dim,
-                           new_queries->data + i * new_queries->dim, dim,
-                           weight, fused + i * dim);
-    task.queries.data = fused;
-    *rc = linkd_compat_ranks(&task, FUSED_K, pool, ranks, err);
-    return *rc == LINKD_OK
-               ? linkd_compat_metrics_of(ranks, task.queries.n).mrr_10
-               : 0.0;
+static double row_cosine(const float *a, const float *b, size_t dim)
+{
+    double sum = 0.0;
+
+    for (size_t j = 0; j < dim; j++)
+        sum += (double)a[j] * (double)b[j];
+    return sum;
+}
+
+/* A fused query is a sum of the two, and so are its scores. */
+static void query_weigh(const weighing *w, size_t query, const float *of_old,
+                        const float *of_new, float *fused)
+{
+    const linkd_retrieval *t = w->task;
+    const ranking r = {.task = t, .k = FUSED_K};
+    size_t dim = t->queries.dim;
+    double cosine =
+        row_cosine(t->queries.data + query * dim,
+                   w->new_queries->data + query * w->new_queries->dim, dim);
+
+    for (size_t i = 0; i <= WEIGHTS; i++) {
+        double parts[2];
+
+        lk_slerp_parts(cosine, (double)i / WEIGHTS, parts);
+        for (size_t j = 0; j < t->gallery.n; j++)
+            fused[j] = (float)(parts[0] * (double)of_old[j] +
+                               parts[1] * (double)of_new[j]);
+        w->ranks[i * t->queries.n + query] = rank_of(&r, query, fused);
+    }
+}
+
+static int tile_weigh(void *ctx, size_t item, size_t worker, linkd_error *err)
+{
+    const weighing *w = ctx;
+    const linkd_retrieval *t = w->task;
+    const linkd_rows *new_queries = w->new_queries;
+    size_t first = item * TILE;
+    size_t n = t->queries.n - first < TILE ? t->queries.n - first : TILE;
+    size_t plane = TILE * t->gallery.n;
+    float *scores = w->scores + 3 * worker * plane;
+    /* rows with more dimensions than count are no matrix */
+    size_t n_each = new_queries->dim == t->queries.dim ? n : 1;
+
+    (void)err;
+    lk_inner_products(t->queries.data + first * t->queries.dim, n,
+                      t->gallery.data, t->gallery.n, t->queries.dim,
+                      t->gallery.dim, scores);
+    for (size_t i = 0; i < n; i += n_each)
+        lk_inner_products(new_queries->data + (first + i) * new_queries->dim,
+                          n_each, t->gallery.data, t->gallery.n, t->queries.dim,
+                          t->gallery.dim, scores + plane + i * t->gallery.n);
+    for (size_t i = 0; i < n; i++)
+        query_weigh(w, first + i, scores + i * t->gallery.n,
+                    scores + plane + i * t->gallery.n, scores + 2 * plane);
+    return LINKD_OK;
+}
+
+static float best_weight(const weighing *w)
+{
+    size_t n = w->task->queries.n;
+    double best = -1.0;
+    float weight = 0.0F;
+
+    for (size_t i = 0; i <= WEIGHTS; i++) {
+        double mrr = linkd_compat_metrics_of(w->ranks + i * n, n).mrr_10;
+
+        if (mrr > best) {
+            best = mrr;
+            weight = (float)i / WEIGHTS;
+        }
+    }
+    return weight;
 }
 
 int linkd_compat_choose_weight(const linkd_retrieval *old_task,
                                const linkd_rows *new_queries, lk_pool *pool,
                                float *ret_weight, linkd_error *err)
 {
+    weighing w = {.task = old_task, .new_queries = new_queries};
     size_t n = old_task->queries.n;
-    float *fused;
-    uint32_t *ranks;
-    double best = -1.0;
-    float weight = 0.0F;
     int rc = LINKD_OK;
 
     if (new_queries->n != n || new_queries->dim < old_task->queries.dim)
         return lk_fail(err, LINKD_E_ARG,
                        "every old query needs a mapped new one of its size");
-    fused = lk_alloc_aligned(n + 1, old_task->queries.dim * sizeof(*fused));
-    ranks = malloc((n + 1) * sizeof(*ranks));
-    if (fused == NULL || ranks == NULL)
+    w.scores = lk_alloc_aligned(lk_pool_n_workers(pool) * 3 * TILE,
+                                (old_task->gallery.n + 1) * sizeof(float));
+    w.ranks = malloc((WEIGHTS + 1) * (n + 1) * sizeof(*w.ranks));
+    if (w.scores == NULL || w.ranks == NULL)
         rc = lk_fail_nomem(err);
-    for (size_t i = 0; i <= WEIGHTS && rc == LINKD_OK; i++) {
-        float tried = (float)i / WEIGHTS;
-        double mrr =
-            mrr_at(old_task, new_queries, tried, fused, ranks, pool, &rc, err);
-
-        if (rc == LINKD_OK && mrr > best) {
-            best = mrr;
-            weight = tried;
-        }
-    }
-    free(ranks);
-    free(fused);
+    else
+        rc = lk_pool_run(pool, (n + TILE - 1) / TILE, tile_weigh, &w, err);
     if (rc == LINKD_OK)
-        *ret_weight = weight;
+        *ret_weight = best_weight(&w);
+    free(w.ranks);
+    free(w.scores);
     return rc;
 }

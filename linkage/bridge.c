@@ -3,6 +3,7 @@
  *
  *   SCALES   version u32 | weight f32 | for each way: mrr f64, slope f64,
  *            offset f64, n u64, impostors' quantiles f32 [512]
+ *            and, if version is 2, two maps: lengths u64 [2] | bytes
  *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
  *   TEXTS    n u64 | lengths u32 [n] | bytes
  *
@@ -16,7 +17,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define SCALES_VERSION 1U
+#define SCALES_VERSION          1U
+#define SCALES_VERSION_WHITENED 2U
 
 const char *const linkd_way_words[LINKD_N_WAYS] = {
     [LINKD_WAY_NATIVE] = "native",
@@ -42,6 +44,7 @@ const char *const linkd_canaries[LINKD_N_CANARIES] = {
 void linkd_bridge_clear(linkd_bridge *bridge)
 {
     linkd_compat_map_free(bridge->map);
+    linkd_whitened_clear(&bridge->fused);
     for (size_t i = 0; i < LINKD_N_SCALES; i++)
         free(bridge->ranks[i]);
     *bridge = (linkd_bridge){0};
@@ -75,11 +78,63 @@ typedef struct scales_bytes {
 _Static_assert(sizeof(scales_bytes) ==
                    8 + LINKD_N_SCALES * (32 + 4 * LINKD_QUANTILES),
                "written as it is, without holes");
+#define SCALES_BYTES sizeof(scales_bytes)
+
+/* lengths | home | map */
+static int whitened_encode(const linkd_whitened *fused, lk_buf *ret_bytes,
+                           linkd_error *err)
+{
+    unsigned char *home = NULL;
+    unsigned char *map = NULL;
+    size_t n_home = 0;
+    size_t n_map = 0;
+    uint64_t lens[2];
+    int rc = linkd_compat_map_encode(fused->home, &home, &n_home, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_compat_map_encode(fused->map, &map, &n_map, err);
+    lens[0] = n_home;
+    lens[1] = n_map;
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(ret_bytes, lens, sizeof(lens), err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(ret_bytes, home, n_home, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(ret_bytes, map, n_map, err);
+    free(map);
+    free(home);
+    return rc;
+}
+
+static int whitened_decode(linkd_str blob, linkd_whitened *ret_fused,
+                           linkd_error *err)
+{
+    const unsigned char *at = (const unsigned char *)blob.bytes;
+    uint64_t lens[2];
+    int rc;
+
+    if (blob.len < sizeof(lens))
+        return cut_fail(err);
+    memcpy(lens, at, sizeof(lens));
+    if (lens[0] > blob.len || lens[1] > blob.len ||
+        lens[0] + lens[1] != blob.len - sizeof(lens))
+        return cut_fail(err);
+    at += sizeof(lens);
+    rc = linkd_compat_map_decode(at, (size_t)lens[0], &ret_fused->home, err);
+    return rc == LINKD_OK
+               ? linkd_compat_map_decode(at + lens[0], (size_t)lens[1],
+                                         &ret_fused->map, err)
+               : rc;
+}
 
 int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
                         linkd_error *err)
 {
-    scales_bytes bytes = {.version = SCALES_VERSION, .weight = bridge->weight};
+    bool is_whitened = bridge->fused.home != NULL;
+    scales_bytes bytes = {.version = is_whitened ? SCALES_VERSION_WHITENED
+                                                 : SCALES_VERSION,
+                          .weight = bridge->weight};
+    int rc;
 
     for (size_t i = 0; i < LINKD_N_SCALES; i++) {
         const linkd_scale *scale = &bridge->scales[i];
@@ -91,18 +146,24 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
         way->n = scale->impostors.n;
         memcpy(way->scores, scale->impostors.scores, sizeof(way->scores));
     }
-    return lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
+    rc = lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
+    return rc == LINKD_OK && is_whitened
+               ? whitened_encode(&bridge->fused, ret_bytes, err)
+               : rc;
 }
 
 int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
                         linkd_error *err)
 {
     scales_bytes bytes;
+    linkd_str rest;
 
-    if (blob.len != sizeof(bytes))
+    if (blob.len < sizeof(bytes))
         return cut_fail(err);
     memcpy(&bytes, blob.bytes, sizeof(bytes));
-    if (bytes.version != SCALES_VERSION)
+    rest = (linkd_str){blob.bytes + sizeof(bytes), blob.len - sizeof(bytes)};
+    if (bytes.version != SCALES_VERSION_WHITENED &&
+        (bytes.version != SCALES_VERSION || rest.len != 0))
         return cut_fail(err);
     ret_bridge->weight = bytes.weight;
     for (size_t i = 0; i < LINKD_N_SCALES; i++) {
@@ -114,7 +175,9 @@ int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
         scale->impostors.n = way->n;
         memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
     }
-    return LINKD_OK;
+    return bytes.version == SCALES_VERSION_WHITENED
+               ? whitened_decode(rest, &ret_bridge->fused, err)
+               : LINKD_OK;
 }
 
 static bool scale_is_sound(const linkd_scale *scale)
@@ -320,6 +383,10 @@ static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
     }
     if (rc == LINKD_OK && bridge->map != NULL)
         rc = map_check(bridge->map, b->dims[i], b->dims[j], err);
+    if (rc == LINKD_OK && bridge->fused.home != NULL)
+        rc = map_check(bridge->fused.home, b->dims[j], b->dims[j], err);
+    if (rc == LINKD_OK && bridge->fused.home != NULL)
+        rc = map_check(bridge->fused.map, b->dims[i], b->dims[j], err);
     return rc == LINKD_OK && b->has[i][j] ? linkd_scales_check(bridge, err)
                                           : rc;
 }
@@ -398,26 +465,57 @@ int linkd_bridges_key(linkd_view *view, uint64_t *ret_key, linkd_error *err)
                              &found, err);
         key = XXH3_64bits_withSeed(pair, sizeof(pair), key);
         if (rc == LINKD_OK && found)
-            key = XXH3_64bits_withSeed(bytes.bytes, bytes.len, key);
+            key = XXH3_64bits_withSeed(
+                bytes.bytes,
+                bytes.len < SCALES_BYTES ? bytes.len : SCALES_BYTES,
+                key); /* maps of a megabyte would be read at every search */
     }
     *ret_key = key != 0 ? key : 1;
     return rc;
 }
 
-int lk_bridge_map(const linkd_bridge *bridge, const float *vector,
-                  float *ret_vector, linkd_error *err)
+static int map_one(const linkd_compat_map *map, const float *vector,
+                   float *ret_vector, linkd_error *err)
 {
     float mapped[2 * LINKD_DIM_MAX]; /* a lossless map has two blocks */
-    linkd_compat_info info = linkd_compat_map_info(bridge->map);
+    linkd_compat_info info = linkd_compat_map_info(map);
     linkd_rows rows = {vector, 1, info.dim_from};
     int rc;
 
     LK_ASSERT(info.dim_to <= sizeof(mapped) / sizeof(*mapped));
-    rc = linkd_compat_map_apply(bridge->map, &rows, mapped, err);
+    rc = linkd_compat_map_apply(map, &rows, mapped, err);
     if (rc != LINKD_OK)
         return rc;
     rows = (linkd_rows){mapped, 1, info.dim_compat};
     return linkd_compat_normalise(&rows, "a mapped vector", ret_vector, err);
+}
+
+int lk_bridge_map(const linkd_bridge *bridge, const float *vector,
+                  float *ret_vector, linkd_error *err)
+{
+    return map_one(bridge->map, vector, ret_vector, err);
+}
+
+int lk_bridge_fuse(const linkd_bridge *bridge, const float *own,
+                   const float *vector, float *ret_vector, linkd_error *err)
+{
+    const linkd_whitened *fused = &bridge->fused;
+    size_t dim = linkd_compat_map_info(bridge->map).dim_compat;
+    float home[LINKD_DIM_MAX];
+    int rc;
+
+    LK_ASSERT(dim <= LINKD_DIM_MAX);
+    if (fused->home == NULL) {
+        rc = map_one(bridge->map, vector, ret_vector, err);
+        memcpy(home, own, dim * sizeof(*home));
+    } else {
+        rc = map_one(fused->map, vector, ret_vector, err);
+        if (rc == LINKD_OK)
+            rc = map_one(fused->home, own, home, err);
+    }
+    if (rc == LINKD_OK)
+        linkd_compat_slerp(home, ret_vector, dim, bridge->weight, ret_vector);
+    return rc;
 }
 
 int linkd_bridges_map(const linkd_bridges *bridges, uint32_t from, uint32_t to,

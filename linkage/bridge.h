@@ -14,4 +14,11 @@ LINKD_MUST_CHECK int lk_bridge_map(const linkd_bridge *bridge,
 bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
                        size_t anchor);
 
+/* The query that is searched for with LINKD_WAY_FUSE: `own` is of the model that
+ * the bridge leads to, `vector` of the other. ret_vector [dim of `own`], another
+ * array. LINKD_E_DATA: one of them is zero or not finite. */
+LINKD_MUST_CHECK int lk_bridge_fuse(const linkd_bridge *bridge,
+                                    const float *own, const float *vector,
+                                    float *ret_vector, linkd_error *err);
+
 #endif

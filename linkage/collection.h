@@ -117,6 +117,10 @@ typedef struct linkd_scale {
 typedef struct linkd_bridge {
     linkd_compat_map *map; /* NULL: to its own */
     float weight;          /* of the mapped query in a fused one */
+    linkd_whitened
+        fused; /* what leads the two queries of a fused one where they
+                              meet; NULL, both: the own model's query stays as it
+                              is, and `map` leads the other there */
     linkd_scale scales[LINKD_N_SCALES];
     double mrr_10[LINKD_N_SCALES];   /* of held-out queries */
     uint32_t *ranks[LINKD_N_SCALES]; /* [n_queries] likewise, after a fit; 1 is
@@ -150,7 +154,8 @@ typedef struct linkd_bridge_task {
                               from the first */
     uint64_t n_records;    /* of the collection */
     linkd_compat_head head;
-    bool auto_head;         /* the better one of procrustes and ridge */
+    bool auto_head; /* the better one of procrustes and ridge; and fused queries
+                       in the metric of stored vectors where that is better */
     const uint64_t *labels; /* [n_anchors] for LINKD_HEAD_CONTRAST, or NULL */
     uint64_t seed;
     lk_pool *pool;

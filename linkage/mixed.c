@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linkage/bridge.h"
+
 /* One generation's part in a search. */
 typedef struct part {
     uint32_t generation;
@@ -69,12 +71,12 @@ static int part_mapped(mixed *m, const linkd_generation *g,
     p->vector = lk_arena_alloc(&m->arena, g->dim * sizeof(*p->vector));
     if (p->vector == NULL)
         return lk_fail_nomem(err);
-    rc = linkd_bridges_map(m->bridges, m->query->generation, g->number,
-                           m->query->vector, p->vector, err);
+    rc = home != NULL
+             ? lk_bridge_fuse(bridge, home, m->query->vector, p->vector, err)
+             : linkd_bridges_map(m->bridges, m->query->generation, g->number,
+                                 m->query->vector, p->vector, err);
     if (rc == LINKD_E_DATA && err != NULL)
         err->code = LINKD_E_ARG; /* the query's own fault */
-    if (rc == LINKD_OK && home != NULL)
-        linkd_compat_slerp(home, p->vector, g->dim, bridge->weight, p->vector);
     return rc == LINKD_E_DATA ? LINKD_E_ARG : rc;
 }
 

@@ -177,12 +177,10 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
     const float *old_query = old->queries + i * old->dim;
     const float *new_query =
         task->new_sample->queries + i * task->new_sample->dim;
-    int rc = lk_bridge_map(task->to_old, new_query, d->fused, err);
+    int rc = lk_bridge_fuse(task->to_old, old_query, new_query, d->fused, err);
 
     if (rc != LINKD_OK)
         return rc;
-    linkd_compat_slerp(old_query, d->fused, old->dim, task->to_old->weight,
-                       d->fused);
     way_score(t, old_query, old, LINKD_TRIAL_OLD, d);
     way_score(t, d->fused, old, LINKD_TRIAL_FUSE, d);
     way_score(t, new_query, task->new_sample, LINKD_TRIAL_NEW, d);

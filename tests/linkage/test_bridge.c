@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "linkage/bridge.h"
 #include "tests/linkage/bridged_store.h"
 #include "tests/support/alloc_fail.h"
 
@@ -319,6 +320,61 @@ static void what_cannot_be_mapped_says_why(void **state)
     blobs_clear(&b);
 }
 
+static linkd_bridge whitened_there(void)
+{
+    linkd_bridge bridge = fits.there;
+    const double shrinkage = 0.3;
+
+    assert_int_equal(linkd_compat_fit_whitened(
+                         &(linkd_rows){made->new_anchors, N_ANCHORS, NEW_DIM},
+                         &(linkd_rows){made->old_anchors, N_ANCHORS, OLD_DIM},
+                         &(linkd_rows){made->old_anchors, N_ANCHORS, OLD_DIM},
+                         &shrinkage, 1, &bridge.fused, &err),
+                     LINKD_OK);
+    bridge.weight = 0.4F;
+    return bridge;
+}
+
+static blobs whitened_blobs(const linkd_bridge *there)
+{
+    blobs b = blobs_make(&fits);
+    lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
+
+    lk_buf_reset(bytes);
+    assert_int_equal(linkd_scales_encode(there, bytes, &err), LINKD_OK);
+    return b;
+}
+
+/* Searches after a restart are those before it. */
+static void whitened_maps_come_back_as_they_were_fitted(void **state)
+{
+    linkd_bridge there = whitened_there();
+    blobs b = whitened_blobs(&there);
+    linkd_bridges *bridges = NULL;
+    float expected[OLD_DIM];
+    float fused[OLD_DIM];
+    float plain[OLD_DIM];
+
+    (void)state;
+    firms_upgrade(&b);
+    assert_int_equal(open_rc(&bridges), LINKD_OK);
+    assert_int_equal(lk_bridge_fuse(&there, made->old_queries,
+                                    made->new_queries, expected, &err),
+                     LINKD_OK);
+    assert_int_equal(lk_bridge_fuse(linkd_bridges_find(bridges, 2, 1),
+                                    made->old_queries, made->new_queries, fused,
+                                    &err),
+                     LINKD_OK);
+    assert_memory_equal(fused, expected, sizeof(fused));
+    assert_int_equal(lk_bridge_fuse(&fits.there, made->old_queries,
+                                    made->new_queries, plain, &err),
+                     LINKD_OK);
+    assert_memory_not_equal(fused, plain, sizeof(fused));
+    linkd_bridges_close(bridges);
+    linkd_whitened_clear(&there.fused);
+    blobs_clear(&b);
+}
+
 /* The cache in front of bridges rests on it. */
 static void the_key_is_that_of_the_scales(void **state)
 {
@@ -389,6 +445,44 @@ static void cut_scales_are_refused(void **state)
     (void)state;
     b.bytes[BLOB_REFERENCE].len--;
     open_fails(&b, "damaged database: a blob has a wrong form");
+}
+
+static void cut_and_flipped_whitened_maps_are_refused(void **state)
+{
+    linkd_bridge there = whitened_there();
+
+    for (int i = 0; i < 3; i++) {
+        blobs b = whitened_blobs(&there);
+        lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
+
+        if (i > 0) {
+            scratch_store_leave(state);
+            setup(state);
+        }
+        if (i == 0)
+            bytes->len--;
+        if (i == 1)
+            bytes->len = b.bytes[BLOB_BACK_SCALES].len + 7;
+        if (i == 2)
+            bytes->data[bytes->len - 40] ^= 1;
+        open_fails(&b, i < 2 ? "damaged database: a blob has a wrong form"
+                             : "not a map: its checksum is wrong");
+    }
+    linkd_whitened_clear(&there.fused);
+}
+
+static void a_whitened_map_between_other_models_is_refused(void **state)
+{
+    linkd_bridge there = whitened_there();
+    linkd_compat_map *home = there.fused.home;
+    blobs b;
+
+    (void)state;
+    there.fused.home = there.fused.map; /* from 12 dimensions, not from 8 */
+    b = whitened_blobs(&there);
+    open_fails(&b, "damaged database: a map leads from another model");
+    there.fused.home = home;
+    linkd_whitened_clear(&there.fused);
 }
 
 /* A slope that is not above 0 would turn the order of hits, NaN any of it. */
@@ -573,6 +667,7 @@ int main(void)
         cmocka_unit_test(canaries_that_are_no_vectors_are_a_change),
         TEST(a_collection_of_one_model_has_no_bridges),
         TEST(bridges_come_back_as_they_were_fitted),
+        TEST(whitened_maps_come_back_as_they_were_fitted),
         TEST(what_cannot_be_mapped_says_why),
         TEST(the_key_is_that_of_the_scales),
         TEST(a_flipped_byte_of_a_map_is_refused),
@@ -580,6 +675,8 @@ int main(void)
         TEST(scales_of_another_version_are_refused),
         TEST(cut_scales_are_refused),
         TEST(scales_that_are_no_numbers_are_refused),
+        TEST(cut_and_flipped_whitened_maps_are_refused),
+        TEST(a_whitened_map_between_other_models_is_refused),
         TEST(a_map_between_other_models_is_refused),
         TEST(a_map_to_another_model_is_refused),
         TEST(a_map_that_is_gone_is_named),

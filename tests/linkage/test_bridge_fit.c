@@ -311,6 +311,45 @@ static void labels_of_one_class_are_refused(void **state)
                    "apart");
 }
 
+/* Gives three directions wide numbers that say nothing of the record. */
+static void directions_spoil(float *rows, size_t n, size_t step)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < 3; j++)
+            rows[i * OLD_DIM + j] =
+                (float)(i * step * (j + 3) % (11 + 2 * j)) / 5.0F - 1.1F;
+    assert_int_equal(linkd_compat_normalise(&(linkd_rows){rows, n, OLD_DIM},
+                                            "rows", rows, &err),
+                     LINKD_OK);
+}
+
+/* Where the widest directions are noise, old scores are put right by dividing by
+ * the covariance. */
+static void fused_queries_are_whitened_where_that_is_better(void **state)
+{
+    bridged *b = bridged_make(0.3, 2.0);
+    linkd_bridge plain;
+    linkd_bridge whitened;
+
+    (void)state;
+    directions_spoil(b->old_anchors, N_ANCHORS, 37);
+    directions_spoil(b->old_queries, N_QUERIES, 53);
+    plain = fit(b);
+    b->task.auto_head = true;
+    whitened = fit(b);
+    assert_null(plain.fused.home);
+    assert_non_null(whitened.fused.home);
+    assert_non_null(whitened.fused.map);
+    assert_true(whitened.mrr_10[LINKD_WAY_FUSE] >
+                plain.mrr_10[LINKD_WAY_FUSE] + 0.04);
+    assert_int_equal(whitened.scales[LINKD_WAY_FUSE].impostors.n,
+                     N_QUERIES * (N_ANCHORS - 1));
+    linkd_bridge_clear(&plain);
+    linkd_bridge_clear(&whitened);
+    assert_null(whitened.fused.home);
+    bridged_free(b);
+}
+
 static void a_fit_without_memory_leaves_nothing(void **state)
 {
     bridged *b = *state;
@@ -388,6 +427,7 @@ int main(void)
         TEST(vectors_that_are_not_finite_are_refused_by_row),
         TEST(queries_that_find_nothing_have_no_scale),
         TEST(labels_of_one_class_are_refused),
+        TEST(fused_queries_are_whitened_where_that_is_better),
         TEST(a_fit_without_memory_leaves_nothing),
         TEST(a_query_is_of_the_records_words),
         TEST(a_text_without_words_makes_no_query),

@@ -1,0 +1,566 @@
+/* One change of models on one corpus, for bench/upgrade: fits as linkctl upgrade
+ * does and judges on queries and records that no fit has seen.
+ *
+ *   bench_upgrade_worker queries          lines to queries made from them
+ *   bench_upgrade_worker judge DIR OLD NEW SUPPORT
+ *
+ * DIR has PART.MODEL.npy, float32 [n, dim] of length 1, for the parts anchors,
+ * made, asked, gallery, queries and others, and the numbers gallery.groups,
+ * queries.groups and asked.answers, one a line. SUPPORT, made or asked, says which
+ * queries the weight is chosen on. What was found is a line of JSON. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "linkage/bridge.h"
+#include "linkage/linkage.h"
+
+enum {
+    TOP = 100, /* that a cascade encodes anew */
+    HELD = LINKD_ANCHORS_HELD,
+};
+
+static _Noreturn void die(const char *what, const char *why)
+{
+    fprintf(stderr, "bench_upgrade_worker: %s: %s\n", what, why);
+    exit(1);
+}
+
+static void *room(size_t n, size_t size)
+{
+    void *p = lk_alloc_aligned(n + 1, size);
+
+    if (p == NULL)
+        die("memory", "there is none");
+    return p;
+}
+
+/* ---- files -------------------------------------------------------------------- */
+
+static linkd_rows rows_read(const char *dir, const char *part,
+                            const char *model)
+{
+    char path[1024];
+    unsigned char head[10];
+    char text[512] = {0};
+    linkd_rows rows = {0};
+    float *data;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s.%s.npy", dir, part, model);
+    file = fopen(path, "rb");
+    if (file == NULL || fread(head, 1, sizeof(head), file) != sizeof(head) ||
+        fread(text, 1, head[8] + 256U * head[9], file) == 0 ||
+        strstr(text, "'shape': (") == NULL ||
+        sscanf(strstr(text, "'shape': ("), "'shape': (%zu, %zu)", &rows.n,
+               &rows.dim) != 2)
+        die(path, "no .npy of two dimensions");
+    data = room(rows.n * rows.dim, sizeof(*data));
+    if (fread(data, rows.dim * sizeof(*data), rows.n, file) != rows.n)
+        die(path, "cut");
+    (void)fclose(file);
+    rows.data = data;
+    return rows;
+}
+
+static size_t *numbers_read(const char *dir, const char *name, size_t n)
+{
+    char path[1024];
+    size_t *numbers = room(n, sizeof(*numbers));
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    file = fopen(path, "r");
+    for (size_t i = 0; i < n; i++)
+        if (file == NULL || fscanf(file, "%zu", &numbers[i]) != 1)
+            die(path, "too short");
+    (void)fclose(file);
+    return numbers;
+}
+
+/* ---- what is judged ------------------------------------------------------------- */
+
+typedef struct model {
+    linkd_rows anchors, support, gallery, queries, others;
+} model;
+
+typedef struct bench {
+    model older, newer;
+    size_t *gallery_groups, *query_groups;
+    linkd_bridge_task task;
+    linkd_bridge to_old, old_native, new_native;
+    double fit_seconds;
+} bench;
+
+static model model_read(const char *dir, const char *name, const char *support)
+{
+    return (model){.anchors = rows_read(dir, "anchors", name),
+                   .support = rows_read(dir, support, name),
+                   .gallery = rows_read(dir, "gallery", name),
+                   .queries = rows_read(dir, "queries", name),
+                   .others = rows_read(dir, "others", name)};
+}
+
+static void bench_fit(bench *b)
+{
+    linkd_error err;
+    linkd_model_sample older = {b->older.anchors.dim, b->older.anchors.data,
+                                b->older.support.data};
+    linkd_model_sample newer = {b->newer.anchors.dim, b->newer.anchors.data,
+                                b->newer.support.data};
+    clock_t begin = clock();
+
+    if (linkd_bridge_fit(&b->task, &newer, &older, &b->to_old, &err) !=
+            LINKD_OK ||
+        linkd_bridge_native(&b->task, &older, &b->old_native, &err) !=
+            LINKD_OK ||
+        linkd_bridge_native(&b->task, &newer, &b->new_native, &err) != LINKD_OK)
+        die("fit", err.message);
+    b->fit_seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+/* ---- scores ----------------------------------------------------------------------- */
+
+/* [queries.n, gallery.n] */
+static float *scores_of(const linkd_rows *queries, const linkd_rows *gallery)
+{
+    size_t dim = queries->dim < gallery->dim ? queries->dim : gallery->dim;
+    float *scores = room(queries->n * gallery->n, sizeof(*scores));
+
+    for (size_t i = 0; i < queries->n; i++)
+        for (size_t j = 0; j < gallery->n; j++)
+            scores[i * gallery->n + j] =
+                linkd_index_score(queries->data + i * queries->dim,
+                                  gallery->data + j * gallery->dim, dim);
+    return scores;
+}
+
+typedef enum kind {
+    ALIGN,
+    FUSE,
+    CONTROL, /* the old query alone, led where fused ones are */
+} kind;
+
+static linkd_rows queries_lead(const bench *b, const linkd_rows *own,
+                               const linkd_rows *foreign, kind kind)
+{
+    float *data = room(own->n * own->dim, sizeof(*data));
+    linkd_bridge alone = b->to_old;
+    linkd_error err;
+    int rc = LINKD_OK;
+
+    alone.weight = kind == CONTROL ? 0.0F : alone.weight;
+    for (size_t i = 0; i < own->n && rc == LINKD_OK; i++) {
+        const float *vector = foreign->data + i * foreign->dim;
+        float *ret = data + i * own->dim;
+
+        rc = kind == ALIGN ? lk_bridge_map(&alone, vector, ret, &err)
+                           : lk_bridge_fuse(&alone, own->data + i * own->dim,
+                                            vector, ret, &err);
+    }
+    if (rc != LINKD_OK)
+        die("queries", err.message);
+    return (linkd_rows){data, own->n, own->dim};
+}
+
+/* ---- ranks ------------------------------------------------------------------------ */
+
+/* By `values` [n_queries, n], earlier rows first of equal ones. */
+static uint32_t *ranks_of(const bench *b, const double *values)
+{
+    size_t n = b->older.gallery.n;
+    uint32_t *ranks = room(b->older.queries.n, sizeof(*ranks));
+
+    for (size_t i = 0; i < b->older.queries.n; i++) {
+        const double *v = values + i * n;
+        size_t best = SIZE_MAX;
+        uint32_t rank = 1;
+
+        for (size_t j = 0; j < n; j++)
+            if (b->gallery_groups[j] == b->query_groups[i] &&
+                (best == SIZE_MAX || v[j] > v[best]))
+                best = j;
+        for (size_t j = 0; j < n; j++)
+            rank += v[j] > v[best] || (v[j] == v[best] && j < best);
+        ranks[i] = rank <= 10 ? rank : 0;
+    }
+    return ranks;
+}
+
+static uint32_t *ranks_by_score(const bench *b, const float *scores)
+{
+    size_t n = b->older.queries.n * b->older.gallery.n;
+    double *values = room(n, sizeof(*values));
+    uint32_t *ranks;
+
+    for (size_t i = 0; i < n; i++)
+        values[i] = (double)scores[i];
+    ranks = ranks_of(b, values);
+    free(values);
+    return ranks;
+}
+
+static int float_compare(const void *a, const void *b)
+{
+    float x = *(const float *)a;
+    float y = *(const float *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* The best TOP by fused score take the new model's score, above all others. */
+static uint32_t *cascade_ranks(const bench *b, const float *fused,
+                               const float *anew)
+{
+    size_t n = b->older.gallery.n;
+    double *values = room(b->older.queries.n * n, sizeof(*values));
+    float *sorted = room(n, sizeof(*sorted));
+    uint32_t *ranks;
+
+    for (size_t i = 0; i < b->older.queries.n; i++) {
+        const float *row = fused + i * n;
+
+        memcpy(sorted, row, n * sizeof(*sorted));
+        qsort(sorted, n, sizeof(*sorted), float_compare);
+        for (size_t j = 0; j < n; j++)
+            values[i * n + j] = n <= TOP || row[j] >= sorted[TOP - 1]
+                                    ? 10.0 + (double)anew[i * n + j]
+                                    : (double)row[j];
+    }
+    free(sorted);
+    ranks = ranks_of(b, values);
+    free(values);
+    return ranks;
+}
+
+/* ---- mixed galleries -------------------------------------------------------------- */
+
+static bool is_moved(size_t row, double share)
+{
+    return (double)(row * 2654435761U % 4294967296U) / 4294967296.0 < share;
+}
+
+/* Of a query over a mixed gallery: by log-odds, as searches merge. */
+static void odds_mix(const bench *b, const float *fused, const float *anew,
+                     double share, double *ret)
+{
+    const linkd_calibrator *old_scale =
+        &b->to_old.scales[LINKD_WAY_FUSE].calibrator;
+    const linkd_calibrator *new_scale =
+        &b->new_native.scales[LINKD_WAY_NATIVE].calibrator;
+
+    for (size_t j = 0; j < b->older.gallery.n; j++)
+        ret[j] = is_moved(j, share)
+                     ? linkd_calibrator_log_odds(new_scale, (double)anew[j])
+                     : linkd_calibrator_log_odds(old_scale, (double)fused[j]);
+}
+
+/* A score of the old model that was chosen as a limit, moved to another scale. */
+static double limit_move(const bench *b, const linkd_scale *to, double score)
+{
+    const linkd_quantiles *from =
+        &b->old_native.scales[LINKD_WAY_NATIVE].impostors;
+
+    return linkd_quantiles_score(&to->impostors,
+                                 linkd_quantiles_false_match_rate(from, score));
+}
+
+/* F1 of linking every query, with an answer or without, to its best record. */
+typedef struct linking {
+    const bench *b;
+    const float *fused[2], *anew[2]; /* of queries, and of others */
+    double limits[2];                /* of fused and of new scores */
+} linking;
+
+static double linking_f1(const linking *l, double share)
+{
+    const bench *b = l->b;
+    size_t n = b->older.gallery.n;
+    double *odds = room(n, sizeof(*odds));
+    size_t n_right = 0;
+    size_t n_made = 0;
+
+    for (int part = 0; part < 2; part++)
+        for (size_t i = 0;
+             i < (part == 0 ? b->older.queries.n : b->older.others.n); i++) {
+            const float *fused = l->fused[part] + i * n;
+            const float *anew = l->anew[part] + i * n;
+            size_t best = 0;
+            bool made;
+
+            odds_mix(b, fused, anew, share, odds);
+            for (size_t j = 1; j < n; j++)
+                best = odds[j] > odds[best] ? j : best;
+            made = is_moved(best, share) ? (double)anew[best] >= l->limits[1]
+                                         : (double)fused[best] >= l->limits[0];
+            n_made += made;
+            n_right += made && part == 0 &&
+                       b->gallery_groups[best] == b->query_groups[i];
+        }
+    free(odds);
+    return 2.0 * (double)n_right / (double)(n_made + b->older.queries.n);
+}
+
+/* ---- thresholds -------------------------------------------------------------------- */
+
+/* Scores of judged queries with records that are not theirs, highest first. */
+static float *impostors_of(const bench *b, const float *scores, size_t *ret_n)
+{
+    size_t n = b->older.gallery.n;
+    float *found = room(b->older.queries.n * n, sizeof(*found));
+
+    *ret_n = 0;
+    for (size_t i = 0; i < b->older.queries.n * n; i++)
+        if (b->gallery_groups[i % n] != b->query_groups[i / n])
+            found[(*ret_n)++] = scores[i];
+    qsort(found, *ret_n, sizeof(*found), float_compare);
+    return found;
+}
+
+static double share_above(const float *impostors, size_t n, double limit)
+{
+    size_t above = 0;
+
+    while (above < n && (double)impostors[above] >= limit)
+        above++;
+    return (double)above / (double)n;
+}
+
+/* The limit of the old model at which linking is best. */
+static double limit_choose(const bench *b, const float *old_queries,
+                           const float *old_others, double *ret_f1)
+{
+    double best = 0.0;
+
+    *ret_f1 = 0.0;
+    for (double limit = 0.3; limit < 1.0; limit += 0.01) {
+        linking l = {b,
+                     {old_queries, old_others},
+                     {old_queries, old_others},
+                     {limit, limit}};
+        double f1 = linking_f1(&l, 0.0);
+
+        if (f1 > *ret_f1) {
+            *ret_f1 = f1;
+            best = limit;
+        }
+    }
+    return best;
+}
+
+/* ---- the line ----------------------------------------------------------------------- */
+
+static void metrics_print(const char *name, const bench *b,
+                          const uint32_t *ranks)
+{
+    linkd_compat_metrics m = linkd_compat_metrics_of(ranks, b->older.queries.n);
+
+    printf(",\"%s\":[%.5f,%.5f,%.5f]", name, m.recall_1, m.recall_10, m.mrr_10);
+}
+
+static void interval_print(const char *name, const linkd_interval *i)
+{
+    if (isfinite(i->value))
+        printf(",\"%s\":[%.5f,%.5f,%.5f]", name, i->value, i->low, i->high);
+}
+
+static void gain_print(const char *name, const bench *b, const uint32_t *old,
+                       const uint32_t *way, const uint32_t *anew)
+{
+    linkd_interval gain;
+
+    if (linkd_compat_gain(old, way, anew, b->older.queries.n, 1, &gain, NULL) !=
+        LINKD_OK)
+        die("memory", "there is none");
+    interval_print(name, &gain);
+}
+
+static const double shares[] = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
+
+static void curve_print(const bench *b, const float *fused, const float *anew)
+{
+    size_t n = b->older.gallery.n;
+    double *odds = room(b->older.queries.n * n, sizeof(*odds));
+
+    printf(",\"curve\":[");
+    for (size_t s = 0; s < 7; s++) {
+        uint32_t *ranks;
+
+        for (size_t i = 0; i < b->older.queries.n; i++)
+            odds_mix(b, fused + i * n, anew + i * n, shares[s], odds + i * n);
+        ranks = ranks_of(b, odds);
+        printf("%s%.5f", s == 0 ? "" : ",",
+               linkd_compat_metrics_of(ranks, b->older.queries.n).mrr_10);
+        free(ranks);
+    }
+    printf("]");
+    free(odds);
+}
+
+static void rates_print(const bench *b, const float *old, const float *fused,
+                        const float *anew)
+{
+    static const double targets[] = {1e-3, 1e-4};
+    size_t n;
+    float *of_old = impostors_of(b, old, &n);
+    float *of_fused = impostors_of(b, fused, &n);
+    float *of_new = impostors_of(b, anew, &n);
+
+    printf(",\"rates\":[");
+    for (size_t i = 0; i < 2; i++) {
+        double limit = (double)of_old[(size_t)(targets[i] * (double)n)];
+        double moved[2] = {
+            limit_move(b, &b->to_old.scales[LINKD_WAY_FUSE], limit),
+            limit_move(b, &b->new_native.scales[LINKD_WAY_NATIVE], limit)};
+
+        printf("%s[%g,%.4f,%.4f,%.4f,%.4f]", i == 0 ? "" : ",", targets[i],
+               share_above(of_fused, n, limit) / targets[i],
+               share_above(of_fused, n, moved[0]) / targets[i],
+               share_above(of_new, n, limit) / targets[i],
+               share_above(of_new, n, moved[1]) / targets[i]);
+    }
+    printf("]");
+    free(of_old);
+    free(of_fused);
+    free(of_new);
+}
+
+static void linking_print(const bench *b, const linking *old, linking *l)
+{
+    double f1;
+    double limit = limit_choose(b, old->fused[0], old->fused[1], &f1);
+
+    l->limits[0] = limit_move(b, &b->to_old.scales[LINKD_WAY_FUSE], limit);
+    l->limits[1] =
+        limit_move(b, &b->new_native.scales[LINKD_WAY_NATIVE], limit);
+    printf(",\"f1_old\":%.5f,\"f1\":[", f1);
+    for (size_t s = 0; s < 7; s++)
+        printf("%s%.5f", s == 0 ? "" : ",", linking_f1(l, shares[s]));
+    printf("]");
+}
+
+static double lead_seconds(const bench *b, kind kind)
+{
+    clock_t begin = clock();
+    linkd_rows led =
+        queries_lead(b, &b->older.queries, &b->newer.queries, kind);
+    double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+
+    free((void *)(uintptr_t)led.data);
+    return seconds / (double)b->older.queries.n;
+}
+
+static void bench_judge(const bench *b)
+{
+    const model *o = &b->older;
+    const model *w = &b->newer;
+    linkd_rows align = queries_lead(b, &o->queries, &w->queries, ALIGN);
+    linkd_rows fuse = queries_lead(b, &o->queries, &w->queries, FUSE);
+    linkd_rows control = queries_lead(b, &o->queries, &w->queries, CONTROL);
+    linkd_rows others = queries_lead(b, &o->others, &w->others, FUSE);
+    float *by_old = scores_of(&o->queries, &o->gallery);
+    float *by_fuse = scores_of(&fuse, &o->gallery);
+    float *by_new = scores_of(&w->queries, &w->gallery);
+    uint32_t *old = ranks_by_score(b, by_old);
+    uint32_t *fused = ranks_by_score(b, by_fuse);
+    uint32_t *anew = ranks_by_score(b, by_new);
+    uint32_t *cascade = cascade_ranks(b, by_fuse, by_new);
+    linking of_old = {
+        b, {by_old, scores_of(&o->others, &o->gallery)}, {0}, {0}};
+    linking l = {b,
+                 {by_fuse, scores_of(&others, &o->gallery)},
+                 {by_new, scores_of(&w->others, &w->gallery)},
+                 {0}};
+    linkd_interval better;
+
+    metrics_print("old", b, old);
+    metrics_print("naive", b,
+                  ranks_by_score(b, scores_of(&w->queries, &o->gallery)));
+    metrics_print("align", b,
+                  ranks_by_score(b, scores_of(&align, &o->gallery)));
+    metrics_print("control", b,
+                  ranks_by_score(b, scores_of(&control, &o->gallery)));
+    metrics_print("fuse", b, fused);
+    metrics_print("cascade", b, cascade);
+    metrics_print("new", b, anew);
+    if (linkd_compat_difference(old, anew, o->queries.n, 1, &better, NULL) !=
+        LINKD_OK)
+        die("memory", "there is none");
+    interval_print("difference", &better);
+    gain_print("gain_fuse", b, old, fused, anew);
+    gain_print("gain_cascade", b, old, cascade, anew);
+    curve_print(b, by_fuse, by_new);
+    rates_print(b, by_old, by_fuse, by_new);
+    linking_print(b, &of_old, &l);
+    printf(",\"us_align\":%.1f,\"us_fuse\":%.1f", 1e6 * lead_seconds(b, ALIGN),
+           1e6 * lead_seconds(b, FUSE));
+}
+
+static int judge(char **argv)
+{
+    bench b = {.older = model_read(argv[2], argv[3], argv[5]),
+               .newer = model_read(argv[2], argv[4], argv[5])};
+    const linkd_progress progress = {0};
+    size_t n_support = b.older.support.n;
+    size_t *answers;
+
+    if (strcmp(argv[5], "asked") == 0) {
+        answers = numbers_read(argv[2], "asked.answers", n_support);
+    } else {
+        answers = room(n_support, sizeof(*answers));
+        for (size_t i = 0; i < n_support; i++)
+            answers[i] = i * HELD;
+    }
+    b.gallery_groups =
+        numbers_read(argv[2], "gallery.groups", b.older.gallery.n);
+    b.query_groups = numbers_read(argv[2], "queries.groups", b.older.queries.n);
+    b.task = (linkd_bridge_task){.n_anchors = b.older.anchors.n,
+                                 .n_queries = n_support,
+                                 .answers = answers,
+                                 .n_records = b.older.gallery.n,
+                                 .auto_head = true,
+                                 .seed = 1,
+                                 .progress = &progress};
+    if (lk_pool_new(1, &b.task.pool, NULL) != LINKD_OK)
+        die("memory", "there is none");
+    bench_fit(&b);
+    printf("{\"old_model\":\"%s\",\"new_model\":\"%s\",\"support\":\"%s\","
+           "\"weight\":%.1f,\"whitened\":%s,\"fit_seconds\":%.2f",
+           argv[3], argv[4], argv[5], (double)b.to_old.weight,
+           b.to_old.fused.home != NULL ? "true" : "false", b.fit_seconds);
+    bench_judge(&b);
+    printf("}\n");
+    return 0;
+}
+
+static int queries_make(void)
+{
+    char *line = NULL;
+    size_t room_of_line = 0;
+    ssize_t n;
+
+    while ((n = getline(&line, &room_of_line, stdin)) > 0) {
+        lk_buf query = {0};
+
+        n -= line[n - 1] == '\n';
+        if (linkd_provisional_query((linkd_str){line, (size_t)n}, &query,
+                                    NULL) != LINKD_OK)
+            die("memory", "there is none");
+        printf("%.*s\n", (int)query.len, query.len > 0 ? query.data : "");
+        lk_buf_clear(&query);
+    }
+    free(line);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "queries") == 0)
+        return queries_make();
+    if (argc == 6 && strcmp(argv[1], "judge") == 0)
+        return judge(argv);
+    fprintf(stderr, "see the head of bench/upgrade_worker.c\n");
+    return 2;
+}

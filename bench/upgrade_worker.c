@@ -137,14 +137,14 @@ static float *scores_of(const linkd_rows *queries, const linkd_rows *gallery)
     return scores;
 }
 
-typedef enum kind {
+typedef enum query_kind {
     ALIGN,
     FUSE,
     CONTROL, /* the old query alone, led where fused ones are */
-} kind;
+} query_kind;
 
 static linkd_rows queries_lead(const bench *b, const linkd_rows *own,
-                               const linkd_rows *foreign, kind kind)
+                               const linkd_rows *foreign, query_kind kind)
 {
     float *data = room(own->n * own->dim, sizeof(*data));
     linkd_bridge alone = b->to_old;
@@ -441,7 +441,7 @@ static void linking_print(const bench *b, const linking *old, linking *l)
     printf("]");
 }
 
-static double lead_seconds(const bench *b, kind kind)
+static double lead_seconds(const bench *b, query_kind kind)
 {
     clock_t begin = clock();
     linkd_rows led =
@@ -521,6 +521,7 @@ static int judge(char **argv)
                                  .answers = answers,
                                  .n_records = b.older.gallery.n,
                                  .auto_head = true,
+                                 .whitened = true,
                                  .seed = 1,
                                  .progress = &progress};
     if (lk_pool_new(1, &b.task.pool, NULL) != LINKD_OK)

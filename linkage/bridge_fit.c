@@ -13,7 +13,8 @@
  *
  * With a head of choice the better one of a rotation and a ridge regression is
  * taken, by MRR@10 of the aligned queries; closed forms both. Fused queries are
- * then tried with that map and the own model's queries as they are, and in the
+ * then tried with that map and the own model's queries as they are, and, if asked
+ * for, in the
  * metric of stored vectors' covariance (compat/whiten.c) at several shrinkages:
  * the best by MRR@10 is kept, the plain one of equals. */
 #include "linkage/bridge.h"
@@ -411,7 +412,7 @@ static int fuse_fit(const linkd_bridge_task *t, const groups *g,
     fusion best = {0};
     int rc = fusion_try(t, g, to, to->queries, mapped, &plain, &best, err);
 
-    if (rc == LINKD_OK && t->auto_head)
+    if (rc == LINKD_OK && t->whitened)
         rc = all_whitened_try(t, g, from, to, &best, err);
     if (rc == LINKD_OK)
         rc = way_rank(t, g, best.queries, to, LINKD_WAY_FUSE, bridge, err);

@@ -154,8 +154,11 @@ typedef struct linkd_bridge_task {
                               from the first */
     uint64_t n_records;    /* of the collection */
     linkd_compat_head head;
-    bool auto_head; /* the better one of procrustes and ridge; and fused queries
-                       in the metric of stored vectors where that is better */
+    bool auto_head; /* the better one of procrustes and ridge */
+    bool whitened;  /* fused queries are tried in the metric of stored vectors,
+                       too. They find more, but equal texts do not score near 1
+                       there, so that a LINKD_LIMIT_SCORE beyond all impostors
+                       lets too little in */
     const uint64_t *labels; /* [n_anchors] for LINKD_HEAD_CONTRAST, or NULL */
     uint64_t seed;
     lk_pool *pool;

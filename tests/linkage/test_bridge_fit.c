@@ -335,7 +335,7 @@ static void fused_queries_are_whitened_where_that_is_better(void **state)
     directions_spoil(b->old_anchors, N_ANCHORS, 37);
     directions_spoil(b->old_queries, N_QUERIES, 53);
     plain = fit(b);
-    b->task.auto_head = true;
+    b->task.whitened = true;
     whitened = fit(b);
     assert_null(plain.fused.home);
     assert_non_null(whitened.fused.home);
@@ -355,6 +355,7 @@ static void a_fit_without_memory_leaves_nothing(void **state)
     bridged *b = *state;
 
     b->task.auto_head = true;
+    b->task.whitened = true;
     for (size_t n = 1;; n++) {
         linkd_bridge bridge = {0};
         int rc;

@@ -188,7 +188,7 @@ static void matrix_write(lk_page *p, const json_t *v)
 static void scale_fit(lk_curve *curve, const double *y)
 {
     double low = curve->level;
-    double high = curve->level;
+    double high = low;
 
     for (size_t i = 0; i < curve->n; i++) {
         low = fmin(low, y[i]);

@@ -674,26 +674,27 @@ static bool is_cascaded(const search *s, const query *q)
            q->generation == s->target.info.generation;
 }
 
-/* The k best, or before a cascade the candidates if they are more. */
-static int mixed_find(search *s, const query *q, const linkd_mixed_query *mixed,
+/* The k best, or the candidates of a cascade, if they are more. */
+static int mixed_find(search *s, const query *q, bool cascades,
                       linkd_found **ret_found, size_t *ret_n,
                       linkd_search_stats *stats, linkd_error *err)
 {
-    static const linkd_limit no_limit = {LINKD_LIMIT_NONE, 0.0};
+    linkd_mixed_query mixed = mixed_query_of(s, q);
     linkd_search_options options = s->options;
-    bool cascaded = is_cascaded(s, q);
     linkd_found *found;
     int rc;
 
     options.exclude = q->exclude;
-    if (cascaded && options.k < s->n_candidates)
+    if (cascades && options.k < s->n_candidates)
         options.k = s->n_candidates;
     found = calloc(options.k + 1, sizeof(*found));
     if (found == NULL)
         return lk_fail_nomem(err);
-    rc = linkd_mixed_search(s->bridges, s->view, mixed, &options,
-                            cascaded ? &no_limit : &s->limit, found, ret_n,
-                            stats, err);
+    rc = cascades
+             ? linkd_mixed_candidates(s->bridges, s->view, &mixed, &options,
+                                      s->n_candidates, found, ret_n, stats, err)
+             : linkd_mixed_search(s->bridges, s->view, &mixed, &options,
+                                  &s->limit, found, ret_n, stats, err);
     if (rc == LINKD_OK)
         *ret_found = found;
     else
@@ -706,9 +707,10 @@ static int mixed_best(search *s, const query *q, linkd_found **ret_found,
                       linkd_error *err)
 {
     linkd_mixed_query mixed = mixed_query_of(s, q);
-    int rc = mixed_find(s, q, &mixed, ret_found, ret_n, stats, err);
+    bool cascades = is_cascaded(s, q) && s->cascade.n_fresh > 0;
+    int rc = mixed_find(s, q, cascades, ret_found, ret_n, stats, err);
 
-    if (rc == LINKD_OK && is_cascaded(s, q))
+    if (rc == LINKD_OK && cascades)
         rc = linkd_mixed_rescore(s->bridges, s->view, &mixed, s->cascade.fresh,
                                  s->cascade.n_fresh, &s->limit, s->options.k,
                                  *ret_found, ret_n, err);
@@ -845,14 +847,13 @@ static void candidates_find(search *s)
 
     for (size_t i = 0; rc == LINKD_OK && s->bridges != NULL && i < s->n; i++) {
         const query *q = &s->queries[i];
-        linkd_mixed_query mixed = mixed_query_of(s, q);
         linkd_search_stats stats = {.exact = true};
         linkd_found *found = NULL;
         size_t n = 0;
 
         if (!is_cascaded(s, q))
             continue;
-        rc = mixed_find(s, q, &mixed, &found, &n, &stats, NULL);
+        rc = mixed_find(s, q, true, &found, &n, &stats, NULL);
         if (rc == LINKD_OK)
             lk_cascade_add(&s->cascade, found,
                            n < s->n_candidates ? n : s->n_candidates);

@@ -5,7 +5,8 @@
  *   old      the model so far, on its own vectors
  *   align    the new model's queries, mapped to the old vectors
  *   fuse     those mixed with the old model's
- *   cascade  the first of fuse encoded anew, and scored by the new model
+ *   cascade  the first of fuse and of align encoded anew, and scored by the new
+ *            model
  *   new      the new model on vectors of its own
  *
  * The sample stands for the collection: it is smaller, so all figures are higher

@@ -296,6 +296,15 @@ LINKD_MUST_CHECK int linkd_mixed_search(
     const linkd_mixed_query *query, const linkd_search_options *options,
     const linkd_limit *limit, linkd_found *ret_found, size_t *ret_n,
     linkd_search_stats *ret_stats, linkd_error *err);
+/* The first half of a cascade, as linkd_mixed_search() without a limit: its first
+ * `n_candidates`, at most options->k, are the best by fused queries and by mapped
+ * ones in turn, since one model may know what a query says and the other not. */
+LINKD_MUST_CHECK int
+linkd_mixed_candidates(const linkd_bridges *bridges, linkd_view *view,
+                       const linkd_mixed_query *query,
+                       const linkd_search_options *options, size_t n_candidates,
+                       linkd_found *ret_found, size_t *ret_n,
+                       linkd_search_stats *ret_stats, linkd_error *err);
 /* All records within the limit, which is not NONE; freed with free(). */
 LINKD_MUST_CHECK int
 linkd_mixed_range(const linkd_bridges *bridges, linkd_view *view,
@@ -310,9 +319,9 @@ typedef struct linkd_fresh {
     const float *vector;
 } linkd_fresh;
 
-/* The second half of a cascade: what linkd_mixed_search() has found without a
- * limit gets its score from `fresh` [n_fresh], which is in order of number, as
- * far as it is there and the record has not changed since. `found` [*n] is what
+/* The second half of a cascade: what linkd_mixed_candidates() has found gets its
+ * score from `fresh` [n_fresh], which is in order of number, as far as it is
+ * there and the record has not changed since. `found` [*n] is what
  * is within the limit then, the `k` best of it, in order. The query is of the
  * generation that serves. LINKD_E_DATA: a record is damaged. */
 LINKD_MUST_CHECK int

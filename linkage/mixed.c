@@ -12,8 +12,8 @@
  * strictly monotone, so that within a generation nothing changes its place, and
  * k of each are enough for the k best of all.
  *
- * In a cascade the caller encodes the first of these anew and has them scored
- * once more, by linkd_mixed_rescore(). */
+ * In a cascade the caller encodes the first of these anew, half of which align
+ * has found, and has them scored once more, by linkd_mixed_rescore(). */
 #include "linkage/linkage.h"
 
 #include <math.h>
@@ -287,6 +287,56 @@ int linkd_mixed_range(const linkd_bridges *bridges, linkd_view *view,
 }
 
 /* ---- cascades ---------------------------------------------------------------- */
+
+/* Appends it unless it is there. */
+static size_t found_add(linkd_found *all, size_t n, const linkd_found *more)
+{
+    for (size_t i = 0; i < n; i++)
+        if (all[i].id == more->id)
+            return n;
+    all[n] = *more;
+    return n + 1;
+}
+
+int linkd_mixed_candidates(const linkd_bridges *bridges, linkd_view *view,
+                           const linkd_mixed_query *query,
+                           const linkd_search_options *options,
+                           size_t n_candidates, linkd_found *ret_found,
+                           size_t *ret_n, linkd_search_stats *ret_stats,
+                           linkd_error *err)
+{
+    static const linkd_limit no_limit = {LINKD_LIMIT_NONE, 0.0};
+    linkd_mixed_query mapped_query = {.generation = query->generation,
+                                      .vector = query->vector};
+    size_t k = options->k;
+    linkd_found *fused = calloc(2 * k + 1, sizeof(*fused));
+    linkd_found *mapped;
+    linkd_search_stats stats = {.exact = true};
+    size_t n_fused = 0, n_mapped = 0, n = 0;
+    int rc;
+
+    LK_ASSERT(n_candidates <= k);
+    if (fused == NULL)
+        return lk_fail_nomem(err);
+    mapped = fused + k;
+    rc = linkd_mixed_search(bridges, view, query, options, &no_limit, fused,
+                            &n_fused, ret_stats, err);
+    if (rc == LINKD_OK && query->n_homes > 0) {
+        rc = linkd_mixed_search(bridges, view, &mapped_query, options,
+                                &no_limit, mapped, &n_mapped, &stats, err);
+        stats_add(ret_stats, &stats);
+    }
+    for (size_t i = 0; i < k && n < k && rc == LINKD_OK; i++) {
+        if (i < n_fused)
+            n = found_add(ret_found, n, &fused[i]);
+        if (i < n_mapped && n < n_candidates)
+            n = found_add(ret_found, n, &mapped[i]);
+    }
+    if (rc == LINKD_OK)
+        *ret_n = n;
+    free(fused);
+    return rc;
+}
 
 static int fresh_compare(const void *key, const void *item)
 {

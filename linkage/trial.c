@@ -1,10 +1,11 @@
 /* linkage/trial.c — see trial.h.
  *
- *   for each query   scores with all anchors: old, fused, new
+ *   for each query   scores with all anchors: old, fused, mapped, new
  *                      ├─► histograms, before and after calibration
  *                      ├─► rank at each share encoded anew, by log-odds, as a
  *                      │   mixed collection is searched (mixed.c)
- *                      └─► cascade: the best by fused score have the new score
+ *                      └─► cascade: the best by fused and by mapped score have
+ *                          the new score
  *
  * Every anchor has a place between 0 and 1, from a hash of its number: at share
  * s those below s are of the new model. So a larger share has all of a smaller
@@ -37,10 +38,12 @@ typedef struct candidate {
 /* One worker's. */
 typedef struct desk {
     float *fused;                         /* [old dim] */
+    float *mapped;                        /* [old dim] */
     float *scores[LINKD_N_TRIAL_WAYS];    /* [n_anchors] each */
     double *log_odds[LINKD_N_TRIAL_WAYS]; /* likewise */
     double *mixed;                        /* likewise */
-    candidate *candidates;                /* likewise */
+    candidate *candidates[2]; /* likewise: by fused score, by mapped */
+    bool *taken;              /* likewise */
     linkd_histogram raw[LINKD_N_TRIAL_WAYS];
     linkd_histogram calibrated[LINKD_N_TRIAL_WAYS];
 } desk;
@@ -151,17 +154,33 @@ static int candidate_compare(const void *a, const void *b)
     return (x->anchor > y->anchor) - (x->anchor < y->anchor);
 }
 
+/* Puts all anchors in order of their scores in ret_candidates. */
+static void candidates_order(const replay *t, const float *query,
+                             candidate *ret_candidates)
+{
+    const linkd_model_sample *old = t->task->old_sample;
+
+    for (size_t j = 0; j < t->n; j++)
+        ret_candidates[j] = (candidate){
+            linkd_index_score(query, old->anchors + j * old->dim, old->dim),
+            (uint32_t)j};
+    qsort(ret_candidates, t->n, sizeof(*ret_candidates), candidate_compare);
+}
+
+/* As linkd_mixed_candidates() finds them, in turn. */
 static uint32_t cascade_rank(const replay *t, size_t query, desk *d)
 {
-    for (size_t j = 0; j < t->n; j++) {
-        d->candidates[j] =
-            (candidate){d->scores[LINKD_TRIAL_FUSE][j], (uint32_t)j};
-        d->mixed[j] = d->log_odds[LINKD_TRIAL_FUSE][j];
-    }
-    qsort(d->candidates, t->n, sizeof(*d->candidates), candidate_compare);
-    for (size_t j = 0; j < t->n && j < t->task->n_candidates; j++) {
-        size_t anchor = d->candidates[j].anchor;
+    size_t n_taken = 0;
 
+    candidates_order(t, d->fused, d->candidates[0]);
+    candidates_order(t, d->mapped, d->candidates[1]);
+    memset(d->taken, 0, t->n * sizeof(*d->taken));
+    memcpy(d->mixed, d->log_odds[LINKD_TRIAL_FUSE], t->n * sizeof(*d->mixed));
+    for (size_t i = 0; i < 2 * t->n && n_taken < t->task->n_candidates; i++) {
+        size_t anchor = d->candidates[i % 2][i / 2].anchor;
+
+        n_taken += !d->taken[anchor];
+        d->taken[anchor] = true;
         d->mixed[anchor] = d->log_odds[LINKD_TRIAL_NEW][anchor];
     }
     return rank_of(t, query, d->mixed);
@@ -179,6 +198,8 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
         task->new_sample->queries + i * task->new_sample->dim;
     int rc = lk_bridge_fuse(task->to_old, old_query, new_query, d->fused, err);
 
+    if (rc == LINKD_OK)
+        rc = lk_bridge_map(task->to_old, new_query, d->mapped, err);
     if (rc != LINKD_OK)
         return rc;
     way_score(t, old_query, old, LINKD_TRIAL_OLD, d);
@@ -216,12 +237,15 @@ static void histogram_sum(linkd_histogram *sum, const linkd_histogram *more)
 static void desk_clear(desk *d)
 {
     free(d->fused);
+    free(d->mapped);
     for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
         free(d->scores[way]);
         free(d->log_odds[way]);
     }
     free(d->mixed);
-    free(d->candidates);
+    free(d->candidates[0]);
+    free(d->candidates[1]);
+    free(d->taken);
 }
 
 static int desk_make(const replay *t, desk *d, linkd_error *err)
@@ -230,8 +254,13 @@ static int desk_make(const replay *t, desk *d, linkd_error *err)
 
     d->fused = lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->fused));
     d->mixed = lk_alloc_aligned(t->n, sizeof(*d->mixed));
-    d->candidates = lk_alloc_aligned(t->n, sizeof(*d->candidates));
-    ok = d->fused != NULL && d->mixed != NULL && d->candidates != NULL;
+    d->mapped = lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->mapped));
+    for (size_t i = 0; i < 2; i++)
+        d->candidates[i] = lk_alloc_aligned(t->n, sizeof(**d->candidates));
+    d->taken = lk_alloc_aligned(t->n, sizeof(*d->taken));
+    ok = d->fused != NULL && d->mapped != NULL && d->mixed != NULL &&
+         d->candidates[0] != NULL && d->candidates[1] != NULL &&
+         d->taken != NULL;
     for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
         d->scores[way] = lk_alloc_aligned(t->n, sizeof(**d->scores));
         d->log_odds[way] = lk_alloc_aligned(t->n, sizeof(**d->log_odds));

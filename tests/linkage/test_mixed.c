@@ -327,6 +327,101 @@ static void a_search_without_memory_finds_nothing(void **state)
     }
 }
 
+/* ---- candidates of a cascade ------------------------------------------------------ */
+
+#define N_CANDIDATES ((size_t)6)
+
+static int candidates_rc(const linkd_mixed_query *query, linkd_found *ret_found,
+                         size_t *ret_n)
+{
+    linkd_search_options options = LINKD_SEARCH_OPTIONS_INIT;
+    linkd_search_stats stats;
+
+    options.k = K;
+    return linkd_mixed_candidates(bridges, view, query, &options, N_CANDIDATES,
+                                  ret_found, ret_n, &stats, &err);
+}
+
+static bool is_among(const linkd_found *found, size_t n, uint64_t id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (found[i].id == id)
+            return true;
+    return false;
+}
+
+/* The next of `expected` that is not among the first n. */
+static void assert_next(const linkd_found *found, size_t n,
+                        const linkd_found *expected)
+{
+    while (is_among(found, n, expected->id))
+        expected++;
+    assert_found_equal(&found[n], expected, 1);
+}
+
+/* The older model takes each query for another one, so that the ways differ. */
+static void candidates_are_the_best_of_both_ways_in_turn(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        linkd_mixed_query query = query_of(i, true);
+        linkd_mixed_query away = query_of(i, false);
+        linkd_found fused[2 * K], mapped[K], found[K];
+        size_t n = 0;
+
+        query.homes[0].vector =
+            made->old_queries + (i + 1) % N_QUERIES * OLD_DIM;
+        assert_int_equal(search_rc(&query, 2 * K, fused, &n), LINKD_OK);
+        assert_int_equal(search_rc(&away, K, mapped, &n), LINKD_OK);
+        assert_int_equal(candidates_rc(&query, found, &n), LINKD_OK);
+        assert_int_equal(n, K);
+        assert_found_equal(found, fused, 1);
+        for (size_t j = 0; j < n; j++)
+            assert_false(is_among(found, j, found[j].id));
+        for (size_t j = 0; j < N_CANDIDATES / 2; j++) {
+            assert_true(is_among(found, N_CANDIDATES, fused[j].id));
+            assert_true(is_among(found, N_CANDIDATES, mapped[j].id));
+        }
+        for (size_t j = N_CANDIDATES; j < n; j++)
+            assert_next(found, j, fused);
+    }
+}
+
+static void candidates_of_a_query_without_home_are_what_is_found(void **state)
+{
+    static linkd_found mapped[N_ANCHORS];
+    linkd_mixed_query query = query_of(0, false);
+    linkd_found found[K];
+    size_t n = 0;
+
+    (void)state;
+    oracle(0, false, mapped);
+    assert_int_equal(candidates_rc(&query, found, &n), LINKD_OK);
+    assert_int_equal(n, K);
+    assert_found_equal(found, mapped, K);
+}
+
+static void candidates_without_memory_are_not_found(void **state)
+{
+    linkd_mixed_query query = query_of(0, true);
+
+    (void)state;
+    for (size_t n_alloc = 1;; n_alloc++) {
+        linkd_found found[K];
+        size_t n = 7;
+        int rc;
+
+        alloc_fail_at(n_alloc);
+        rc = candidates_rc(&query, found, &n);
+        if (!alloc_fail_off()) {
+            assert_int_equal(rc, LINKD_OK);
+            break;
+        }
+        assert_int_equal(rc, LINKD_E_NOMEM);
+        assert_int_equal(n, 7);
+    }
+}
+
 /* Or all there is, where only a list could not be made shorter. */
 static void a_range_without_memory_finds_nothing(void **state)
 {
@@ -378,6 +473,9 @@ int main(void)
         TEST(the_view_turns_back),
         TEST(queries_that_are_no_vectors_are_refused),
         TEST(a_search_without_memory_finds_nothing),
+        TEST(candidates_are_the_best_of_both_ways_in_turn),
+        TEST(candidates_of_a_query_without_home_are_what_is_found),
+        TEST(candidates_without_memory_are_not_found),
         TEST(a_range_without_memory_finds_nothing),
     };
 

@@ -140,6 +140,23 @@ static void the_curve_leads_from_fused_queries_to_the_new_model(void **state)
     linkd_trial_clear(&trial);
 }
 
+/* Fused queries are the old model's here, which knows nothing of them. */
+static void a_cascade_finds_what_mapped_queries_do(void **state)
+{
+    linkd_trial trial;
+    double some;
+
+    (void)state;
+    f.to_old.weight = 0.0;
+    for (size_t i = 0; i < N_QUERIES; i++)
+        memcpy(f.queries[0] + i * DIM, f.queries[0], DIM * sizeof(float));
+    trial = run();
+    some = mrr(trial.cascade_ranks);
+    assert_true(trial.curve[0] < 0.1);
+    assert_true(some > 0.5);
+    linkd_trial_clear(&trial);
+}
+
 static void a_cascade_of_all_records_is_the_new_model(void **state)
 {
     linkd_trial trial;
@@ -273,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_curve_leads_from_fused_queries_to_the_new_model),
+        TEST(a_cascade_finds_what_mapped_queries_do),
         TEST(a_cascade_of_all_records_is_the_new_model),
         TEST(a_cascade_of_some_records_lies_between),
         TEST(histograms_hold_every_pair_once),

@@ -2,12 +2,13 @@
  * does and judges on queries and records that no fit has seen.
  *
  *   bench_upgrade_worker queries          lines to queries made from them
- *   bench_upgrade_worker judge DIR OLD NEW SUPPORT
+ *   bench_upgrade_worker judge DIR OLD NEW SUPPORT [whitened]
  *
  * DIR has PART.MODEL.npy, float32 [n, dim] of length 1, for the parts anchors,
  * made, asked, gallery, queries and others, and the numbers gallery.groups,
  * queries.groups and asked.answers, one a line. SUPPORT, made or asked, says which
- * queries the weight is chosen on. What was found is a line of JSON. */
+ * queries the weight is chosen on. With `whitened` the metric of the stored vectors
+ * is tried, too, which linkctl does not do. What was found is a line of JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,20 +44,24 @@ static linkd_rows rows_read(const char *dir, const char *part,
                             const char *model)
 {
     char path[1024];
-    unsigned char head[10];
-    char text[512] = {0};
+    char head[LK_NPY_HEAD_MAX];
+    lk_npy_shape shape;
+    linkd_error err;
     linkd_rows rows = {0};
     float *data;
     FILE *file;
+    size_t len;
 
     (void)snprintf(path, sizeof(path), "%s/%s.%s.npy", dir, part, model);
     file = fopen(path, "rb");
-    if (file == NULL || fread(head, 1, sizeof(head), file) != sizeof(head) ||
-        fread(text, 1, head[8] + 256U * head[9], file) == 0 ||
-        strstr(text, "'shape': (") == NULL ||
-        sscanf(strstr(text, "'shape': ("), "'shape': (%zu, %zu)", &rows.n,
-               &rows.dim) != 2)
-        die(path, "no .npy of two dimensions");
+    if (file == NULL)
+        die(path, "it cannot be opened");
+    len = fread(head, 1, sizeof(head), file);
+    if (lk_npy_read_head((linkd_str){head, len}, &shape, &err) != LINKD_OK ||
+        fseek(file, (long)shape.n_head_bytes, SEEK_SET) != 0)
+        die(path, err.message);
+    rows.n = shape.n_rows;
+    rows.dim = shape.dim;
     data = room(rows.n * rows.dim, sizeof(*data));
     if (fread(data, rows.dim * sizeof(*data), rows.n, file) != rows.n)
         die(path, "cut");
@@ -210,9 +215,19 @@ static int float_compare(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* The best TOP by fused score take the new model's score, above all others. */
+/* The score that n / 2 of a row's are not above, and more than n / 2 are not if
+ * there is no other. */
+static float half_score(const float *row, size_t n_row, size_t n, float *sorted)
+{
+    memcpy(sorted, row, n_row * sizeof(*sorted));
+    qsort(sorted, n_row, sizeof(*sorted), float_compare);
+    return sorted[(n < n_row ? n : n_row) / 2 - 1];
+}
+
+/* TOP candidates, half of them the best by fused score and half by mapped, take
+ * the new model's score, above all others. */
 static uint32_t *cascade_ranks(const bench *b, const float *fused,
-                               const float *anew)
+                               const float *mapped, const float *anew)
 {
     size_t n = b->older.gallery.n;
     double *values = room(b->older.queries.n * n, sizeof(*values));
@@ -220,14 +235,16 @@ static uint32_t *cascade_ranks(const bench *b, const float *fused,
     uint32_t *ranks;
 
     for (size_t i = 0; i < b->older.queries.n; i++) {
-        const float *row = fused + i * n;
+        const float *by_fuse = fused + i * n;
+        const float *by_map = mapped + i * n;
+        float least_fuse = half_score(by_fuse, n, TOP, sorted);
+        float least_map = half_score(by_map, n, TOP, sorted);
 
-        memcpy(sorted, row, n * sizeof(*sorted));
-        qsort(sorted, n, sizeof(*sorted), float_compare);
         for (size_t j = 0; j < n; j++)
-            values[i * n + j] = n <= TOP || row[j] >= sorted[TOP - 1]
-                                    ? 10.0 + (double)anew[i * n + j]
-                                    : (double)row[j];
+            values[i * n + j] =
+                by_fuse[j] >= least_fuse || by_map[j] >= least_map
+                    ? 10.0 + (double)anew[i * n + j]
+                    : (double)by_fuse[j];
     }
     free(sorted);
     ranks = ranks_of(b, values);
@@ -466,7 +483,8 @@ static void bench_judge(const bench *b)
     uint32_t *old = ranks_by_score(b, by_old);
     uint32_t *fused = ranks_by_score(b, by_fuse);
     uint32_t *anew = ranks_by_score(b, by_new);
-    uint32_t *cascade = cascade_ranks(b, by_fuse, by_new);
+    float *by_map = scores_of(&align, &o->gallery);
+    uint32_t *cascade = cascade_ranks(b, by_fuse, by_map, by_new);
     linking of_old = {
         b, {by_old, scores_of(&o->others, &o->gallery)}, {0}, {0}};
     linking l = {b,
@@ -478,8 +496,7 @@ static void bench_judge(const bench *b)
     metrics_print("old", b, old);
     metrics_print("naive", b,
                   ranks_by_score(b, scores_of(&w->queries, &o->gallery)));
-    metrics_print("align", b,
-                  ranks_by_score(b, scores_of(&align, &o->gallery)));
+    metrics_print("align", b, ranks_by_score(b, by_map));
     metrics_print("control", b,
                   ranks_by_score(b, scores_of(&control, &o->gallery)));
     metrics_print("fuse", b, fused);
@@ -498,7 +515,7 @@ static void bench_judge(const bench *b)
            1e6 * lead_seconds(b, FUSE));
 }
 
-static int judge(char **argv)
+static int judge(char **argv, bool whitened)
 {
     bench b = {.older = model_read(argv[2], argv[3], argv[5]),
                .newer = model_read(argv[2], argv[4], argv[5])};
@@ -521,7 +538,7 @@ static int judge(char **argv)
                                  .answers = answers,
                                  .n_records = b.older.gallery.n,
                                  .auto_head = true,
-                                 .whitened = true,
+                                 .whitened = whitened,
                                  .seed = 1,
                                  .progress = &progress};
     if (lk_pool_new(1, &b.task.pool, NULL) != LINKD_OK)
@@ -561,7 +578,10 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "queries") == 0)
         return queries_make();
     if (argc == 6 && strcmp(argv[1], "judge") == 0)
-        return judge(argv);
+        return judge(argv, false);
+    if (argc == 7 && strcmp(argv[1], "judge") == 0 &&
+        strcmp(argv[6], "whitened") == 0)
+        return judge(argv, true);
     fprintf(stderr, "see the head of bench/upgrade_worker.c\n");
     return 2;
 }

@@ -139,7 +139,7 @@ void firms_move(const bridged *made, size_t n)
     for (size_t i = 0; i < n; i++) {
         lk_arena arena = {0};
         linkd_stored record;
-        char id[8];
+        char id[24];
         bool found = false;
 
         (void)snprintf(id, sizeof(id), "r%zu", i);

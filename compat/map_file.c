@@ -115,7 +115,7 @@ static int envelope_check(const unsigned char *bytes, size_t len,
                           linkd_error *err)
 {
     const unsigned char *at = bytes + sizeof(magic);
-    const unsigned char *sum = bytes + len - CHECKSUM_BYTES;
+    const unsigned char *sum;
     uint64_t version;
 
     if (len < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
@@ -127,6 +127,7 @@ static int envelope_check(const unsigned char *bytes, size_t len,
         return lk_fail(err, LINKD_E_DATA,
                        "the map is version %u, newest known is %d",
                        (unsigned)version, VERSION);
+    sum = bytes + len - CHECKSUM_BYTES;
     if (get(&sum, CHECKSUM_BYTES) != XXH3_64bits(bytes, len - CHECKSUM_BYTES))
         return bad(err, "its checksum is wrong");
     return LINKD_OK;

@@ -412,7 +412,12 @@ static int upgrade_start_read(const json_t *request, lk_arena *arena,
     if (rc == LINKD_OK)
         rc = lk_json_get_size(request, "anchors", LINKD_ANCHORS_MIN,
                               LINKD_ANCHORS_MAX, &spec->n_anchors, err);
-    return rc == LINKD_OK ? queries_read(request, arena, spec, err) : rc;
+    if (rc == LINKD_OK)
+        rc = queries_read(request, arena, spec, err);
+    /* what answers a query is an anchor, too */
+    if (rc == LINKD_OK && spec->n_anchors > LINKD_ANCHORS_MAX - spec->n_queries)
+        spec->n_anchors = LINKD_ANCHORS_MAX - spec->n_queries;
+    return rc;
 }
 
 static int upgrade_read(const json_t *request, lk_arena *arena,

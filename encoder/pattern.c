@@ -52,11 +52,12 @@ static size_t set_length(const lk_code_set *set, linkd_str text, size_t at)
     return lk_code_set_has(set, cp) ? len : 0;
 }
 
+/* A charsmap's replacements need not be valid UTF-8. */
 static size_t character_before(linkd_str text, size_t at)
 {
     do
         at--;
-    while (((uint8_t)text.bytes[at] & 0xC0) == 0x80);
+    while (at > 0 && ((uint8_t)text.bytes[at] & 0xC0) == 0x80);
     return at;
 }
 

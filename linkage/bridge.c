@@ -440,6 +440,7 @@ void linkd_bridges_close(linkd_bridges *bridges)
     for (size_t i = 0; i < LINKD_GENERATIONS_MAX; i++)
         for (size_t j = 0; j < LINKD_GENERATIONS_MAX; j++)
             linkd_bridge_clear(&bridges->bridges[i][j]);
+    linkd_bridge_clear(&bridges->reference);
     free(bridges);
 }
 

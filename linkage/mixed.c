@@ -312,6 +312,7 @@ int linkd_mixed_candidates(const linkd_bridges *bridges, linkd_view *view,
     linkd_found *fused = calloc(2 * k + 1, sizeof(*fused));
     linkd_found *mapped;
     linkd_search_stats stats = {.exact = true};
+    linkd_search_stats more = {.exact = true};
     size_t n_fused = 0, n_mapped = 0, n = 0;
     int rc;
 
@@ -320,11 +321,11 @@ int linkd_mixed_candidates(const linkd_bridges *bridges, linkd_view *view,
         return lk_fail_nomem(err);
     mapped = fused + k;
     rc = linkd_mixed_search(bridges, view, query, options, &no_limit, fused,
-                            &n_fused, ret_stats, err);
+                            &n_fused, &stats, err);
     if (rc == LINKD_OK && query->n_homes > 0) {
         rc = linkd_mixed_search(bridges, view, &mapped_query, options,
-                                &no_limit, mapped, &n_mapped, &stats, err);
-        stats_add(ret_stats, &stats);
+                                &no_limit, mapped, &n_mapped, &more, err);
+        stats_add(&stats, &more);
     }
     for (size_t i = 0; i < k && n < k && rc == LINKD_OK; i++) {
         if (i < n_fused)
@@ -332,8 +333,10 @@ int linkd_mixed_candidates(const linkd_bridges *bridges, linkd_view *view,
         if (i < n_mapped && n < n_candidates)
             n = found_add(ret_found, n, &mapped[i]);
     }
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK) {
         *ret_n = n;
+        *ret_stats = stats;
+    }
     free(fused);
     return rc;
 }
@@ -367,6 +370,18 @@ static int fresh_find(linkd_view *view, const linkd_fresh *fresh, size_t n,
     return rc;
 }
 
+/* The generation need not serve any more. 0: it is gone. */
+static size_t dim_of(linkd_view *view, uint32_t generation)
+{
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    size_t n = linkd_view_generations(view, generations);
+
+    for (size_t i = 0; i < n; i++)
+        if (generations[i].number == generation)
+            return generations[i].dim;
+    return 0;
+}
+
 static const linkd_scale *scale_of(const linkd_bridges *bridges,
                                    uint32_t generation,
                                    const linkd_found *found)
@@ -384,14 +399,14 @@ int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
                         const linkd_limit *limit, size_t k, linkd_found *found,
                         size_t *n, linkd_error *err)
 {
-    size_t dim = linkd_view_dim(view);
+    size_t dim = dim_of(view, query->generation);
     size_t n_kept = 0;
 
     for (size_t i = 0; i < *n; i++) {
         linkd_found f = found[i];
         const linkd_scale *scale;
         const float *vector = NULL;
-        int rc = f.generation != query->generation
+        int rc = f.generation != query->generation && dim > 0
                      ? fresh_find(view, fresh, n_fresh, f.id, &vector, err)
                      : LINKD_OK;
 

@@ -422,6 +422,40 @@ static void candidates_without_memory_are_not_found(void **state)
     }
 }
 
+/* A rollback has come in between: another model serves, of another dimension. */
+static void fresh_vectors_are_scored_by_all_of_their_numbers(void **state)
+{
+    static const linkd_limit none = {LINKD_LIMIT_NONE, 0.0};
+    const float *vector = made->new_anchors + N_MOVED * NEW_DIM;
+    linkd_mixed_query query = query_of(0, false);
+    uint64_t number = record_number(N_MOVED);
+    linkd_found found = {.id = number, .generation = 1, .way = LINKD_WAY_ALIGN};
+    linkd_fresh fresh = {.number = number, .vector = vector};
+    lk_arena arena = {0};
+    linkd_stored record = {0};
+    uint64_t n_back = 0;
+    size_t n = 1;
+
+    (void)state;
+    assert_int_equal(
+        linkd_store_serve_generation(store, str_of("firms"), 1, &n_back, &err),
+        LINKD_OK);
+    linkd_view_close(view);
+    view = firms_view();
+    assert_int_equal(linkd_view_dim(view), OLD_DIM);
+    assert_int_equal(linkd_view_read(view, number, &arena, &record, &err),
+                     LINKD_OK);
+    fresh.seq = record.seq;
+    lk_arena_clear(&arena);
+    assert_int_equal(linkd_mixed_rescore(bridges, view, &query, &fresh, 1,
+                                         &none, 1, &found, &n, &err),
+                     LINKD_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(found.way, LINKD_WAY_CASCADE);
+    assert_true(found.score ==
+                linkd_index_score(query.vector, vector, NEW_DIM));
+}
+
 /* Or all there is, where only a list could not be made shorter. */
 static void a_range_without_memory_finds_nothing(void **state)
 {
@@ -476,6 +510,7 @@ int main(void)
         TEST(candidates_are_the_best_of_both_ways_in_turn),
         TEST(candidates_of_a_query_without_home_are_what_is_found),
         TEST(candidates_without_memory_are_not_found),
+        TEST(fresh_vectors_are_scored_by_all_of_their_numbers),
         TEST(a_range_without_memory_finds_nothing),
     };
 

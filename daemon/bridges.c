@@ -157,19 +157,20 @@ int lk_generations_list(linkd_store *store, linkd_str collection,
     return rc;
 }
 
+bool lk_fingerprint_is(linkd_str stored, const char *fingerprint)
+{
+    return stored.len == strlen(fingerprint) &&
+           memcmp(stored.bytes, fingerprint, stored.len) == 0;
+}
+
 bool lk_generation_model(lk_service *service,
                          const linkd_generation *generation,
                          lk_model **ret_model)
 {
-    const char *found;
-
-    if (lk_models_get(service->models, generation->model, ret_model, NULL) !=
-        LINKD_OK)
-        return false;
-    found = lk_model_describe(*ret_model)->fingerprint;
-    return strlen(found) == generation->fingerprint.len &&
-           memcmp(found, generation->fingerprint.bytes,
-                  generation->fingerprint.len) == 0;
+    return lk_models_get(service->models, generation->model, ret_model, NULL) ==
+               LINKD_OK &&
+           lk_fingerprint_is(generation->fingerprint,
+                             lk_model_describe(*ret_model)->fingerprint);
 }
 
 static int home_embed(lk_request *request, lk_model *model,

@@ -27,6 +27,9 @@ typedef struct lk_homes {
     const float *vectors[LINKD_GENERATIONS_MAX]; /* [n_texts, dim] */
 } lk_homes;
 
+/* Whether the store's fingerprint is the model's. */
+bool lk_fingerprint_is(linkd_str stored, const char *fingerprint);
+
 /* As linkd_view_generations() of a view of its own; strings live in the arena. */
 LINKD_MUST_CHECK int lk_generations_list(linkd_store *store,
                                          linkd_str collection, lk_arena *arena,

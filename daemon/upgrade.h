@@ -87,6 +87,8 @@ LINKD_MUST_CHECK int lk_upgrade_sample_take(const lk_job_run *run,
 void lk_upgrade_sample_clear(lk_upgrade_sample *sample);
 /* How many texts are encoded for it, by all models. */
 size_t lk_upgrade_sample_n_texts(const lk_upgrade_sample *sample);
+/* Room in its arena for n and one more; NULL: out of memory. */
+void *lk_upgrade_room(lk_upgrade_sample *sample, size_t n, size_t size);
 /* Lines of a user's queries that are used: enough for intervals of two
  * hundredths. A guess. */
 #define LK_QUERIES_MOST ((size_t)2000)

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/bridges.h"
 #include "daemon/hits.h"
 
 #define BATCH ((size_t)256)
@@ -248,8 +249,7 @@ static int fingerprint_check(const backfill *b, linkd_str fingerprint,
 {
     const char *found = b->embedder.fingerprint;
 
-    if (strlen(found) == fingerprint.len &&
-        memcmp(found, fingerprint.bytes, fingerprint.len) == 0)
+    if (lk_fingerprint_is(fingerprint, found))
         return LINKD_OK;
     return lk_fail(err, LINKD_E_CONFLICT,
                    "the collection's model is another one by now: its "

@@ -119,9 +119,7 @@ static bool is_known(const linkd_generation *generations, size_t n,
 
     for (size_t i = 0; i < n; i++)
         known =
-            known || (strlen(fingerprint) == generations[i].fingerprint.len &&
-                      memcmp(fingerprint, generations[i].fingerprint.bytes,
-                             strlen(fingerprint)) == 0);
+            known || lk_fingerprint_is(generations[i].fingerprint, fingerprint);
     return known;
 }
 

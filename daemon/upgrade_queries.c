@@ -18,11 +18,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-static void *room(lk_upgrade_sample *s, size_t n, size_t size)
-{
-    return lk_arena_alloc(&s->arena, (n + 1) * size);
-}
-
 static int query_add(lk_upgrade_sample *s, linkd_str query, size_t answer,
                      linkd_error *err)
 {
@@ -263,13 +258,13 @@ int lk_upgrade_queries_make(lk_upgrade_sample *s, linkd_view *view,
                             const lk_job_spec *spec, linkd_error *err)
 {
     size_t n_added = spec->n_queries;
-    linkd_str *texts = room(s, s->n + n_added, sizeof(*texts));
+    linkd_str *texts = lk_upgrade_room(s, s->n + n_added, sizeof(*texts));
 
     s->n_kept = s->n;
-    s->queries = room(s, s->n + n_added, sizeof(*s->queries));
-    s->answers = room(s, s->n + n_added, sizeof(*s->answers));
-    s->held = room(s, s->n + n_added, sizeof(*s->held));
-    s->groups = room(s, s->n + n_added, sizeof(*s->groups));
+    s->queries = lk_upgrade_room(s, s->n + n_added, sizeof(*s->queries));
+    s->answers = lk_upgrade_room(s, s->n + n_added, sizeof(*s->answers));
+    s->held = lk_upgrade_room(s, s->n + n_added, sizeof(*s->held));
+    s->groups = lk_upgrade_room(s, s->n + n_added, sizeof(*s->groups));
     if (texts == NULL || s->queries == NULL || s->answers == NULL ||
         s->held == NULL || s->groups == NULL)
         return lk_fail_nomem(err);

@@ -28,7 +28,7 @@ void lk_upgrade_sample_clear(lk_upgrade_sample *sample)
     *sample = (lk_upgrade_sample){0};
 }
 
-static void *room(lk_upgrade_sample *s, size_t n, size_t size)
+void *lk_upgrade_room(lk_upgrade_sample *s, size_t n, size_t size)
 {
     return n < SIZE_MAX / 2 / size ? lk_arena_alloc(&s->arena, (n + 1) * size)
                                    : NULL;
@@ -71,12 +71,12 @@ static int anchors_choose(lk_upgrade_sample *s, linkd_view *view,
 {
     size_t dim = linkd_view_dim(view);
     size_t n_most = s->n_records < n_wanted ? (size_t)s->n_records : n_wanted;
-    float *vectors = room(s, n_most, dim * sizeof(*vectors));
+    float *vectors = lk_upgrade_room(s, n_most, dim * sizeof(*vectors));
     uint64_t number = 0;
     bool found = true;
     int rc = LINKD_OK;
 
-    s->texts = room(s, n_most, sizeof(*s->texts));
+    s->texts = lk_upgrade_room(s, n_most, sizeof(*s->texts));
     if (vectors == NULL || s->texts == NULL)
         return lk_fail_nomem(err);
     for (uint64_t i = 0; rc == LINKD_OK && i < s->n_records; i++, number++) {
@@ -200,7 +200,7 @@ static int gallery_embed(encoding *e, lk_upgrade_sample *s,
 
     if (n_known == s->n)
         return LINKD_OK;
-    vectors = room(s, s->n, embedder->dim * sizeof(*vectors));
+    vectors = lk_upgrade_room(s, s->n, embedder->dim * sizeof(*vectors));
     if (vectors == NULL)
         return lk_fail_nomem(err);
     if (n_known > 0)
@@ -224,7 +224,8 @@ static int sample_embed(encoding *e, lk_upgrade_sample *s, lk_model *model,
     linkd_embedder below = lk_model_embedder_of(&storage);
     linkd_embedder embedder;
     lk_checkpoint *checkpoint = NULL;
-    float *queries = room(s, s->n_queries, below.dim * sizeof(*queries));
+    float *queries =
+        lk_upgrade_room(s, s->n_queries, below.dim * sizeof(*queries));
     lk_buf path = {0};
     int rc = lk_buf_printf(&path, err, "%s/%s", e->run->dir, name);
 

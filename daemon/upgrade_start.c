@@ -25,9 +25,7 @@ fingerprint_find(const linkd_generation *generations, size_t n,
                  const char *fingerprint)
 {
     for (size_t i = 0; i < n; i++)
-        if (generations[i].fingerprint.len == strlen(fingerprint) &&
-            memcmp(generations[i].fingerprint.bytes, fingerprint,
-                   strlen(fingerprint)) == 0)
+        if (lk_fingerprint_is(generations[i].fingerprint, fingerprint))
             return &generations[i];
     return NULL;
 }

@@ -15,11 +15,6 @@ typedef struct pass {
     size_t n_rows;
 } pass;
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 size_t lk_stack_dim(const lk_stack *stack)
 {
     return stack->sizes.n_out > 0 ? stack->sizes.n_out : stack->sizes.dim;
@@ -27,19 +22,20 @@ size_t lk_stack_dim(const lk_stack *stack)
 
 static size_t wide_stride(const lk_stack *s, size_t n_wide)
 {
-    return larger(
-        lk_stride(larger(n_wide, s->sizes.n_out)),
-        larger(lk_stride(3 * s->sizes.dim), lk_stride(s->sizes.n_inner)));
+    return lk_larger(
+        lk_stride(lk_larger(n_wide, s->sizes.n_out)),
+        lk_larger(lk_stride(3 * s->sizes.dim), lk_stride(s->sizes.n_inner)));
 }
 
 size_t lk_stack_floats(const lk_stack *stack, size_t n_rows, size_t n_longest,
                        size_t n_wide)
 {
     const size_t dim = stack->sizes.dim;
-    const size_t widest = larger(n_wide, larger(dim, stack->sizes.n_inner));
-    const size_t kernel =
-        larger(lk_linear_scratch(stack->kernels, widest, n_rows),
-               lk_attention_scratch(stack->kernels, &stack->heads, n_longest));
+    const size_t widest =
+        lk_larger(n_wide, lk_larger(dim, stack->sizes.n_inner));
+    const size_t kernel = lk_larger(
+        lk_linear_scratch(stack->kernels, widest, n_rows),
+        lk_attention_scratch(stack->kernels, &stack->heads, n_longest));
 
     return n_rows * (2 * lk_stride(dim) + wide_stride(stack, n_wide)) + kernel;
 }

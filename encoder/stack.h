@@ -8,6 +8,11 @@
 
 #include "encoder/loader.h"
 
+static inline size_t lk_larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 typedef enum lk_activation {
     LK_ACTIVATION_GELU,
     LK_ACTIVATION_QUICK_GELU, /* x / (1 + e^(-1.702 x)) */

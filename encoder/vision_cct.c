@@ -20,11 +20,6 @@ typedef struct pass {
     float *scratch;
 } pass;
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static size_t rows_count(const lk_cct *cct)
 {
     const size_t side =
@@ -48,7 +43,7 @@ static size_t map_floats(const lk_cct *cct)
     for (size_t i = 1; i < cct->sizes.n_convolutions; i++) {
         const lk_cct_convolution *c = &cct->convolutions[i];
 
-        most = larger(most, c->side * c->side * lk_stride(c->n_planes));
+        most = lk_larger(most, c->side * c->side * lk_stride(c->n_planes));
     }
     return most;
 }
@@ -60,8 +55,8 @@ static size_t convolved_floats(const lk_cct *cct)
     for (size_t i = 0; i < cct->sizes.n_convolutions; i++) {
         const lk_cct_convolution *c = &cct->convolutions[i];
 
-        most = larger(most,
-                      c->side_out * c->side_out * lk_stride(c->linear.n_out));
+        most = lk_larger(most, c->side_out * c->side_out *
+                                   lk_stride(c->linear.n_out));
     }
     return most;
 }
@@ -72,7 +67,7 @@ static size_t kernel_width(const lk_cct *cct)
     size_t most = 0;
 
     for (size_t i = 0; i < cct->sizes.n_convolutions; i++)
-        most = larger(most, cct->convolutions[i].linear.n_in);
+        most = lk_larger(most, cct->convolutions[i].linear.n_in);
     return most;
 }
 
@@ -81,8 +76,9 @@ static size_t scratch_floats(const lk_cct *cct)
     const lk_kernels *kernels = cct->stack.kernels;
     const lk_heads heads = mean_heads(cct);
 
-    return larger(lk_linear_scratch(kernels, kernel_width(cct), LK_BLOCK_ROWS),
-                  lk_attention_scratch(kernels, &heads, rows_count(cct)));
+    return lk_larger(
+        lk_linear_scratch(kernels, kernel_width(cct), LK_BLOCK_ROWS),
+        lk_attention_scratch(kernels, &heads, rows_count(cct)));
 }
 
 static size_t stack_floats(const lk_cct *cct)

@@ -28,11 +28,6 @@ typedef struct layer {
     bool is_shifted;
 } layer;
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -48,7 +43,7 @@ size_t lk_swin_dim(const lk_swin *swin)
 /* Rows that are on their way at a time. */
 static size_t block_rows(const lk_swin *swin)
 {
-    return larger(LK_BLOCK_ROWS, swin->window_rows);
+    return lk_larger(LK_BLOCK_ROWS, swin->window_rows);
 }
 
 static size_t x_floats(const lk_swin *swin)
@@ -58,8 +53,8 @@ static size_t x_floats(const lk_swin *swin)
     for (size_t i = 0; i < swin->n_stages; i++) {
         const lk_swin_stage *s = &swin->stages[i];
 
-        most = larger(most,
-                      s->n_down * s->n_across * lk_stride(s->stack.sizes.dim));
+        most = lk_larger(most, s->n_down * s->n_across *
+                                   lk_stride(s->stack.sizes.dim));
     }
     return most;
 }
@@ -68,9 +63,9 @@ static size_t x_floats(const lk_swin *swin)
 static size_t row_floats(const lk_swin *swin)
 {
     const lk_stack_sizes *last = &swin->stages[swin->n_stages - 1].stack.sizes;
-    const size_t widest = larger(3 * last->dim, last->n_inner);
+    const size_t widest = lk_larger(3 * last->dim, last->n_inner);
 
-    return lk_stride(larger(widest, swin->patches.linear.n_in));
+    return lk_stride(lk_larger(widest, swin->patches.linear.n_in));
 }
 
 /* The final norm's rows are all there at once. */
@@ -78,9 +73,9 @@ static size_t context_floats(const lk_swin *swin)
 {
     const lk_swin_stage *last = &swin->stages[swin->n_stages - 1];
 
-    return larger(block_rows(swin) * row_floats(swin),
-                  last->n_down * last->n_across *
-                      lk_stride(last->stack.sizes.dim));
+    return lk_larger(block_rows(swin) * row_floats(swin),
+                     last->n_down * last->n_across *
+                         lk_stride(last->stack.sizes.dim));
 }
 
 static size_t kernel_floats(const lk_swin *swin)
@@ -90,9 +85,9 @@ static size_t kernel_floats(const lk_swin *swin)
         lk_linear_scratch(kernels, row_floats(swin), block_rows(swin));
 
     for (size_t i = 0; i < swin->n_stages; i++)
-        most = larger(most, lk_attention_scratch(kernels,
-                                                 &swin->stages[i].stack.heads,
-                                                 swin->window_rows));
+        most = lk_larger(
+            most, lk_attention_scratch(kernels, &swin->stages[i].stack.heads,
+                                       swin->window_rows));
     return most;
 }
 

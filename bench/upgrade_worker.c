@@ -2,13 +2,14 @@
  * does and judges on queries and records that no fit has seen.
  *
  *   bench_upgrade_worker queries          lines to queries made from them
- *   bench_upgrade_worker judge DIR OLD NEW SUPPORT [whitened]
+ *   bench_upgrade_worker judge DIR OLD NEW SUPPORT [whitened | HEAD]
  *
  * DIR has PART.MODEL.npy, float32 [n, dim] of length 1, for the parts anchors,
  * made, asked, gallery, queries and others, and the numbers gallery.groups,
  * queries.groups and asked.answers, one a line. SUPPORT, made or asked, says which
  * queries the weight is chosen on. With `whitened` the metric of the stored vectors
- * is tried, too, which linkctl does not do. What was found is a line of JSON. */
+ * is tried, too, which linkctl does not do; HEAD is fitted in place of the better one
+ * of procrustes and ridge. What was found is a line of JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -515,8 +516,11 @@ static void bench_judge(const bench *b)
            1e6 * lead_seconds(b, FUSE));
 }
 
-static int judge(char **argv, bool whitened)
+/* `how` may be NULL. */
+static int judge(char **argv, const char *how)
 {
+    bool whitened = how != NULL && strcmp(how, "whitened") == 0;
+    linkd_error err;
     bench b = {.older = model_read(argv[2], argv[3], argv[5]),
                .newer = model_read(argv[2], argv[4], argv[5])};
     const linkd_progress progress = {0};
@@ -537,17 +541,23 @@ static int judge(char **argv, bool whitened)
                                  .n_queries = n_support,
                                  .answers = answers,
                                  .n_records = b.older.gallery.n,
-                                 .auto_head = true,
                                  .whitened = whitened,
                                  .seed = 1,
                                  .progress = &progress};
+    b.task.auto_head = how == NULL || whitened;
+    if (!b.task.auto_head &&
+        linkd_compat_head_parse(how, &b.task.head, &err) != LINKD_OK)
+        die(how, err.message);
     if (lk_pool_new(1, &b.task.pool, NULL) != LINKD_OK)
         die("memory", "there is none");
     bench_fit(&b);
     printf("{\"old_model\":\"%s\",\"new_model\":\"%s\",\"support\":\"%s\","
-           "\"weight\":%.1f,\"whitened\":%s,\"fit_seconds\":%.2f",
+           "\"weight\":%.1f,\"whitened\":%s,\"head\":\"%s\","
+           "\"support_align\":%.5f,\"fit_seconds\":%.2f",
            argv[3], argv[4], argv[5], (double)b.to_old.weight,
-           b.to_old.fused.home != NULL ? "true" : "false", b.fit_seconds);
+           b.to_old.fused.home != NULL ? "true" : "false",
+           linkd_compat_head_words[linkd_compat_map_info(b.to_old.map).head],
+           b.to_old.mrr_10[LINKD_WAY_ALIGN], b.fit_seconds);
     bench_judge(&b);
     printf("}\n");
     return 0;
@@ -577,11 +587,8 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "queries") == 0)
         return queries_make();
-    if (argc == 6 && strcmp(argv[1], "judge") == 0)
-        return judge(argv, false);
-    if (argc == 7 && strcmp(argv[1], "judge") == 0 &&
-        strcmp(argv[6], "whitened") == 0)
-        return judge(argv, true);
+    if ((argc == 6 || argc == 7) && strcmp(argv[1], "judge") == 0)
+        return judge(argv, argv[6]); /* NULL after the last one */
     fprintf(stderr, "see the head of bench/upgrade_worker.c\n");
     return 2;
 }

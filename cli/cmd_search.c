@@ -33,7 +33,7 @@ typedef struct search_values {
     size_t k;
     double threshold;
     int format;
-    int compat;        /* a place in compat_words */
+    int compat;        /* a place in compat_words; -1: the collection's way */
     size_t candidates; /* 0: as many as linkd takes */
     bool exact;
     bool json;
@@ -41,7 +41,8 @@ typedef struct search_values {
 
 #define AT(member) offsetof(search_values, member)
 
-static const search_values defaults = {.k = 10, .threshold = (double)NAN};
+static const search_values defaults = {
+    .k = 10, .threshold = (double)NAN, .compat = -1};
 
 static const lk_option options[] = {
     LK_SOCKET_OPTION(AT(socket)),
@@ -60,7 +61,8 @@ static const lk_option options[] = {
     {"exact", 0, LK_OPTION_FLAG, AT(exact), NULL, NULL, 0, 0,
      "compare with every vector: slower, misses nothing"},
     {"compat", 0, LK_OPTION_WORD, AT(compat), "WAY", compat_words, 0, 0,
-     "how records of an older model are searched (fuse); see\n"
+     "how records of an older model are searched: fuse, align\n"
+     "or cascade (as upgrade start --way said); see\n"
      "docs/upgrade.md"},
     {"candidates", 0, LK_OPTION_COUNT, AT(candidates), "N", NULL, 1, 1000,
      "records that --compat cascade encodes anew (100)"},
@@ -213,7 +215,7 @@ static int body_fill(const lk_cli *cli, const search_values *v, json_t *body,
         put(body, "threshold", json_real(v->threshold), &rc);
     if (v->exact)
         put(body, "exact", json_true(), &rc);
-    if (v->compat != 0)
+    if (v->compat >= 0)
         put(body, "compat", json_string(compat_words[v->compat]), &rc);
     if (v->candidates > 0)
         put(body, "candidates", json_integer((json_int_t)v->candidates), &rc);

@@ -17,6 +17,7 @@ static const char *const name_operand[] = {"NAME"};
 
 static const char *const head_words[] = {"auto", "procrustes", "ridge", "mlp",
                                          "bt2",  "dsimplex",   NULL};
+static const char *const way_words[] = {"fuse", "align", "cascade", NULL};
 enum { HEAD_AUTO = 0, HEAD_DSIMPLEX = 5 }; /* among these */
 
 typedef struct upgrade_values {
@@ -24,6 +25,7 @@ typedef struct upgrade_values {
     const char *model;
     const char *queries; /* a file */
     int head;
+    int way;
     size_t anchors;
     size_t limit;
     size_t rate;
@@ -64,8 +66,11 @@ static int upgrade_ask(lk_cli *cli, const upgrade_values *v, const char *method,
 
 /* ---- probe and start ------------------------------------------------------ */
 
-/* Of both; --report is the probe's, and last. */
-static const lk_option start_options[] = {
+/* Of both; --way is the start's, and first, --report the probe's, and last. */
+static const lk_option all_options[] = {
+    {"way", 0, LK_OPTION_WORD, AT(way), "WAY", way_words, 0, 0,
+     "how older records are searched where a search does not\n"
+     "say: fuse (the default), align or cascade"},
     LK_SOCKET_OPTION(AT(socket)),
     {"model", 'm', LK_OPTION_TEXT, AT(model), "NAME", NULL, 0, 0,
      "the new model, of linkd's model store (needed)"},
@@ -86,16 +91,15 @@ static const lk_option start_options[] = {
      "write a page of HTML about it: figures, curves, and\n"
      "queries that get better and worse"},
 };
-#define N_PROBE_OPTIONS (sizeof(start_options) / sizeof(*start_options))
-#define N_START_OPTIONS (N_PROBE_OPTIONS - 1)
+#define N_OPTIONS (sizeof(all_options) / sizeof(*all_options))
 
 static const lk_syntax probe_syntax = {
     .name = "upgrade probe",
     .operands = name_operand,
     .n_operands_min = 1,
     .n_operands_max = 1,
-    .options = start_options,
-    .n_options = N_PROBE_OPTIONS,
+    .options = all_options + 1,
+    .n_options = N_OPTIONS - 1,
     .summary = "Tells what another model would bring a collection.",
     .notes =
         "Encodes some thousand records and queries that are made from them,\n"
@@ -111,8 +115,8 @@ static const lk_syntax start_syntax = {
     .operands = name_operand,
     .n_operands_min = 1,
     .n_operands_max = 1,
-    .options = start_options,
-    .n_options = N_START_OPTIONS,
+    .options = all_options,
+    .n_options = N_OPTIONS - 1,
     .summary = "Changes a collection's model without encoding it anew.",
     .notes =
         "The new model serves at the end; all records stay as they are and\n"
@@ -277,6 +281,7 @@ static int estimate_print(lk_cli *cli, const upgrade_values *v,
 static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
                      linkd_error *err)
 {
+    bool starts = strcmp(rest, "/upgrade/start") == 0;
     lk_output *report = NULL;
     json_t *job = NULL;
     json_t *body = NULL;
@@ -290,6 +295,9 @@ static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
         rc = lk_user_queries_read(cli, v->queries, body, err);
     if (rc == LINKD_OK)
         rc = estimate_print(cli, v, body, err);
+    if (rc == LINKD_OK && starts &&
+        json_object_set_new(body, "way", json_string(way_words[v->way])) != 0)
+        rc = lk_fail_nomem(err);
     if (rc == LINKD_OK)
         rc = upgrade_ask(cli, v, "POST", rest, body, true, &job, err);
     if (rc == LINKD_OK && report != NULL)

@@ -157,6 +157,18 @@ int lk_generations_list(linkd_store *store, linkd_str collection,
     return rc;
 }
 
+int lk_way_find(linkd_store *store, linkd_str collection, linkd_way *ret_way,
+                linkd_error *err)
+{
+    linkd_view *view = NULL;
+    int rc = linkd_view_open(store, collection, &view, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_way_read(view, ret_way, err);
+    linkd_view_close(view);
+    return rc;
+}
+
 bool lk_fingerprint_is(linkd_str stored, const char *fingerprint)
 {
     return stored.len == strlen(fingerprint) &&

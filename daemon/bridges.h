@@ -35,6 +35,9 @@ LINKD_MUST_CHECK int lk_generations_list(linkd_store *store,
                                          linkd_str collection, lk_arena *arena,
                                          linkd_generation *ret_generations,
                                          size_t *ret_n, linkd_error *err);
+/* The way in which older records are searched, unless a request says. */
+LINKD_MUST_CHECK int lk_way_find(linkd_store *store, linkd_str collection,
+                                 linkd_way *ret_way, linkd_error *err);
 /* Whether a generation's model is in the model store, and still the one that its
  * vectors are of. */
 bool lk_generation_model(lk_service *service,

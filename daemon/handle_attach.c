@@ -80,6 +80,7 @@ int lk_handle_attach(lk_service *service, lk_request *request,
     linkd_put put = {0};
     json_t *body = NULL;
     lk_target target = {0};
+    linkd_way way = LINKD_WAY_ALIGN;
     int rc = lk_json_parse(text, &body, err);
 
     if (rc == LINKD_OK)
@@ -88,6 +89,8 @@ int lk_handle_attach(lk_service *service, lk_request *request,
         rc = attach_read(request, body, &target, &put, &options, err);
     put.generation = rc == LINKD_OK ? target.info.generation : 0;
     if (rc == LINKD_OK && target.model != NULL)
+        rc = lk_way_find(service->store, target.name, &way, err);
+    if (rc == LINKD_OK && way != LINKD_WAY_ALIGN)
         rc = lk_homes_find(service, request, target.name, storage, homes,
                            &options.n_homes, err);
     if (rc == LINKD_OK)

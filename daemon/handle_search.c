@@ -59,8 +59,9 @@ typedef struct search {
     bool has_threshold;
     float lowest; /* score of a hit, rounded */
     linkd_limit limit;
-    bool aligns; /* older models are not to be asked */
-    bool cascades;
+    bool has_way; /* else the collection's serves */
+    linkd_way way;
+    bool has_candidates;
     size_t n_candidates; /* of each query, that are encoded anew */
     lk_cascade cascade;
     bool all;
@@ -119,7 +120,7 @@ static int range_check(const search *s, linkd_error *err)
         return lk_fail(err, LINKD_E_ARG, "\"all\" takes no \"k\"");
     if (s->all && s->limit.kind == LINKD_LIMIT_NONE)
         return lk_fail(err, LINKD_E_ARG, "\"all\" needs a \"threshold\"");
-    if (s->all && s->cascades)
+    if (s->all && s->has_way && s->way == LINKD_WAY_CASCADE)
         return lk_fail(err, LINKD_E_ARG, "\"all\" takes no cascade");
     return LINKD_OK;
 }
@@ -161,19 +162,15 @@ static int limits_read(const json_t *object, search *s, linkd_error *err)
 /* How records of older models are searched. */
 static int compat_read(const json_t *object, search *s, linkd_error *err)
 {
-    linkd_str compat = {"fuse", 4};
+    linkd_str compat = {0};
     int rc = lk_json_get_string(object, "compat", &compat, err);
 
-    s->aligns = lk_str_is(compat, "align");
-    s->cascades = lk_str_is(compat, "cascade");
+    s->has_way = compat.bytes != NULL;
+    s->has_candidates = has_member(object, "candidates");
     s->n_candidates = LK_CASCADE;
-    if (rc == LINKD_OK && !s->aligns && !s->cascades &&
-        !lk_str_is(compat, "fuse"))
+    if (rc == LINKD_OK && s->has_way && !linkd_way_parse(compat, &s->way))
         rc = lk_fail(err, LINKD_E_ARG,
                      "\"compat\" is not fuse, align or cascade");
-    if (rc == LINKD_OK && has_member(object, "candidates") && !s->cascades)
-        rc = lk_fail(err, LINKD_E_ARG,
-                     "\"candidates\" needs \"compat\": \"cascade\"");
     return rc == LINKD_OK
                ? lk_json_get_size(object, "candidates", 1, LK_CASCADE_MAX,
                                   &s->n_candidates, err)
@@ -298,7 +295,7 @@ static int json_read(const json_t *body, search *s, linkd_error *err)
 
 /* ---- a body of bare vectors ---------------------------------------------- */
 
-static const char *const parameters[] = {
+const char *const lk_search_parameters[] = {
     "k",           "threshold",        "filter",     "exact",
     "fields",      "effort",           "all",        "compat",
     "probability", "false_match_rate", "candidates", NULL};
@@ -308,21 +305,22 @@ static const char *const parameters[] = {
 static int parameters_parse(lk_request *request, json_t *object,
                             linkd_error *err)
 {
-    int rc = lk_request_check_query(request, parameters, err);
+    int rc = lk_request_check_query(request, lk_search_parameters, err);
 
-    for (size_t i = 0; parameters[i] != NULL && rc == LINKD_OK; i++) {
+    for (size_t i = 0; lk_search_parameters[i] != NULL && rc == LINKD_OK; i++) {
+        const char *name = lk_search_parameters[i];
         json_t *value = NULL;
         linkd_str text;
         linkd_error why;
         bool found = false;
 
-        rc = lk_request_query(request, parameters[i], &text, &found, err);
+        rc = lk_request_query(request, name, &text, &found, err);
         if (rc != LINKD_OK || !found)
             continue;
         if (lk_json_parse(text, &value, &why) != LINKD_OK)
-            rc = lk_fail(err, LINKD_E_ARG, "\"%s\" of the URL: %s",
-                         parameters[i], why.message);
-        else if (json_object_set_new(object, parameters[i], value) != 0)
+            rc = lk_fail(err, LINKD_E_ARG, "\"%s\" of the URL: %s", name,
+                         why.message);
+        else if (json_object_set_new(object, name, value) != 0)
             rc = lk_fail_nomem(err);
     }
     return rc;
@@ -367,6 +365,21 @@ static int target_open(search *s, linkd_error *err)
     return rc;
 }
 
+/* The collection's way, where the request names none. */
+static int way_settle(search *s, linkd_error *err)
+{
+    int rc = s->has_way
+                 ? LINKD_OK
+                 : lk_way_find(s->service->store, s->target.name, &s->way, err);
+
+    if (!s->has_way && s->all && s->way == LINKD_WAY_CASCADE)
+        s->way = LINKD_WAY_FUSE;
+    if (rc == LINKD_OK && s->has_candidates && s->way != LINKD_WAY_CASCADE)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "\"candidates\" needs \"compat\": \"cascade\"");
+    return rc;
+}
+
 /* All texts of the request in one go. */
 static int texts_embed(search *s, linkd_error *err)
 {
@@ -392,7 +405,7 @@ static int texts_embed(search *s, linkd_error *err)
     if (n == 0)
         return LINKD_OK;
     rc = embedder->embed(embedder->ctx, texts, n, vectors, NULL, err);
-    if (rc == LINKD_OK && !s->aligns)
+    if (rc == LINKD_OK && s->way != LINKD_WAY_ALIGN)
         rc = lk_homes_embed(s->service, s->request, s->target.name, texts, n,
                             &s->homes, err);
     return rc;
@@ -670,7 +683,7 @@ static linkd_mixed_query mixed_query_of(const search *s, const query *q)
 /* Whether what is found for it can be encoded anew. */
 static bool is_cascaded(const search *s, const query *q)
 {
-    return s->cascades && q->vector != NULL &&
+    return s->way == LINKD_WAY_CASCADE && q->vector != NULL &&
            q->generation == s->target.info.generation;
 }
 
@@ -914,6 +927,8 @@ static int request_read(search *s, json_t **ret_json, linkd_error *err)
                        : json_read(*ret_json, s, err);
     if (rc == LINKD_OK)
         rc = target_open(s, err);
+    if (rc == LINKD_OK)
+        rc = way_settle(s, err);
     return rc == LINKD_OK && is_binary ? bytes_read(s, err) : rc;
 }
 
@@ -935,7 +950,7 @@ int lk_handle_search(lk_service *service, lk_request *request,
         rc = vectors_parse(&s, err);
     if (rc == LINKD_OK && s.n_texts > 0)
         rc = texts_embed(&s, err);
-    if (rc == LINKD_OK && s.cascades)
+    if (rc == LINKD_OK && s.way == LINKD_WAY_CASCADE)
         cascade_run(&s);
     if (rc == LINKD_OK)
         rc = view_search(&s, err);

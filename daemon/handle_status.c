@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <llhttp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -77,9 +78,40 @@ static const char openapi_tail[] =
     "\"status\":{\"type\":\"integer\"},\"code\":{\"type\":\"string\"},"
     "\"detail\":{\"type\":\"string\"}}}}}}\n";
 
+/* What a search has in the URL is JSON, as in its body. */
+static int search_parameter_print(const json_t *members, const char *name,
+                                  lk_buf *out, linkd_error *err)
+{
+    char *schema = json_dumps(json_object_get(members, name), JSON_COMPACT);
+    int rc = schema == NULL
+                 ? lk_fail_nomem(err)
+                 : lk_buf_printf(out, err,
+                                 ",{\"name\":\"%s\",\"in\":\"query\","
+                                 "\"description\":\"with a body of vectors\","
+                                 "\"content\":{\"application/json\":"
+                                 "{\"schema\":%s}}}",
+                                 name, schema);
+
+    free(schema);
+    return rc;
+}
+
+static int search_parameters_print(const lk_route *route, lk_buf *out,
+                                   linkd_error *err)
+{
+    json_t *body = json_loads(route->request, 0, NULL);
+    const json_t *members = json_object_get(body, "properties");
+    int rc = body == NULL ? lk_fail_nomem(err) : LINKD_OK;
+
+    for (size_t i = 0; lk_search_parameters[i] != NULL && rc == LINKD_OK; i++)
+        rc = search_parameter_print(members, lk_search_parameters[i], out, err);
+    json_decref(body);
+    return rc;
+}
+
 /* One for each {name} in the path. */
-static int parameters_print(const lk_route *route, lk_buf *out,
-                            linkd_error *err)
+static int path_parameters_print(const lk_route *route, lk_buf *out,
+                                 linkd_error *err)
 {
     const char *at = route->path;
     const char *separator = "";
@@ -95,15 +127,27 @@ static int parameters_print(const lk_route *route, lk_buf *out,
                           separator, (int)len, at);
         separator = ",";
     }
+    return rc;
+}
+
+static int parameters_print(const lk_route *route, lk_buf *out,
+                            linkd_error *err)
+{
+    int rc = path_parameters_print(route, out, err);
+
+    if (rc == LINKD_OK && route->handler == lk_handle_search)
+        rc = search_parameters_print(route, out, err);
     return rc == LINKD_OK ? lk_buf_printf(out, err, "]") : rc;
 }
 
-static int content_print(const char *what, const char *schema, lk_buf *out,
+/* `other` is another type that it may have, or NULL. */
+static int content_print(const char *schema, const char *other, lk_buf *out,
                          linkd_error *err)
 {
-    return lk_buf_printf(out, err,
-                         ",\"%s\":{\"application/json\":{\"schema\":%s}}", what,
-                         schema);
+    return lk_buf_printf(
+        out, err, ",\"content\":{\"application/json\":{\"schema\":%s}%s%s%s}",
+        schema, other != NULL ? ",\"" : "", other != NULL ? other : "",
+        other != NULL ? "\":{}" : "");
 }
 
 static int body_print(const lk_route *route, lk_buf *out, linkd_error *err)
@@ -118,7 +162,11 @@ static int body_print(const lk_route *route, lk_buf *out, linkd_error *err)
         return LINKD_OK;
     rc = lk_buf_printf(out, err, ",\"requestBody\":{\"required\":true");
     if (rc == LINKD_OK)
-        rc = content_print("content", route->request, out, err);
+        rc = content_print(route->request,
+                           route->handler == lk_handle_search
+                               ? "application/octet-stream"
+                               : NULL,
+                           out, err);
     return rc == LINKD_OK ? lk_buf_printf(out, err, "}") : rc;
 }
 
@@ -129,7 +177,7 @@ static int responses_print(const lk_route *route, lk_buf *out, linkd_error *err)
                            "\"Done\"");
 
     if (rc == LINKD_OK && route->response != NULL)
-        rc = content_print("content", route->response, out, err);
+        rc = content_print(route->response, NULL, out, err);
     if (rc == LINKD_OK)
         rc = lk_buf_printf(out, err,
                            "},\"default\":{\"$ref\":"

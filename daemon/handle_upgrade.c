@@ -150,6 +150,7 @@ typedef struct status {
     bool has_bridge[LINKD_GENERATIONS_MAX];
     size_t n;
     size_t serving; /* its place */
+    linkd_way way;  /* the collection's */
     uint64_t n_vectors;
 } status;
 
@@ -173,6 +174,8 @@ static int status_read(status *s, lk_request *request, linkd_error *err)
     if (rc == LINKD_OK)
         rc = linkd_view_open(s->service->store, request->params[0], &view, err);
     if (rc == LINKD_OK)
+        rc = linkd_way_read(view, &s->way, err);
+    if (rc == LINKD_OK)
         rc = lk_bridges_get(s->service->bridges, view, &bridges, err);
     for (size_t i = 0; i < s->n && rc == LINKD_OK && bridges != NULL; i++) {
         const linkd_bridge *bridge =
@@ -188,11 +191,13 @@ static int status_read(status *s, lk_request *request, linkd_error *err)
     return rc;
 }
 
+/* Without its own model a generation's records are found by mapped queries. */
 static linkd_way way_of(const status *s, size_t i)
 {
-    return i == s->serving   ? LINKD_WAY_NATIVE
-           : s->has_model[i] ? LINKD_WAY_FUSE
-                             : LINKD_WAY_ALIGN;
+    if (i == s->serving)
+        return LINKD_WAY_NATIVE;
+    return s->way != LINKD_WAY_FUSE || s->has_model[i] ? s->way
+                                                       : LINKD_WAY_ALIGN;
 }
 
 static int generation_print(const status *s, size_t i, lk_buf *body,
@@ -216,9 +221,10 @@ static int generation_print(const status *s, size_t i, lk_buf *body,
                            s->has_model[i] ? "true" : "false", g->dim,
                            g->n_vectors, g->n_inactive, 100.0 * share);
     if (rc == LINKD_OK && s->has_bridge[i])
-        rc = lk_buf_printf(body, err,
-                           ",\"way\":\"%s\",\"weight\":%.2f,\"mrr_10\":%.4f",
-                           linkd_way_words[way], (double)s->scales[i].weight,
+        rc = lk_buf_printf(body, err, ",\"way\":\"%s\",\"weight\":%.2f",
+                           linkd_way_words[way], (double)s->scales[i].weight);
+    if (rc == LINKD_OK && s->has_bridge[i] && way < LINKD_N_SCALES)
+        rc = lk_buf_printf(body, err, ",\"mrr_10\":%.4f",
                            s->scales[i].mrr_10[way]);
     return rc == LINKD_OK ? lk_buf_append(body, "}", 1, err) : rc;
 }
@@ -231,12 +237,13 @@ int lk_handle_get_upgrade(lk_service *service, lk_request *request,
     int rc = status_read(&s, request, err);
 
     if (rc == LINKD_OK)
-        rc = lk_buf_printf(body, err,
-                           "{\"serving\":%" PRIu32 ",\"previous\":%" PRIu32
-                           ",\"remaining\":%" PRIu64 ",\"generations\":[",
-                           s.generations[s.serving].number,
-                           s.generations[s.serving].previous,
-                           s.n_vectors - s.generations[s.serving].n_vectors);
+        rc = lk_buf_printf(
+            body, err,
+            "{\"serving\":%" PRIu32 ",\"previous\":%" PRIu32
+            ",\"remaining\":%" PRIu64 ",\"way\":\"%s\",\"generations\":[",
+            s.generations[s.serving].number, s.generations[s.serving].previous,
+            s.n_vectors - s.generations[s.serving].n_vectors,
+            linkd_way_words[s.way]);
     for (size_t i = 0; i < s.n && rc == LINKD_OK; i++)
         rc = generation_print(&s, i, body, err);
     return rc == LINKD_OK ? lk_buf_append(body, "]}\n", 3, err) : rc;

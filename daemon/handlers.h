@@ -18,6 +18,9 @@ lk_handler lk_handle_get_record;
 lk_handler lk_handle_delete_record;
 /* handle_search.c */
 lk_handler lk_handle_search;
+/* The options that a search of bare vectors has in the URL, as a body of JSON has
+ * them; NULL ends the list. */
+extern const char *const lk_search_parameters[];
 /* handle_attach.c */
 lk_handler lk_handle_attach;
 lk_handler lk_handle_get_entity;

@@ -50,8 +50,10 @@ static const char *const dedup_members[] = {
     "model", "threshold", "min_score", "apply",   NULL};
 static const char *const backup_members[] = {"kind", "directory", NULL};
 static const char *const fsck_members[] = {"kind", NULL};
-static const char *const start_members[] = {
+static const char *const probe_members[] = {
     "kind", "collection", "model", "head", "anchors", "queries", NULL};
+static const char *const start_members[] = {
+    "kind", "collection", "model", "head", "anchors", "way", "queries", NULL};
 static const char *const backfill_members[] = {"kind", "collection", "limit",
                                                "rate", NULL};
 static const char *const gc_members[] = {"kind", "collection", NULL};
@@ -61,7 +63,7 @@ static const char *const *const members_of[] = {
     [LK_JOB_DEDUP] = dedup_members,
     [LK_JOB_BACKUP] = backup_members,
     [LK_JOB_FSCK] = fsck_members,
-    [LK_JOB_UPGRADE_PROBE] = start_members,
+    [LK_JOB_UPGRADE_PROBE] = probe_members,
     [LK_JOB_UPGRADE_START] = start_members,
     [LK_JOB_UPGRADE_BACKFILL] = backfill_members,
     [LK_JOB_UPGRADE_GC] = gc_members,
@@ -354,6 +356,16 @@ static int head_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
     return linkd_compat_head_parse(word.bytes, &spec->head, err);
 }
 
+static int way_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
+{
+    linkd_str word = {"fuse", 4};
+    int rc = lk_json_get_string(request, "way", &word, err);
+
+    if (rc == LINKD_OK && !linkd_way_parse(word, &spec->way))
+        rc = lk_fail(err, LINKD_E_ARG, "\"way\" is not fuse, align or cascade");
+    return rc;
+}
+
 static int query_read(const json_t *item, size_t i, lk_job_query *query,
                       linkd_error *err)
 {
@@ -409,6 +421,8 @@ static int upgrade_start_read(const json_t *request, lk_arena *arena,
         rc = lk_fail(err, LINKD_E_ARG, "\"model\" is missing");
     if (rc == LINKD_OK)
         rc = head_read(request, spec, err);
+    if (rc == LINKD_OK)
+        rc = way_read(request, spec, err);
     if (rc == LINKD_OK)
         rc = lk_json_get_size(request, "anchors", LINKD_ANCHORS_MIN,
                               LINKD_ANCHORS_MAX, &spec->n_anchors, err);

@@ -50,6 +50,7 @@ typedef struct lk_job_spec {
     bool auto_head;
     linkd_compat_head head;
     size_t n_anchors;
+    linkd_way way;               /* of the collection, from a start on */
     const lk_job_query *queries; /* [n_queries]; none: they are made up */
     size_t n_queries;
     size_t limit; /* records of a backfill; 0: all */

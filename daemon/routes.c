@@ -20,10 +20,12 @@
 
 #define COLLECTION "/v1/collections/{collection}"
 
-#define UPGRADE_START                                                          \
+/* `more` members of a start. */
+#define UPGRADE(more)                                                          \
  "{\"type\":\"object\",\"required\":[\"model\"],\"properties\":{"              \
  "\"model\":{\"type\":\"string\"},"                                            \
- "\"head\":{\"enum\":[\"auto\",\"procrustes\",\"ridge\",\"mlp\",\"bt2\"]},"    \
+ "\"head\":{\"enum\":[\"auto\",\"procrustes\",\"ridge\",\"mlp\",\"bt2\","      \
+ "\"contrast\",\"dsimplex\"]}," more                                           \
  "\"anchors\":{\"type\":\"integer\",\"default\":4000},"                        \
  "\"queries\":{\"type\":\"array\",\"items\":{\"type\":\"object\","             \
  "\"required\":[\"query\",\"id\"]}}}}"
@@ -120,15 +122,15 @@ const lk_route lk_routes[] = {
      "Generations of a collection, and where its records are", NULL, OBJECT},
     {LK_POST, COLLECTION "/upgrade/estimate", lk_handle_upgrade_estimate,
      LK_ROLE_ADMIN, LK_LANE_WRITE, 16 * MIB, false, "estimateUpgrade",
-     "What a probe, or encoding all records anew, would cost", UPGRADE_START,
+     "What a probe, or encoding all records anew, would cost", UPGRADE(""),
      OBJECT},
     {LK_POST, COLLECTION "/upgrade/probe", lk_handle_upgrade_probe,
      LK_ROLE_ADMIN, LK_LANE_WRITE, 16 * MIB, false, "probeUpgrade",
-     "What another model would bring, as a job", UPGRADE_START, OBJECT},
+     "What another model would bring, as a job", UPGRADE(""), OBJECT},
     {LK_POST, COLLECTION "/upgrade/start", lk_handle_upgrade_start,
      LK_ROLE_ADMIN, LK_LANE_WRITE, 16 * MIB, false, "startUpgrade",
      "Change the model without encoding the records anew, as a job",
-     UPGRADE_START, OBJECT},
+     UPGRADE("\"way\":{\"enum\":[\"fuse\",\"align\",\"cascade\"]},"), OBJECT},
     {LK_POST, COLLECTION "/upgrade/backfill", lk_handle_upgrade_backfill,
      LK_ROLE_ADMIN, LK_LANE_WRITE, 64 * KIB, false, "backfillUpgrade",
      "Encode older records with the new model, as a job",

@@ -133,7 +133,7 @@ const char *lk_upgrade_verdict_word(const linkd_interval *difference,
 
 /* All that is kept of it, for the generation `number`; bytes live in `store`,
  * which has room for LK_UPGRADE_BLOBS_MAX. */
-#define LK_UPGRADE_BLOBS_MAX (4 + 7 * LINKD_GENERATIONS_MAX)
+#define LK_UPGRADE_BLOBS_MAX (5 + 7 * LINKD_GENERATIONS_MAX)
 typedef struct lk_upgrade_blobs {
     linkd_blob blobs[LK_UPGRADE_BLOBS_MAX];
     lk_buf bytes[LK_UPGRADE_BLOBS_MAX];
@@ -141,7 +141,7 @@ typedef struct lk_upgrade_blobs {
 } lk_upgrade_blobs;
 LINKD_MUST_CHECK int lk_upgrade_blobs_make(const lk_upgrade_sample *sample,
                                            const lk_upgrade_fit *fit,
-                                           uint32_t number,
+                                           uint32_t number, linkd_way way,
                                            lk_upgrade_blobs *ret_blobs,
                                            linkd_error *err);
 void lk_upgrade_blobs_clear(lk_upgrade_blobs *blobs);

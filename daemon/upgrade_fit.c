@@ -153,7 +153,8 @@ static int old_add(lk_upgrade_blobs *b, const lk_upgrade_sample *s,
 
 int lk_upgrade_blobs_make(const lk_upgrade_sample *sample,
                           const lk_upgrade_fit *fit, uint32_t number,
-                          lk_upgrade_blobs *ret_blobs, linkd_error *err)
+                          linkd_way way, lk_upgrade_blobs *ret_blobs,
+                          linkd_error *err)
 {
     lk_upgrade_blobs *b = ret_blobs;
     int rc = LINKD_OK;
@@ -169,6 +170,9 @@ int lk_upgrade_blobs_make(const lk_upgrade_sample *sample,
     if (rc == LINKD_OK)
         rc = generation_add(b, number, sample->n_kept, &sample->sample,
                             sample->model, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(blob_begin(b, number, LINKD_BLOB_WAY, 0), err, "%s",
+                           linkd_way_words[way]);
     for (size_t i = 0; i < b->n; i++)
         b->blobs[i].bytes = (linkd_str){b->bytes[i].data, b->bytes[i].len};
     return rc;

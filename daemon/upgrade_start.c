@@ -101,7 +101,8 @@ static int generation_serve(const lk_job_run *run, const wanted *w,
         .fingerprint = {info->fingerprint, strlen(info->fingerprint)},
         .dim = info->dim};
     lk_upgrade_blobs blobs = {0};
-    int rc = lk_upgrade_blobs_make(s, fit, generation.number, &blobs, err);
+    int rc = lk_upgrade_blobs_make(s, fit, generation.number, run->spec->way,
+                                   &blobs, err);
 
     if (rc == LINKD_OK)
         rc = linkd_store_add_generation(run->service->store,
@@ -134,6 +135,18 @@ static int fitted_start(const lk_job_run *run, const wanted *w,
     return rc;
 }
 
+static int way_keep(const lk_job_run *run, uint32_t generation,
+                    linkd_error *err)
+{
+    const char *word = linkd_way_words[run->spec->way];
+    linkd_blob blob = {.generation = generation,
+                       .kind = LINKD_BLOB_WAY,
+                       .bytes = {word, strlen(word)}};
+
+    return linkd_store_put_blob(run->service->store, run->spec->collection,
+                                &blob, err);
+}
+
 /* Its generation is there, from before a rollback. */
 static int known_start(const lk_job_run *run, const wanted *w,
                        lk_job_outcome *outcome, linkd_error *err)
@@ -146,6 +159,8 @@ static int known_start(const lk_job_run *run, const wanted *w,
         rc = linkd_store_serve_generation(run->service->store,
                                           run->spec->collection, w->own->number,
                                           &n_moved, err);
+    if (rc == LINKD_OK && run->spec->kind == LK_JOB_UPGRADE_START)
+        rc = way_keep(run, w->own->number, err);
     return rc == LINKD_OK
                ? counts_make(w->own->number, n_moved, 0, outcome, err)
                : rc;

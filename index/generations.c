@@ -314,6 +314,30 @@ int linkd_store_add_generation(linkd_store *store, linkd_str collection,
     return rc;
 }
 
+static int blob_apply(void *ctx, lk_txn *txn, uint64_t *seq, linkd_error *err)
+{
+    const addition *a = ctx;
+    uint32_t collection = 0;
+    lk_key key;
+    int rc = collection_find(txn, a->collection, &collection, err);
+
+    (void)seq;
+    lk_key_blob(&key, collection, a->blobs->generation, a->blobs->kind,
+                a->blobs->other);
+    return rc == LINKD_OK ? lk_value_put(txn, LK_TABLE_BLOBS, lk_key_str(&key),
+                                         a->blobs->bytes, err)
+                          : rc;
+}
+
+int linkd_store_put_blob(linkd_store *store, linkd_str collection,
+                         const linkd_blob *blob, linkd_error *err)
+{
+    addition a = {.collection = collection, .blobs = blob, .n_blobs = 1};
+
+    return lk_writer_run(store->writer, blob_apply, &a, blob->bytes.len, NULL,
+                         err);
+}
+
 /* ---- serving again --------------------------------------------------------- */
 
 typedef struct serving {

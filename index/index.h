@@ -280,8 +280,7 @@ typedef struct linkd_generation {
     uint64_t n_inactive;
 } linkd_generation;
 
-/* Bytes of the caller's that belong to a generation, or to two; never changed.
- * Not interpreted. */
+/* Bytes of the caller's that belong to a generation, or to two. Not interpreted. */
 typedef struct linkd_blob {
     uint32_t generation;
     uint8_t kind;
@@ -309,6 +308,12 @@ LINKD_MUST_CHECK int linkd_store_serve_generation(linkd_store *store,
                                                   uint32_t generation,
                                                   uint64_t *ret_n_moved,
                                                   linkd_error *err);
+
+/* Puts one blob, in place of what is there. LINKD_E_ABSENT: no such collection. */
+LINKD_MUST_CHECK int linkd_store_put_blob(linkd_store *store,
+                                          linkd_str collection,
+                                          const linkd_blob *blob,
+                                          linkd_error *err);
 
 /* A record's vector under the model that serves. */
 typedef struct linkd_move {

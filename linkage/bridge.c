@@ -6,6 +6,7 @@
  *            and, if version is 2, two maps: lengths u64 [2] | bytes
  *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
  *   TEXTS    n u64 | lengths u32 [n] | bytes
+ *   WAY      the word
  *
  * Little-endian, as all machines that linkd runs on. The store checks a blob's
  * checksum; lengths are checked here all the same, since a blob of another
@@ -26,6 +27,17 @@ const char *const linkd_way_words[LINKD_N_WAYS] = {
     [LINKD_WAY_FUSE] = "fuse",
     [LINKD_WAY_CASCADE] = "cascade",
 };
+
+bool linkd_way_parse(linkd_str word, linkd_way *ret_way)
+{
+    for (linkd_way way = LINKD_WAY_ALIGN; way < LINKD_N_WAYS; way++)
+        if (strlen(linkd_way_words[way]) == word.len &&
+            memcmp(linkd_way_words[way], word.bytes, word.len) == 0) {
+            *ret_way = way;
+            return true;
+        }
+    return false;
+}
 
 const char *const linkd_canaries[LINKD_N_CANARIES] = {
     "the quick brown fox jumps over the lazy dog",
@@ -309,6 +321,28 @@ int linkd_canaries_check(const float *stored, const float *now, size_t dim,
                            cosine, linkd_canaries[i]);
     }
     return LINKD_OK;
+}
+
+/* ---- the collection's way ---------------------------------------------------- */
+
+int linkd_way_read(linkd_view *view, linkd_way *ret_way, linkd_error *err)
+{
+    linkd_generation all[LINKD_GENERATIONS_MAX];
+    size_t n = linkd_view_generations(view, all);
+    linkd_str word = {"", 0};
+    bool found = false;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        if (all[i].state == LINKD_GENERATION_SERVING)
+            rc = linkd_view_blob(view, all[i].number, LINKD_BLOB_WAY, 0, &word,
+                                 &found, err);
+    if (rc == LINKD_OK && !found)
+        *ret_way = LINKD_WAY_FUSE;
+    else if (rc == LINKD_OK && !linkd_way_parse(word, ret_way))
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "damaged database: a generation is searched in no way");
+    return rc;
 }
 
 /* ---- all bridges of a collection --------------------------------------------- */

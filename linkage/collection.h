@@ -105,6 +105,9 @@ typedef enum linkd_way {
 } linkd_way;
 
 extern const char *const linkd_way_words[LINKD_N_WAYS]; /* "native", … */
+/* How older records can be asked to be searched: fuse, align or cascade. False:
+ * the word is none of them. */
+bool linkd_way_parse(linkd_str word, linkd_way *ret_way);
 
 /* What a score of one way says, on a scale that all ways share. */
 typedef struct linkd_scale {
@@ -192,6 +195,7 @@ enum {
     LINKD_BLOB_TEXTS = 4,     /* generation 0: texts of the anchors */
     LINKD_BLOB_CANARIES = 5,  /* generation: vectors of linkd_canaries */
     LINKD_BLOB_REFERENCE = 6, /* generation 0: the scale that thresholds mean */
+    LINKD_BLOB_WAY = 7,       /* generation: the word of a way */
 };
 
 LINKD_MUST_CHECK int linkd_scales_encode(const linkd_bridge *bridge,
@@ -204,6 +208,11 @@ LINKD_MUST_CHECK int linkd_scales_decode(linkd_str bytes,
  * the order of hits around. */
 LINKD_MUST_CHECK int linkd_scales_check(const linkd_bridge *bridge,
                                         linkd_error *err);
+/* How older records are searched while the view's generation serves, where a
+ * request does not say: LINKD_WAY_FUSE, unless a blob says otherwise.
+ * LINKD_E_DATA: it is no way. */
+LINKD_MUST_CHECK int linkd_way_read(linkd_view *view, linkd_way *ret_way,
+                                    linkd_error *err);
 /* Vectors [n, dim] as a blob, and back; the array lives in the arena.
  * LINKD_E_DATA: not such bytes. */
 LINKD_MUST_CHECK int linkd_vectors_encode(const float *vectors, size_t n,

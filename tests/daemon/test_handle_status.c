@@ -128,6 +128,10 @@ static void openapi_has_every_route_with_its_parameters(void **state)
             n += *at == '{';
         assert_string_equal(text_at(operation, "operationId"),
                             lk_routes[i].name);
+        for (size_t j = 0; lk_routes[i].handler == lk_handle_search &&
+                           lk_search_parameters[j] != NULL;
+             j++)
+            n++;
         assert_int_equal(json_array_size(parameters), n);
         assert_int_equal(json_object_get(operation, "requestBody") != NULL,
                          lk_routes[i].request != NULL ||
@@ -166,6 +170,32 @@ static void openapi_keeps_the_schemas_of_the_table(void **state)
     assert_string_equal(text_at(parameter, "in"), "path");
 }
 
+/* A client that posts vectors has its options in the URL. */
+static void openapi_has_the_urls_options_of_a_search(void **state)
+{
+    fixture *f = *state;
+    const lk_route search = {.method = LK_POST,
+                             .path = "/v1/collections/{collection}/search"};
+    const json_t *operation, *content, *parameter;
+
+    answer_read(f, lk_handle_openapi);
+    operation = operation_of(f, &search);
+    content =
+        json_object_get(json_object_get(operation, "requestBody"), "content");
+    assert_non_null(json_object_get(content, "application/octet-stream"));
+    for (size_t i = 0; lk_search_parameters[i] != NULL; i++) {
+        parameter =
+            json_array_get(json_object_get(operation, "parameters"), i + 1);
+        assert_string_equal(text_at(parameter, "name"),
+                            lk_search_parameters[i]);
+        assert_string_equal(text_at(parameter, "in"), "query");
+        assert_true(json_is_object(json_object_get(
+            json_object_get(json_object_get(parameter, "content"),
+                            "application/json"),
+            "schema")));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +206,7 @@ int main(void)
         TEST(openapi_has_every_route_with_its_parameters),
         TEST(operation_ids_are_unique),
         TEST(openapi_keeps_the_schemas_of_the_table),
+        TEST(openapi_has_the_urls_options_of_a_search),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,61 @@ static void each_head_can_be_asked_for(void **state)
     }
 }
 
+/* ---- the collection's way ----------------------------------------------------- */
+
+static void a_search_goes_the_collections_way(void **state)
+{
+    (void)state;
+    firms_make();
+    upgrade_do(lk_handle_upgrade_start,
+               "{\"model\":\"other\",\"way\":\"align\"}");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("way", "align");
+    assert_text_at("generations.0.way", "align");
+    search_for(5, ",\"k\":1");
+    assert_text_at("hits.0.way", "align");
+    search_for(5, ",\"k\":1,\"compat\":\"fuse\"");
+    assert_text_at("hits.0.way", "fuse");
+    search_for(5, ",\"k\":1,\"compat\":\"cascade\"");
+    assert_text_at("hits.0.way", "cascade");
+}
+
+/* What a search cannot have together it has by fuse, unless it asks for both. */
+static void a_collection_of_cascades_encodes_what_it_finds(void **state)
+{
+    (void)state;
+    firms_make();
+    upgrade_do(lk_handle_upgrade_start,
+               "{\"model\":\"other\",\"way\":\"cascade\"}");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("generations.0.way", "cascade");
+    assert_false(is_there("generations.0.mrr_10"));
+    search_for(7, ",\"all\":true,\"threshold\":0.9");
+    assert_text_at("hits.0.way", "fuse");
+    search_for(5, ",\"k\":1,\"candidates\":10");
+    assert_text_at("hits.0.id", "r5");
+    assert_text_at("hits.0.way", "cascade");
+    store_check();
+}
+
+/* A way is of the generation that serves: a rollback leaves it, and a start that
+ * finds its generation there changes it. */
+static void a_way_ends_with_its_generation(void **state)
+{
+    (void)state;
+    firms_make();
+    upgrade_do(lk_handle_upgrade_start,
+               "{\"model\":\"other\",\"way\":\"align\"}");
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("way", "fuse");
+    upgrade_do(lk_handle_upgrade_start,
+               "{\"model\":\"other\",\"way\":\"cascade\"}");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("way", "cascade");
+    store_check();
+}
+
 /* ---- backfill, rollback, gc --------------------------------------------------- */
 
 static void a_backfill_moves_records_and_stops_at_its_limit(void **state)
@@ -628,6 +683,13 @@ static void what_cannot_be_started_is_refused_at_once(void **state)
     assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
                                "{\"model\":\"other\",\"kind\":\"backup\"}"),
                      400);
+    assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
+                               "{\"model\":\"other\",\"way\":\"native\"}"),
+                     400);
+    assert_problem(400, "bad_request", "\"way\" is not fuse, align or cascade");
+    assert_int_equal(call_json(lk_handle_upgrade_probe, "firms",
+                               "{\"model\":\"other\",\"way\":\"fuse\"}"),
+                     400);
     assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 409);
     assert_untouched();
 }
@@ -761,6 +823,9 @@ int main(void)
         TEST(without_the_old_model_queries_are_aligned),
         TEST(a_probe_changes_nothing),
         TEST(each_head_can_be_asked_for),
+        TEST(a_search_goes_the_collections_way),
+        TEST(a_collection_of_cascades_encodes_what_it_finds),
+        TEST(a_way_ends_with_its_generation),
         TEST(a_backfill_moves_records_and_stops_at_its_limit),
         TEST(a_backfill_begins_with_what_is_found_most),
         TEST(a_slow_backfill_holds_up_no_other_job),

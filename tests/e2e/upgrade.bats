@@ -111,6 +111,15 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
     "$LINKCTL" fsck -q
 }
 
+@test "a collection is searched as its start said, unless a search says" {
+    "$LINKCTL" upgrade start firms --model other --way align -q >/dev/null
+    run "$LINKCTL" upgrade status firms
+    [[ "${lines[1]}" =~ ^\ +1\ +old\ +tiny\ +150\ +100\.0\ +0\ +align$ ]]
+    [[ "$("$LINKCTL" search firms "quick brown" -k 1 --json)" == *'"way":"align"'* ]]
+    [[ "$("$LINKCTL" search firms "quick brown" -k 1 --compat fuse --json)" == *'"way":"fuse"'* ]]
+    refused 2 "--way" "$LINKCTL" upgrade probe firms --model other --way align
+}
+
 @test "a probe asks what users ask" {
     awk -F, 'NR == 1 { print "query,id" } NR > 1 && NR < 30 { print substr($2, 1, 20) "," $1 }' firms.csv >asked.csv
     run --separate-stderr "$LINKCTL" upgrade probe firms --model other --queries asked.csv

@@ -235,7 +235,7 @@ static void a_generation_that_is_not_the_next_is_refused(void **state)
                         "the collection has 8 generations already");
 }
 
-static void a_blob_never_changes(void **state)
+static void a_later_generation_changes_no_blob(void **state)
 {
     const linkd_generation third = {.number = 3, .previous = 2, .dim = 5};
     const linkd_blob blob = {2, 8, 0, str_of("other canaries")};
@@ -254,6 +254,29 @@ static void a_blob_never_changes(void **state)
     assert_int_equal(bytes.len, 8);
     assert_memory_equal(bytes.bytes, "canaries", 8);
     linkd_view_close(view);
+}
+
+static void a_blob_is_put_in_place_of_another(void **state)
+{
+    const linkd_blob blob = {2, 8, 0, str_of("other")};
+    linkd_view *view;
+    linkd_str bytes;
+    bool found;
+
+    (void)state;
+    assert_int_equal(generation_add(2, 1), LINKD_OK);
+    assert_int_equal(linkd_store_put_blob(store, people(), &blob, &err),
+                     LINKD_OK);
+    view = view_open();
+    assert_int_equal(linkd_view_blob(view, 2, 8, 0, &bytes, &found, &err),
+                     LINKD_OK);
+    assert_int_equal(bytes.len, 5);
+    assert_memory_equal(bytes.bytes, "other", 5);
+    linkd_view_close(view);
+    store_check();
+    assert_int_equal(
+        linkd_store_put_blob(store, str_of("nowhere"), &blob, &err),
+        LINKD_E_ABSENT);
 }
 
 /* ---- moving ---------------------------------------------------------------- */
@@ -667,7 +690,8 @@ int main(void)
         TEST(a_generation_of_the_first_format_is_read),
         TEST(a_new_generation_serves_and_the_records_stay),
         TEST(a_generation_that_is_not_the_next_is_refused),
-        TEST(a_blob_never_changes),
+        TEST(a_later_generation_changes_no_blob),
+        TEST(a_blob_is_put_in_place_of_another),
         TEST(a_moved_record_is_found_in_its_new_generation_only),
         TEST(a_record_that_was_written_since_is_not_moved),
         TEST(a_move_that_is_not_finite_changes_nothing),

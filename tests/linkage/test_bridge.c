@@ -550,6 +550,46 @@ static void a_map_that_is_gone_is_named(void **state)
     open_fails(&b, "damaged database: a map between models is gone");
 }
 
+/* ---- the way --------------------------------------------------------------------- */
+
+static int way_get(linkd_way *ret_way)
+{
+    linkd_view *view = firms_view();
+    int rc = linkd_way_read(view, ret_way, &err);
+
+    linkd_view_close(view);
+    return rc;
+}
+
+static void way_put(uint32_t generation, const char *word)
+{
+    const linkd_blob blob = {
+        generation, LINKD_BLOB_WAY, 0, {word, strlen(word)}};
+
+    assert_int_equal(linkd_store_put_blob(store, str_of("firms"), &blob, &err),
+                     LINKD_OK);
+}
+
+static void a_collection_goes_the_way_of_what_serves(void **state)
+{
+    blobs b = blobs_make(&fits);
+    linkd_way way = LINKD_N_WAYS;
+
+    (void)state;
+    assert_int_equal(way_get(&way), LINKD_OK);
+    assert_int_equal(way, LINKD_WAY_FUSE);
+    firms_upgrade(&b);
+    way_put(1, "align");
+    assert_int_equal(way_get(&way), LINKD_OK);
+    assert_int_equal(way, LINKD_WAY_FUSE);
+    way_put(2, "cascade");
+    assert_int_equal(way_get(&way), LINKD_OK);
+    assert_int_equal(way, LINKD_WAY_CASCADE);
+    way_put(2, "native");
+    assert_int_equal(way_get(&way), LINKD_E_DATA);
+    assert_int_equal(way, LINKD_WAY_CASCADE);
+}
+
 static void opening_without_memory_leaves_nothing(void **state)
 {
     blobs b = blobs_make(&fits);
@@ -680,6 +720,7 @@ int main(void)
         TEST(a_map_between_other_models_is_refused),
         TEST(a_map_to_another_model_is_refused),
         TEST(a_map_that_is_gone_is_named),
+        TEST(a_collection_goes_the_way_of_what_serves),
         TEST(opening_without_memory_leaves_nothing),
         TEST(a_score_keeps_its_share_of_impostors),
         TEST(other_limits_are_of_the_way_itself),

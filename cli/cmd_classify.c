@@ -244,8 +244,9 @@ static int table_classify(classify_run *run, linkd_error *err)
 }
 
 /* A label that is not sure enough is left out, its confidence is not. */
-static void label_write(classify_run *run, lk_rows *rows, size_t row)
+static void label_write(void *of, lk_rows *rows, size_t row)
 {
+    classify_run *run = of;
     const linkd_classify_result *r = &run->result;
     bool is_empty = r->labels[row] == LINKD_LABEL_NONE;
 
@@ -261,40 +262,15 @@ static void label_write(classify_run *run, lk_rows *rows, size_t row)
         lk_rows_score(rows, r->confidences[row]);
 }
 
-static int rows_write(classify_run *run, lk_rows *rows, linkd_error *err)
-{
-    size_t n_columns = linkd_table_n_columns(run->table);
-    int rc = LINKD_OK;
-
-    for (size_t row = 0; row < linkd_table_n_rows(run->table) && rc == LINKD_OK;
-         row++) {
-        for (size_t i = 0; i < n_columns; i++)
-            lk_rows_cell(rows, linkd_table_cell(run->table, row, i));
-        label_write(run, rows, row);
-        rc = lk_rows_end(rows, err);
-    }
-    return rc;
-}
-
 static int labels_write(classify_run *run, linkd_error *err)
 {
-    size_t n = linkd_table_n_columns(run->table);
-    linkd_str *names = calloc(n + N_ADDED, sizeof(*names));
-    lk_rows rows = {0};
-    int rc;
+    const lk_added with_labels = {.columns = added,
+                                  .n_columns = N_ADDED,
+                                  .cells_add = label_write,
+                                  .of = run};
 
-    if (names == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < n; i++)
-        names[i] = linkd_table_column(run->table, i);
-    memcpy(names + n, added, sizeof(added));
-    rc = lk_rows_init(&rows, run->output, lk_rows_format(run->values->output),
-                      names, n + N_ADDED, err);
-    if (rc == LINKD_OK)
-        rc = rows_write(run, &rows, err);
-    lk_rows_clear(&rows);
-    free(names);
-    return rc;
+    return lk_rows_write_added(run->table, &with_labels, run->output,
+                               lk_rows_format(run->values->output), err);
 }
 
 /* ---- the summary -------------------------------------------------------- */

@@ -253,46 +253,27 @@ static int table_cluster(cluster_run *run, linkd_error *err)
 
 /* ---- the output --------------------------------------------------------- */
 
-static int rows_write(const cluster_run *run, lk_rows *rows, linkd_error *err)
+static void cluster_write(void *of, lk_rows *rows, size_t row)
 {
-    size_t n_columns = linkd_table_n_columns(run->compared.left);
-    int rc = LINKD_OK;
+    const cluster_run *run = of;
+    const size_t cluster = run->result.clusters[row];
 
-    for (size_t row = 0;
-         row < linkd_table_n_rows(run->compared.left) && rc == LINKD_OK;
-         row++) {
-        size_t cluster = run->result.clusters[row];
-
-        for (size_t i = 0; i < n_columns; i++)
-            lk_rows_cell(rows, linkd_table_cell(run->compared.left, row, i));
-        if (cluster == LINKD_CLUSTER_NOISE)
-            lk_rows_none(rows);
-        else
-            lk_rows_count(rows, cluster + 1);
-        rc = lk_rows_end(rows, err);
-    }
-    return rc;
+    if (cluster == LINKD_CLUSTER_NOISE)
+        lk_rows_none(rows);
+    else
+        lk_rows_count(rows, cluster + 1);
 }
 
-static int clusters_write(const cluster_run *run, linkd_error *err)
+static int clusters_write(cluster_run *run, linkd_error *err)
 {
-    size_t n = linkd_table_n_columns(run->compared.left);
-    linkd_str *names = calloc(n + 1, sizeof(*names));
-    lk_rows rows = {0};
-    int rc;
+    static const linkd_str column = {"cluster", 7};
+    const lk_added with_clusters = {.columns = &column,
+                                    .n_columns = 1,
+                                    .cells_add = cluster_write,
+                                    .of = run};
 
-    if (names == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < n; i++)
-        names[i] = linkd_table_column(run->compared.left, i);
-    names[n] = (linkd_str){"cluster", 7};
-    rc = lk_rows_init(&rows, run->output, lk_rows_format(run->values->output),
-                      names, n + 1, err);
-    if (rc == LINKD_OK)
-        rc = rows_write(run, &rows, err);
-    lk_rows_clear(&rows);
-    free(names);
-    return rc;
+    return lk_rows_write_added(run->compared.left, &with_clusters, run->output,
+                               lk_rows_format(run->values->output), err);
 }
 
 static void manifest_fill(cluster_run *run)

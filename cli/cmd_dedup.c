@@ -364,45 +364,25 @@ static size_t entities_count(const dedup_run *run)
                          : run->decided.decision.n_entities;
 }
 
-static int entity_rows_write(const dedup_run *run, lk_rows *rows,
-                             linkd_error *err)
+static void entity_write(void *of, lk_rows *rows, size_t row)
 {
-    size_t n_columns = linkd_table_n_columns(run->compared.left);
-    int rc = LINKD_OK;
-
-    for (size_t row = 0;
-         row < linkd_table_n_rows(run->compared.left) && rc == LINKD_OK;
-         row++) {
-        for (size_t i = 0; i < n_columns; i++)
-            lk_rows_cell(rows, linkd_table_cell(run->compared.left, row, i));
-        lk_rows_count(rows, entities_of(run)[row] + 1);
-        rc = lk_rows_end(rows, err);
-    }
-    return rc;
+    lk_rows_count(rows, entities_of(of)[row] + 1);
 }
 
-static int entities_write(const dedup_run *run, linkd_error *err)
+static int entities_write(dedup_run *run, linkd_error *err)
 {
-    size_t n = linkd_table_n_columns(run->compared.left);
-    linkd_str *names = calloc(n + 1, sizeof(*names));
-    lk_rows rows = {0};
-    int rc;
+    static const linkd_str column = {"entity_id", 9};
+    const lk_added with_entities = {.columns = &column,
+                                    .n_columns = 1,
+                                    .cells_add = entity_write,
+                                    .of = run};
 
-    if (names == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < n; i++)
-        names[i] = linkd_table_column(run->compared.left, i);
-    names[n] = (linkd_str){"entity_id", 9};
-    rc = lk_rows_init(&rows, run->outputs[OUT_ENTITIES],
-                      lk_rows_format(run->values->output), names, n + 1, err);
-    if (rc == LINKD_OK)
-        rc = entity_rows_write(run, &rows, err);
-    lk_rows_clear(&rows);
-    free(names);
-    return rc;
+    return lk_rows_write_added(run->compared.left, &with_entities,
+                               run->outputs[OUT_ENTITIES],
+                               lk_rows_format(run->values->output), err);
 }
 
-static int results_write(const dedup_run *run, linkd_error *err)
+static int results_write(dedup_run *run, linkd_error *err)
 {
     bool scored = by_score(run);
     lk_pairs pairs = {.left = run->compared.left,

@@ -59,43 +59,31 @@ typedef struct keeping {
     size_t *kept; /* [n_entities]: rows */
 } keeping;
 
-static int kept_rows_write(const keeping *k, lk_rows *rows, linkd_error *err)
+static bool is_kept(const void *of, size_t row)
 {
-    int rc = LINKD_OK;
+    const keeping *k = of;
 
-    for (size_t row = 0; row < linkd_table_n_rows(k->table) && rc == LINKD_OK;
-         row++) {
-        size_t entity = k->entities[row];
-
-        if (k->kept[entity] != row)
-            continue;
-        for (size_t i = 0; i < linkd_table_n_columns(k->table); i++)
-            lk_rows_cell(rows, linkd_table_cell(k->table, row, i));
-        lk_rows_count(rows, entity + 1);
-        rc = lk_rows_end(rows, err);
-    }
-    return rc;
+    return k->kept[k->entities[row]] == row;
 }
 
-static int kept_write(const keeping *k, lk_output *output, linkd_format format,
+static void entity_write(void *of, lk_rows *rows, size_t row)
+{
+    const keeping *k = of;
+
+    lk_rows_count(rows, k->entities[row] + 1);
+}
+
+static int kept_write(keeping *k, lk_output *output, linkd_format format,
                       linkd_error *err)
 {
-    size_t n = linkd_table_n_columns(k->table);
-    linkd_str *names = calloc(n + 1, sizeof(*names));
-    lk_rows rows = {0};
-    int rc;
+    static const linkd_str column = {"entity_id", 9};
+    const lk_added with_entity = {.columns = &column,
+                                  .n_columns = 1,
+                                  .cells_add = entity_write,
+                                  .takes = is_kept,
+                                  .of = k};
 
-    if (names == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < n; i++)
-        names[i] = linkd_table_column(k->table, i);
-    names[n] = (linkd_str){"entity_id", 9};
-    rc = lk_rows_init(&rows, output, format, names, n + 1, err);
-    if (rc == LINKD_OK)
-        rc = kept_rows_write(k, &rows, err);
-    lk_rows_clear(&rows);
-    free(names);
-    return rc;
+    return lk_rows_write_added(k->table, &with_entity, output, format, err);
 }
 
 static int dropped_write(const keeping *k, lk_output *output,

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -249,4 +250,47 @@ int lk_json_append(lk_buf *buf, linkd_str text, linkd_error *err)
     if (rc != LINKD_OK)
         return rc;
     return lk_buf_append(buf, "\"", 1, err);
+}
+
+/* ---- a table with columns added ----------------------------------------- */
+
+static int added_rows_write(const linkd_table *table, const lk_added *added,
+                            lk_rows *rows, linkd_error *err)
+{
+    const size_t n_columns = linkd_table_n_columns(table);
+    int rc = LINKD_OK;
+
+    for (size_t row = 0; row < linkd_table_n_rows(table) && rc == LINKD_OK;
+         row++) {
+        if (added->takes != NULL && !added->takes(added->of, row))
+            continue;
+        for (size_t i = 0; i < n_columns; i++)
+            lk_rows_cell(rows, linkd_table_cell(table, row, i));
+        added->cells_add(added->of, rows, row);
+        rc = lk_rows_end(rows, err);
+    }
+    return rc;
+}
+
+int lk_rows_write_added(const linkd_table *table, const lk_added *added,
+                        lk_output *output, linkd_format format,
+                        linkd_error *err)
+{
+    const size_t n_own = linkd_table_n_columns(table);
+    const size_t n = n_own + added->n_columns;
+    linkd_str *names = calloc(n, sizeof(*names));
+    lk_rows rows = {0};
+    int rc;
+
+    if (names == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n_own; i++)
+        names[i] = linkd_table_column(table, i);
+    memcpy(names + n_own, added->columns, added->n_columns * sizeof(*names));
+    rc = lk_rows_init(&rows, output, format, names, n, err);
+    if (rc == LINKD_OK)
+        rc = added_rows_write(table, added, &rows, err);
+    lk_rows_clear(&rows);
+    free(names);
+    return rc;
 }

@@ -38,6 +38,21 @@ void lk_rows_none(lk_rows *rows);               /* empty; null in JSON */
 /* Writes the row, which must have all its cells. */
 LINKD_MUST_CHECK int lk_rows_end(lk_rows *rows, linkd_error *err);
 
+/* What a table is written with behind its own columns. */
+typedef struct lk_added {
+    const linkd_str *columns;
+    size_t n_columns;
+    void (*cells_add)(void *of, lk_rows *rows, size_t row);
+    bool (*takes)(const void *of, size_t row); /* NULL: every row is written */
+    void *of;
+} lk_added;
+
+/* Writes the table as it came, with columns added. */
+LINKD_MUST_CHECK int lk_rows_write_added(const linkd_table *table,
+                                         const lk_added *added,
+                                         lk_output *output, linkd_format format,
+                                         linkd_error *err);
+
 /* Appends `text` as a JSON string, quotes included. */
 LINKD_MUST_CHECK int lk_json_append(lk_buf *buf, linkd_str text,
                                     linkd_error *err);

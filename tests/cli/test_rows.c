@@ -148,6 +148,60 @@ static void the_ending_of_a_name_tells_the_format(void **state)
     assert_int_equal(lk_rows_format("-"), LINKD_FORMAT_CSV);
 }
 
+static void row_add(void *of, lk_rows *rows, size_t row)
+{
+    const uint64_t *first = of;
+
+    lk_rows_count(rows, *first + row);
+    lk_rows_none(rows);
+}
+
+static bool is_even(const void *of, size_t row)
+{
+    (void)of;
+    return row % 2 == 0;
+}
+
+static int added_write(lk_added *added, linkd_error *err)
+{
+    linkd_table *table = NULL;
+    lk_output *output = NULL;
+    int rc;
+
+    file_write("in.csv", "id,name\na,x\nb,\nc,z\n");
+    assert_int_equal(
+        linkd_table_read("in.csv", LINKD_FORMAT_CSV, NULL, NULL, &table, err),
+        LINKD_OK);
+    assert_int_equal(lk_output_open("out", NULL, 0, &output, err), LINKD_OK);
+    rc = lk_rows_write_added(table, added, output, LINKD_FORMAT_CSV, err);
+    if (rc == LINKD_OK)
+        rc = lk_output_commit(&output, 1, err);
+    lk_output_close(output);
+    linkd_table_free(table);
+    return rc;
+}
+
+static void a_table_is_written_with_columns_added(void **state)
+{
+    static const linkd_str names[] = {{"n", 1}, {"m", 1}};
+    uint64_t first = 5;
+    lk_added added = {
+        .columns = names, .n_columns = 2, .cells_add = row_add, .of = &first};
+    linkd_error err;
+    char *text;
+
+    (void)state;
+    assert_int_equal(added_write(&added, &err), LINKD_OK);
+    text = file_read("out", NULL);
+    assert_string_equal(text, "id,name,n,m\na,x,5,\nb,,6,\nc,z,7,\n");
+    free(text);
+    added.takes = is_even;
+    assert_int_equal(added_write(&added, &err), LINKD_OK);
+    text = file_read("out", NULL);
+    assert_string_equal(text, "id,name,n,m\na,x,5,\nc,z,7,\n");
+    free(text);
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -160,6 +214,7 @@ int main(void)
         TEST(json_values_go_through_json_lines_unchanged),
         TEST(scores_have_six_decimals_and_no_negative_zero),
         TEST(the_ending_of_a_name_tells_the_format),
+        TEST(a_table_is_written_with_columns_added),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
  * once (kernels_impl.h) over a vector of 16 floats, every multiply-add is one
  * fused operation, and sums are taken in one fixed order. A table of precision
  * bf16 rounds weights and the linear layers' inputs to 8 significant bits, one
- * of int8 to bytes, and they do the rest as f32 does. Tables of int8 give the
+ * of int8 to bytes, and they do the rest as f32 does, but for int8's GELU. Tables of int8 give the
  * same bits, too. In all of them a row depends on itself alone.
  * Nothing here allocates.
  *
@@ -89,7 +89,8 @@ typedef struct lk_kernels {
      *   scratch  lk_linear_scratch() floats, 64-byte aligned */
     void (*linear)(const lk_linear *linear, const float *x, size_t n_rows,
                    float *scratch, float *ret_y);
-    /* y = gelu(W x + b), GELU in its exact form x * Phi(x). */
+    /* y = gelu(W x + b), GELU in its exact form x * Phi(x); of int8, whose next
+     * layer rounds it to bytes, to 1.7e-4. */
     void (*linear_gelu)(const lk_linear *linear, const float *x, size_t n_rows,
                         float *scratch, float *ret_y);
     /* y = quick_gelu(W x + b), quick_gelu(x) = x / (1 + e^(-1.702 x)). */

@@ -32,19 +32,48 @@ typedef struct head {
     size_t context_stride;
 } head;
 
-static const float NO_BIAS[PANEL_WIDTH] __attribute__((aligned(64)));
+static const float ZEROS[PANEL_WIDTH] __attribute__((aligned(64)));
+
+/* n numbers times `scale`. */
+ALWAYS_INLINE void row_scale(const float *from, float scale, size_t n,
+                             float *ret_row)
+{
+    size_t i = 0;
+
+    for (; i + VEC_LANES <= n; i += VEC_LANES)
+        vec_store(ret_row + i, vec_mul(vec_load(from + i), vec_set(scale)));
+    for (; i < n; i++)
+        ret_row[i] = from[i] * scale;
+}
+
+/* The keys of 16 tokens, by 16 of their dimensions, into a panel. What is read
+ * past head_dim is of the row, and not stored. */
+static void pack_key_block(const head *h, size_t token, size_t first,
+                           float *ret_panel)
+{
+    const size_t left = h->head_dim - first;
+    const size_t n = left < VEC_LANES ? left : VEC_LANES;
+    const float *key = h->key + token * h->qkv_stride + first;
+    vec columns[VEC_LANES];
+
+    UNROLLED
+    for (size_t i = 0; i < VEC_LANES; i++)
+        columns[i] =
+            vec_load(token + i < h->n_tokens ? key + i * h->qkv_stride : ZEROS);
+    vec_transpose(columns);
+    for (size_t k = 0; k < n; k++)
+        vec_store(ret_panel + k * PANEL_WIDTH, columns[k]);
+}
 
 static void pack_keys(const head *h)
 {
-    const size_t panel_floats = h->head_dim * PANEL_WIDTH;
+    for (size_t token = 0; token < h->n_keys; token += VEC_LANES) {
+        float *panel = h->key_panels +
+                       token / PANEL_WIDTH * PANEL_WIDTH * h->head_dim +
+                       token % PANEL_WIDTH;
 
-    for (size_t token = 0; token < h->n_keys; token++) {
-        const float *key = h->key + token * h->qkv_stride;
-        float *out = h->key_panels + token / PANEL_WIDTH * panel_floats +
-                     token % PANEL_WIDTH;
-
-        for (size_t k = 0; k < h->head_dim; k++)
-            out[k * PANEL_WIDTH] = token < h->n_tokens ? key[k] : 0.0F;
+        for (size_t k = 0; k < h->head_dim; k += VEC_LANES)
+            pack_key_block(h, token, k, panel + k * PANEL_WIDTH);
     }
 }
 
@@ -53,19 +82,25 @@ static void pack_values(const head *h)
     float *out = h->value_panels;
 
     for (size_t first = 0; first < h->head_dim; first += PANEL_WIDTH) {
+        const float *value = h->value + first;
         size_t left = h->head_dim - first;
         size_t n = left < PANEL_WIDTH ? left : PANEL_WIDTH;
 
         for (size_t i = 0; i < h->n_tokens; i++, out += PANEL_WIDTH) {
-            memcpy(out, h->value + i * h->qkv_stride + first, n * sizeof(*out));
             memset(out + n, 0, (PANEL_WIDTH - n) * sizeof(*out));
+            row_scale(value + i * h->qkv_stride, 1.0F, n, out);
         }
     }
 }
 
 static void add_to_scores(const head *h, const float *addend, float *scores)
 {
-    for (size_t key = 0; key < h->n_tokens; key++)
+    size_t key = 0;
+
+    for (; key + VEC_LANES <= h->n_tokens; key += VEC_LANES)
+        vec_store(scores + key,
+                  vec_add(vec_load(scores + key), vec_load(addend + key)));
+    for (; key < h->n_tokens; key++)
         scores[key] += addend[key];
 }
 
@@ -127,7 +162,7 @@ static void weigh_values(const head *h, size_t row, size_t n_rows, span keys,
               .x_stride = h->n_keys,
               .panel = h->value_panels + keys.first * PANEL_WIDTH,
               .n_steps = keys.end - keys.first,
-              .bias = NO_BIAS,
+              .bias = ZEROS,
               .y = h->weighted,
               .y_stride = PANEL_WIDTH};
 
@@ -136,13 +171,9 @@ static void weigh_values(const head *h, size_t row, size_t n_rows, span keys,
         size_t n = left < PANEL_WIDTH ? left : PANEL_WIDTH;
 
         tile_run(&t, n_rows);
-        for (size_t i = 0; i < n_rows; i++) {
-            float *out = h->context + (row + i) * h->context_stride + first;
-            const float *in = h->weighted + i * PANEL_WIDTH;
-
-            for (size_t j = 0; j < n; j++)
-                out[j] = in[j] * scales[i];
-        }
+        for (size_t i = 0; i < n_rows; i++)
+            row_scale(h->weighted + i * PANEL_WIDTH, scales[i], n,
+                      h->context + (row + i) * h->context_stride + first);
         t.panel += h->n_tokens * PANEL_WIDTH;
     }
 }
@@ -155,7 +186,7 @@ static void attend(const head *h, size_t row, size_t n_rows)
     tile t = {.x = h->query + row * h->qkv_stride,
               .x_stride = h->qkv_stride,
               .n_steps = h->head_dim,
-              .bias = NO_BIAS,
+              .bias = ZEROS,
               .y_stride = h->n_keys};
 
     keys.first -= keys.first % PANEL_WIDTH;

@@ -72,6 +72,21 @@ static inline vec vec_first(vec v, size_t n)
                  _mm256_and_ps(v.high, _mm256_castsi256_ps(high))};
 }
 
+static inline vec zip(__m256 a, __m256 b)
+{
+    __m256 outer = _mm256_unpacklo_ps(a, b); /* 0 and 1, 4 and 5 */
+    __m256 inner = _mm256_unpackhi_ps(a, b);
+
+    return (vec){_mm256_permute2f128_ps(outer, inner, 0x20),
+                 _mm256_permute2f128_ps(outer, inner, 0x31)};
+}
+
+static inline void vec_zip(vec a, vec b, vec ret_both[2])
+{
+    ret_both[0] = zip(a.low, b.low);
+    ret_both[1] = zip(a.high, b.high);
+}
+
 static inline __m256 shift_exponent(__m256 v, __m256 n)
 {
     __m256i shift = _mm256_slli_epi32(_mm256_castps_si256(n), 23);

@@ -59,6 +59,16 @@ static inline vec vec_first(vec v, size_t n)
     return _mm512_maskz_mov_ps((__mmask16)((1U << n) - 1), v);
 }
 
+static inline void vec_zip(vec a, vec b, vec ret_both[2])
+{
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+                                          21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+
+    ret_both[0] = _mm512_permutex2var_ps(a, low, b);
+    ret_both[1] = _mm512_permutex2var_ps(a, high, b);
+}
+
 static inline vec vec_shift_exponent(vec v, vec n)
 {
     __m512i shift = _mm512_slli_epi32(_mm512_castps_si512(n), 23);

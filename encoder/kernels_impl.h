@@ -43,6 +43,7 @@
  *                                 vec_store_bytes(to, v), the lowest byte of
  *                                 each lane
  *   vec_first(v, n)               lanes from n on become zero
+ *   vec_zip(a, b, ret_both)       a0 b0 a1 b1 … a7 b7 and a8 b8 … a15 b15
  *   vec_shift_exponent(v, n)      bits of v plus (bits of n << 23)
  *   vec_sum, vec_largest          halves are folded: i with i + 8, then with
  *                                 i + 4, i + 2, i + 1 */
@@ -74,6 +75,24 @@
 
 /* ---- functions of one vector -------------------------------------------- */
 
+/* Rows to columns. Four times over, rows i and i + 8 are interleaved, which moves
+ * every bit of an element's place (row, lane) up by one, and the highest to the
+ * lowest. */
+ALWAYS_INLINE void vec_transpose(vec rows[VEC_LANES])
+{
+    vec next[VEC_LANES];
+
+    UNROLLED
+    for (size_t round = 0; round < 4; round++) {
+        UNROLLED
+        for (size_t i = 0; i < VEC_LANES / 2; i++)
+            vec_zip(rows[i], rows[i + VEC_LANES / 2], next + 2 * i);
+        UNROLLED
+        for (size_t i = 0; i < VEC_LANES; i++)
+            rows[i] = next[i];
+    }
+}
+
 /* 2^x for x in [-125, 127], relative error 2e-8 before rounding. Adding
  * 1.5 * 2^23 leaves the nearest integer n in the low bits of the sum, and what
  * remains, |x - n| <= 1/2, goes through a minimax polynomial of degree 6 whose
@@ -93,6 +112,30 @@ ALWAYS_INLINE vec vec_exp2(vec x)
     p = vec_fma(p, fraction, vec_set(1.0F));
     return vec_shift_exponent(p, shifted);
 }
+
+#if VEC_STEP == STEP_BYTES
+
+/* x * Phi(x), Phi the normal distribution function, as max(x, 0) - a * Phi(-a)
+ * with a = |x|, absolute error 1.7e-4: the layer behind it rounds its inputs to
+ * steps of 0.01, so a polynomial of degree 7 does (minimax of a * Phi(-a) on
+ * [0, 3.8], fitted for linkd). */
+ALWAYS_INLINE vec vec_gelu(vec x)
+{
+    const vec zero = vec_set(0.0F);
+    vec a = vec_min(vec_max(x, vec_sub(zero, x)), vec_set(3.8F));
+    vec p = vec_set(-0.000729298976F);
+
+    p = vec_fma(p, a, vec_set(0.0110348081F));
+    p = vec_fma(p, a, vec_set(-0.0631797463F));
+    p = vec_fma(p, a, vec_set(0.15393427F));
+    p = vec_fma(p, a, vec_set(-0.0604487509F));
+    p = vec_fma(p, a, vec_set(-0.380542725F));
+    p = vec_fma(p, a, vec_set(0.498585224F));
+    p = vec_fma(p, a, vec_set(-7.766005e-05F));
+    return vec_sub(vec_max(x, zero), p);
+}
+
+#else
 
 /* x * Phi(x), Phi the normal distribution function, absolute error 4e-8.
  * With a = |x| it is max(x, 0) - a * Phi(-a), and log2 Phi(-a) is so smooth
@@ -116,6 +159,8 @@ ALWAYS_INLINE vec vec_gelu(vec x)
     q = vec_fma(q, a, vec_set(-0.99999887F));
     return vec_fma(vec_sub(zero, magnitude), vec_exp2(q), vec_max(x, zero));
 }
+
+#endif
 
 /* x / (1 + e^(-1.702 x)), absolute error 1e-6: what CLIP was trained with. Below
  * -50 it vanishes, so smaller powers are cut. */

@@ -87,6 +87,14 @@ static inline vec vec_first(vec v, size_t n)
     return v;
 }
 
+static inline void vec_zip(vec a, vec b, vec ret_both[2])
+{
+    for (size_t i = 0; i < 16; i++) {
+        ret_both[i / 8].lane[i % 8 * 2] = a.lane[i];
+        ret_both[i / 8].lane[i % 8 * 2 + 1] = b.lane[i];
+    }
+}
+
 static inline vec vec_shift_exponent(vec v, vec n)
 {
     uint32_t bits[16];

@@ -972,6 +972,30 @@ static void int8_of_zeros_is_the_bias(void **state)
     layer_free(&l);
 }
 
+/* A row of one input is exact in bytes, so GELU's own error is seen. */
+static void int8_gelu_is_near_to_2e_4_everywhere(void **state)
+{
+    enum { N_STEPS = 4001 };
+    layer l = layer_new(1, 1);
+
+    (void)state;
+    l.weights[0] = 1.0F;
+    l.bias[0] = 0.0F;
+    for (size_t i = 0; i < N_INT8_ISAS; i++) {
+        const lk_kernels *kernels = int8_tier(i);
+
+        for (size_t j = 0; j < N_STEPS && kernels != NULL; j++) {
+            float *y;
+
+            l.x[0] = ((float)j - 2000.0F) * 0.005F;
+            y = layer_run(kernels, &l, LINEAR_GELU, 1);
+            assert_true(fabs((double)y[0] - gelu((double)l.x[0])) < 2e-4);
+            free(y);
+        }
+    }
+    layer_free(&l);
+}
+
 static void an_int8_row_does_not_depend_on_its_batch(void **state)
 {
     (void)state;
@@ -1056,6 +1080,7 @@ int main(void)
         cmocka_unit_test(int8_layers_are_near_what_f32_says),
         cmocka_unit_test(int8_layers_agree_in_every_tier),
         cmocka_unit_test(int8_of_zeros_is_the_bias),
+        cmocka_unit_test(int8_gelu_is_near_to_2e_4_everywhere),
         cmocka_unit_test(an_int8_row_does_not_depend_on_its_batch),
         cmocka_unit_test(an_unknown_instruction_set_is_refused_by_name),
         cmocka_unit_test(the_fastest_tier_is_chosen_without_a_name),

@@ -11,14 +11,15 @@
 #include "cli/number.h"
 #include "cli/output.h"
 #include "cli/upgrade_report.h"
+#include "cli/user_labels.h"
 #include "cli/user_queries.h"
 
 static const char *const name_operand[] = {"NAME"};
 
-static const char *const head_words[] = {"auto", "procrustes", "ridge", "mlp",
-                                         "bt2",  "dsimplex",   NULL};
+static const char *const head_words[] = {
+    "auto", "procrustes", "ridge", "mlp", "bt2", "contrast", "dsimplex", NULL};
 static const char *const way_words[] = {"fuse", "align", "cascade", NULL};
-enum { HEAD_AUTO = 0, HEAD_DSIMPLEX = 5 }; /* among these */
+enum { HEAD_AUTO = 0, HEAD_CONTRAST = 5, HEAD_DSIMPLEX = 6 }; /* of these */
 
 typedef struct upgrade_values {
     const char *socket;
@@ -76,10 +77,13 @@ static const lk_option all_options[] = {
      "the new model, of linkd's model store (needed)"},
     {"head", 0, LK_OPTION_WORD, AT(head), "HEAD", head_words, 0, 0,
      "how queries are mapped: auto (the better one of the\n"
-     "next two), procrustes, ridge, mlp, bt2; dsimplex: not\n"
-     "at all, since both models have such a head"},
+     "next two), procrustes, ridge, mlp, bt2; contrast, by\n"
+     "--labels; dsimplex: not at all, since both models have\n"
+     "such a head"},
     {"labels", 0, LK_OPTION_TEXT, AT(labels), "FILE", NULL, 0, 0,
-     "for dsimplex: give the new model its head, learnt from\n"
+     "records that are one entity, which look for each other:\n"
+     "left_id, right_id (and match), or id, entity_id. With\n"
+     "--head dsimplex: the new model's head is learnt from\n"
      "this table of records with a column \"entity\""},
     {"anchors", 0, LK_OPTION_COUNT, AT(anchors), "N", NULL, LINKD_ANCHORS_MIN,
      LINKD_ANCHORS_MAX, "records that are encoded with both models (4000)"},
@@ -102,8 +106,9 @@ static const lk_syntax probe_syntax = {
     .n_options = N_OPTIONS - 1,
     .summary = "Tells what another model would bring a collection.",
     .notes =
-        "Encodes some thousand records and queries that are made from them,\n"
-        "and changes nothing. The verdict is no-upgrade-needed, fuse, "
+        "Encodes some thousand records, and queries that are made from them\n"
+        "or yours, and changes nothing. The verdict is no-upgrade-needed, "
+        "fuse, "
         "cascade,\nbackfill or refuse: docs/upgrade.md says what follows.\n\n"
         "Examples:\n"
         "  linkctl upgrade probe firms --model bge-small-en-v1.5\n"
@@ -153,17 +158,28 @@ static void gain_print(const json_t *verdict, const char *way, const char *what)
     interval_print(json_object_get(json_object_get(ways, way), "gain"), what);
 }
 
+/* Where the queries are from. */
+static const char *source_of(const json_t *verdict)
+{
+    static const char *const sources[][2] = {
+        {"given", "of yours"},
+        {"labelled", "by your labels"},
+        {"provisional", "made from the records themselves"}};
+    const char *word = json_string_value(json_object_get(verdict, "queries"));
+
+    for (size_t i = 0; word != NULL && i < sizeof(sources) / sizeof(*sources);
+         i++)
+        if (strcmp(word, sources[i][0]) == 0)
+            return sources[i][1];
+    return "";
+}
+
 static void verdict_print(const json_t *verdict)
 {
-    const char *queries =
-        json_string_value(json_object_get(verdict, "queries"));
-
     if (!json_is_object(verdict))
         return;
-    (void)printf("MRR@10 of %.0f queries%s:\n", number_of(verdict, "n_queries"),
-                 queries != NULL && strcmp(queries, "given") == 0
-                     ? " of yours"
-                     : " made from the records themselves");
+    (void)printf("MRR@10 of %.0f queries %s:\n",
+                 number_of(verdict, "n_queries"), source_of(verdict));
     (void)printf("  the model so far           %.3f\n"
                  "  new queries, mapped        %.3f\n"
                  "  mixed with the old ones    %.3f  (weight %.1f, %s)\n"
@@ -235,19 +251,25 @@ static int start_check(const upgrade_values *v, linkd_error *err)
 {
     if (v->model == NULL)
         return lk_fail(err, LINKD_E_ARG, "--model is needed");
-    if (v->labels != NULL && v->head != HEAD_DSIMPLEX)
-        return lk_fail(err, LINKD_E_ARG, "--labels needs --head dsimplex");
+    if (v->labels == NULL && v->head == HEAD_CONTRAST)
+        return lk_fail(err, LINKD_E_ARG, "--head contrast needs --labels");
     return LINKD_OK;
 }
 
-/* The request; with labels the model and its head are made for it. */
+/* Whether the new model gets a head from the labels. */
+static bool makes_head(const upgrade_values *v)
+{
+    return v->labels != NULL && v->head == HEAD_DSIMPLEX;
+}
+
+/* The request; a model's head is made for it. */
 static int start_body(lk_cli *cli, const upgrade_values *v, json_t **ret_body,
                       linkd_error *err)
 {
     lk_buf model = {0};
     int head = v->head;
-    int rc = v->labels != NULL ? head_make(cli, v, &model, &head, err)
-                               : lk_buf_printf(&model, err, "%s", v->model);
+    int rc = makes_head(v) ? head_make(cli, v, &model, &head, err)
+                           : lk_buf_printf(&model, err, "%s", v->model);
 
     if (rc == LINKD_OK) {
         *ret_body =
@@ -293,6 +315,8 @@ static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
         rc = start_body(cli, v, &body, err);
     if (rc == LINKD_OK && v->queries != NULL)
         rc = lk_user_queries_read(cli, v->queries, body, err);
+    if (rc == LINKD_OK && v->labels != NULL && !makes_head(v))
+        rc = lk_user_labels_read(cli, v->labels, body, err);
     if (rc == LINKD_OK)
         rc = estimate_print(cli, v, body, err);
     if (rc == LINKD_OK && starts &&
@@ -325,8 +349,8 @@ static int start_run(lk_cli *cli, const void *opaque, linkd_error *err)
 
     if (rc == LINKD_OK && !cli->args.quiet)
         (void)fprintf(stderr, "%s%s%s serves collection %s\n", v->model,
-                      v->labels != NULL ? "+" : "",
-                      v->labels != NULL ? name : "", name);
+                      makes_head(v) ? "+" : "", makes_head(v) ? name : "",
+                      name);
     return rc;
 }
 

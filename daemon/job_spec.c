@@ -10,6 +10,7 @@
 #define ON_MAX ((size_t)1024) /* a guess: columns that are compared */
 /* Some megabytes, which the job's row keeps. */
 #define QUERIES_MAX ((size_t)10000)
+#define LABELS_MAX  ((size_t)50000)
 
 static const char *const kind_names[] = {
     [LK_JOB_LINK] = "link",
@@ -50,10 +51,12 @@ static const char *const dedup_members[] = {
     "model", "threshold", "min_score", "apply",   NULL};
 static const char *const backup_members[] = {"kind", "directory", NULL};
 static const char *const fsck_members[] = {"kind", NULL};
-static const char *const probe_members[] = {
-    "kind", "collection", "model", "head", "anchors", "queries", NULL};
-static const char *const start_members[] = {
-    "kind", "collection", "model", "head", "anchors", "way", "queries", NULL};
+static const char *const probe_members[] = {"kind",   "collection", "model",
+                                            "head",   "anchors",    "queries",
+                                            "labels", NULL};
+static const char *const start_members[] = {"kind",    "collection", "model",
+                                            "head",    "anchors",    "way",
+                                            "queries", "labels",     NULL};
 static const char *const backfill_members[] = {"kind", "collection", "limit",
                                                "rate", NULL};
 static const char *const gc_members[] = {"kind", "collection", NULL};
@@ -366,49 +369,97 @@ static int way_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
     return rc;
 }
 
-static int query_read(const json_t *item, size_t i, lk_job_query *query,
+/* An object of two texts, neither of them empty. */
+static int texts_read(const json_t *item, const char *const members[3],
+                      const char *what, size_t i, linkd_str *const ret_texts[2],
                       linkd_error *err)
 {
-    static const char *const members[] = {"query", "id", NULL};
     char where[40];
     int rc;
 
-    (void)snprintf(where, sizeof(where), "query %zu", i);
+    (void)snprintf(where, sizeof(where), "%s %zu", what, i);
+    *ret_texts[0] = *ret_texts[1] = (linkd_str){"", 0};
     rc = lk_json_check_members(item, where, members, err);
-    if (rc == LINKD_OK)
-        rc = lk_json_get_string(item, "query", &query->text, err);
-    if (rc == LINKD_OK)
-        rc = lk_json_get_string(item, "id", &query->id, err);
-    if (rc == LINKD_OK && (query->text.len == 0 || query->id.len == 0))
-        rc = lk_fail(err, LINKD_E_ARG, "%s has no \"query\" or no \"id\"",
-                     where);
+    for (size_t m = 0; m < 2 && rc == LINKD_OK; m++)
+        rc = lk_json_get_string(item, members[m], ret_texts[m], err);
+    if (rc == LINKD_OK && (ret_texts[0]->len == 0 || ret_texts[1]->len == 0))
+        rc = lk_fail(err, LINKD_E_ARG, "%s has no \"%s\" or no \"%s\"", where,
+                     members[0], members[1]);
     return rc;
+}
+
+/* Room for an array of `least` to `most` items. Absent: *ret_n is 0. */
+static int array_read(const json_t *request, const char *member, size_t least,
+                      size_t most, size_t item_bytes, lk_arena *arena,
+                      void **ret_array, size_t *ret_n, linkd_error *err)
+{
+    const json_t *json = json_object_get(request, member);
+    size_t n = json_array_size(json);
+
+    *ret_n = 0;
+    if (json == NULL || json_is_null(json))
+        return LINKD_OK;
+    if (!json_is_array(json) || n < least || n > most)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"%s\" is not an array of %zu to %zu %s", member, least,
+                       most, member);
+    *ret_array = lk_arena_alloc(arena, n * item_bytes);
+    if (*ret_array == NULL)
+        return lk_fail_nomem(err);
+    *ret_n = n;
+    return LINKD_OK;
 }
 
 static int queries_read(const json_t *request, lk_arena *arena,
                         lk_job_spec *spec, linkd_error *err)
 {
+    static const char *const members[] = {"query", "id", NULL};
     const json_t *json = json_object_get(request, "queries");
-    size_t n = json_array_size(json);
-    lk_job_query *queries;
-    int rc = LINKD_OK;
+    lk_job_query *list;
+    void *array = NULL;
+    int rc = array_read(request, "queries", LK_QUERIES_MIN, QUERIES_MAX,
+                        sizeof(*list), arena, &array, &spec->n_queries, err);
 
-    if (json == NULL || json_is_null(json))
-        return LINKD_OK;
-    if (!json_is_array(json) || n < LK_QUERIES_MIN || n > QUERIES_MAX)
-        return lk_fail(err, LINKD_E_ARG,
-                       "\"queries\" is not an array of %zu to %zu queries",
-                       LK_QUERIES_MIN, QUERIES_MAX);
-    queries = lk_arena_alloc(arena, n * sizeof(*queries));
-    if (queries == NULL)
-        return lk_fail_nomem(err);
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
-        queries[i] = (lk_job_query){{"", 0}, {"", 0}};
-        rc = query_read(json_array_get(json, i), i, &queries[i], err);
+    list = array;
+    for (size_t i = 0; i < spec->n_queries && rc == LINKD_OK; i++) {
+        linkd_str *const texts[] = {&list[i].text, &list[i].id};
+
+        rc = texts_read(json_array_get(json, i), members, "query", i, texts,
+                        err);
     }
-    spec->queries = queries;
-    spec->n_queries = n;
+    spec->queries = list;
     return rc;
+}
+
+static int labels_read(const json_t *request, lk_arena *arena,
+                       lk_job_spec *spec, linkd_error *err)
+{
+    static const char *const members[] = {"id", "entity", NULL};
+    const json_t *json = json_object_get(request, "labels");
+    lk_job_label *list;
+    void *array = NULL;
+    int rc = array_read(request, "labels", 2, LABELS_MAX, sizeof(*list), arena,
+                        &array, &spec->n_labels, err);
+
+    list = array;
+    for (size_t i = 0; i < spec->n_labels && rc == LINKD_OK; i++) {
+        linkd_str *const texts[] = {&list[i].id, &list[i].entity};
+
+        rc = texts_read(json_array_get(json, i), members, "label", i, texts,
+                        err);
+    }
+    spec->labels = list;
+    return rc;
+}
+
+/* What answers a query or is labelled may be an anchor, too. */
+static void anchors_limit(lk_job_spec *spec)
+{
+    size_t n_added = spec->n_queries + spec->n_labels;
+    size_t most = LINKD_ANCHORS_MAX - n_added;
+
+    if (spec->n_anchors > most)
+        spec->n_anchors = most;
 }
 
 static int upgrade_start_read(const json_t *request, lk_arena *arena,
@@ -428,9 +479,10 @@ static int upgrade_start_read(const json_t *request, lk_arena *arena,
                               LINKD_ANCHORS_MAX, &spec->n_anchors, err);
     if (rc == LINKD_OK)
         rc = queries_read(request, arena, spec, err);
-    /* what answers a query is an anchor, too */
-    if (rc == LINKD_OK && spec->n_anchors > LINKD_ANCHORS_MAX - spec->n_queries)
-        spec->n_anchors = LINKD_ANCHORS_MAX - spec->n_queries;
+    if (rc == LINKD_OK)
+        rc = labels_read(request, arena, spec, err);
+    if (rc == LINKD_OK)
+        anchors_limit(spec);
     return rc;
 }
 

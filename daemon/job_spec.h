@@ -31,6 +31,12 @@ typedef struct lk_job_query {
     linkd_str id;
 } lk_job_query;
 
+/* A record, and the entity that it is of. */
+typedef struct lk_job_label {
+    linkd_str id;
+    linkd_str entity;
+} lk_job_label;
+
 typedef struct lk_job_spec {
     lk_job_kind kind;
     lk_job_side sides[2]; /* dedup has one */
@@ -53,6 +59,8 @@ typedef struct lk_job_spec {
     linkd_way way;               /* of the collection, from a start on */
     const lk_job_query *queries; /* [n_queries]; none: they are made up */
     size_t n_queries;
+    const lk_job_label *labels; /* [n_labels] */
+    size_t n_labels;
     size_t limit; /* records of a backfill; 0: all */
     size_t rate;  /* of those a second; 0: as many as go */
 } lk_job_spec;

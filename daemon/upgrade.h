@@ -2,6 +2,8 @@
  *
  *   upgrade_estimate.c  what the rest will cost
  *   upgrade_sample.c    the anchors: texts and vectors, under every model
+ *   upgrade_gallery.c   texts that can be found, and what answers
+ *   upgrade_labels.c    entities that a user knows
  *   upgrade_queries.c   what is asked of them
  *   upgrade_fit.c       bridges between the new model and each older one
  *   upgrade_verdict.c   what it is worth
@@ -67,6 +69,8 @@ typedef struct lk_upgrade_sample {
     size_t *groups;     /* [n]: those of one number answer the same queries */
     linkd_str *queries; /* [n_queries] */
     size_t *answers;    /* [n_queries]: a text of the group that answers */
+    size_t *asked;      /* [n_queries]: the query's own text, or SIZE_MAX */
+    uint64_t *labels;   /* [n]: the entity of each; NULL: nobody said */
     size_t n_queries;
     linkd_generation generations[LINKD_GENERATIONS_MAX];
     linkd_model_sample samples[LINKD_GENERATIONS_MAX]; /* of each */
@@ -92,9 +96,10 @@ void *lk_upgrade_room(lk_upgrade_sample *sample, size_t n, size_t size);
 /* Lines of a user's queries that are used: enough for intervals of two
  * hundredths. A guess. */
 #define LK_QUERIES_MOST ((size_t)2000)
-/* The queries of the job, or some that are made from the anchors, which are
- * there; adds what they look for. LINKD_E_ARG: a record that a query looks for
- * does not exist. */
+/* The queries of the job, or those that its labels ask, or some that are made
+ * from the anchors, which are there; adds what they look for. LINKD_E_ARG: a
+ * record that a query looks for or a label names does not exist, or there are
+ * too few of them. */
 LINKD_MUST_CHECK int lk_upgrade_queries_make(lk_upgrade_sample *sample,
                                              linkd_view *view,
                                              const lk_job_spec *spec,

@@ -103,8 +103,9 @@ static double texts_of(const lk_job_spec *spec, uint64_t n_records,
 {
     size_t n_anchors =
         n_records < spec->n_anchors ? (size_t)n_records : spec->n_anchors;
-    size_t n_given =
-        spec->n_queries < LK_QUERIES_MOST ? spec->n_queries : LK_QUERIES_MOST;
+    /* labels ask one for each entity, which has two records at least */
+    size_t n_asked = spec->n_queries > 0 ? spec->n_queries : spec->n_labels / 2;
+    size_t n_given = n_asked < LK_QUERIES_MOST ? n_asked : LK_QUERIES_MOST;
     size_t n_queries = n_given > 0 ? n_given : n_anchors / LINKD_ANCHORS_HELD;
 
     return (double)(n_anchors + n_queries * (n_generations + 1));

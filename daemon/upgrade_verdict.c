@@ -295,6 +295,13 @@ static json_t *examples_json(const judged *j, double sign)
 
 /* ---- all of it --------------------------------------------------------------- */
 
+static const char *queries_word(const lk_job_spec *spec)
+{
+    return spec->n_queries > 0  ? "given"
+           : spec->n_labels > 0 ? "labelled"
+                                : "provisional";
+}
+
 static json_t *verdict_json(const judged *j, const lk_job_run *run)
 {
     const lk_upgrade_sample *s = j->sample;
@@ -307,12 +314,12 @@ static json_t *verdict_json(const judged *j, const lk_job_run *run)
         "verdict",
         lk_upgrade_verdict_word(&j->difference, j->gains[ASKED_FUSE].value,
                                 j->gains[ASKED_CASCADE].value),
-        "queries", run->spec->n_queries > 0 ? "given" : "provisional",
-        "n_queries", (json_int_t)s->n_queries, "anchors", (json_int_t)s->n_kept,
-        "head", linkd_compat_head_words[linkd_compat_map_info(b->map).head],
-        "weight", rounded((double)b->weight), "candidates",
-        (json_int_t)j->n_candidates, "ways", ways_json(j), "difference",
-        interval_json(&j->difference), "matrix",
+        "queries", queries_word(run->spec), "n_queries",
+        (json_int_t)s->n_queries, "anchors", (json_int_t)s->n_kept, "head",
+        linkd_compat_head_words[linkd_compat_map_info(b->map).head], "weight",
+        rounded((double)b->weight), "candidates", (json_int_t)j->n_candidates,
+        "ways", ways_json(j), "difference", interval_json(&j->difference),
+        "matrix",
         matrix_json(j, s->generations[j->serving].model, run->spec->model),
         "curve", curve_json(&j->trial), "scores",
         histograms_json(j->trial.scores), "log_odds",

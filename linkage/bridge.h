@@ -13,6 +13,8 @@ LINKD_MUST_CHECK int lk_bridge_map(const linkd_bridge *bridge,
 /* Whether an anchor is an answer to a query. */
 bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
                        size_t anchor);
+/* Whether it is the query. */
+bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor);
 
 /* The query that is searched for with LINKD_WAY_FUSE: `own` is of the model that
  * the bridge leads to, `vector` of the other. ret_vector [dim of `own`], another

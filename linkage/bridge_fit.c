@@ -40,6 +40,21 @@ bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
     return group_of(task, anchor) == group_of(task, task->answers[query]);
 }
 
+bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor)
+{
+    return task->asked != NULL && task->asked[query] == anchor;
+}
+
+/* Neither what is looked for nor what looks. */
+static bool is_impostor(const linkd_bridge_task *t, size_t pair)
+{
+    size_t query = pair / t->n_anchors;
+    size_t anchor = pair % t->n_anchors;
+
+    return !lk_bridge_answers(t, query, anchor) &&
+           !lk_bridge_asks(t, query, anchor);
+}
+
 /* ---- scales --------------------------------------------------------------- */
 
 typedef struct scoring {
@@ -82,7 +97,7 @@ static int calibrate(const scoring *s, linkd_calibrator *ret, linkd_error *err)
         scores[n++] = s->scores[i * t->n_anchors + t->answers[i]];
     }
     for (size_t i = 0; rc == LINKD_OK && i < n_all; i += stride)
-        if (!lk_bridge_answers(t, i / t->n_anchors, i % t->n_anchors))
+        if (is_impostor(t, i))
             scores[n++] = s->scores[i];
     if (rc == LINKD_OK)
         rc = linkd_calibrator_fit(scores, is_match, n, ret, err);
@@ -101,7 +116,7 @@ static size_t impostors_keep(scoring *s)
     size_t n = 0;
 
     for (size_t i = 0; i < t->n_queries * t->n_anchors; i++)
-        if (!lk_bridge_answers(t, i / t->n_anchors, i % t->n_anchors))
+        if (is_impostor(t, i))
             s->scores[n++] = s->scores[i];
     return n;
 }
@@ -163,7 +178,8 @@ static linkd_retrieval retrieval_of(const linkd_bridge_task *t, const groups *g,
     return (linkd_retrieval){.queries = {queries, t->n_queries, to->dim},
                              .gallery = {to->anchors, t->n_anchors, to->dim},
                              .query_groups = g->queries,
-                             .gallery_groups = g->anchors};
+                             .gallery_groups = g->anchors,
+                             .query_rows = t->asked};
 }
 
 /* Quality of one way. */

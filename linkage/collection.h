@@ -151,6 +151,9 @@ typedef struct linkd_bridge_task {
     size_t n_anchors; /* LINKD_ANCHORS_MIN to LINKD_ANCHORS_MAX */
     size_t n_queries;
     const size_t *answers; /* [n_queries]: the anchor that a query looks for */
+    const size_t *asked;   /* [n_queries]: the anchor that is the query, and is
+                              not looked at; SIZE_MAX: none is. NULL: no
+                              query is an anchor */
     const size_t *groups;  /* [n_anchors]: anchors of the same number answer the
                               same queries; NULL: each is alone */
     const bool *held;      /* [n_anchors]: not fitted on; NULL: every fifth one,

@@ -68,7 +68,8 @@ static const linkd_scale *scale_of(const linkd_trial_task *t,
                                      : &t->new_native->scales[LINKD_WAY_NATIVE];
 }
 
-static void way_score(const replay *t, const float *query,
+/* The anchor that is the query comes after all others. */
+static void way_score(const replay *t, size_t i, const float *query,
                       const linkd_model_sample *sample, linkd_trial_way way,
                       desk *d)
 {
@@ -81,6 +82,10 @@ static void way_score(const replay *t, const float *query,
         d->scores[way][j] = score;
         d->log_odds[way][j] =
             linkd_calibrator_log_odds(calibrator, (double)score);
+        if (lk_bridge_asks(t->task->sample, i, j)) {
+            d->scores[way][j] = -INFINITY;
+            d->log_odds[way][j] = -(double)INFINITY;
+        }
     }
 }
 
@@ -104,6 +109,8 @@ static void histograms_add(const replay *t, size_t query, desk *d)
         for (size_t j = 0; j < t->n; j++) {
             bool is_match = lk_bridge_answers(t->task->sample, query, j);
 
+            if (lk_bridge_asks(t->task->sample, query, j))
+                continue;
             histogram_add(&d->raw[way], (double)d->scores[way][j], is_match);
             histogram_add(&d->calibrated[way], d->log_odds[way][j], is_match);
         }
@@ -155,15 +162,18 @@ static int candidate_compare(const void *a, const void *b)
 }
 
 /* Puts all anchors in order of their scores in ret_candidates. */
-static void candidates_order(const replay *t, const float *query,
+static void candidates_order(const replay *t, size_t i, const float *query,
                              candidate *ret_candidates)
 {
     const linkd_model_sample *old = t->task->old_sample;
 
     for (size_t j = 0; j < t->n; j++)
-        ret_candidates[j] = (candidate){
-            linkd_index_score(query, old->anchors + j * old->dim, old->dim),
-            (uint32_t)j};
+        ret_candidates[j] =
+            (candidate){lk_bridge_asks(t->task->sample, i, j)
+                            ? -INFINITY
+                            : linkd_index_score(
+                                  query, old->anchors + j * old->dim, old->dim),
+                        (uint32_t)j};
     qsort(ret_candidates, t->n, sizeof(*ret_candidates), candidate_compare);
 }
 
@@ -172,8 +182,8 @@ static uint32_t cascade_rank(const replay *t, size_t query, desk *d)
 {
     size_t n_taken = 0;
 
-    candidates_order(t, d->fused, d->candidates[0]);
-    candidates_order(t, d->mapped, d->candidates[1]);
+    candidates_order(t, query, d->fused, d->candidates[0]);
+    candidates_order(t, query, d->mapped, d->candidates[1]);
     memset(d->taken, 0, t->n * sizeof(*d->taken));
     memcpy(d->mixed, d->log_odds[LINKD_TRIAL_FUSE], t->n * sizeof(*d->mixed));
     for (size_t i = 0; i < 2 * t->n && n_taken < t->task->n_candidates; i++) {
@@ -202,9 +212,9 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
         rc = lk_bridge_map(task->to_old, new_query, d->mapped, err);
     if (rc != LINKD_OK)
         return rc;
-    way_score(t, old_query, old, LINKD_TRIAL_OLD, d);
-    way_score(t, d->fused, old, LINKD_TRIAL_FUSE, d);
-    way_score(t, new_query, task->new_sample, LINKD_TRIAL_NEW, d);
+    way_score(t, i, old_query, old, LINKD_TRIAL_OLD, d);
+    way_score(t, i, d->fused, old, LINKD_TRIAL_FUSE, d);
+    way_score(t, i, new_query, task->new_sample, LINKD_TRIAL_NEW, d);
     histograms_add(t, i, d);
     t->result->firsts[0][i] = first_of(d->scores[LINKD_TRIAL_OLD], t->n);
     t->result->firsts[1][i] = first_of(d->scores[LINKD_TRIAL_NEW], t->n);

@@ -101,8 +101,6 @@ create() {
     refused 2 "--head needs --model, which gets it, and --labels" \
         "$LINKCTL" collection create x --head dsimplex --labels labels.csv
     refused 2 "--labels needs --head" "$LINKCTL" collection create x --labels labels.csv
-    refused 2 "--labels needs --head dsimplex" \
-        "$LINKCTL" upgrade start x --model other --labels labels.csv
     refused 2 "not a path" "$LINKCTL" collection create x --model ./tiny --head dsimplex \
         --labels labels.csv
     refused 1 'firms.csv has no column "entity"' "$LINKCTL" collection create x --model tiny \

@@ -130,6 +130,31 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
     refused 1 "wrong.csv has no column id" "$LINKCTL" upgrade probe firms --model other --queries wrong.csv
 }
 
+@test "records that are one entity look for each other" {
+    awk -F, 'NR > 1 && NR < 30 { print "t" $1 "," $2 " x" }' firms.csv >twins.csv
+    sed -i '1i id,name' twins.csv
+    "$LINKCTL" collection import firms twins.csv -q
+    awk -F, 'NR == 1 { print "left_id,right_id,match" } NR > 1 && NR < 30 { print $1 ",t" $1 ",1" }' firms.csv >pairs.csv
+    echo "5,t9,0" >>pairs.csv
+    awk -F, 'NR == 1 { print "id,entity_id" } NR > 1 && NR < 30 { print $1 ",e" $1 "\nt" $1 ",e" $1 }' firms.csv >entities.csv
+    echo "100," >>entities.csv
+    for labels in pairs.csv entities.csv; do
+        run --separate-stderr "$LINKCTL" upgrade probe firms --model other --labels "$labels"
+        [ "$status" -eq 0 ]
+        [[ "${lines[0]}" == "MRR@10 of 17 queries by your labels:" ]]
+    done
+    "$LINKCTL" upgrade probe firms --model other --labels pairs.csv --head contrast | grep -q ', contrast)'
+    refused 2 "--head contrast needs --labels" "$LINKCTL" upgrade probe firms --model other --head contrast
+    refused 1 "has neither left_id and right_id nor id and entity_id" \
+        "$LINKCTL" upgrade probe firms --model other --labels firms.csv
+    sed 's/,1$/,perhaps/' pairs.csv >wrong.csv
+    refused 1 "row 1, match: \"perhaps\" is neither" \
+        "$LINKCTL" upgrade probe firms --model other --labels wrong.csv
+    sed 's/,e[0-9]*$/,e1/' entities.csv >one.csv
+    refused 1 "the labels are of one entity" "$LINKCTL" upgrade probe firms --model other --labels one.csv -q
+    [[ "$("$LINKCTL" upgrade status firms)" == *"1  serving  tiny "* ]]
+}
+
 @test "what cannot be started is refused, and says why" {
     refused 2 "--model is needed" "$LINKCTL" upgrade start firms
     refused 1 "has the model \"tiny\" already" "$LINKCTL" upgrade start firms --model tiny

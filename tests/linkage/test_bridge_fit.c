@@ -126,6 +126,30 @@ static void scales_tell_matches_from_impostors(void **state)
     linkd_bridge_clear(&bridge);
 }
 
+/* An anchor that is the query would come before every answer. */
+static void a_query_among_the_anchors_does_not_count(void **state)
+{
+    bridged *b = *state;
+    double before = native_mrr(b, &b->older);
+    size_t asked[N_QUERIES];
+    linkd_bridge bridge;
+
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        asked[i] = b->answers[i] + 1;
+        memcpy(b->old_anchors + asked[i] * OLD_DIM,
+               b->old_queries + i * OLD_DIM, OLD_DIM * sizeof(float));
+        memcpy(b->new_anchors + asked[i] * NEW_DIM,
+               b->new_queries + i * NEW_DIM, NEW_DIM * sizeof(float));
+    }
+    assert_true(native_mrr(b, &b->older) < 0.6);
+    b->task.asked = asked;
+    assert_true(native_mrr(b, &b->older) >= before - 0.05);
+    bridge = fit(b);
+    assert_int_equal(bridge.scales[LINKD_WAY_FUSE].impostors.n,
+                     N_QUERIES * (N_ANCHORS - 2));
+    linkd_bridge_clear(&bridge);
+}
+
 /* In a collection of a thousand times as many records each one is a thousand
  * times less likely to be the one that was looked for. */
 static void probabilities_are_among_all_records(void **state)
@@ -419,6 +443,7 @@ int main(void)
         TEST(fused_queries_are_never_worse_than_the_old_model),
         TEST(a_useless_model_has_no_weight),
         TEST(scales_tell_matches_from_impostors),
+        TEST(a_query_among_the_anchors_does_not_count),
         TEST(probabilities_are_among_all_records),
         TEST(auto_takes_the_better_head),
         TEST(every_head_makes_a_bridge_both_ways),

@@ -240,6 +240,41 @@ static void firsts_are_the_answers_of_rank_one(void **state)
     linkd_trial_clear(&trial);
 }
 
+static uint64_t count_of(const linkd_histogram *h)
+{
+    uint64_t n = 0;
+
+    for (size_t bin = 0; bin < LINKD_TRIAL_BINS; bin++)
+        n += h->matches[bin] + h->others[bin];
+    return n;
+}
+
+/* An anchor that is the query is in no place of any list. */
+static void a_query_among_the_anchors_is_not_found(void **state)
+{
+    size_t asked[N_QUERIES];
+    linkd_trial trial;
+
+    (void)state;
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        asked[i] = f.answers[i] + 1;
+        for (size_t m = 0; m < 2; m++)
+            memcpy(f.anchors[m] + asked[i] * DIM, f.queries[m] + i * DIM,
+                   DIM * sizeof(float));
+    }
+    trial = run();
+    assert_true(trial.curve[LINKD_TRIAL_SHARES - 1] < 0.6);
+    linkd_trial_clear(&trial);
+    f.sample.asked = asked;
+    trial = run();
+    assert_true(trial.curve[LINKD_TRIAL_SHARES - 1] > 0.7);
+    assert_true(mrr(trial.cascade_ranks) > trial.curve[0]);
+    assert_int_equal(count_of(&trial.scores[0]), N_QUERIES * (N - 1));
+    for (size_t i = 0; i < N_QUERIES; i++)
+        assert_int_not_equal(trial.firsts[1][i], asked[i]);
+    linkd_trial_clear(&trial);
+}
+
 static void one_worker_finds_the_same_as_two(void **state)
 {
     linkd_trial two = run();
@@ -295,6 +330,7 @@ int main(void)
         TEST(a_cascade_of_some_records_lies_between),
         TEST(histograms_hold_every_pair_once),
         TEST(firsts_are_the_answers_of_rank_one),
+        TEST(a_query_among_the_anchors_is_not_found),
         TEST(one_worker_finds_the_same_as_two),
         TEST(candidates_of_a_sample_are_as_large_a_share),
         TEST(running_out_of_memory_is_reported),

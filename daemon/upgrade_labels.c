@@ -1,0 +1,247 @@
+/* daemon/upgrade_labels.c — which records are one entity, as a user says.
+ *
+ *   entity   r1 r5 r9   one of its records, left to chance, is asked for, as it
+ *                       stands; the others answer, itself does not count
+ *
+ * With queries of the user's own the labels ask nothing: then whatever is labelled
+ * as an answer's entity answers, too. Either way heads that learn from labels are
+ * told them for all anchors; a record that nobody labelled is an entity of its
+ * own. */
+#include "daemon/upgrade_gallery.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+typedef struct labelled {
+    linkd_str text;
+    linkd_str entity;
+    uint64_t chance[2]; /* of the entity, and of the text in it */
+} labelled;
+
+typedef struct labels {
+    labelled *list; /* [n], entities together, in an order left to chance */
+    size_t n;
+    lk_arena arena; /* of texts */
+} labels;
+
+static bool is_entity(const labelled *a, const labelled *b)
+{
+    return a->entity.len == b->entity.len &&
+           memcmp(a->entity.bytes, b->entity.bytes, a->entity.len) == 0;
+}
+
+static bool is_text(const labelled *a, const labelled *b)
+{
+    return a->text.len == b->text.len &&
+           memcmp(a->text.bytes, b->text.bytes, a->text.len) == 0;
+}
+
+/* Equal hashes do not mix entities: they are told apart by their names. */
+static int labelled_compare(const void *a, const void *b)
+{
+    const labelled *x = a;
+    const labelled *y = b;
+    size_t n = x->entity.len < y->entity.len ? x->entity.len : y->entity.len;
+    int order = memcmp(x->entity.bytes, y->entity.bytes, n);
+
+    if (x->chance[0] != y->chance[0])
+        return x->chance[0] < y->chance[0] ? -1 : 1;
+    if (order != 0 || x->entity.len != y->entity.len)
+        return order != 0 ? order : x->entity.len < y->entity.len ? -1 : 1;
+    return (x->chance[1] > y->chance[1]) - (x->chance[1] < y->chance[1]);
+}
+
+static int labelled_add(labels *l, const lk_job_label *label, linkd_str text,
+                        linkd_error *err)
+{
+    const char *copy = lk_arena_copy(&l->arena, text.bytes, text.len);
+
+    if (copy == NULL)
+        return lk_fail_nomem(err);
+    l->list[l->n++] = (labelled){
+        .text = {copy, text.len},
+        .entity = label->entity,
+        .chance = {XXH3_64bits(label->entity.bytes, label->entity.len),
+                   XXH3_64bits(text.bytes, text.len)}};
+    return LINKD_OK;
+}
+
+/* Records of the same text in an entity are one. */
+static void twins_drop(labels *l)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n; i++)
+        if (n == 0 || !is_entity(&l->list[i], &l->list[n - 1]) ||
+            !is_text(&l->list[i], &l->list[n - 1]))
+            l->list[n++] = l->list[i];
+    l->n = n;
+}
+
+static int labels_read(const lk_upgrade_sample *s, linkd_view *view,
+                       const lk_job_spec *spec, labels *l, linkd_error *err)
+{
+    lk_buf text = {0};
+    int rc = LINKD_OK;
+
+    l->list = calloc(spec->n_labels + 1, sizeof(*l->list));
+    if (l->list == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < spec->n_labels && rc == LINKD_OK; i++) {
+        rc = lk_gallery_read(s, view, spec->labels[i].id, "a label names",
+                             &text, err);
+        if (rc == LINKD_OK && text.len > 0)
+            rc = labelled_add(l, &spec->labels[i],
+                              (linkd_str){text.data, text.len}, err);
+    }
+    lk_buf_clear(&text);
+    qsort(l->list, l->n, sizeof(*l->list), labelled_compare);
+    twins_drop(l);
+    if (rc == LINKD_OK && (l->n == 0 || is_entity(l->list, &l->list[l->n - 1])))
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "the labels are of one entity: nothing tells it from "
+                     "others");
+    return rc;
+}
+
+/* How many from the first on are one entity. */
+static size_t run_length(const labelled *list, size_t n)
+{
+    size_t length = 1;
+
+    while (length < n && is_entity(&list[length], &list[0]))
+        length++;
+    return length;
+}
+
+/* ---- queries ------------------------------------------------------------------ */
+
+/* The first record that can be told from all others by its text; n: none. */
+static size_t query_choose(const lk_gallery *g, const labelled *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t place = lk_gallery_find(g, list[i].text);
+
+        if (place >= g->sample->n_kept || !g->has_twins[place])
+            return i;
+    }
+    return n;
+}
+
+/* Holds out all records of an entity but the one that is asked for, in one group;
+ * SIZE_MAX: not all of them can be. */
+static int others_hold(lk_gallery *g, const labelled *list, size_t n,
+                       size_t query, size_t *ret_answer, linkd_error *err)
+{
+    size_t answer = SIZE_MAX;
+    size_t place = 0;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < n && rc == LINKD_OK && place != SIZE_MAX; i++) {
+        if (i == query)
+            continue;
+        rc = lk_gallery_hold(g, list[i].text, &place, err);
+        if (rc != LINKD_OK || place == SIZE_MAX)
+            continue;
+        answer = answer == SIZE_MAX ? place : answer;
+        lk_gallery_join(g, place, answer);
+    }
+    *ret_answer = place == SIZE_MAX ? SIZE_MAX : answer;
+    return rc;
+}
+
+static int entity_ask(lk_gallery *g, const labelled *list, size_t n,
+                      linkd_error *err)
+{
+    size_t query = query_choose(g, list, n);
+    size_t asked = SIZE_MAX;
+    size_t answer = SIZE_MAX;
+    int rc = LINKD_OK;
+
+    if (n < 2 || query == n)
+        return LINKD_OK;
+    if (lk_gallery_find(g, list[query].text) != SIZE_MAX) {
+        rc = lk_gallery_hold(g, list[query].text, &asked, err);
+        if (rc != LINKD_OK || asked == SIZE_MAX)
+            return rc;
+    }
+    rc = others_hold(g, list, n, query, &answer, err);
+    return rc == LINKD_OK && answer != SIZE_MAX
+               ? lk_gallery_ask(g, list[query].text, answer, asked, err)
+               : rc;
+}
+
+static int entities_ask(lk_gallery *g, const labels *l, linkd_error *err)
+{
+    size_t length;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0;
+         i < l->n && rc == LINKD_OK && g->sample->n_queries < LK_QUERIES_MOST;
+         i += length) {
+        length = run_length(l->list + i, l->n - i);
+        rc = entity_ask(g, l->list + i, length, err);
+    }
+    return rc;
+}
+
+/* ---- entities ----------------------------------------------------------------- */
+
+/* What is in the gallery of an entity, some of which answers, answers. */
+static void entity_join(lk_gallery *g, const labelled *list, size_t n)
+{
+    size_t first = SIZE_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t place = lk_gallery_find(g, list[i].text);
+
+        if (place == SIZE_MAX)
+            continue;
+        first = first == SIZE_MAX ? place : first;
+        lk_gallery_join(g, place, first);
+    }
+}
+
+/* Numbers for all texts that there are by now. */
+static int entities_number(lk_gallery *g, const labels *l, bool joins,
+                           linkd_error *err)
+{
+    lk_upgrade_sample *s = g->sample;
+    uint64_t number = 0;
+    size_t length;
+
+    s->labels = lk_upgrade_room(s, s->n, sizeof(*s->labels));
+    if (s->labels == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < s->n; i++)
+        s->labels[i] = l->n + i;
+    for (size_t i = 0; i < l->n; i += length, number++) {
+        length = run_length(l->list + i, l->n - i);
+        if (joins)
+            entity_join(g, l->list + i, length);
+        for (size_t j = i; j < i + length; j++) {
+            size_t place = lk_gallery_find(g, l->list[j].text);
+
+            if (place != SIZE_MAX)
+                s->labels[place] = number;
+        }
+    }
+    return LINKD_OK;
+}
+
+int lk_upgrade_labels_make(lk_gallery *gallery, linkd_view *view,
+                           const lk_job_spec *spec, linkd_error *err)
+{
+    bool asks = spec->n_queries == 0;
+    labels l = {0};
+    int rc = labels_read(gallery->sample, view, spec, &l, err);
+
+    if (rc == LINKD_OK && asks)
+        rc = entities_ask(gallery, &l, err);
+    if (rc == LINKD_OK)
+        rc = entities_number(gallery, &l, !asks, err);
+    lk_arena_clear(&l.arena);
+    free(l.list);
+    return rc;
+}

@@ -28,7 +28,9 @@
  "\"contrast\",\"dsimplex\"]}," more                                           \
  "\"anchors\":{\"type\":\"integer\",\"default\":4000},"                        \
  "\"queries\":{\"type\":\"array\",\"items\":{\"type\":\"object\","             \
- "\"required\":[\"query\",\"id\"]}}}}"
+ "\"required\":[\"query\",\"id\"]}},"                                          \
+ "\"labels\":{\"type\":\"array\",\"items\":{\"type\":\"object\","              \
+ "\"required\":[\"id\",\"entity\"]}}}}"
 
 const lk_route lk_routes[] = {
     {LK_GET, "/healthz", lk_handle_healthz, LK_ROLE_NONE, LK_LANE_LOOP, 0,

@@ -176,11 +176,15 @@ size_t lk_linear_scratch(const lk_kernels *kernels, size_t n_in, size_t n_rows)
 size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,
                             size_t n_tokens)
 {
-    size_t keys = lk_round_up(n_tokens, kernels->panel_width);
-    size_t columns = lk_round_up(heads->head_dim, kernels->panel_width);
+    const size_t step = kernels->step == STEP_PAIRS ? 2 : 1;
+    const size_t dim = heads->head_dim;
+    const size_t keys = lk_round_up(n_tokens, kernels->panel_width);
+    const size_t columns = lk_round_up(dim, kernels->panel_width);
 
-    return keys * heads->head_dim                       /* transposed keys */
-           + n_tokens * columns                         /* values */
-           + kernels->tile_rows * keys                  /* scores */
-           + kernels->tile_rows * kernels->panel_width; /* weighted values */
+    return keys * ((dim + step - 1) / step)            /* transposed keys */
+           + (n_tokens + step - 1) / step * columns    /* values */
+           + kernels->tile_rows * keys                 /* scores */
+           + kernels->tile_rows * kernels->panel_width /* weighted values */
+           +
+           (step - 1) * kernels->tile_rows * columns / 2; /* rounded queries */
 }

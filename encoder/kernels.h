@@ -4,9 +4,10 @@
  * Every table of precision f32 gives the same bits: the functions are written
  * once (kernels_impl.h) over a vector of 16 floats, every multiply-add is one
  * fused operation, and sums are taken in one fixed order. A table of precision
- * bf16 rounds weights and the linear layers' inputs to 8 significant bits, one
- * of int8 to bytes, and they do the rest as f32 does, but for int8's GELU. Tables of int8 give the
- * same bits, too. In all of them a row depends on itself alone.
+ * bf16 rounds weights and the linear layers' inputs to 8 significant bits, and so
+ * attention's queries, keys, values and what weighs them; one of int8 rounds weights
+ * and inputs to bytes; and they do the rest as f32 does, but for int8's GELU. Tables
+ * of int8 give the same bits, too. In all of them a row depends on itself alone.
  * Nothing here allocates.
  *
  * Activations are row-major float arrays. A row of `width` numbers takes
@@ -128,9 +129,10 @@ size_t lk_linear_scratch(const lk_kernels *kernels, size_t n_in, size_t n_rows);
 size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,
                             size_t n_tokens);
 
-/* Rows per pass over the weights: 128 rows of 1,536 floats are 768 KiB, which
- * leaves a panel its room in an L2 cache of 1 MiB. */
-#define LK_BLOCK_ROWS ((size_t)128)
+/* Rows per pass over the weights at most: so many of 1,536 floats are 864 KiB,
+ * which leaves a panel its room in an L2 cache of 1 MiB. Passes share the rows
+ * evenly: one over a single row, of 257, would read all weights for it. */
+#define LK_BLOCK_ROWS ((size_t)144)
 
 /* The table that `isa` names, or for NULL the fastest that this processor can
  * run; of that precision ("f32", "bf16" or "int8"), or for NULL of f32 or bf16.

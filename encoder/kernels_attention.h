@@ -1,5 +1,12 @@
 /* encoder/kernels_attention.h — a part of kernels_impl.h: self-attention of one
- * sequence, in f32 at every precision. */
+ * sequence. Softmax is in f32; the products before and after it are of pairs in
+ * bf16, which halves their work, and of floats in f32 and int8. */
+#if VEC_STEP == STEP_PAIRS
+#define ATTENTION_STEP ((size_t)2)
+#else
+#define ATTENTION_STEP ((size_t)1)
+#endif
+
 /* Below any score of a finite model, and far enough below the largest one that
  * its power of two vanishes in the sum. */
 #define MASKED (-FLT_MAX / 2)
@@ -24,11 +31,15 @@ typedef struct head {
     const float *distances; /* of the key where the query is; or NULL */
     const float *biases;    /* [n_tokens, n_tokens], or NULL */
     const float *mask;      /* likewise */
-    float *key_panels;      /* [n_keys / PANEL_WIDTH][head_dim][PANEL_WIDTH] */
-    float *value_panels;    /* [columns / PANEL_WIDTH][n_tokens][PANEL_WIDTH] */
-    float *scores;          /* [VEC_TILE_ROWS][n_keys] */
-    float *weighted;        /* [VEC_TILE_ROWS][PANEL_WIDTH] */
-    float *context;         /* [n_queries] rows, context_stride apart */
+    float *key_panels;      /* [n_keys / PANEL_WIDTH][key_steps][PANEL_WIDTH] */
+    float *value_panels; /* [columns / PANEL_WIDTH][value_steps][PANEL_WIDTH] */
+    float *scores;       /* [VEC_TILE_ROWS][n_keys] */
+    float *weighted;     /* [VEC_TILE_ROWS][PANEL_WIDTH] */
+    float *rounded;    /* of pairs: [VEC_TILE_ROWS] queries, row_floats apart */
+    size_t row_floats; /* head_dim, rounded up to what row_round() reads */
+    size_t key_steps;  /* of head_dim */
+    size_t value_steps; /* of n_tokens */
+    float *context;     /* [n_queries] rows, context_stride apart */
     size_t context_stride;
 } head;
 
@@ -46,20 +57,37 @@ ALWAYS_INLINE void row_scale(const float *from, float scale, size_t n,
         ret_row[i] = from[i] * scale;
 }
 
-/* The keys of 16 tokens, by 16 of their dimensions, into a panel. What is read
- * past head_dim is of the row, and not stored. */
+/* VEC_LANES steps of a token's key from the step `first` on, zeros past its end. */
+ALWAYS_INLINE vec key_load(const head *h, size_t token, size_t first)
+{
+    const float *key = h->key + token * h->qkv_stride + first * ATTENTION_STEP;
+    const size_t left = h->head_dim - first * ATTENTION_STEP;
+    float tail[VEC_LANES * ATTENTION_STEP] = {0};
+
+    if (token >= h->n_tokens)
+        return vec_set(0.0F);
+    if (left < VEC_LANES * ATTENTION_STEP) {
+        memcpy(tail, key, left * sizeof(*key));
+        key = tail;
+    }
+#if VEC_STEP == STEP_PAIRS
+    return vec_round(key);
+#else
+    return vec_load(key);
+#endif
+}
+
+/* The keys of 16 tokens, by 16 of their steps, into a panel. */
 static void pack_key_block(const head *h, size_t token, size_t first,
                            float *ret_panel)
 {
-    const size_t left = h->head_dim - first;
+    const size_t left = h->key_steps - first;
     const size_t n = left < VEC_LANES ? left : VEC_LANES;
-    const float *key = h->key + token * h->qkv_stride + first;
     vec columns[VEC_LANES];
 
     UNROLLED
     for (size_t i = 0; i < VEC_LANES; i++)
-        columns[i] =
-            vec_load(token + i < h->n_tokens ? key + i * h->qkv_stride : ZEROS);
+        columns[i] = key_load(h, token + i, first);
     vec_transpose(columns);
     for (size_t k = 0; k < n; k++)
         vec_store(ret_panel + k * PANEL_WIDTH, columns[k]);
@@ -69,28 +97,43 @@ static void pack_keys(const head *h)
 {
     for (size_t token = 0; token < h->n_keys; token += VEC_LANES) {
         float *panel = h->key_panels +
-                       token / PANEL_WIDTH * PANEL_WIDTH * h->head_dim +
+                       token / PANEL_WIDTH * PANEL_WIDTH * h->key_steps +
                        token % PANEL_WIDTH;
 
-        for (size_t k = 0; k < h->head_dim; k += VEC_LANES)
+        for (size_t k = 0; k < h->key_steps; k += VEC_LANES)
             pack_key_block(h, token, k, panel + k * PANEL_WIDTH);
     }
+}
+
+/* Lanes [first, first + VEC_LANES) of a token's value; 0 where there are none. */
+ALWAYS_INLINE vec value_load(const head *h, size_t token, size_t first)
+{
+    const float *value = h->value + token * h->qkv_stride + first;
+    float tail[VEC_LANES] = {0};
+
+    if (token >= h->n_tokens || first >= h->head_dim)
+        return vec_set(0.0F);
+    if (h->head_dim - first >= VEC_LANES)
+        return vec_load(value);
+    memcpy(tail, value, (h->head_dim - first) * sizeof(*value));
+    return vec_load(tail);
 }
 
 static void pack_values(const head *h)
 {
     float *out = h->value_panels;
 
-    for (size_t first = 0; first < h->head_dim; first += PANEL_WIDTH) {
-        const float *value = h->value + first;
-        size_t left = h->head_dim - first;
-        size_t n = left < PANEL_WIDTH ? left : PANEL_WIDTH;
+    for (size_t first = 0; first < h->head_dim; first += PANEL_WIDTH)
+        for (size_t i = 0; i < h->n_tokens; i += ATTENTION_STEP)
+            for (size_t j = 0; j < PANEL_WIDTH; j += VEC_LANES) {
+                vec v = value_load(h, i, first + j);
 
-        for (size_t i = 0; i < h->n_tokens; i++, out += PANEL_WIDTH) {
-            memset(out + n, 0, (PANEL_WIDTH - n) * sizeof(*out));
-            row_scale(value + i * h->qkv_stride, 1.0F, n, out);
-        }
-    }
+#if VEC_STEP == STEP_PAIRS
+                v = vec_pair(v, value_load(h, i + 1, first + j));
+#endif
+                vec_store(out, v);
+                out += VEC_LANES;
+            }
 }
 
 static void add_to_scores(const head *h, const float *addend, float *scores)
@@ -125,9 +168,9 @@ static span keys_seen(const head *h, size_t row, size_t n_rows)
                                                      : h->n_tokens};
 }
 
-/* Turns a row of scores into powers of two and answers one over their sum. Of
- * the keys that the tile walks over, which begin a panel, the row sees some: the
- * others become 0. */
+/* Turns a row of scores into powers of two, as tiles read them, and answers one
+ * over their sum. Of the keys that the tile walks over, which begin a panel, the
+ * row sees some: the others become 0. */
 static float softmax_row(float *scores, span keys, span seen)
 {
     const size_t end = lk_round_up(keys.end, VEC_LANES);
@@ -150,8 +193,11 @@ static float softmax_row(float *scores, span keys, span seen)
     }
     for (size_t i = keys.first; i < seen.first; i++)
         scores[i] = 0.0F;
-    for (size_t i = seen.end; i < keys.end; i++)
+    for (size_t i = seen.end; i < end; i++)
         scores[i] = 0.0F;
+#if VEC_STEP == STEP_PAIRS
+    row_round(scores + keys.first, keys.end - keys.first, scores + keys.first);
+#endif
     return 1.0F / vec_sum(sum);
 }
 
@@ -160,8 +206,10 @@ static void weigh_values(const head *h, size_t row, size_t n_rows, span keys,
 {
     tile t = {.x = h->scores + keys.first,
               .x_stride = h->n_keys,
-              .panel = h->value_panels + keys.first * PANEL_WIDTH,
-              .n_steps = keys.end - keys.first,
+              .panel =
+                  h->value_panels + keys.first / ATTENTION_STEP * PANEL_WIDTH,
+              .n_steps =
+                  (keys.end - keys.first + ATTENTION_STEP - 1) / ATTENTION_STEP,
               .bias = ZEROS,
               .y = h->weighted,
               .y_stride = PANEL_WIDTH};
@@ -174,7 +222,7 @@ static void weigh_values(const head *h, size_t row, size_t n_rows, span keys,
         for (size_t i = 0; i < n_rows; i++)
             row_scale(h->weighted + i * PANEL_WIDTH, scales[i], n,
                       h->context + (row + i) * h->context_stride + first);
-        t.panel += h->n_tokens * PANEL_WIDTH;
+        t.panel += h->value_steps * PANEL_WIDTH;
     }
 }
 
@@ -185,13 +233,20 @@ static void attend(const head *h, size_t row, size_t n_rows)
     span keys = keys_seen(h, row, n_rows);
     tile t = {.x = h->query + row * h->qkv_stride,
               .x_stride = h->qkv_stride,
-              .n_steps = h->head_dim,
+              .n_steps = h->key_steps,
               .bias = ZEROS,
               .y_stride = h->n_keys};
 
+#if VEC_STEP == STEP_PAIRS
+    for (size_t i = 0; i < n_rows; i++)
+        row_round(t.x + i * t.x_stride, h->head_dim,
+                  h->rounded + i * h->row_floats);
+    t.x = h->rounded;
+    t.x_stride = h->row_floats;
+#endif
     keys.first -= keys.first % PANEL_WIDTH;
     for (size_t key = keys.first; key < keys.end; key += PANEL_WIDTH) {
-        t.panel = h->key_panels + key * h->head_dim;
+        t.panel = h->key_panels + key * h->key_steps;
         t.y = h->scores + key;
         tile_run(&t, n_rows);
     }
@@ -228,14 +283,18 @@ static void attention(const lk_heads *heads, const float *qkv, size_t n_tokens,
               .head_dim = dim,
               .window = heads->window > 0 ? heads->window : n_tokens,
               .n_keys = lk_round_up(n_tokens, PANEL_WIDTH),
+              .row_floats = lk_round_up(dim, 2 * VEC_LANES) / 2,
+              .key_steps = (dim + ATTENTION_STEP - 1) / ATTENTION_STEP,
+              .value_steps = (n_tokens + ATTENTION_STEP - 1) / ATTENTION_STEP,
               .mask = heads->mask,
               .context_stride = lk_stride(width)};
 
-    /* lk_attention_scratch() adds up the same four parts */
+    /* lk_attention_scratch() adds up the same parts */
     h.key_panels = scratch;
-    h.value_panels = h.key_panels + h.n_keys * dim;
-    h.scores = h.value_panels + n_tokens * lk_round_up(dim, PANEL_WIDTH);
+    h.value_panels = h.key_panels + h.n_keys * h.key_steps;
+    h.scores = h.value_panels + h.value_steps * lk_round_up(dim, PANEL_WIDTH);
     h.weighted = h.scores + VEC_TILE_ROWS * h.n_keys;
+    h.rounded = h.weighted + VEC_TILE_ROWS * PANEL_WIDTH;
     for (size_t i = 0; i < heads->n_heads; i++) {
         h.query = qkv + i * dim;
         h.key = h.query + width;

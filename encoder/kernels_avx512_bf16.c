@@ -20,4 +20,16 @@ static inline vec vec_round(const float *x)
                                     _mm512_loadu_ps(x));
 }
 
+/* Lane by lane: `first` in the low half. */
+static inline vec vec_pair(vec first, vec second)
+{
+    const __m512i low =
+        _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(first));
+    const __m512i high =
+        _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(second));
+
+    return _mm512_castsi512_ps(
+        _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+
 #include "encoder/kernels_impl.h"

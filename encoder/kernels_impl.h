@@ -23,7 +23,8 @@
  * bf16 and int8. Two 16-bit or four 8-bit inputs are as wide as a float, so the
  * same tile walks over them: only the multiply-add differs, which takes all their
  * products at once. The inputs of a block of rows are rounded before its panels
- * are walked over; attention, norms and GELU stay in f32. Sums of bytes are
+ * are walked over; norms, GELU and softmax stay in f32, and so does all of
+ * attention in int8: in bf16 its two products are of pairs, too. Sums of bytes are
  * integers, exact in any order, so tables of int8 agree bit by bit, too.
  *
  * What a tier must define before including this:
@@ -35,8 +36,9 @@
  *   VEC_STEP                      inputs of a linear layer in 4 bytes:
  *     STEP_FLOAT                  f32
  *     STEP_PAIRS                  bf16, by vec_dot(a, b, c) = c + both products
- *                                 of each pair, and vec_round(x), 32 floats to
- *                                 pairs
+ *                                 of each pair, vec_round(x), 32 floats to
+ *                                 pairs, and vec_pair(a, b), the pairs of two
+ *                                 vectors' lanes
  *     STEP_BYTES                  int8, by vec_dot(a, b, c) = c + the products
  *                                 of four unsigned and four signed bytes, all
  *                                 integers; vec_of_integers(v), lanes to float;

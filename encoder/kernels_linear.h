@@ -54,19 +54,16 @@ static void pack(const float *rows, size_t n_in, float *ret_panel)
         }
 }
 
-/* Rows of n_in floats to rows of pairs, half as far apart. What lies past an
- * odd n_in may be anything, so its pair is made by hand. */
-static void rows_round(const float *x, size_t n_in, size_t n_rows,
-                       float *ret_pairs)
+/* n floats to pairs, which may take the floats' place. What lies past an odd n
+ * may be anything, so its pair is made by hand. */
+static void row_round(const float *x, size_t n, float *ret_pairs)
 {
-    const size_t stride = lk_stride(n_in);
+    const float last = x[n - 1];
 
-    for (size_t i = 0; i < n_rows; i++, x += stride, ret_pairs += stride / 2) {
-        for (size_t k = 0; k < n_in; k += 2 * VEC_LANES)
-            vec_store(ret_pairs + k / 2, vec_round(x + k));
-        if (n_in % 2 == 1)
-            ret_pairs[n_in / 2] = pair_of(x[n_in - 1], 0.0F);
-    }
+    for (size_t k = 0; k < n; k += 2 * VEC_LANES)
+        vec_store(ret_pairs + k / 2, vec_round(x + k));
+    if (n % 2 == 1)
+        ret_pairs[n / 2] = pair_of(last, 0.0F);
 }
 
 #else
@@ -169,7 +166,8 @@ static block block_encode(const lk_linear *linear, const float *x,
 #if VEC_STEP == STEP_FLOAT
     (void)scratch;
 #elif VEC_STEP == STEP_PAIRS
-    rows_round(x, linear->n_in, n_rows, scratch);
+    for (size_t i = 0; i < n_rows; i++)
+        row_round(x + i * stride, linear->n_in, scratch + i * b.x_stride);
     b.x = scratch;
 #else
     row_code *codes = (row_code *)(void *)scratch;
@@ -250,11 +248,12 @@ static void block_multiply(const lk_linear *linear, const block *b, float *y,
 static void multiply(const lk_linear *linear, const float *x, size_t n_rows,
                      float *scratch, float *y, int adds, activation act)
 {
-    for (size_t row = 0; row < n_rows; row += LK_BLOCK_ROWS) {
-        size_t left = n_rows - row;
-        block b =
-            block_encode(linear, x + row * lk_stride(linear->n_in),
-                         left < LK_BLOCK_ROWS ? left : LK_BLOCK_ROWS, scratch);
+    const size_t n_blocks = (n_rows + LK_BLOCK_ROWS - 1) / LK_BLOCK_ROWS;
+
+    for (size_t i = 0; i < n_blocks; i++) {
+        const size_t row = n_rows * i / n_blocks;
+        block b = block_encode(linear, x + row * lk_stride(linear->n_in),
+                               n_rows * (i + 1) / n_blocks - row, scratch);
 
         block_multiply(linear, &b, y + row * lk_stride(linear->n_out), adds,
                        act);

@@ -168,12 +168,17 @@ ALWAYS_INLINE void tile_switch(const tile *t, size_t n_rows, int step)
     }
 }
 
-static void tile_run(const tile *t, size_t n_rows)
-{
-    tile_switch(t, n_rows, STEP_FLOAT);
-}
-
 static void linear_tile_run(const tile *t, size_t n_rows)
 {
     tile_switch(t, n_rows, VEC_STEP);
+}
+
+/* Attention's: never of bytes. */
+static void tile_run(const tile *t, size_t n_rows)
+{
+#if VEC_STEP == STEP_BYTES
+    tile_switch(t, n_rows, STEP_FLOAT);
+#else
+    linear_tile_run(t, n_rows);
+#endif
 }

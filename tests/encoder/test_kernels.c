@@ -511,22 +511,29 @@ static float *attention_run(const lk_kernels *kernels, const lk_heads *heads,
     return context;
 }
 
+static const size_t ATTENTIONS[][4] = {
+    /* heads, head_dim, tokens, window */
+    {1, 1, 1, 0},     {1, 3, 2, 0},    {2, 5, 7, 0},    {3, 16, 15, 0},
+    {2, 26, 33, 0},   {2, 32, 64, 0},  {2, 33, 65, 0},  {1, 64, 130, 0},
+    {2, 5, 7, 1},     {1, 16, 200, 1}, {2, 26, 33, 40}, {2, 32, 64, 5},
+    {1, 64, 300, 64}, {3, 7, 9, 0},    {16, 4, 5, 0}}; /* rows without an end */
+
+enum { N_ATTENTIONS = sizeof(ATTENTIONS) / sizeof(ATTENTIONS[0]) };
+
+static lk_heads attention_heads(size_t i)
+{
+    return (lk_heads){.n_heads = ATTENTIONS[i][0],
+                      .head_dim = ATTENTIONS[i][1],
+                      .window = ATTENTIONS[i][3]};
+}
+
 static void attention_matches_the_definition_in_every_tier(void **state)
 {
-    static const size_t cases[][4] = {
-        /* heads, head_dim, tokens, window */
-        {1, 1, 1, 0},    {1, 3, 2, 0},    {2, 5, 7, 0},    {3, 16, 15, 0},
-        {2, 26, 33, 0},  {2, 32, 64, 0},  {2, 33, 65, 0},  {1, 64, 130, 0},
-        {2, 5, 7, 1},    {1, 16, 200, 1}, {2, 26, 33, 40}, {2, 32, 64, 5},
-        {1, 64, 300, 64}};
-
     (void)state;
-    for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
-        const lk_heads heads = {.n_heads = cases[c][0],
-                                .head_dim = cases[c][1],
-                                .window = cases[c][3]};
+    for (size_t c = 0; c < N_ATTENTIONS; c++) {
+        const lk_heads heads = attention_heads(c);
         const size_t width = heads.n_heads * heads.head_dim;
-        const size_t n = cases[c][2];
+        const size_t n = ATTENTIONS[c][2];
         double *expected = calloc(n * width, sizeof(*expected));
         float *qkv, *scalar;
 
@@ -589,25 +596,19 @@ static void biases_and_a_mask_are_added_in_every_tier(void **state)
     free(qkv);
 }
 
-/* What CLS pooling asks of the last layer. */
-static void the_first_tokens_alone_take_the_same_from_all(void **state)
+static void check_first_queries(const lk_kernels *kernels)
 {
     enum { N = 200, N_QUERIES = 3 };
     const size_t stride = lk_stride(52);
     float *qkv;
 
-    (void)state;
     seed = 1;
     qkv = rows_new(N, 3 * 52);
-    for (size_t i = 0; i < 2 * N_ISAS; i++) {
+    for (size_t i = 0; i < 2; i++) {
         /* with other rows in its tile, a row's window begins elsewhere */
-        const lk_heads heads = {
-            .n_heads = 2, .head_dim = 26, .window = i % 2 * 70};
-        const lk_kernels *kernels = tier(i / 2);
+        const lk_heads heads = {.n_heads = 2, .head_dim = 26, .window = i * 70};
         float *all, *scratch, *first;
 
-        if (kernels == NULL)
-            continue;
         all = attention_run(kernels, &heads, qkv, N);
         scratch = floats_new(lk_attention_scratch(kernels, &heads, N));
         first = floats_new((N_QUERIES + 1) * stride);
@@ -620,6 +621,17 @@ static void the_first_tokens_alone_take_the_same_from_all(void **state)
         free(all);
     }
     free(qkv);
+}
+
+/* What CLS pooling asks of the last layer. */
+static void the_first_tokens_alone_take_the_same_from_all(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_ISAS; i++)
+        if (tier(i) != NULL)
+            check_first_queries(tier(i));
+    if (bf16_tier() != NULL)
+        check_first_queries(bf16_tier());
 }
 
 /* What is kept of a tile of queries grows with the tokens, not with their square:
@@ -796,6 +808,48 @@ static void bf16_rounds_to_the_nearest_of_8_bits(void **state)
     free(y);
     layer_free(&rounded);
     layer_free(&l);
+}
+
+static void all_round(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = bf16_round(x[i]);
+}
+
+/* Queries, keys and values are rounded, and so is what weighs the values, each by
+ * 1/512 of it at most: no answer is off by more than that of the largest value. */
+static void bf16_attention_multiplies_what_was_rounded(void **state)
+{
+    const lk_kernels *kernels = bf16_tier();
+
+    (void)state;
+    if (kernels == NULL)
+        skip();
+    for (size_t c = 0; c < N_ATTENTIONS; c++) {
+        const lk_heads heads = attention_heads(c);
+        const size_t width = heads.n_heads * heads.head_dim;
+        const size_t n = ATTENTIONS[c][2];
+        double *expected = calloc(n * width, sizeof(*expected));
+        float *qkv, *context, *rounded;
+
+        seed = (uint32_t)c;
+        qkv = rows_new(n, 3 * width);
+        assert_non_null(expected);
+        context = attention_run(kernels, &heads, qkv, n);
+        all_round(qkv, n * lk_stride(3 * width));
+        rounded = attention_run(kernels, &heads, qkv, n);
+        assert_rows_identical(context, rounded, n, width);
+        for (size_t head = 0; head < heads.n_heads; head++)
+            attention_reference(qkv, &heads, head, n, n, expected);
+        for (size_t i = 0; i < n * width; i++)
+            assert_true(
+                fabs((double)context[i / width * lk_stride(width) + i % width] -
+                     expected[i]) <= 1.0 / 500.0);
+        free(rounded);
+        free(context);
+        free(qkv);
+        free(expected);
+    }
 }
 
 /* A block and more, so that rows are rounded in two goes. */
@@ -1075,6 +1129,7 @@ int main(void)
         cmocka_unit_test(pooling_a_zero_vector_gives_zero),
         cmocka_unit_test(bf16_layers_multiply_what_was_rounded),
         cmocka_unit_test(bf16_rounds_to_the_nearest_of_8_bits),
+        cmocka_unit_test(bf16_attention_multiplies_what_was_rounded),
         cmocka_unit_test(a_bf16_row_does_not_depend_on_its_batch),
         cmocka_unit_test(int8_layers_multiply_bytes_exactly),
         cmocka_unit_test(int8_layers_are_near_what_f32_says),

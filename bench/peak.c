@@ -40,7 +40,7 @@ static void *run_probe(void *arg)
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 0.3;
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 0.3;
     probe alone = {.seconds = seconds};
     probe pairs = {.seconds = seconds, .is_bf16 = 1};
     probe here = {.seconds = seconds}, there = {.seconds = seconds};

@@ -1,13 +1,14 @@
 /* bench/vision_speed.c — where an image model's time goes, and how near each part
  * comes to what the core can multiply.
  *
- *   bench_vision_speed MODEL_DIR [SECONDS]
+ *   bench_vision_speed MODEL_DIR [SECONDS [MERGED]]
  *
  * Of a ViT, DINOv2 or CLIP. One thread runs each part of a forward pass over all
  * layers by itself, then all of them together, round after round; between them it
  * probes the core (peak_probe.h). The best round of each counts, in seconds of
  * processor time, since the machine is shared. What a part multiplies is counted
- * without padding. LINKD_ISA and LINKD_PRECISION choose the kernels. */
+ * without padding. MERGED is how many tokens the layers of the whole pass merge
+ * away. LINKD_ISA and LINKD_PRECISION choose the kernels. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,11 +286,13 @@ int main(int argc, char **argv)
     int rc;
 
     if (argc < 2) {
-        fprintf(stderr, "usage: bench_vision_speed MODEL_DIR [SECONDS]\n");
+        fprintf(stderr, "usage: bench_vision_speed MODEL_DIR [SECONDS "
+                        "[MERGED]]\n");
         return 2;
     }
     rc = setup_open(&s, argv[1], &err);
     if (rc == LINKD_OK) {
+        s.model.n_merged = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
         parts_list(&s, parts);
         parts_time(&s, seconds, parts, peaks);
         report(&s, parts, peaks);

@@ -31,6 +31,7 @@ typedef struct dedup_values {
     lk_keep_values keep;
     int cluster;
     bool upright;
+    size_t merge_tokens;
     bool apply;
     bool json;
 } dedup_values;
@@ -60,6 +61,7 @@ static const lk_option options[] = {
      "(12)"},
     {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
      "with --image: turn pictures as the camera was held"},
+    LK_MERGE_TOKENS_OPTION(AT(merge_tokens)),
     LK_BLOCK_OPTION(AT(compared)),
     LK_ID_OPTION(AT(compared)),
     {"cluster", 0, LK_OPTION_WORD, AT(cluster), "HOW", lk_cluster_words, 0, 0,
@@ -533,10 +535,10 @@ static void dedup_clear(dedup_run *run)
 
 /* What needs the whole table, or this machine's threads. */
 static const char *const only_files[] = {
-    "id",     "pairs",    "threads",      "explain",  "report",
-    "truth",  "channels", "weak",         "max-size", "one-per",
-    "labels", "keep",     "keep-by",      "dropped",  "pair-model",
-    "image",  "upright",  "max-distance", NULL};
+    "id",     "pairs",    "threads",      "explain",      "report",
+    "truth",  "channels", "weak",         "max-size",     "one-per",
+    "labels", "keep",     "keep-by",      "dropped",      "pair-model",
+    "image",  "upright",  "max-distance", "merge-tokens", NULL};
 
 static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 {
@@ -570,9 +572,10 @@ static int dedup_remotely(lk_cli *cli, const dedup_values *v, linkd_error *err)
 static int image_check(const lk_cli *cli, linkd_error *err)
 {
     static const char *const excluded[] = {
-        "on",       "block",  "min-score", "threshold",  "k",
-        "channels", "labels", "weak",      "max-size",   "one-per",
-        "explain",  "report", "truth",     "pair-model", NULL};
+        "on",       "block",      "min-score",    "threshold",
+        "k",        "channels",   "labels",       "weak",
+        "max-size", "one-per",    "explain",      "report",
+        "truth",    "pair-model", "merge-tokens", NULL};
 
     for (size_t i = 0; excluded[i] != NULL; i++)
         if (lk_args_given(&syntax, &cli->args, excluded[i]))
@@ -609,9 +612,12 @@ static int values_check(const lk_cli *cli, const dedup_values *v,
     if (rc != LINKD_OK)
         return rc;
     if (v->image == NULL &&
-        (v->upright || lk_args_given(&syntax, &cli->args, "max-distance")))
+        (v->upright || v->merge_tokens > 0 ||
+         lk_args_given(&syntax, &cli->args, "max-distance")))
         return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
-                       v->upright ? "upright" : "max-distance");
+                       v->upright            ? "upright"
+                       : v->merge_tokens > 0 ? "merge-tokens"
+                                             : "max-distance");
     rc = lk_compared_check(&v->compared, v->decide.pair_model, true, err);
     if (rc == LINKD_OK)
         rc = lk_decide_check(&v->decide, v->model, err);
@@ -628,11 +634,12 @@ static int models_open(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
     const bool has_texts = !has_images(run) || v->compared.on.on != NULL;
+    const lk_vision_choice choice = {v->model, NULL, v->merge_tokens};
     int rc = lk_engine_open(run->cli, has_texts ? v->model : "none",
                             v->n_threads, &run->engine, err);
 
     if (rc == LINKD_OK && has_images(run) && !by_hash(run))
-        rc = lk_looks_open(run->cli, v->model, v->upright, run->engine.pool,
+        rc = lk_looks_open(run->cli, &choice, v->upright, run->engine.pool,
                            &run->looks, err);
     return rc;
 }

@@ -38,6 +38,7 @@ typedef struct embed_values {
     int precision;
     int format;
     bool upright;
+    size_t merge_tokens;
     bool json;
 } embed_values;
 
@@ -59,6 +60,7 @@ static const lk_option options[] = {
      "from the table, or data URIs"},
     {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
      "with --image: turn pictures as the camera was held"},
+    LK_MERGE_TOKENS_OPTION(AT(merge_tokens)),
     {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
      "column of the ids; without it the first column if its\n"
      "values are unique, else the row number"},
@@ -378,8 +380,9 @@ static int choices_check(const embed_run *run, linkd_error *err)
         return lk_fail(err, LINKD_E_ARG, "--prompt excludes --prompt-text");
     if (v->image != NULL && (v->prompt != NULL || v->prompt_text != NULL))
         return lk_fail(err, LINKD_E_ARG, "--image excludes prompts");
-    if (v->image == NULL && v->upright)
-        return lk_fail(err, LINKD_E_ARG, "--upright needs --image");
+    if (v->image == NULL && (v->upright || v->merge_tokens > 0))
+        return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
+                       v->upright ? "upright" : "merge-tokens");
     if (v->image != NULL && v->on != NULL)
         return lk_fail(err, LINKD_E_ARG, "--image excludes --on");
     if (v->image != NULL && !lk_args_given(&syntax, &run->cli->args, "model"))
@@ -463,12 +466,14 @@ static int input_open(embed_run *run, linkd_error *err)
 
 static int vision_open(embed_run *run, const char *precision, linkd_error *err)
 {
+    const lk_vision_choice choice = {run->values->model, precision,
+                                     run->values->merge_tokens};
     int rc = lk_engine_open_as(run->cli, "none", NULL, run->values->n_threads,
                                &run->engine, err);
 
     if (rc == LINKD_OK)
-        rc = lk_vision_open(run->cli, run->values->model, precision,
-                            run->engine.pool, &run->vision, err);
+        rc = lk_vision_open(run->cli, &choice, run->engine.pool, &run->vision,
+                            err);
     if (rc == LINKD_OK)
         run->model_dim = linkd_vision_describe(run->vision)->dim;
     return rc;

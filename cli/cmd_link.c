@@ -25,6 +25,7 @@ typedef struct link_values {
     int assign;
     bool wide;
     bool upright;
+    size_t merge_tokens;
     bool apply;
     bool json;
 } link_values;
@@ -47,6 +48,7 @@ static const lk_option options[] = {
      "seen from the table, or data URIs"},
     {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
      "with --image: turn pictures as the camera was held"},
+    LK_MERGE_TOKENS_OPTION(AT(merge_tokens)),
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "auto: what the tables' own duplicates say (default);\n"
      "one-to-one: best sum, each row once;\n"
@@ -152,8 +154,9 @@ static int values_check(const lk_cli *cli, const link_values *v,
         rc = lk_looks_check(cli, &syntax, v->model, not_by_looks, err);
     if (rc != LINKD_OK)
         return rc;
-    if (v->image == NULL && v->upright)
-        return lk_fail(err, LINKD_E_ARG, "--upright needs --image");
+    if (v->image == NULL && (v->upright || v->merge_tokens > 0))
+        return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
+                       v->upright ? "upright" : "merge-tokens");
     if (v->unmatched != NULL && strcmp(v->unmatched, v->output) == 0)
         return lk_fail(err, LINKD_E_ARG,
                        "--output and --unmatched are the same file");
@@ -480,9 +483,10 @@ static void link_clear(link_run *run)
 
 /* What needs the whole tables, or this machine's models and threads. */
 static const char *const only_files[] = {
-    "left-block", "right-block", "id",      "left-id", "right-id", "unmatched",
-    "wide",       "threads",     "explain", "report",  "truth",    "channels",
-    "labels",     "pair-model",  "image",   "upright", NULL};
+    "left-block", "right-block",  "id",      "left-id",    "right-id",
+    "unmatched",  "wide",         "threads", "explain",    "report",
+    "truth",      "channels",     "labels",  "pair-model", "image",
+    "upright",    "merge-tokens", NULL};
 
 static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
 {
@@ -509,6 +513,15 @@ static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
                           : rc;
 }
 
+static int looks_open(link_run *run, linkd_error *err)
+{
+    const link_values *v = run->values;
+    const lk_vision_choice choice = {v->model, NULL, v->merge_tokens};
+
+    return lk_looks_open(run->cli, &choice, v->upright, run->engine.pool,
+                         &run->looks, err);
+}
+
 static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
 {
     link_run run = {.cli = cli, .values = values};
@@ -532,8 +545,7 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = lk_engine_open(cli, has_texts(&run) ? run.values->model : "none",
                             run.values->n_threads, &run.engine, err);
     if (rc == LINKD_OK && has_images(&run))
-        rc = lk_looks_open(cli, run.values->model, run.values->upright,
-                           run.engine.pool, &run.looks, err);
+        rc = looks_open(&run, err);
     if (rc == LINKD_OK)
         rc = tables_link(&run, err);
     if (rc == LINKD_OK)

@@ -21,18 +21,25 @@ int lk_looks_check(const lk_cli *cli, const lk_syntax *syntax,
     return LINKD_OK;
 }
 
-int lk_vision_open(lk_cli *cli, const char *model, const char *precision,
+int lk_vision_open(lk_cli *cli, const lk_vision_choice *choice,
                    const lk_pool *pool, linkd_vision **ret_vision,
                    linkd_error *err)
 {
     lk_buf dir = {0};
-    int rc = linkd_encoder_find(model, &dir, err);
+    linkd_vision *vision = NULL;
+    int rc = linkd_encoder_find(choice->model, &dir, err);
 
     if (rc == LINKD_OK)
-        rc = linkd_vision_open(dir.data, precision, lk_pool_n_workers(pool),
-                               ret_vision, err);
+        rc = linkd_vision_open(dir.data, choice->precision,
+                               lk_pool_n_workers(pool), &vision, err);
     if (rc == LINKD_E_DATA)
-        rc = lk_fail(err, rc, "model %s: %s", model, err->message);
+        rc = lk_fail(err, rc, "model %s: %s", choice->model, err->message);
+    if (rc == LINKD_OK)
+        rc = linkd_vision_merge_tokens(vision, choice->merge_tokens, err);
+    if (rc == LINKD_OK)
+        *ret_vision = vision;
+    else
+        linkd_vision_close(vision);
     lk_buf_clear(&dir);
     if (rc == LINKD_OK)
         lk_meter_finish(&cli->meter); /* loading is no part of the next step */
@@ -53,10 +60,10 @@ void lk_vision_manifest(const linkd_vision *vision, const char *model,
     lk_manifest_model(manifest, model, &info);
 }
 
-int lk_looks_open(lk_cli *cli, const char *model, bool upright, lk_pool *pool,
-                  lk_looks *looks, linkd_error *err)
+int lk_looks_open(lk_cli *cli, const lk_vision_choice *choice, bool upright,
+                  lk_pool *pool, lk_looks *looks, linkd_error *err)
 {
-    int rc = lk_vision_open(cli, model, NULL, pool, &looks->vision, err);
+    int rc = lk_vision_open(cli, choice, pool, &looks->vision, err);
 
     if (rc != LINKD_OK)
         return rc;

@@ -18,17 +18,31 @@ LINKD_MUST_CHECK int lk_looks_check(const lk_cli *cli, const lk_syntax *syntax,
                                     const char *const *excluded,
                                     linkd_error *err);
 
-/* Opens an image model by name or path. `precision` as linkd_vision_open(). */
-LINKD_MUST_CHECK int lk_vision_open(lk_cli *cli, const char *model,
-                                    const char *precision, const lk_pool *pool,
+#define LK_MERGE_TOKENS_OPTION(at)                                             \
+ {                                                                             \
+  "merge-tokens", 0, LK_OPTION_COUNT, (at), "N", NULL, 0, 1e6,                 \
+      "with --image by a ViT or DINOv2: each layer merges N tokens\n"          \
+      "away, which is faster and changes vectors (0: none)"                    \
+ }
+
+/* Which image model, and how: a name or path, `precision` as
+ * linkd_vision_open(), `merge_tokens` as linkd_vision_merge_tokens(). */
+typedef struct lk_vision_choice {
+    const char *model;
+    const char *precision;
+    size_t merge_tokens;
+} lk_vision_choice;
+
+LINKD_MUST_CHECK int lk_vision_open(lk_cli *cli, const lk_vision_choice *choice,
+                                    const lk_pool *pool,
                                     linkd_vision **ret_vision,
                                     linkd_error *err);
 void lk_vision_manifest(const linkd_vision *vision, const char *model,
                         lk_manifest *manifest);
 
 /* Fills `looks` in place. `pool` is borrowed. */
-LINKD_MUST_CHECK int lk_looks_open(lk_cli *cli, const char *model, bool upright,
-                                   lk_pool *pool, lk_looks *looks,
+LINKD_MUST_CHECK int lk_looks_open(lk_cli *cli, const lk_vision_choice *choice,
+                                   bool upright, lk_pool *pool, lk_looks *looks,
                                    linkd_error *err);
 void lk_looks_close(lk_looks *looks);
 

@@ -188,6 +188,14 @@ LINKD_MUST_CHECK int linkd_vision_open(const char *dir, const char *precision,
                                        linkd_error *err);
 void linkd_vision_close(linkd_vision *vision);
 
+/* From now on each layer makes up to n_tokens rows a part of the row that is most
+ * like them, which is faster and changes vectors and fingerprint (Bolya et al. 2023,
+ * "Token Merging"). 0 changes nothing. Once, before anything is encoded.
+ * LINKD_E_ARG: the model is neither a ViT nor a DINOv2. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int linkd_vision_merge_tokens(linkd_vision *vision,
+                                               size_t n_tokens,
+                                               linkd_error *err);
+
 const linkd_vision_info *linkd_vision_describe(const linkd_vision *vision);
 
 /* Resizes and crops a picture as the model asks for, and encodes it: the class

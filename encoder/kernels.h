@@ -71,6 +71,8 @@ typedef struct lk_heads {
      * mask[query * n_tokens + key]. NULL: nothing. */
     const float *biases;
     const float *mask;
+    /* And by key alone: [n_tokens], of every head. NULL: nothing. */
+    const float *key_biases;
     /* A query sees that many keys to either side of its own, and no others; 0:
      * all. */
     size_t window;

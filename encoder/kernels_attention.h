@@ -26,12 +26,13 @@ typedef struct head {
     size_t n_tokens;
     size_t n_queries; /* the first of them are asked for */
     size_t head_dim;
-    size_t window;          /* keys to either side that a query sees */
-    size_t n_keys;          /* n_tokens, rounded up to whole panels */
-    const float *distances; /* of the key where the query is; or NULL */
-    const float *biases;    /* [n_tokens, n_tokens], or NULL */
-    const float *mask;      /* likewise */
-    float *key_panels;      /* [n_keys / PANEL_WIDTH][key_steps][PANEL_WIDTH] */
+    size_t window;           /* keys to either side that a query sees */
+    size_t n_keys;           /* n_tokens, rounded up to whole panels */
+    const float *distances;  /* of the key where the query is; or NULL */
+    const float *biases;     /* [n_tokens, n_tokens], or NULL */
+    const float *mask;       /* likewise */
+    const float *key_biases; /* [n_tokens], or NULL */
+    float *key_panels;   /* [n_keys / PANEL_WIDTH][key_steps][PANEL_WIDTH] */
     float *value_panels; /* [columns / PANEL_WIDTH][value_steps][PANEL_WIDTH] */
     float *scores;       /* [VEC_TILE_ROWS][n_keys] */
     float *weighted;     /* [VEC_TILE_ROWS][PANEL_WIDTH] */
@@ -147,7 +148,7 @@ static void add_to_scores(const head *h, const float *addend, float *scores)
         scores[key] += addend[key];
 }
 
-/* Adds what the keys are worth to the query `row` by where they stand. */
+/* Adds what the keys are worth to the query `row` apart from their numbers. */
 static void add_places(const head *h, size_t row, float *scores)
 {
     if (h->distances != NULL)
@@ -156,6 +157,8 @@ static void add_places(const head *h, size_t row, float *scores)
         add_to_scores(h, h->biases + row * h->n_tokens, scores);
     if (h->mask != NULL)
         add_to_scores(h, h->mask + row * h->n_tokens, scores);
+    if (h->key_biases != NULL)
+        add_to_scores(h, h->key_biases, scores);
 }
 
 /* What the queries [row, row + n_rows) see between them. */
@@ -287,6 +290,7 @@ static void attention(const lk_heads *heads, const float *qkv, size_t n_tokens,
               .key_steps = (dim + ATTENTION_STEP - 1) / ATTENTION_STEP,
               .value_steps = (n_tokens + ATTENTION_STEP - 1) / ATTENTION_STEP,
               .mask = heads->mask,
+              .key_biases = heads->key_biases,
               .context_stride = lk_stride(width)};
 
     /* lk_attention_scratch() adds up the same parts */

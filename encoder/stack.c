@@ -53,8 +53,11 @@ lk_stack_space lk_stack_cut(const lk_stack *stack, float *floats, size_t n_rows,
                                 wide + n_rows * wide_stride(stack, n_wide)};
 }
 
-static void rows_add(float *x, const float *addend, size_t n)
+void lk_stack_add(const lk_stack *stack, const float *addend, size_t n_rows,
+                  float *x)
 {
+    const size_t n = n_rows * lk_stride(stack->sizes.dim);
+
     for (size_t i = 0; i < n; i++)
         x[i] += addend[i];
 }
@@ -121,7 +124,7 @@ void lk_stack_feed_forward(const lk_stack *stack, const lk_stack_layer *layer,
                              space->scratch, space->wide);
     kernels->linear(&layer->ffn_out, space->wide, n_rows, space->scratch,
                     space->context);
-    rows_add(space->x, space->context, n);
+    lk_stack_add(stack, space->context, n_rows, space->x);
 }
 
 static void layer_run(pass *p, const lk_stack_layer *layer, bool is_last)
@@ -137,24 +140,23 @@ static void layer_run(pass *p, const lk_stack_layer *layer, bool is_last)
         reduce(p);
     s->kernels->linear(&layer->attention_out, space->context, p->n_rows,
                        space->scratch, space->wide);
-    rows_add(space->x, space->wide, p->n_rows * lk_stride(s->sizes.dim));
+    lk_stack_add(s, space->wide, p->n_rows, space->x);
     lk_stack_feed_forward(s, layer, space, p->n_rows);
 }
 
-/* Rows of x to unit vectors. */
-static void vectors_write(const pass *p, float *ret_vectors)
+void lk_stack_vectors(const lk_stack *s, const lk_stack_space *space,
+                      size_t n_rows, float *ret_vectors)
 {
-    const lk_stack *s = p->stack;
     const size_t dim = lk_stack_dim(s);
-    float *rows = p->space->context;
+    float *rows = space->context;
 
-    lk_stack_normalise(s, &s->final_norm, p->space, p->n_rows);
+    lk_stack_normalise(s, &s->final_norm, space, n_rows);
     if (s->sizes.n_out > 0) {
-        s->kernels->linear(&s->projection, p->space->context, p->n_rows,
-                           p->space->scratch, p->space->wide);
-        rows = p->space->wide;
+        s->kernels->linear(&s->projection, space->context, n_rows,
+                           space->scratch, space->wide);
+        rows = space->wide;
     }
-    for (size_t i = 0; i < p->n_rows; i++) {
+    for (size_t i = 0; i < n_rows; i++) {
         float *row = rows + i * lk_stride(dim);
 
         s->kernels->pool(row, 1, dim, row);
@@ -172,7 +174,7 @@ void lk_stack_run(const lk_stack *stack, const lk_stack_batch *batch,
 
     for (size_t i = 0; i < stack->sizes.n_layers; i++)
         layer_run(&p, &stack->layers[i], i + 1 == stack->sizes.n_layers);
-    vectors_write(&p, ret_vectors);
+    lk_stack_vectors(stack, space, p.n_rows, ret_vectors);
 }
 
 void lk_stack_run_whole(const lk_stack *stack, const lk_stack_space *space,

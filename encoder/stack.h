@@ -123,10 +123,15 @@ void lk_stack_run(const lk_stack *stack, const lk_stack_batch *batch,
 void lk_stack_run_whole(const lk_stack *stack, const lk_stack_space *space,
                         size_t n_rows);
 
-/* Parts of a layer, of n_rows rows: context = norm x, and x += feed-forward. */
+/* Parts of a pass over n_rows rows: context = norm x, x += feed-forward, x +=
+ * addend, and rows of x to unit vectors [n_rows, lk_stack_dim()]. */
 void lk_stack_normalise(const lk_stack *stack, const lk_norm *norm,
                         const lk_stack_space *space, size_t n_rows);
 void lk_stack_feed_forward(const lk_stack *stack, const lk_stack_layer *layer,
                            const lk_stack_space *space, size_t n_rows);
+void lk_stack_add(const lk_stack *stack, const float *addend, size_t n_rows,
+                  float *x);
+void lk_stack_vectors(const lk_stack *stack, const lk_stack_space *space,
+                      size_t n_rows, float *ret_vectors);
 
 #endif

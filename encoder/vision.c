@@ -266,6 +266,42 @@ void linkd_vision_close(linkd_vision *vision)
     free(vision);
 }
 
+/* Vectors of merged tokens are not those of all of them, nor of other numbers. */
+static int merged_hash(linkd_vision *vision, size_t n_tokens, linkd_error *err)
+{
+    char text[2 * LK_FINGERPRINT_DIGITS];
+    lk_fingerprint f;
+    int rc = lk_fingerprint_begin(&f, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    (void)snprintf(text, sizeof(text), "%s merge %zu", vision->fingerprint,
+                   n_tokens);
+    lk_fingerprint_text(&f, text);
+    lk_fingerprint_end(&f, vision->fingerprint);
+    return LINKD_OK;
+}
+
+int linkd_vision_merge_tokens(linkd_vision *vision, size_t n_tokens,
+                              linkd_error *err)
+{
+    int rc;
+
+    LK_ASSERT(vision->model.n_merged == 0);
+    if (n_tokens == 0)
+        return LINKD_OK;
+    if (vision->config.kind != LK_VISION_VIT &&
+        vision->config.kind != LK_VISION_DINOV2)
+        return lk_fail(err, LINKD_E_ARG,
+                       "tokens of a %s model cannot be merged, only of vit and "
+                       "dinov2",
+                       vision->info.architecture);
+    rc = merged_hash(vision, n_tokens, err);
+    if (rc == LINKD_OK)
+        vision->model.n_merged = n_tokens;
+    return rc;
+}
+
 const linkd_vision_info *linkd_vision_describe(const linkd_vision *vision)
 {
     return &vision->info;

@@ -4,6 +4,7 @@
  *              class token ───────┴► x ─► (norm) ─► layers ─► row 0 */
 #include <string.h>
 
+#include "encoder/vision_merge.h"
 #include "encoder/vision_model.h"
 
 static size_t rows_count(const lk_vision_model *model)
@@ -11,11 +12,19 @@ static size_t rows_count(const lk_vision_model *model)
     return 1 + model->n_across * model->n_down;
 }
 
-size_t lk_vision_scratch(const lk_vision_model *model)
+static size_t stack_floats(const lk_vision_model *model)
 {
     const size_t n = rows_count(model);
 
-    return lk_stack_floats(&model->stack, n, n, model->patches.linear.n_in);
+    return lk_round_up(
+        lk_stack_floats(&model->stack, n, n, model->patches.linear.n_in),
+        LK_STRIDE_UNIT);
+}
+
+size_t lk_vision_scratch(const lk_vision_model *model)
+{
+    return stack_floats(model) +
+           lk_merge_floats(&model->stack, rows_count(model));
 }
 
 static void embed(const lk_vision_model *m, const linkd_image *image,
@@ -56,5 +65,13 @@ void lk_vision_forward(const lk_vision_model *model, const linkd_image *image,
         lk_stack_cut(&model->stack, scratch, n, model->patches.linear.n_in);
 
     embed(model, image, &space);
+    if (model->n_merged > 0) {
+        const lk_merge_space merge =
+            lk_merge_cut(&model->stack, scratch + stack_floats(model), n);
+
+        lk_merge_run(&model->stack, &space, &merge, n, model->n_merged,
+                     ret_vector);
+        return;
+    }
     lk_stack_run(&model->stack, &batch, &space, ret_vector);
 }

@@ -15,6 +15,7 @@ typedef struct lk_vision_model {
     const float *positions; /* [1 + n_down * n_across, lk_stride(dim)]; the
                              * first one has the class token added */
     lk_norm embedding_norm; /* of CLIP; width 0: there is none */
+    size_t n_merged;        /* rows that each layer merges away */
     lk_arrays arrays;       /* all numbers above */
 } lk_vision_model;
 

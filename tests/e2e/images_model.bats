@@ -79,3 +79,40 @@ EOF
     [ "$status" -eq 1 ]
     [[ "$stderr" == *'model_type "vit" is not supported'* ]]
 }
+
+@test "--merge-tokens gives a ViT's pictures other vectors, the same on any threads" {
+    goods_make
+    for n in 0 2; do
+        for j in 1 2; do
+            "$LINKCTL" embed goods.csv --image photo --model "$vit" --precision f32 \
+                --merge-tokens $n -j $j -q -o "$n-$j.jsonl"
+        done
+        cmp $n-1.jsonl $n-2.jsonl
+    done
+    "$LINKCTL" embed goods.csv --image photo --model "$vit" --precision f32 -q -o plain.jsonl
+    cmp plain.jsonl 0-1.jsonl
+    run ! cmp -s plain.jsonl 2-1.jsonl
+    [ "$(grep fingerprint plain.jsonl.manifest.json)" != "$(grep fingerprint 2-1.jsonl.manifest.json)" ]
+    "$LINKCTL" dedup goods.csv --image photo --model "$vit" --min-score 0.9999 \
+        --merge-tokens 2 -q -o out.csv
+    [ "$(tail -n +2 out.csv | cut -d, -f5 | tr '\n' ' ')" = "1 2 1 1 3 4 " ]
+    "$LINKCTL" link goods.csv goods.csv --image photo --model "$vit" --min-score 0.9999 \
+        --merge-tokens 2 -q -o pairs.csv
+    grep -q '"merge-tokens"' pairs.csv.manifest.json
+}
+
+@test "--merge-tokens needs pictures, and a ViT or DINOv2" {
+    goods_make
+    for command in "embed goods.csv" "dedup goods.csv" "link goods.csv goods.csv"; do
+        # shellcheck disable=SC2086
+        run --separate-stderr "$LINKCTL" $command --merge-tokens 2
+        [ "$status" -eq 2 ]
+        [[ "$stderr" == *"--merge-tokens needs --image"* ]]
+    done
+    run --separate-stderr "$LINKCTL" dedup goods.csv --image photo --merge-tokens 2
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"--image excludes --merge-tokens"* ]]
+    run --separate-stderr "$LINKCTL" embed goods.csv --image photo --model "$clip" --merge-tokens 2
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"tokens of a clip model cannot be merged, only of vit and dinov2"* ]]
+}

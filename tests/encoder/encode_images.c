@@ -1,10 +1,11 @@
 /* For scripts/check-vision-parity: encodes image files.
  *
- *   encode_images MODEL_DIR FILE... > vectors.f32
+ *   encode_images [--merge-tokens=N] MODEL_DIR FILE... > vectors.f32
  *
  * Writes float [files, dim] in the machine's byte order. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "encoder/encoder.h"
 #include "encoder/file.h"
@@ -32,11 +33,20 @@ int main(int argc, char **argv)
     linkd_error err = {0};
     float *vector = NULL;
     size_t dim = 0;
+    static const char option[] = "--merge-tokens=";
+    size_t n_merged = 0;
     int rc;
 
+    if (argc > 1 && strncmp(argv[1], option, sizeof(option) - 1) == 0) {
+        n_merged = strtoul(argv[1] + sizeof(option) - 1, NULL, 10);
+        argv++;
+        argc--;
+    }
     if (argc < 3)
         return 2;
     rc = linkd_vision_open(argv[1], NULL, 1, &vision, &err);
+    if (rc == LINKD_OK)
+        rc = linkd_vision_merge_tokens(vision, n_merged, &err);
     if (rc == LINKD_OK) {
         dim = linkd_vision_describe(vision)->dim;
         vector = calloc(dim, sizeof(*vector));

@@ -64,6 +64,21 @@ static void request_free(request *r)
     free(r);
 }
 
+/* That a failed allocation was told. The service's own threads, which run beside,
+ * may have met it: then the same one is tried again, but not for ever. */
+static void told_check(int rc, bool failed, size_t *n)
+{
+    static size_t n_again = 0;
+
+    if (failed && rc == LINKD_OK) {
+        assert_true(++n_again < 20);
+        --*n;
+        return;
+    }
+    n_again = 0;
+    assert_int_equal(rc, failed ? LINKD_E_NOMEM : LINKD_OK);
+}
+
 /* ---- queries ------------------------------------------------------------------- */
 
 /* A sample of which only the anchors are there. */
@@ -105,7 +120,7 @@ static void queries_run_out(const char *members)
         alloc_fail_at(n);
         rc = queries_make(r, view, info.options.settings, &err);
         failed = alloc_fail_off();
-        assert_int_equal(rc, failed ? LINKD_E_NOMEM : LINKD_OK);
+        told_check(rc, failed, &n);
     }
     linkd_view_close(view);
     request_free(r);
@@ -174,7 +189,7 @@ static void an_estimate_tells_of_it(void **state)
         alloc_fail_at(n);
         rc = lk_upgrade_estimate(&service, &answered, &r->spec, &json, &err);
         failed = alloc_fail_off();
-        assert_int_equal(rc, failed ? LINKD_E_NOMEM : LINKD_OK);
+        told_check(rc, failed, &n);
         lk_buf_clear(&json);
     }
     request_free(r);
@@ -205,8 +220,8 @@ static void a_verdict_tells_of_it(void **state)
         alloc_fail_at(n);
         rc = lk_upgrade_verdict_make(&r->run, &sample, &fit, &verdict, &err);
         failed = alloc_fail_off();
-        assert_int_equal(rc, failed ? LINKD_E_NOMEM : LINKD_OK);
-        assert_int_equal(verdict != NULL, !failed);
+        assert_int_equal(verdict != NULL, rc == LINKD_OK);
+        told_check(rc, failed, &n);
         json_decref(verdict);
     }
     lk_upgrade_fit_clear(&fit);

@@ -588,6 +588,7 @@ static void a_collection_goes_the_way_of_what_serves(void **state)
     way_put(2, "native");
     assert_int_equal(way_get(&way), LINKD_E_DATA);
     assert_int_equal(way, LINKD_WAY_CASCADE);
+    blobs_clear(&b);
 }
 
 static void opening_without_memory_leaves_nothing(void **state)

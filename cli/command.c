@@ -83,7 +83,17 @@ static int encoder_open(lk_cli *cli, const char *model, const char *precision,
 int lk_engine_open(lk_cli *cli, const char *model, size_t n_threads,
                    lk_engine *ret_engine, linkd_error *err)
 {
-    return lk_engine_open_as(cli, model, NULL, n_threads, ret_engine, err);
+    linkd_encoder *encoder;
+    int rc = lk_engine_open_as(cli, model, NULL, n_threads, ret_engine, err);
+
+    if (rc != LINKD_OK || ret_engine->encoder == NULL)
+        return rc;
+    encoder = ret_engine->encoder;
+    rc = linkd_encoder_set_prompt(
+        encoder, linkd_encoder_prompt_for(encoder, LINKD_USE_RECORD), err);
+    if (rc != LINKD_OK)
+        lk_engine_close(ret_engine);
+    return rc;
 }
 
 int lk_engine_open_as(lk_cli *cli, const char *model, const char *precision,

@@ -97,12 +97,12 @@ bool lk_model_is_none(const char *model);
 LINKD_MUST_CHECK int lk_model_check(lk_cli *cli, const char *model,
                                     linkd_error *err);
 
-/* Opens the model of that name or path; hints at how to get one if it is not
- * there. 0 threads: as many as there are processors. */
+/* Opens the model of that name or path, for texts of records; hints at how to get
+ * one if it is not there. 0 threads: as many as there are processors. */
 LINKD_MUST_CHECK int lk_engine_open(lk_cli *cli, const char *model,
                                     size_t n_threads, lk_engine *ret_engine,
                                     linkd_error *err);
-/* The same in a precision of linkd_encoder_open(). */
+/* The same in a precision of linkd_encoder_open(), for texts of any use. */
 LINKD_MUST_CHECK int lk_engine_open_as(lk_cli *cli, const char *model,
                                        const char *precision, size_t n_threads,
                                        lk_engine *ret_engine, linkd_error *err);

@@ -190,6 +190,11 @@ static int home_embed(lk_request *request, lk_model *model,
                       const linkd_str *texts, size_t n, lk_homes *homes,
                       linkd_error *err)
 {
+    const lk_model_embedder queries = {.model = model,
+                                       .urgency = LK_URGENT,
+                                       .use = LINKD_USE_QUERY,
+                                       .stop_cb = lk_request_is_over,
+                                       .stop_ctx = request};
     float *vectors =
         lk_arena_alloc(&request->arena, n * generation->dim * sizeof(*vectors));
 
@@ -198,8 +203,7 @@ static int home_embed(lk_request *request, lk_model *model,
     homes->generations[homes->n] = generation->number;
     homes->dims[homes->n] = generation->dim;
     homes->vectors[homes->n++] = vectors;
-    return lk_model_embed(model, LK_URGENT, texts, n, lk_request_is_over,
-                          request, vectors, NULL, err);
+    return lk_model_embed(&queries, texts, n, vectors, NULL, err);
 }
 
 /* The models of the older generations, since no view is open while encoding. */
@@ -250,6 +254,7 @@ int lk_homes_find(lk_service *service, lk_request *request,
     for (size_t i = 0; i < o.n; i++) {
         storage[i] = (lk_model_embedder){.model = o.models[i],
                                          .urgency = LK_URGENT,
+                                         .use = LINKD_USE_RECORD,
                                          .stop_cb = lk_request_is_over,
                                          .stop_ctx = request};
         ret_homes[i] = (linkd_home){o.generations[i].number,

@@ -182,6 +182,11 @@ void lk_cascade_encode(lk_cascade *c)
 {
     lk_arena *arena = &c->request->arena;
     deadline until = deadline_of(c->request);
+    const lk_model_embedder records = {.model = c->model,
+                                       .urgency = LK_BULK,
+                                       .use = LINKD_USE_RECORD,
+                                       .stop_cb = deadline_is_over,
+                                       .stop_ctx = &until};
     size_t dim;
     linkd_str *texts;
     float *vectors;
@@ -198,8 +203,8 @@ void lk_cascade_encode(lk_cascade *c)
     }
     for (size_t i = 0; i < c->n; i++)
         texts[i] = c->candidates[i].text;
-    if (lk_model_embed(c->model, LK_BULK, texts, c->n, deadline_is_over, &until,
-                       vectors, NULL, NULL) != LINKD_OK) {
+    if (lk_model_embed(&records, texts, c->n, vectors, NULL, NULL) !=
+        LINKD_OK) {
         cascade_drop(c);
         return;
     }

@@ -24,6 +24,7 @@
 
 typedef struct job {
     lk_model *model;
+    linkd_use use;
     linkd_str model_name;
     linkd_str *texts;
     size_t n;
@@ -81,6 +82,21 @@ static int encoding_read(const json_t *body, job *j, linkd_error *err)
     return LINKD_OK;
 }
 
+/* As other servers of this shape have it for models that ask for prompts. */
+static int use_read(const json_t *body, job *j, linkd_error *err)
+{
+    linkd_str name = {0};
+    int rc = lk_json_get_string(body, "input_type", &name, err);
+
+    if (rc != LINKD_OK || name.bytes == NULL)
+        return rc;
+    j->use = lk_str_is(name, "query") ? LINKD_USE_QUERY : LINKD_USE_RECORD;
+    if (j->use == LINKD_USE_RECORD && !lk_str_is(name, "document"))
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"input_type\" is neither query nor document");
+    return LINKD_OK;
+}
+
 static int model_read(lk_service *service, const json_t *body, job *j,
                       linkd_error *err)
 {
@@ -115,11 +131,14 @@ static int body_read(lk_service *service, lk_request *request,
                      const json_t *body, job *j, linkd_error *err)
 {
     static const char *const members[] = {
-        "input", "model", "encoding_format", "dimensions", "user", NULL};
+        "input", "model", "encoding_format", "dimensions", "input_type",
+        "user",  NULL};
     int rc = lk_json_check_members(body, "the body", members, err);
 
     if (rc == LINKD_OK)
         rc = encoding_read(body, j, err);
+    if (rc == LINKD_OK)
+        rc = use_read(body, j, err);
     if (rc == LINKD_OK)
         rc =
             input_read(json_object_get(body, "input"), &request->arena, j, err);
@@ -128,6 +147,12 @@ static int body_read(lk_service *service, lk_request *request,
 
 static int texts_embed(lk_request *request, job *j, linkd_error *err)
 {
+    const lk_model_embedder e = {.model = j->model,
+                                 .urgency =
+                                     j->n <= URGENT_MAX ? LK_URGENT : LK_BULK,
+                                 .use = j->use,
+                                 .stop_cb = lk_request_is_over,
+                                 .stop_ctx = request};
     size_t dim = lk_model_describe(j->model)->dim;
     int rc = LINKD_OK;
 
@@ -138,14 +163,13 @@ static int texts_embed(lk_request *request, job *j, linkd_error *err)
     for (size_t i = 0; i < j->n && rc == LINKD_OK; i++) {
         size_t n_tokens = 0;
 
-        rc = lk_model_count_tokens(j->model, j->texts[i], &n_tokens, err);
+        rc = lk_model_count_tokens(j->model, j->use, j->texts[i], &n_tokens,
+                                   err);
         j->n_tokens += n_tokens;
     }
     if (rc != LINKD_OK)
         return rc;
-    return lk_model_embed(j->model, j->n <= URGENT_MAX ? LK_URGENT : LK_BULK,
-                          j->texts, j->n, lk_request_is_over, request,
-                          j->vectors, NULL, err);
+    return lk_model_embed(&e, j->texts, j->n, j->vectors, NULL, err);
 }
 
 static int embedding_print(const job *j, size_t i, lk_buf *body,

@@ -358,6 +358,7 @@ static int target_open(search *s, linkd_error *err)
                                     &s->request->arena, &t->info, err);
     }
     rc = lk_target_open(s->service, s->request, LK_URGENT, t, err);
+    t->storage.use = LINKD_USE_QUERY;
     if (rc == LINKD_OK && t->model == NULL)
         rc = lk_fail(err, LINKD_E_ARG,
                      "the collection has no model to encode \"text\" with: "

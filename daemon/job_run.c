@@ -35,8 +35,10 @@ static int chain_model(const lk_job_run *run, chain *c, linkd_error *err)
     lk_buf path = {0};
     int rc;
 
-    c->storage = (lk_model_embedder){
-        .urgency = LK_JOB, .stop_cb = run->stop_cb, .stop_ctx = run->stop_ctx};
+    c->storage = (lk_model_embedder){.urgency = LK_JOB,
+                                     .use = LINKD_USE_RECORD,
+                                     .stop_cb = run->stop_cb,
+                                     .stop_ctx = run->stop_ctx};
     rc = lk_models_get(run->service->models, vectors->model, &c->storage.model,
                        err);
     if (rc != LINKD_OK)

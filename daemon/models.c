@@ -280,35 +280,86 @@ static int cond_init(pthread_cond_t *cond, linkd_error *err)
     return LINKD_OK;
 }
 
-int lk_model_embed(lk_model *model, lk_urgency urgency, const linkd_str *texts,
-                   size_t n, bool (*stop_cb)(void *ctx), void *stop_ctx,
-                   float *ret_vectors, linkd_encode_stats *stats,
-                   linkd_error *err)
+static int ticket_run(const lk_model_embedder *e, ticket *t, linkd_error *err)
 {
-    queue *q = urgency == LK_URGENT ? &model->urgent : &model->bulk;
-    ticket t = {.texts = texts, .vectors = ret_vectors, .n = n};
-    int rc;
+    lk_model *model = e->model;
+    queue *q = e->urgency == LK_URGENT ? &model->urgent : &model->bulk;
+    int rc = cond_init(&t->done, err);
 
-    if (n == 0)
-        return LINKD_OK;
-    rc = cond_init(&t.done, err);
     if (rc != LINKD_OK)
         return rc;
     (void)pthread_mutex_lock(&model->lock);
     if (model->stopping)
         rc = lk_fail(err, LINKD_E_BUSY, "the daemon is stopping");
-    else if (urgency != LK_JOB && q->n_waiting > 0 &&
-             q->n_waiting + n > WAITING_MAX)
+    else if (e->urgency != LK_JOB && q->n_waiting > 0 &&
+             q->n_waiting + t->n > WAITING_MAX)
         rc = lk_fail(err, LINKD_E_BUSY, "%zu texts wait to be encoded already",
                      q->n_waiting);
     if (rc == LINKD_OK) {
-        q->n_waiting += n;
-        queue_append(q, &t);
+        q->n_waiting += t->n;
+        queue_append(q, t);
         (void)pthread_cond_signal(&model->work);
-        rc = ticket_wait(model, q, &t, stop_cb, stop_ctx, err);
+        rc = ticket_wait(model, q, t, e->stop_cb, e->stop_ctx, err);
     }
     (void)pthread_mutex_unlock(&model->lock);
-    (void)pthread_cond_destroy(&t.done);
+    (void)pthread_cond_destroy(&t->done);
+    return rc;
+}
+
+/* Texts behind a prompt. Encoders put one prompt before all that they are given,
+ * while here queries and records share batches. */
+typedef struct prompted {
+    lk_buf bytes;
+    linkd_str *texts;
+} prompted;
+
+static void prompted_clear(prompted *p)
+{
+    lk_buf_clear(&p->bytes);
+    free(p->texts);
+}
+
+static int prompted_make(const char *prompt, const linkd_str *texts, size_t n,
+                         prompted *p, linkd_error *err)
+{
+    const size_t prompt_len = strlen(prompt);
+    const char *at;
+    int rc = LINKD_OK;
+
+    p->texts = calloc(n, sizeof(*p->texts));
+    if (p->texts == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        rc = lk_buf_append(&p->bytes, prompt, prompt_len, err);
+        if (rc == LINKD_OK)
+            rc = lk_buf_append(&p->bytes, texts[i].bytes, texts[i].len, err);
+    }
+    at = p->bytes.data; /* which moves no more */
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        p->texts[i] = (linkd_str){at, prompt_len + texts[i].len};
+        at += p->texts[i].len;
+    }
+    return rc;
+}
+
+int lk_model_embed(const lk_model_embedder *e, const linkd_str *texts, size_t n,
+                   float *ret_vectors, linkd_encode_stats *stats,
+                   linkd_error *err)
+{
+    const char *prompt = linkd_encoder_prompt_for(e->model->encoder, e->use);
+    ticket t = {.texts = texts, .vectors = ret_vectors, .n = n};
+    prompted p = {.texts = NULL};
+    int rc = LINKD_OK;
+
+    if (n == 0)
+        return LINKD_OK;
+    if (prompt[0] != '\0') {
+        rc = prompted_make(prompt, texts, n, &p, err);
+        t.texts = p.texts;
+    }
+    if (rc == LINKD_OK)
+        rc = ticket_run(e, &t, err);
+    prompted_clear(&p);
     if (rc == LINKD_OK && stats != NULL)
         stats->n_texts += n;
     return rc;
@@ -324,20 +375,24 @@ const linkd_model_head *lk_model_head_of(const lk_model *model)
     return model->head.map != NULL ? &model->head : NULL;
 }
 
-int lk_model_count_tokens(const lk_model *model, linkd_str text, size_t *ret_n,
-                          linkd_error *err)
+int lk_model_count_tokens(const lk_model *model, linkd_use use, linkd_str text,
+                          size_t *ret_n, linkd_error *err)
 {
-    return linkd_encoder_count_tokens(model->encoder, text, ret_n, err);
+    const char *prompt = linkd_encoder_prompt_for(model->encoder, use);
+    prompted p = {.texts = NULL};
+    int rc = prompted_make(prompt, &text, 1, &p, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_encoder_count_tokens(model->encoder, p.texts[0], ret_n, err);
+    prompted_clear(&p);
+    return rc;
 }
 
 static int embedder_embed(void *ctx, const linkd_str *texts, size_t n,
                           float *ret_vectors, linkd_encode_stats *stats,
                           linkd_error *err)
 {
-    const lk_model_embedder *e = ctx;
-
-    return lk_model_embed(e->model, e->urgency, texts, n, e->stop_cb,
-                          e->stop_ctx, ret_vectors, stats, err);
+    return lk_model_embed(ctx, texts, n, ret_vectors, stats, err);
 }
 
 static bool embedder_knows(void *ctx, linkd_str text)
@@ -458,6 +513,17 @@ static int info_make(lk_model *model, linkd_error *err)
     return rc;
 }
 
+/* From now on texts come with their prompt, which the encoder has to allow. */
+static int prompts_take(linkd_encoder *encoder, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (linkd_use use = 0; use < LINKD_N_USES && rc == LINKD_OK; use++)
+        rc = linkd_encoder_set_prompt(
+            encoder, linkd_encoder_prompt_for(encoder, use), err);
+    return rc == LINKD_OK ? linkd_encoder_set_prompt(encoder, "", err) : rc;
+}
+
 /* Opens what is in `path`, which becomes that of the head's base. */
 static int encoder_open(lk_model *model, lk_buf *path, linkd_error *err)
 {
@@ -471,6 +537,8 @@ static int encoder_open(lk_model *model, lk_buf *path, linkd_error *err)
     }
     if (rc == LINKD_OK)
         rc = linkd_encoder_open(path->data, NULL, &model->encoder, err);
+    if (rc == LINKD_OK)
+        rc = prompts_take(model->encoder, err);
     return rc == LINKD_OK ? info_make(model, err) : rc;
 }
 

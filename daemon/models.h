@@ -34,25 +34,28 @@ lk_model *lk_models_find(lk_models *models, linkd_str name);
 const linkd_encoder_info *lk_model_describe(const lk_model *model);
 /* The head that is part of the model; NULL: there is none. */
 const linkd_model_head *lk_model_head_of(const lk_model *model);
-/* See linkd_encoder_count_tokens(). */
-LINKD_MUST_CHECK int lk_model_count_tokens(const lk_model *model,
+/* See linkd_encoder_count_tokens(); behind the prompt of that use. */
+LINKD_MUST_CHECK int lk_model_count_tokens(const lk_model *model, linkd_use use,
                                            linkd_str text, size_t *ret_n,
                                            linkd_error *err);
 
-/* Encodes and returns; the calling worker waits. LINKD_E_BUSY: more than 4096
- * texts of this urgency wait already. LINKD_E_CANCELLED: stop_cb said so while it waited. */
-LINKD_MUST_CHECK int
-lk_model_embed(lk_model *model, lk_urgency urgency, const linkd_str *texts,
-               size_t n, bool (*stop_cb)(void *ctx), void *stop_ctx,
-               float *ret_vectors, linkd_encode_stats *stats, linkd_error *err);
-
-/* The same as a linkd_embedder, which borrows `storage`. */
+/* How texts are encoded. */
 typedef struct lk_model_embedder {
     lk_model *model;
     lk_urgency urgency;
-    bool (*stop_cb)(void *ctx);
+    linkd_use use; /* which of the model's prompts goes before them */
+    bool (*stop_cb)(void *ctx); /* may be NULL */
     void *stop_ctx;
 } lk_model_embedder;
+
+/* Encodes and returns; the calling worker waits. LINKD_E_BUSY: more than 4096
+ * texts of this urgency wait already. LINKD_E_CANCELLED: stop_cb said so while
+ * it waited. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int
+lk_model_embed(const lk_model_embedder *e, const linkd_str *texts, size_t n,
+               float *ret_vectors, linkd_encode_stats *stats, linkd_error *err);
+
+/* The same as a linkd_embedder, which borrows `storage`. */
 linkd_embedder lk_model_embedder_of(lk_model_embedder *storage);
 
 #endif

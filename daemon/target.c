@@ -23,6 +23,7 @@ static int model_open(lk_service *service, lk_request *request,
                        lk_label_of(target->name).text, found);
     target->storage = (lk_model_embedder){.model = target->model,
                                           .urgency = urgency,
+                                          .use = LINKD_USE_RECORD,
                                           .stop_cb = lk_request_is_over,
                                           .stop_ctx = request};
     target->embedder = lk_model_embedder_of(&target->storage);

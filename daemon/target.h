@@ -11,7 +11,8 @@ typedef struct lk_target {
     linkd_settings settings;
     lk_model *model; /* NULL: vectors come ready-made */
     lk_model_embedder storage;
-    linkd_embedder embedder; /* over the model; stops with the request */
+    linkd_embedder embedder; /* over the model, of records unless storage.use is
+                                changed; stops with the request */
 } lk_target;
 
 /* The collection of the route's first parameter, and its model. Borrows the

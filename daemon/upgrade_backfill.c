@@ -318,6 +318,7 @@ static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
         return rc;
     b->storage = (lk_model_embedder){.model = b->model,
                                      .urgency = LK_JOB,
+                                     .use = LINKD_USE_RECORD,
                                      .stop_cb = run->stop_cb,
                                      .stop_ctx = run->stop_ctx};
     b->embedder = lk_model_embedder_of(&b->storage);

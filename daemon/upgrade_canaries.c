@@ -13,12 +13,12 @@
 
 int lk_canaries_embed(lk_model *model, float *ret_vectors, linkd_error *err)
 {
+    const lk_model_embedder e = {.model = model, .urgency = LK_JOB};
     linkd_str texts[LINKD_N_CANARIES];
 
     for (size_t i = 0; i < LINKD_N_CANARIES; i++)
         texts[i] = (linkd_str){linkd_canaries[i], strlen(linkd_canaries[i])};
-    return lk_model_embed(model, LK_JOB, texts, LINKD_N_CANARIES, NULL, NULL,
-                          ret_vectors, NULL, err);
+    return lk_model_embed(&e, texts, LINKD_N_CANARIES, ret_vectors, NULL, err);
 }
 
 /* The vectors that a generation keeps; NULL: none. */

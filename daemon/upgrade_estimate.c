@@ -84,11 +84,15 @@ static int speed_measure(measured *m, lk_model *model, lk_request *request,
 {
     size_t dim = lk_model_describe(model)->dim;
     float *vectors = lk_alloc_aligned(m->n + 1, dim * sizeof(*vectors));
+    const lk_model_embedder records = {.model = model,
+                                       .urgency = LK_BULK,
+                                       .use = LINKD_USE_RECORD,
+                                       .stop_cb = lk_request_is_over,
+                                       .stop_ctx = request};
     uint64_t begin_ns = lk_clock_ns();
-    int rc = vectors == NULL ? lk_fail_nomem(err)
-                             : lk_model_embed(model, LK_BULK, m->texts, m->n,
-                                              lk_request_is_over, request,
-                                              vectors, NULL, err);
+    int rc = vectors == NULL
+                 ? lk_fail_nomem(err)
+                 : lk_model_embed(&records, m->texts, m->n, vectors, NULL, err);
 
     *ret_seconds =
         m->n > 0 ? lk_clock_seconds_since(begin_ns) / (double)m->n : 0.0;

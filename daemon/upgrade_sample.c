@@ -219,6 +219,7 @@ static int sample_embed(encoding *e, lk_upgrade_sample *s, lk_model *model,
 {
     lk_model_embedder storage = {.model = model,
                                  .urgency = LK_JOB,
+                                 .use = LINKD_USE_RECORD,
                                  .stop_cb = e->run->stop_cb,
                                  .stop_ctx = e->run->stop_ctx};
     linkd_embedder below = lk_model_embedder_of(&storage);
@@ -239,6 +240,7 @@ static int sample_embed(encoding *e, lk_upgrade_sample *s, lk_model *model,
     sample->queries = queries;
     rc = queries == NULL ? lk_fail_nomem(err)
                          : gallery_embed(e, s, &embedder, sample, err);
+    storage.use = LINKD_USE_QUERY;
     if (rc == LINKD_OK)
         rc = texts_embed(e, &embedder, s->queries, s->n_queries, queries, err);
     lk_checkpoint_close(checkpoint);

@@ -180,6 +180,20 @@ static void dense_hash(hasher *h, const lk_dense *dense)
     }
 }
 
+/* Records that were encoded behind another prompt have other vectors. */
+static void prompts_hash(hasher *h, const lk_prompts *prompts)
+{
+    text_hash(h, prompts->standard);
+    for (linkd_use use = LINKD_USE_QUERY; use < LINKD_N_USES; use++) {
+        const char *prompt = lk_prompts_for(prompts, use);
+
+        if (strcmp(prompt, prompts->standard) == 0)
+            continue;
+        text_hash(h, use == LINKD_USE_QUERY ? " query " : " record ");
+        text_hash(h, prompt);
+    }
+}
+
 static int sources_hash(const linkd_encoder *encoder, const char *dir,
                         const lk_kernels *kernels, hasher *h, linkd_error *err)
 {
@@ -187,7 +201,7 @@ static int sources_hash(const linkd_encoder *encoder, const char *dir,
         hash_file(h, &encoder->weights.parts[i].file);
     config_hash(h, &encoder->config, kernels);
     dense_hash(h, &encoder->dense);
-    text_hash(h, encoder->prompts.standard);
+    prompts_hash(h, &encoder->prompts);
     return tokenizer_hash(h, dir, err);
 }
 
@@ -503,6 +517,12 @@ const char *linkd_encoder_find_prompt(const linkd_encoder *encoder,
                                       const char *name)
 {
     return lk_prompts_find(&encoder->prompts, name);
+}
+
+const char *linkd_encoder_prompt_for(const linkd_encoder *encoder,
+                                     linkd_use use)
+{
+    return lk_prompts_for(&encoder->prompts, use);
 }
 
 int linkd_encoder_set_prompt(linkd_encoder *encoder, const char *prompt,

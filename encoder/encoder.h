@@ -23,8 +23,8 @@ typedef struct linkd_encoder_info {
     const char *isa; /* "scalar", "avx2", "avx_vnni", "avx512", "avx512_bf16" or
                       * "avx512_vnni" */
     const char *precision; /* "f32", "bf16" or "int8": of the linear layers */
-    /* 32 hex digits over weights, tokenizer, pooling, limit and precision
-     * class (int8, or f32 and bf16): vectors are comparable exactly when these
+    /* 32 hex digits over weights, tokenizer, pooling, limit, prompts by use and
+     * precision class (int8, or f32 and bf16): vectors are comparable exactly when these
      * are equal */
     const char *fingerprint;
     size_t dim;
@@ -34,6 +34,14 @@ typedef struct linkd_encoder_info {
     const char *prompt; /* put before every text, as the model's files say; ""
                          * is none */
 } linkd_encoder_info;
+
+/* What a text is for; some models want to be told, by a prompt before it. */
+typedef enum linkd_use {
+    LINKD_USE_ANY,
+    LINKD_USE_QUERY,  /* it is looked for among records */
+    LINKD_USE_RECORD, /* it is kept, or compared with its like */
+    LINKD_N_USES,
+} linkd_use;
 
 /* Counts of one or more encode calls; a call adds to what is there. */
 typedef struct linkd_encode_stats {
@@ -80,6 +88,11 @@ const linkd_encoder_info *linkd_encoder_describe(const linkd_encoder *encoder);
  * none of that name. Lives as long as the encoder. */
 const char *linkd_encoder_find_prompt(const linkd_encoder *encoder,
                                       const char *name);
+
+/* The prompt that the model's files have for that use, else their default; "" is
+ * none. Lives as long as the encoder. */
+const char *linkd_encoder_prompt_for(const linkd_encoder *encoder,
+                                     linkd_use use);
 
 /* Puts `prompt` before every text from now on, in place of the model's own; ""
  * is none. Not while another thread encodes. LINKD_E_DATA: the model would leave

@@ -83,6 +83,18 @@ void lk_prompts_clear(lk_prompts *prompts)
     *prompts = (lk_prompts){0};
 }
 
+const char *lk_prompts_for(const lk_prompts *prompts, linkd_use use)
+{
+    static const char *const names[LINKD_N_USES][3] = {
+        [LINKD_USE_QUERY] = {"query"},
+        [LINKD_USE_RECORD] = {"document", "passage", "corpus"}};
+    const char *found = NULL;
+
+    for (size_t i = 0; i < 3 && names[use][i] != NULL && found == NULL; i++)
+        found = lk_prompts_find(prompts, names[use][i]);
+    return found != NULL ? found : prompts->standard;
+}
+
 const char *lk_prompts_find(const lk_prompts *prompts, const char *name)
 {
     return json_string_value(

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "encoder/encoder.h"
 
 /* {0} has none. */
 typedef struct lk_prompts {
@@ -27,5 +28,11 @@ void lk_prompts_clear(lk_prompts *prompts);
 
 /* NULL: there is none of that name. */
 const char *lk_prompts_find(const lk_prompts *prompts, const char *name);
+
+/* The prompt that texts of that use get: "query"; the first that is there of
+ * "document", "passage" and "corpus"; else the default. "" is none. That is what
+ * sentence-transformers says of encode_query() and encode_document(); its 6.2.0
+ * takes a "query" or "document" that is not there for "". */
+const char *lk_prompts_for(const lk_prompts *prompts, linkd_use use);
 
 #endif

@@ -54,6 +54,20 @@ void model_make(const char *name, int seed)
     assert_int_equal(system(command), 0);
 }
 
+void prompted_model_make(const char *name, int seed, const char *prompts)
+{
+    char path[128];
+    FILE *file;
+
+    model_make(name, seed);
+    (void)snprintf(path, sizeof(path),
+                   "models/%s/config_sentence_transformers.json", name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(prompts, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
 int service_group_leave(void **state)
 {
     (void)nftw("models", path_remove, 8, FTW_DEPTH | FTW_PHYS);

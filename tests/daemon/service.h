@@ -28,6 +28,8 @@ extern answer last;
 int service_group_enter(void **state);
 /* Another model, which differs from "tiny" in its weights. */
 void model_make(const char *name, int seed);
+/* The same with prompts: config_sentence_transformers.json's content. */
+void prompted_model_make(const char *name, int seed, const char *prompts);
 int service_group_leave(void **state);
 /* cmocka set-up and tear-down: an empty store. */
 int service_enter(void **state);

@@ -35,8 +35,9 @@ static lk_model *model_get(const char *name)
 static void embed(const char *model, const linkd_str *texts, size_t n,
                   float *ret_vectors)
 {
-    assert_int_equal(lk_model_embed(model_get(model), LK_JOB, texts, n, NULL,
-                                    NULL, ret_vectors, NULL, &err),
+    const lk_model_embedder e = {.model = model_get(model), .urgency = LK_JOB};
+
+    assert_int_equal(lk_model_embed(&e, texts, n, ret_vectors, NULL, &err),
                      LINKD_OK);
 }
 

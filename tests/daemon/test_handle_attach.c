@@ -86,6 +86,20 @@ static void texts_are_attached_by_what_they_say(void **state)
     assert_json_at("match.score", "1.0");
 }
 
+/* What is attached becomes a record, so it is compared as one. */
+static void texts_are_attached_as_records(void **state)
+{
+    (void)state;
+    prompted_model_make(
+        "prompted", 1,
+        "{\"prompts\": {\"query\": \"xyz \", \"document\": \"a\"}}");
+    collection_create("v", "{\"model\":\"prompted\"}");
+    attach("{\"id\":\"1\",\"fields\":{\"name\":\"acme corp\"}}");
+    attach("{\"id\":\"2\",\"fields\":{\"name\":\"acme corp\"}}");
+    assert_text_at("match.id", "1");
+    assert_json_at("match.score", "1.0");
+}
+
 /* The same answer, though by then the record itself is the nearest. */
 static void a_repeated_attach_answers_what_the_first_did(void **state)
 {
@@ -200,6 +214,7 @@ int main(void)
         TEST(threshold_and_filter_are_the_requests),
         TEST(an_equal_record_is_known_at_a_threshold_of_1),
         TEST(texts_are_attached_by_what_they_say),
+        TEST(texts_are_attached_as_records),
         TEST(a_repeated_attach_answers_what_the_first_did),
         TEST(a_key_of_another_request_is_a_conflict),
         TEST(wrong_bodies_are_refused_and_store_nothing),

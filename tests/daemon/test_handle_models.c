@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -46,6 +47,31 @@ static void usage_counts_tokens(void **state)
     (void)state;
     must_embed("{\"input\":[\"acme\",\"b\"],\"model\":\"tiny\"}");
     assert_json_at("usage", "{\"prompt_tokens\":9,\"total_tokens\":9}");
+}
+
+static void an_input_type_chooses_the_prompt(void **state)
+{
+    static const char *const types[] = {"", ",\"input_type\":\"query\"",
+                                        ",\"input_type\":\"document\""};
+    static const int n_tokens[] = {6, 7, 8};
+
+    (void)state;
+    prompted_model_make(
+        "prompted", 1,
+        "{\"prompts\": {\"query\": \"a\", \"document\": \"ab\"}}");
+    for (size_t i = 0; i < 3; i++) {
+        char body[128];
+
+        (void)snprintf(body, sizeof(body),
+                       "{\"model\":\"prompted\",\"input\":\"acme\"%s}",
+                       types[i]);
+        must_embed(body);
+        assert_int_equal(json_integer_value(at("usage.total_tokens")),
+                         n_tokens[i]);
+    }
+    assert_int_equal(embed("{\"input\":\"acme\",\"input_type\":\"x\"}"), 400);
+    assert_problem(400, "bad_request",
+                   "\"input_type\" is neither query nor document");
 }
 
 static void many_texts_keep_their_order(void **state)
@@ -189,6 +215,7 @@ int main(void)
         TEST(more_than_2048_texts_are_refused),
         TEST(a_model_is_a_name_and_no_path),
         TEST(models_are_listed_and_described_once_open),
+        TEST(an_input_type_chooses_the_prompt),
     };
 
     return cmocka_run_group_tests(tests, service_group_enter,

@@ -86,6 +86,23 @@ static void ten_hits_are_the_default(void **state)
     assert_int_equal(size_at("hits"), 4);
 }
 
+/* Records behind "a", queries behind "ab": what is found is the record whose
+ * text, so changed, is the query, and not the one that is written as it. */
+static void texts_are_searched_for_as_queries(void **state)
+{
+    (void)state;
+    prompted_model_make(
+        "prompted", 1,
+        "{\"prompts\": {\"query\": \"ab\", \"document\": \"a\"}}");
+    collection_create("p", "{\"model\":\"prompted\",\"text\":[\"name\"]}");
+    record_put("p", "{\"id\":\"same\",\"fields\":{\"name\":\"acme\"}},"
+                    "{\"id\":\"right\",\"fields\":{\"name\":\"bacme\"}}");
+    assert_int_equal(
+        call_json(lk_handle_search, "p", "{\"text\":\"acme\",\"k\":1}"), 200);
+    assert_text_at("hits.0.id", "right");
+    assert_json_at("hits.0.score", "1.0");
+}
+
 static void a_threshold_shortens_the_list(void **state)
 {
     (void)state;
@@ -410,6 +427,7 @@ int main(void)
         TEST(hits_come_best_first_with_their_fields),
         TEST(the_answer_is_compact_json),
         TEST(ten_hits_are_the_default),
+        TEST(texts_are_searched_for_as_queries),
         TEST(a_threshold_shortens_the_list),
         TEST(equal_vectors_pass_a_threshold_of_1),
         TEST(a_score_of_nothing_has_no_sign),

@@ -114,6 +114,24 @@ static void a_probe_changes_nothing(void **state)
     assert_false(is_there("hits.0.generation"));
 }
 
+/* A prompt that leaves no room for the query: whoever asks behind it finds
+ * nothing, while records are as they were. */
+static void the_verdict_is_on_queries_behind_their_prompt(void **state)
+{
+    (void)state;
+    prompted_model_make(
+        "deaf", 7,
+        "{\"prompts\": {\"query\": \""
+        "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"
+        "zzzzzzzzzzzzzzzz\"}}");
+    firms_make();
+    upgrade_do(lk_handle_upgrade_probe, "{\"model\":\"other\"}");
+    assert_true(json_number_value(at("verdict.ways.new.mrr_10")) > 0.5);
+    upgrade_do(lk_handle_upgrade_probe, "{\"model\":\"deaf\"}");
+    assert_true(json_number_value(at("verdict.ways.new.mrr_10")) < 0.1);
+    assert_true(json_number_value(at("verdict.ways.old.mrr_10")) > 0.5);
+}
+
 static void each_head_can_be_asked_for(void **state)
 {
     static const char *const heads[] = {"procrustes", "ridge", "bt2", "mlp"};
@@ -822,6 +840,7 @@ int main(void)
         TEST(new_records_are_of_the_new_model),
         TEST(without_the_old_model_queries_are_aligned),
         TEST(a_probe_changes_nothing),
+        TEST(the_verdict_is_on_queries_behind_their_prompt),
         TEST(each_head_can_be_asked_for),
         TEST(a_search_goes_the_collections_way),
         TEST(a_collection_of_cascades_encodes_what_it_finds),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 
 #include "daemon/models.h"
 #include "tests/daemon/service.h"
+#include "tests/support/alloc_fail.h"
 
 enum { N_THREADS = 4, N_TEXTS = 50, N_ROUNDS = 10 };
 
@@ -31,6 +33,14 @@ static lk_model *tiny(void)
     assert_int_equal(
         lk_models_get(service.models, str_of("tiny"), &model, &err), LINKD_OK);
     return model;
+}
+
+static int tiny_embed(lk_urgency urgency, const linkd_str *texts, size_t n,
+                      float *ret_vectors)
+{
+    const lk_model_embedder e = {.model = tiny(), .urgency = urgency};
+
+    return lk_model_embed(&e, texts, n, ret_vectors, NULL, &err);
 }
 
 static void a_model_is_opened_once(void **state)
@@ -131,8 +141,9 @@ static void tokens_are_counted(void **state)
     size_t n = 0;
 
     (void)state;
-    assert_int_equal(lk_model_count_tokens(tiny(), str_of("a bc"), &n, &err),
-                     LINKD_OK);
+    assert_int_equal(
+        lk_model_count_tokens(tiny(), LINKD_USE_ANY, str_of("a bc"), &n, &err),
+        LINKD_OK);
     assert_int_equal(n, 5); /* [CLS] a b ##c [SEP] */
 }
 
@@ -155,8 +166,8 @@ static void *asker_main(void *arg)
     linkd_error why;
 
     for (size_t round = 0; round < N_ROUNDS; round++) {
-        int rc = lk_model_embed(a->model, a->urgency, a->texts, a->n, NULL,
-                                NULL, vectors, &a->stats, &why);
+        const lk_model_embedder e = {.model = a->model, .urgency = a->urgency};
+        int rc = lk_model_embed(&e, a->texts, a->n, vectors, &a->stats, &why);
 
         a->n_wrong +=
             rc != LINKD_OK || memcmp(vectors, a->expected,
@@ -177,10 +188,9 @@ static void sharing_a_batch_does_not_show_in_vectors(void **state)
     for (size_t i = 0; i < N_TEXTS; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "firm %zu", i * 37);
         texts[i] = str_of(names[i]);
-        assert_int_equal(lk_model_embed(tiny(), LK_URGENT, &texts[i], 1, NULL,
-                                        NULL, expected + i * TINY_DIM, NULL,
-                                        &err),
-                         LINKD_OK);
+        assert_int_equal(
+            tiny_embed(LK_URGENT, &texts[i], 1, expected + i * TINY_DIM),
+            LINKD_OK);
     }
     for (size_t i = 0; i < N_THREADS; i++) {
         askers[i] = (asker){.model = tiny(),
@@ -211,25 +221,22 @@ static void a_caller_that_stops_gets_all_or_nothing(void **state)
 {
     linkd_str texts[N_TEXTS];
     float vectors[N_TEXTS * TINY_DIM];
+    const lk_model_embedder stopping = {
+        .model = tiny(), .urgency = LK_BULK, .stop_cb = stop_now};
     int rc;
 
     (void)state;
     for (size_t i = 0; i < N_TEXTS; i++)
         texts[i] = str_of("acme");
-    rc = lk_model_embed(tiny(), LK_BULK, texts, N_TEXTS, stop_now, NULL,
-                        vectors, NULL, &err);
+    rc = lk_model_embed(&stopping, texts, N_TEXTS, vectors, NULL, &err);
     assert_true(rc == LINKD_OK || rc == LINKD_E_CANCELLED);
-    rc = lk_model_embed(tiny(), LK_URGENT, texts, 1, NULL, NULL, vectors, NULL,
-                        &err);
-    assert_int_equal(rc, LINKD_OK);
+    assert_int_equal(tiny_embed(LK_URGENT, texts, 1, vectors), LINKD_OK);
 }
 
 static void no_texts_are_no_work(void **state)
 {
     (void)state;
-    assert_int_equal(lk_model_embed(tiny(), LK_URGENT, NULL, 0, NULL, NULL,
-                                    NULL, NULL, &err),
-                     LINKD_OK);
+    assert_int_equal(tiny_embed(LK_URGENT, NULL, 0, NULL), LINKD_OK);
 }
 
 static void a_model_is_an_embedder(void **state)
@@ -248,10 +255,109 @@ static void a_model_is_an_embedder(void **state)
     assert_int_equal(
         embedder.embed(embedder.ctx, &text, 1, vectors[0], NULL, &err),
         LINKD_OK);
-    assert_int_equal(lk_model_embed(tiny(), LK_BULK, &text, 1, NULL, NULL,
-                                    vectors[1], NULL, &err),
-                     LINKD_OK);
+    assert_int_equal(tiny_embed(LK_BULK, &text, 1, vectors[1]), LINKD_OK);
     assert_memory_equal(vectors[0], vectors[1], sizeof(vectors[0]));
+}
+
+/* make_tiny_model's own seed, so that weights are those of "tiny". */
+#define TINY_SEED 20261124
+#define PROMPTS   "{\"prompts\": {\"query\": \"ab \", \"passage\": \"c\"}}"
+
+static lk_model *prompted(const char *prompts)
+{
+    lk_model *model = NULL;
+
+    prompted_model_make("prompted", TINY_SEED, prompts);
+    assert_int_equal(
+        lk_models_get(service.models, str_of("prompted"), &model, &err),
+        LINKD_OK);
+    return model;
+}
+
+/* Both in one batch or not: each text has its own use's. */
+static void queries_and_records_get_the_models_prompts(void **state)
+{
+    static const char *const whole[LINKD_N_USES][2] = {
+        {"acme", "be"}, {"ab acme", "ab be"}, {"cacme", "cbe"}};
+    const linkd_str texts[2] = {str_of("acme"), str_of("be")};
+    lk_model *model = prompted(PROMPTS);
+
+    (void)state;
+    for (linkd_use use = 0; use < LINKD_N_USES; use++) {
+        const lk_model_embedder e = {.model = model, .use = use};
+        const linkd_str same[2] = {str_of(whole[use][0]),
+                                   str_of(whole[use][1])};
+        float vectors[2][2 * TINY_DIM];
+        size_t n[2] = {0};
+
+        assert_int_equal(lk_model_embed(&e, texts, 2, vectors[0], NULL, &err),
+                         LINKD_OK);
+        assert_int_equal(tiny_embed(LK_URGENT, same, 2, vectors[1]), LINKD_OK);
+        assert_memory_equal(vectors[0], vectors[1], sizeof(vectors[0]));
+        assert_int_equal(
+            lk_model_count_tokens(model, use, texts[0], &n[0], &err), LINKD_OK);
+        assert_int_equal(
+            lk_model_count_tokens(tiny(), LINKD_USE_ANY, same[0], &n[1], &err),
+            LINKD_OK);
+        assert_int_equal(n[0], n[1]);
+    }
+}
+
+/* Else records under a new prompt would be compared with those under none. */
+static void prompts_are_part_of_the_fingerprint(void **state)
+{
+    char fingerprint[40];
+
+    (void)state;
+    (void)snprintf(fingerprint, sizeof(fingerprint), "%s",
+                   lk_model_describe(prompted(PROMPTS))->fingerprint);
+    assert_string_not_equal(fingerprint,
+                            lk_model_describe(tiny())->fingerprint);
+    lk_models_free(service.models);
+    assert_int_equal(lk_models_new(1, service.metrics, &service.models, &err),
+                     LINKD_OK);
+    assert_string_not_equal(
+        fingerprint,
+        lk_model_describe(prompted("{\"prompts\": {\"query\": \"ab \"}}"))
+            ->fingerprint);
+}
+
+static void a_prompt_that_would_be_left_out_is_refused(void **state)
+{
+    lk_model *model = NULL;
+    FILE *file;
+
+    (void)state;
+    prompted_model_make("skips", TINY_SEED, PROMPTS);
+    assert_int_equal(mkdir("models/skips/1_Pooling", 0700), 0);
+    file = fopen("models/skips/1_Pooling/config.json", "w");
+    assert_non_null(file);
+    (void)fputs("{\"pooling_mode_mean_tokens\": true, "
+                "\"include_prompt\": false}",
+                file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(
+        lk_models_get(service.models, str_of("skips"), &model, &err),
+        LINKD_E_DATA);
+    assert_non_null(strstr(err.message, "include_prompt false"));
+}
+
+static void prompts_need_memory(void **state)
+{
+    const lk_model_embedder e = {.model = prompted(PROMPTS),
+                                 .use = LINKD_USE_QUERY};
+    const linkd_str text = str_of("acme");
+    float vector[TINY_DIM];
+
+    (void)state;
+    for (size_t n = 1; n <= 2; n++) {
+        int rc;
+
+        alloc_fail_at(n);
+        rc = lk_model_embed(&e, &text, 1, vector, NULL, &err);
+        assert_true(alloc_fail_off());
+        assert_int_equal(rc, LINKD_E_NOMEM);
+    }
 }
 
 #define TEST(name)                                                             \
@@ -268,6 +374,10 @@ int main(void)
         TEST(a_caller_that_stops_gets_all_or_nothing),
         TEST(no_texts_are_no_work),
         TEST(a_model_is_an_embedder),
+        TEST(queries_and_records_get_the_models_prompts),
+        TEST(prompts_are_part_of_the_fingerprint),
+        TEST(a_prompt_that_would_be_left_out_is_refused),
+        TEST(prompts_need_memory),
     };
 
     return cmocka_run_group_tests(tests, service_group_enter,

@@ -134,6 +134,24 @@ END
         "$LINKCTL" embed t.csv -m model/ -o x.npy
 }
 
+@test "link and dedup put the prompt of records before both sides" {
+    cp -r "$golden/modernbert" model
+    words_put model
+    cp -r model prompted
+    echo '{"prompts": {"query": "hello ", "passage": "the street "}}' \
+        >prompted/config_sentence_transformers.json
+    printf 'id,name\na,cafe\nb,hello\nc,the\n' >l.csv
+    printf 'id,name\nx,street\ny,cafe hello\nz,the the\n' >r.csv
+    sed 's/,\([^n]\)/,the street \1/' l.csv >l2.csv
+    sed 's/,\([^n]\)/,the street \1/' r.csv >r2.csv
+    link() { "$LINKCTL" link "$1" "$2" -m "$3" --on name --id id --min-score -1 -q -o "$4"; }
+    link l.csv r.csv prompted/ a.csv
+    link l2.csv r2.csv model/ b.csv
+    link l.csv r.csv model/ c.csv
+    cmp a.csv b.csv
+    run -1 cmp -s a.csv c.csv
+}
+
 @test "a text that is too long loses the side that tokenizer_config.json names" {
     cp -r "$golden/modernbert" model
     words_put model

@@ -30,6 +30,37 @@ static void prompts_are_found_by_name(void **state)
     lk_prompts_clear(&prompts);
 }
 
+static void each_use_has_its_prompt(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *prompts[LINKD_N_USES]; /* any, query, record */
+    } cases[] = {
+        {"{}", {"", "", ""}},
+        {"{\"prompts\": {\"query\": \"q\", \"document\": \"d\"}}",
+         {"", "q", "d"}},
+        {"{\"prompts\": {\"query\": \"q\", \"passage\": \"p\"}}",
+         {"", "q", "p"}},
+        {"{\"prompts\": {\"query\": \"q\", \"corpus\": \"c\", "
+         "\"document\": \"\"}}",
+         {"", "q", ""}},
+        {"{\"prompts\": {\"query\": \"q\", \"other\": \"o\"}, "
+         "\"default_prompt_name\": \"other\"}",
+         {"o", "q", "o"}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        lk_prompts prompts = {0};
+
+        assert_int_equal(parse(cases[i].text, &prompts, NULL), LINKD_OK);
+        for (linkd_use use = 0; use < LINKD_N_USES; use++)
+            assert_string_equal(lk_prompts_for(&prompts, use),
+                                cases[i].prompts[use]);
+        lk_prompts_clear(&prompts);
+    }
+}
+
 static void a_file_without_prompts_has_none(void **state)
 {
     static const char *const texts[] = {
@@ -88,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prompts_are_found_by_name),
+        cmocka_unit_test(each_use_has_its_prompt),
         cmocka_unit_test(a_file_without_prompts_has_none),
         cmocka_unit_test(a_directory_need_not_have_the_file),
         cmocka_unit_test(damaged_files_are_refused),

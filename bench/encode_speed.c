@@ -141,7 +141,8 @@ static int setup_open(setup *s, const char *dir, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &s->weights, err);
     if (rc == LINKD_OK)
-        rc = lk_model_load(&s->weights, &s->config, kernels, &s->model, err);
+        rc = lk_model_load(&s->weights, &s->config, kernels, NULL, &s->model,
+                           err);
     return rc;
 }
 

@@ -392,13 +392,13 @@ static int parts_make(linkd_encoder *encoder, const char *dir,
         rc = vocabulary_settle(encoder, err);
     if (rc == LINKD_OK)
         rc = fingerprint_compute(encoder, dir, kernels, err);
-    if (rc == LINKD_OK)
-        rc = lk_model_load(&encoder->weights, &encoder->config, kernels,
-                           &encoder->model, err);
-    if (rc == LINKD_OK && is_int8(kernels))
-        rc = lk_self_check(&encoder->model, &encoder->weights, &encoder->config,
-                           encoder->tokenizer, err);
-    return rc;
+    if (rc != LINKD_OK)
+        return rc;
+    if (is_int8(kernels))
+        return lk_checked_load(&encoder->weights, &encoder->config, kernels,
+                               encoder->tokenizer, &encoder->model, err);
+    return lk_model_load(&encoder->weights, &encoder->config, kernels, NULL,
+                         &encoder->model, err);
 }
 
 /* From what was packed before, or the long way, and packed for the next time. */

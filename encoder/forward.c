@@ -22,6 +22,7 @@
 
 #include "encoder/clip.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,16 +198,34 @@ static void reduce(pass *p)
     p->is_reduced = 1;
 }
 
+/* What the model's ranges are for, if it has some. */
+static void note(const pass *p, const lk_layer *layer, lk_noted noted,
+                 const float *x)
+{
+    const lk_model *model = p->model;
+    const size_t stride = lk_stride(model->dim);
+    const size_t at = 2 * (size_t)(layer - model->layers) + noted;
+
+    for (size_t i = 0; model->ranges != NULL && i < p->n_rows; i++)
+        for (size_t k = 0; k < model->dim; k++) {
+            float *range = &model->ranges[at * stride + k];
+
+            *range = fmaxf(*range, fabsf(x[i * stride + k]));
+        }
+}
+
 static void layer_run(pass *p, const lk_layer *layer, int reduces)
 {
     const lk_kernels *kernels = p->model->kernels;
 
+    note(p, layer, LK_NOTED_PROJECTION, p->x);
     kernels->linear(&layer->projection, p->x, p->n_rows, p->scratch, p->wide);
     if (reduces)
         reduce(p);
     attend(p, layer);
     kernels->linear_add_norm(&layer->attention_out, &layer->attention_norm,
                              p->context, p->n_rows, p->scratch, p->x);
+    note(p, layer, LK_NOTED_FFN_IN, p->x);
     kernels->linear_gelu(&layer->ffn_in, p->x, p->n_rows, p->scratch, p->wide);
     kernels->linear_add_norm(&layer->ffn_out, &layer->ffn_norm, p->wide,
                              p->n_rows, p->scratch, p->x);
@@ -253,6 +272,7 @@ static void gated_run(pass *p, const lk_layer *layer)
     const float *x = normalised(p, &layer->ffn_norm);
     const size_t n = p->n_rows * lk_stride(p->model->n_inner);
 
+    note(p, layer, LK_NOTED_FFN_IN, x);
     kernels->linear_gelu(&layer->ffn_in, x, p->n_rows, p->scratch, p->wide);
     kernels->linear(&layer->ffn_gate, x, p->n_rows, p->scratch, p->gate);
     for (size_t i = 0; i < n; i++)
@@ -265,9 +285,10 @@ static void modern_layer_run(pass *p, const lk_layer *layer, int reduces)
 {
     const lk_kernels *kernels = p->model->kernels;
     const size_t stride = lk_stride(p->model->dim);
+    const float *x = normalised(p, &layer->attention_norm);
 
-    kernels->linear(&layer->projection, normalised(p, &layer->attention_norm),
-                    p->n_rows, p->scratch, p->wide);
+    note(p, layer, LK_NOTED_PROJECTION, x);
+    kernels->linear(&layer->projection, x, p->n_rows, p->scratch, p->wide);
     turn(p, layer);
     if (reduces)
         reduce(p);

@@ -44,6 +44,9 @@ typedef struct lk_linear {
     size_t n_out;
     const float *panels; /* lk_panel_floats() for each */
     const float *bias;   /* [lk_stride(n_out)], zero past n_out */
+    /* int8: what inputs are multiplied by before they are rounded, and the
+     * panels' weights were divided by: [lk_stride(n_in)]. NULL: nothing. */
+    const float *input_scales;
 } lk_linear;
 
 /* y = (x - mean) / sqrt(variance + epsilon) * gamma + beta */

@@ -8,7 +8,11 @@
  *          least and largest number ask for: rows that GELU made lie on one side
  *          of 0, and a code around 0 would waste half of its numbers on them.
  *
- * A panel of bytes begins with its outputs' scales and sums of bytes. */
+ * A panel of bytes begins with its outputs' scales and sums of bytes.
+ *
+ * Where some inputs are far above the others, as those behind a norm may be, they
+ * leave the others few steps. A layer may have scales that bring them together
+ * (encoder/model_pack.c). */
 
 #if VEC_STEP == STEP_FLOAT
 
@@ -107,15 +111,23 @@ static void pack(const float *rows, size_t n_in, float *ret_panel)
                     ret_panel + PANEL_WIDTH + j, ret_panel + PANEL_HEAD + j);
 }
 
-/* The least and the largest number of a row and 0. */
-static void row_range(const float *x, size_t n, float *ret_least,
-                      float *ret_largest)
+/* `scales` is a layer's, or NULL. */
+ALWAYS_INLINE vec input_load(const float *x, const float *scales, size_t k)
+{
+    const vec v = vec_load(x + k);
+
+    return scales != NULL ? vec_mul(v, vec_load(scales + k)) : v;
+}
+
+/* The least and the largest input of a row and 0. */
+ALWAYS_INLINE void row_range(const float *x, const float *scales, size_t n,
+                             float *ret_least, float *ret_largest)
 {
     vec least = vec_set(0.0F);
     vec largest = vec_set(0.0F);
 
     for (size_t i = 0; i < n; i += VEC_LANES) {
-        vec v = vec_load(x + i);
+        vec v = input_load(x, scales, i);
 
         if (n - i < VEC_LANES)
             v = vec_first(v, n - i);
@@ -129,12 +141,13 @@ static void row_range(const float *x, size_t n, float *ret_least,
 /* Adding 1.5 * 2^23 and the zero rounds to nearest and leaves the byte in the
  * lowest bits. With 254 steps over the range and the zero rounded up, no byte
  * leaves 0 … 255. What lies past n_in meets weights of 0. */
-static row_code row_encode(const float *x, size_t n_in, float *ret_bytes)
+ALWAYS_INLINE row_code row_encode(const float *x, const float *scales,
+                                  size_t n_in, float *ret_bytes)
 {
     float least, largest, range, inverse, zero;
     vec factor, shift;
 
-    row_range(x, n_in, &least, &largest);
+    row_range(x, scales, n_in, &least, &largest);
     range = largest - least;
     inverse = range > FLT_MIN ? 254.0F / range : 0.0F;
     zero = ceilf(-least * inverse);
@@ -142,7 +155,7 @@ static row_code row_encode(const float *x, size_t n_in, float *ret_bytes)
     shift = vec_set(12582912.0F + zero);
     for (size_t k = 0; k < n_in; k += VEC_LANES)
         vec_store_bytes(ret_bytes + k / 4,
-                        vec_fma(vec_load(x + k), factor, shift));
+                        vec_fma(input_load(x, scales, k), factor, shift));
     return (row_code){.scale = range / 254.0F, .minus_zero = -zero};
 }
 
@@ -174,8 +187,8 @@ static block block_encode(const lk_linear *linear, const float *x,
     float *bytes = scratch + LK_BLOCK_ROWS * sizeof(*codes) / sizeof(*scratch);
 
     for (size_t i = 0; i < n_rows; i++)
-        codes[i] =
-            row_encode(x + i * stride, linear->n_in, bytes + i * b.x_stride);
+        codes[i] = row_encode(x + i * stride, linear->input_scales,
+                              linear->n_in, bytes + i * b.x_stride);
     b.x = bytes;
     b.codes = codes;
 #endif

@@ -145,10 +145,11 @@ static const char *prefix_of(const lk_weights *weights, const family *names)
     return lk_weights_find(weights, name) != NULL ? names->prefix : "";
 }
 
-/* `packed` is NULL or a block to use. */
+/* `ranges` and `packed`, a block to use, may be NULL. */
 static int model_make(const lk_weights *weights, const lk_config *config,
-                      const lk_kernels *kernels, const float *packed,
-                      lk_model *ret_model, linkd_error *err)
+                      const lk_kernels *kernels, const float *ranges,
+                      const float *packed, lk_model *ret_model,
+                      linkd_error *err)
 {
     const family *names = &families[config->architecture];
     lk_model model = {.kernels = kernels,
@@ -159,6 +160,7 @@ static int model_make(const lk_weights *weights, const lk_config *config,
                       .max_tokens = config->max_tokens};
     lk_packer packer = {.weights = weights,
                         .kernels = kernels,
+                        .ranges = ranges,
                         .prefix = prefix_of(weights, names)};
     int rc = block_new(config, packed, &model, &packer, err);
 
@@ -177,10 +179,10 @@ done:
 }
 
 int lk_model_load(const lk_weights *weights, const lk_config *config,
-                  const lk_kernels *kernels, lk_model *ret_model,
-                  linkd_error *err)
+                  const lk_kernels *kernels, const float *ranges,
+                  lk_model *ret_model, linkd_error *err)
 {
-    return model_make(weights, config, kernels, NULL, ret_model, err);
+    return model_make(weights, config, kernels, ranges, NULL, ret_model, err);
 }
 
 int lk_model_place(const lk_weights *weights, const lk_config *config,
@@ -189,7 +191,7 @@ int lk_model_place(const lk_weights *weights, const lk_config *config,
 {
     if (n_floats != families[config->architecture].floats(kernels, config))
         return lk_fail(err, LINKD_E_DATA, "packed weights of another model");
-    return model_make(weights, config, kernels, block, ret_model, err);
+    return model_make(weights, config, kernels, NULL, block, ret_model, err);
 }
 
 void lk_model_clear(lk_model *model)

@@ -22,6 +22,12 @@ typedef struct lk_layer {
     bool is_local; /* attends to a window only */
 } lk_layer;
 
+/* Which of a layer's inputs a pass may note. */
+typedef enum lk_noted {
+    LK_NOTED_PROJECTION,
+    LK_NOTED_FFN_IN,
+} lk_noted;
+
 /* {0} holds nothing. */
 typedef struct lk_model {
     const lk_kernels *kernels;
@@ -48,18 +54,24 @@ typedef struct lk_model {
     size_t n_layers;
     const float *block; /* every number above but `words`: [n_floats] */
     size_t n_floats;
-    float *owned;              /* the block, or NULL: it is borrowed */
+    float *owned; /* the block, or NULL: it is borrowed */
+    /* Where a pass notes the largest magnitude of each input:
+     * [n_layers][lk_noted][lk_stride(dim)]. NULL, as it is unless somebody puts it
+     * here: nowhere. */
+    float *ranges;
     struct lk_clip_text *clip; /* in place of all but kernels, dim and
                                 * max_tokens; or NULL */
 } lk_model;
 
 /* Packs the weights and gives the memory behind their file pages back. The
- * model borrows `weights` for its word table. LINKD_E_DATA: a tensor is missing
+ * model borrows `weights` for its word table. `ranges` is what a pass of the same
+ * weights noted, by which int8 tells inputs with outliers, or NULL. LINKD_E_DATA: a tensor is missing
  * or its shape does not fit `config`. */
 LINKD_MUST_CHECK int lk_model_load(const lk_weights *weights,
                                    const lk_config *config,
                                    const lk_kernels *kernels,
-                                   lk_model *ret_model, linkd_error *err);
+                                   const float *ranges, lk_model *ret_model,
+                                   linkd_error *err);
 /* The same on the block of a model that was loaded from the same weights, with
  * the same configuration and kernels: borrows it, and reads no weights.
  * LINKD_E_DATA also: the block is not of that size. */

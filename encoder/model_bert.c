@@ -80,7 +80,8 @@ size_t lk_bert_floats(const lk_kernels *kernels, const lk_config *config)
                          lk_pack_linear_floats(kernels, inner, dim) + norm;
 
     return distances_floats(config) + config->max_tokens * lk_stride(dim) +
-           norm + config->n_layers * layer;
+           norm +
+           config->n_layers * (layer + 2 * lk_pack_scales_floats(kernels, dim));
 }
 
 /* A checkpoint that is being read. */
@@ -94,11 +95,10 @@ typedef struct loader {
 
 /* ---- linear layers ------------------------------------------------------ */
 
-static int dense_load(loader *l, size_t layer, const char *name, size_t n_in,
-                      size_t n_out, lk_linear *ret_linear, float **ret_bias,
-                      linkd_error *err)
+static int dense_load(loader *l, size_t layer, const char *name, lk_matrix m,
+                      lk_linear *ret_linear, float **ret_bias, linkd_error *err)
 {
-    lk_matrix m = {.n_parts = 1, .n_rows_each = n_out, .n_columns = n_in};
+    const size_t n_in = m.n_columns, n_out = m.n_rows_each;
     const lk_tensor *bias = NULL;
     int rc = lk_pack_tensor(l->pack, n_out, n_in, &m.parts[0], err,
                             "%s.%zu.%s.weight", l->names->layers, layer, name);
@@ -120,11 +120,14 @@ static int projection_load(loader *l, size_t layer, size_t head_dim,
 {
     const char *const *names = l->names->query_key_value;
     const double factor = LK_LOG2_E / sqrt((double)head_dim);
-    lk_matrix m = {.n_parts = 3,
-                   .n_rows_each = l->dim,
-                   .n_columns = l->dim,
-                   .n_scaled = l->dim,
-                   .factor = factor};
+    lk_matrix m = {
+        .n_parts = 3,
+        .n_rows_each = l->dim,
+        .n_columns = l->dim,
+        .n_scaled = l->dim,
+        .factor = factor,
+        .scales_inputs = true,
+        .ranges = lk_pack_ranges(l->pack, l->dim, layer, LK_NOTED_PROJECTION)};
     const lk_tensor *biases[3] = {NULL};
     float *bias = NULL;
     int rc = LINKD_OK;
@@ -171,13 +174,15 @@ static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
                        linkd_error *err)
 {
     const char *name = l->names->attention_out;
+    const lk_matrix m = {
+        .n_parts = 1, .n_rows_each = l->dim, .n_columns = l->dim};
     const lk_tensor *weights = NULL;
     float *bias = NULL;
     int rc = lk_pack_tensor(l->pack, l->dim, l->dim, &weights, err,
                             "%s.%zu.%s.weight", l->names->layers, layer, name);
 
     if (rc == LINKD_OK)
-        rc = dense_load(l, layer, name, l->dim, l->dim, ret_linear, &bias, err);
+        rc = dense_load(l, layer, name, m, ret_linear, &bias, err);
     if (rc == LINKD_OK && !l->pack->is_packed)
         rc = bias_fold(l, weights, bias, err);
     return rc;
@@ -221,6 +226,14 @@ static int layer_norm_load(loader *l, size_t layer, const char *name,
 static int layer_load(loader *l, size_t i, const lk_config *config,
                       size_t head_dim, lk_layer *layer, linkd_error *err)
 {
+    const lk_matrix in = {
+        .n_parts = 1,
+        .n_rows_each = l->n_inner,
+        .n_columns = l->dim,
+        .scales_inputs = true,
+        .ranges = lk_pack_ranges(l->pack, l->dim, i, LK_NOTED_FFN_IN)};
+    const lk_matrix out = {
+        .n_parts = 1, .n_rows_each = l->dim, .n_columns = l->n_inner};
     float *bias;
     int rc = projection_load(l, i, head_dim, &layer->projection, err);
 
@@ -230,11 +243,10 @@ static int layer_load(loader *l, size_t i, const lk_config *config,
         rc = layer_norm_load(l, i, l->names->attention_norm,
                              config->norm_epsilon, &layer->attention_norm, err);
     if (rc == LINKD_OK)
-        rc = dense_load(l, i, l->names->ffn_in, l->dim, l->n_inner,
-                        &layer->ffn_in, &bias, err);
+        rc = dense_load(l, i, l->names->ffn_in, in, &layer->ffn_in, &bias, err);
     if (rc == LINKD_OK)
-        rc = dense_load(l, i, l->names->ffn_out, l->n_inner, l->dim,
-                        &layer->ffn_out, &bias, err);
+        rc = dense_load(l, i, l->names->ffn_out, out, &layer->ffn_out, &bias,
+                        err);
     if (rc == LINKD_OK)
         rc = layer_norm_load(l, i, l->names->ffn_norm, config->norm_epsilon,
                              &layer->ffn_norm, err);

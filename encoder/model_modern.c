@@ -27,7 +27,8 @@ size_t lk_modern_floats(const lk_kernels *kernels, const lk_config *config)
     const size_t layer = norm + lk_pack_linear_floats(kernels, dim, 3 * dim) +
                          lk_pack_linear_floats(kernels, dim, dim) + norm +
                          2 * lk_pack_linear_floats(kernels, dim, inner) +
-                         lk_pack_linear_floats(kernels, inner, dim);
+                         lk_pack_linear_floats(kernels, inner, dim) +
+                         3 * lk_pack_scales_floats(kernels, dim);
 
     return 2 * rotary_floats(config) + norm + config->n_layers * layer + norm;
 }
@@ -71,7 +72,10 @@ static int projection_load(lk_packer *packer, const lk_config *config,
                    .n_rows_each = 3 * dim,
                    .n_columns = dim,
                    .n_scaled = dim,
-                   .factor = LK_LOG2_E / sqrt((double)head_dim)};
+                   .factor = LK_LOG2_E / sqrt((double)head_dim),
+                   .scales_inputs = true,
+                   .ranges =
+                       lk_pack_ranges(packer, dim, layer, LK_NOTED_PROJECTION)};
     float *bias;
     int rc = lk_pack_tensor(packer, 3 * dim, dim, &m.parts[0], err,
                             "layers.%zu.attn.Wqkv.weight", layer);
@@ -102,7 +106,11 @@ static int gated_load(lk_packer *packer, const lk_config *config, size_t layer,
 {
     const size_t inner = config->n_inner;
     lk_matrix m = {
-        .n_parts = 1, .n_rows_each = inner, .n_columns = config->dim};
+        .n_parts = 1,
+        .n_rows_each = inner,
+        .n_columns = config->dim,
+        .scales_inputs = true,
+        .ranges = lk_pack_ranges(packer, config->dim, layer, LK_NOTED_FFN_IN)};
     float *bias;
     int rc = lk_pack_tensor(packer, 2 * inner, config->dim, &m.parts[0], err,
                             "layers.%zu.mlp.Wi.weight", layer);

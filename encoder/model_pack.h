@@ -14,11 +14,12 @@
 typedef struct lk_packer {
     const lk_weights *weights;
     const lk_kernels *kernels;
-    const char *prefix; /* of all tensors' names: a checkpoint with a head has
+    const float *ranges; /* lk_model's that a pass filled, or NULL */
+    const char *prefix;  /* of all tensors' names: a checkpoint with a head has
                          * one; or "" */
-    float *next;        /* the unused rest of the block */
-    float *end;         /* of the block */
-    float *rows;        /* [panel_width, widest row], before they are packed */
+    float *next;         /* the unused rest of the block */
+    float *end;          /* of the block */
+    float *rows;         /* [panel_width, widest row], before they are packed */
     /* The block has its numbers already, and may not be written to: loaders take
      * their parts of it as ever, and compute nothing. */
     bool is_packed;
@@ -34,11 +35,21 @@ typedef struct lk_matrix {
     size_t n_columns;
     size_t n_scaled;
     double factor;
+    /* of int8: inputs are scaled, as their ranges [n_columns] ask for, or by 1
+     * where these are NULL */
+    bool scales_inputs;
+    const float *ranges;
 } lk_matrix;
 
 /* Floats of the block that a linear layer takes, its bias included. */
 size_t lk_pack_linear_floats(const lk_kernels *kernels, size_t n_in,
                              size_t n_out);
+/* And what the scales of its inputs do, if its matrix asks for them. */
+size_t lk_pack_scales_floats(const lk_kernels *kernels, size_t n_in);
+
+/* The ranges of a layer's inputs, or NULL. */
+const float *lk_pack_ranges(const lk_packer *packer, size_t dim, size_t layer,
+                            lk_noted noted);
 
 /* The next n floats of the block, zeroed unless it is packed. */
 float *lk_pack_take(lk_packer *packer, size_t n);

@@ -52,7 +52,7 @@ static void model_open(const char *name, const char *isa, const char *precision,
     if (lk_kernels_choose(isa, precision, &kernels, &err) != LINKD_OK ||
         lk_config_read(dir, &ret_opened->config, &err) != LINKD_OK ||
         lk_weights_open(dir, &ret_opened->weights, &err) != LINKD_OK ||
-        lk_model_load(&ret_opened->weights, &ret_opened->config, kernels,
+        lk_model_load(&ret_opened->weights, &ret_opened->config, kernels, NULL,
                       &ret_opened->model, &err) != LINKD_OK)
         fail_msg("%s: %s", name, err.message);
     if (lk_dense_open(dir, &ret_opened->config, &ret_opened->dense, &err) !=
@@ -286,7 +286,8 @@ static void a_model_is_not_half_loaded_when_memory_runs_out(void **state)
 
             lk_model_clear(&o.model);
             alloc_fail_at(++n);
-            rc = lk_model_load(&o.weights, &o.config, kernels, &o.model, NULL);
+            rc = lk_model_load(&o.weights, &o.config, kernels, NULL, &o.model,
+                               NULL);
             o.model.kernels = kernels;
             if (rc != LINKD_OK) {
                 assert_int_equal(rc, LINKD_E_NOMEM);
@@ -448,7 +449,7 @@ static void the_last_or_the_largest_of_the_rows_can_be_the_vector(void **state)
     assert_int_equal(lk_weights_open(GOLDEN_DIR "static", &o.weights, &err),
                      LINKD_OK);
     assert_int_equal(
-        lk_model_load(&o.weights, &o.config, kernels, &o.model, &err),
+        lk_model_load(&o.weights, &o.config, kernels, NULL, &o.model, &err),
         LINKD_OK);
     for (size_t i = 0; i < 3; i++)
         row_read(&o.model, ids[i], rows[i]);

@@ -139,6 +139,7 @@ typedef struct layer {
     float *gamma, *beta;
     float *x;        /* [ROWS_MAX, n_in] */
     float *residual; /* [ROWS_MAX, n_out] */
+    float *scales;   /* of int8's inputs, or NULL */
 } layer;
 
 static layer layer_new(size_t n_in, size_t n_out)
@@ -167,6 +168,7 @@ static void layer_free(layer *l)
     free(l->beta);
     free(l->x);
     free(l->residual);
+    free(l->scales);
 }
 
 /* W x + b for each row, in double precision. */
@@ -216,8 +218,11 @@ static float *layer_run(const lk_kernels *kernels, const layer *l, kind what,
 {
     float *panels = panels_new(kernels, l);
     float *y = floats_new(n_rows * lk_stride(l->n_out));
-    const lk_linear linear = {
-        .n_in = l->n_in, .n_out = l->n_out, .panels = panels, .bias = l->bias};
+    const lk_linear linear = {.n_in = l->n_in,
+                              .n_out = l->n_out,
+                              .panels = panels,
+                              .bias = l->bias,
+                              .input_scales = l->scales};
 
     float *scratch =
         floats_new(lk_linear_scratch(kernels, l->n_in, n_rows) + 1);
@@ -1026,6 +1031,39 @@ static void int8_of_zeros_is_the_bias(void **state)
     layer_free(&l);
 }
 
+/* Inputs that were divided by powers of two, and are multiplied by them. */
+static void int8_scales_its_inputs_in_every_tier(void **state)
+{
+    (void)state;
+    for (size_t shape = 1; shape < N_SHAPES; shape++) {
+        layer l = byte_layer_new(SHAPES[shape][0], SHAPES[shape][1]);
+        const size_t stride = lk_stride(l.n_in);
+
+        for (size_t i = 0; i < N_INT8_ISAS; i++) {
+            const lk_kernels *kernels = int8_tier(i);
+            layer scaled = byte_layer_new(l.n_in, l.n_out);
+            float *y, *z;
+
+            if (kernels == NULL) {
+                layer_free(&scaled);
+                continue;
+            }
+            scaled.scales = floats_new(stride);
+            for (size_t k = 0; k < stride; k++)
+                scaled.scales[k] = k % 3 == 0 ? 4.0F : 0.5F;
+            for (size_t k = 0; k < ROWS_MAX * stride; k++)
+                scaled.x[k] /= scaled.scales[k % stride];
+            y = layer_run(kernels, &l, LINEAR, ROWS_MAX);
+            z = layer_run(kernels, &scaled, LINEAR, ROWS_MAX);
+            assert_rows_identical(y, z, ROWS_MAX, l.n_out);
+            free(y);
+            free(z);
+            layer_free(&scaled);
+        }
+        layer_free(&l);
+    }
+}
+
 /* A row of one input is exact in bytes, so GELU's own error is seen. */
 static void int8_gelu_is_near_to_2e_4_everywhere(void **state)
 {
@@ -1135,6 +1173,7 @@ int main(void)
         cmocka_unit_test(int8_layers_are_near_what_f32_says),
         cmocka_unit_test(int8_layers_agree_in_every_tier),
         cmocka_unit_test(int8_of_zeros_is_the_bias),
+        cmocka_unit_test(int8_scales_its_inputs_in_every_tier),
         cmocka_unit_test(int8_gelu_is_near_to_2e_4_everywhere),
         cmocka_unit_test(an_int8_row_does_not_depend_on_its_batch),
         cmocka_unit_test(an_unknown_instruction_set_is_refused_by_name),

@@ -260,19 +260,43 @@ static bool is_moved(size_t row, double share)
     return (double)(row * 2654435761U % 4294967296U) / 4294967296.0 < share;
 }
 
-/* Of a query over a mixed gallery: by log-odds, as searches merge. */
-static void odds_mix(const bench *b, const float *fused, const float *anew,
-                     double share, double *ret)
-{
-    const linkd_calibrator *old_scale =
-        &b->to_old.scales[LINKD_WAY_FUSE].calibrator;
-    const linkd_calibrator *new_scale =
-        &b->new_native.scales[LINKD_WAY_NATIVE].calibrator;
+/* Scores of queries with the gallery, [n_queries, n], and where those of each lie
+ * with the cohort, [n_queries]. */
+typedef struct scored {
+    const float *scores;
+    const linkd_level *levels;
+} scored;
 
-    for (size_t j = 0; j < b->older.gallery.n; j++)
-        ret[j] = is_moved(j, share)
-                     ? linkd_calibrator_log_odds(new_scale, (double)anew[j])
-                     : linkd_calibrator_log_odds(old_scale, (double)fused[j]);
+static scored scored_of(const linkd_rows *queries, const model *m)
+{
+    linkd_level *levels = room(queries->n, sizeof(*levels));
+    float *cohort;
+    linkd_error err;
+    size_t n;
+
+    if (lk_cohort_copy(m->anchors.data, m->anchors.n, m->anchors.dim, &cohort,
+                       &n, &err) != LINKD_OK)
+        die("cohort", err.message);
+    for (size_t i = 0; i < queries->n; i++)
+        levels[i] = lk_cohort_level(cohort, n, queries->dim,
+                                    queries->data + i * queries->dim);
+    free(cohort);
+    return (scored){scores_of(queries, &m->gallery), levels};
+}
+
+/* Query i over a mixed gallery: by standard scores, as searches merge. */
+static void standards_mix(const bench *b, const scored *fused,
+                          const scored *anew, size_t i, double share,
+                          double *ret)
+{
+    size_t n = b->older.gallery.n;
+
+    for (size_t j = 0; j < n; j++) {
+        const scored *from = is_moved(j, share) ? anew : fused;
+
+        ret[j] = linkd_level_standard(&from->levels[i],
+                                      (double)from->scores[i * n + j]);
+    }
 }
 
 /* A score of the old model that was chosen as a limit, moved to another scale. */
@@ -288,36 +312,36 @@ static double limit_move(const bench *b, const linkd_scale *to, double score)
 /* F1 of linking every query, with an answer or without, to its best record. */
 typedef struct linking {
     const bench *b;
-    const float *fused[2], *anew[2]; /* of queries, and of others */
-    double limits[2];                /* of fused and of new scores */
+    scored fused[2], anew[2]; /* of queries, and of others */
+    double limits[2];         /* of fused and of new scores */
 } linking;
 
 static double linking_f1(const linking *l, double share)
 {
     const bench *b = l->b;
     size_t n = b->older.gallery.n;
-    double *odds = room(n, sizeof(*odds));
+    double *mixed = room(n, sizeof(*mixed));
     size_t n_right = 0;
     size_t n_made = 0;
 
     for (int part = 0; part < 2; part++)
         for (size_t i = 0;
              i < (part == 0 ? b->older.queries.n : b->older.others.n); i++) {
-            const float *fused = l->fused[part] + i * n;
-            const float *anew = l->anew[part] + i * n;
+            const float *fused = l->fused[part].scores + i * n;
+            const float *anew = l->anew[part].scores + i * n;
             size_t best = 0;
             bool made;
 
-            odds_mix(b, fused, anew, share, odds);
+            standards_mix(b, &l->fused[part], &l->anew[part], i, share, mixed);
             for (size_t j = 1; j < n; j++)
-                best = odds[j] > odds[best] ? j : best;
+                best = mixed[j] > mixed[best] ? j : best;
             made = is_moved(best, share) ? (double)anew[best] >= l->limits[1]
                                          : (double)fused[best] >= l->limits[0];
             n_made += made;
             n_right += made && part == 0 &&
                        b->gallery_groups[best] == b->query_groups[i];
         }
-    free(odds);
+    free(mixed);
     return 2.0 * (double)n_right / (double)(n_made + b->older.queries.n);
 }
 
@@ -347,17 +371,13 @@ static double share_above(const float *impostors, size_t n, double limit)
 }
 
 /* The limit of the old model at which linking is best. */
-static double limit_choose(const bench *b, const float *old_queries,
-                           const float *old_others, double *ret_f1)
+static double limit_choose(const bench *b, const scored old[2], double *ret_f1)
 {
     double best = 0.0;
 
     *ret_f1 = 0.0;
     for (double limit = 0.3; limit < 1.0; limit += 0.01) {
-        linking l = {b,
-                     {old_queries, old_others},
-                     {old_queries, old_others},
-                     {limit, limit}};
+        linking l = {b, {old[0], old[1]}, {old[0], old[1]}, {limit, limit}};
         double f1 = linking_f1(&l, 0.0);
 
         if (f1 > *ret_f1) {
@@ -397,24 +417,24 @@ static void gain_print(const char *name, const bench *b, const uint32_t *old,
 
 static const double shares[] = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
 
-static void curve_print(const bench *b, const float *fused, const float *anew)
+static void curve_print(const bench *b, const scored *fused, const scored *anew)
 {
     size_t n = b->older.gallery.n;
-    double *odds = room(b->older.queries.n * n, sizeof(*odds));
+    double *mixed = room(b->older.queries.n * n, sizeof(*mixed));
 
     printf(",\"curve\":[");
     for (size_t s = 0; s < 7; s++) {
         uint32_t *ranks;
 
         for (size_t i = 0; i < b->older.queries.n; i++)
-            odds_mix(b, fused + i * n, anew + i * n, shares[s], odds + i * n);
-        ranks = ranks_of(b, odds);
+            standards_mix(b, fused, anew, i, shares[s], mixed + i * n);
+        ranks = ranks_of(b, mixed);
         printf("%s%.5f", s == 0 ? "" : ",",
                linkd_compat_metrics_of(ranks, b->older.queries.n).mrr_10);
         free(ranks);
     }
     printf("]");
-    free(odds);
+    free(mixed);
 }
 
 static void rates_print(const bench *b, const float *old, const float *fused,
@@ -448,7 +468,7 @@ static void rates_print(const bench *b, const float *old, const float *fused,
 static void linking_print(const bench *b, const linking *old, linking *l)
 {
     double f1;
-    double limit = limit_choose(b, old->fused[0], old->fused[1], &f1);
+    double limit = limit_choose(b, old->fused, &f1);
 
     l->limits[0] = limit_move(b, &b->to_old.scales[LINKD_WAY_FUSE], limit);
     l->limits[1] =
@@ -478,19 +498,21 @@ static void bench_judge(const bench *b)
     linkd_rows fuse = queries_lead(b, &o->queries, &w->queries, FUSE);
     linkd_rows control = queries_lead(b, &o->queries, &w->queries, CONTROL);
     linkd_rows others = queries_lead(b, &o->others, &w->others, FUSE);
-    float *by_old = scores_of(&o->queries, &o->gallery);
-    float *by_fuse = scores_of(&fuse, &o->gallery);
-    float *by_new = scores_of(&w->queries, &w->gallery);
+    scored of_fuse = scored_of(&fuse, o);
+    scored of_new = scored_of(&w->queries, w);
+    scored of_old = scored_of(&o->queries, o);
+    const float *by_old = of_old.scores;
+    const float *by_fuse = of_fuse.scores;
+    const float *by_new = of_new.scores;
     uint32_t *old = ranks_by_score(b, by_old);
     uint32_t *fused = ranks_by_score(b, by_fuse);
     uint32_t *anew = ranks_by_score(b, by_new);
     float *by_map = scores_of(&align, &o->gallery);
     uint32_t *cascade = cascade_ranks(b, by_fuse, by_map, by_new);
-    linking of_old = {
-        b, {by_old, scores_of(&o->others, &o->gallery)}, {0}, {0}};
+    linking old_linking = {b, {of_old, scored_of(&o->others, o)}, {{0}}, {0}};
     linking l = {b,
-                 {by_fuse, scores_of(&others, &o->gallery)},
-                 {by_new, scores_of(&w->others, &w->gallery)},
+                 {of_fuse, scored_of(&others, o)},
+                 {of_new, scored_of(&w->others, w)},
                  {0}};
     linkd_interval better;
 
@@ -509,9 +531,9 @@ static void bench_judge(const bench *b)
     interval_print("difference", &better);
     gain_print("gain_fuse", b, old, fused, anew);
     gain_print("gain_cascade", b, old, cascade, anew);
-    curve_print(b, by_fuse, by_new);
+    curve_print(b, &of_fuse, &of_new);
     rates_print(b, by_old, by_fuse, by_new);
-    linking_print(b, &of_old, &l);
+    linking_print(b, &old_linking, &l);
     printf(",\"us_align\":%.1f,\"us_fuse\":%.1f", 1e6 * lead_seconds(b, ALIGN),
            1e6 * lead_seconds(b, FUSE));
 }

@@ -271,6 +271,24 @@ double linkd_calibrator_log_odds(const linkd_calibrator *calibrator,
 double linkd_calibrator_score(const linkd_calibrator *calibrator,
                               double log_odds);
 
+/* Where the scores of one query lie: its ten highest with a cohort of records, of
+ * which every model has vectors. Some queries are near to everything, and not the
+ * same ones for each model, so that scores of two models do not compare, even if
+ * both are calibrated; standard scores do: (score - mean) / deviation. It is the
+ * adaptive test normalisation of speaker verification (Sturim and Reynolds 2005),
+ * with ten of the cohort: 5 and 20 are as good, 50 is little use (docs/compat.md);
+ * to the highest ones' variance .09 of all scores' is added. */
+#define LINKD_LEVEL_TOP ((size_t)10)
+typedef struct linkd_level {
+    double mean, deviation; /* deviation > 0 */
+} linkd_level;
+
+/* Of the highest of `scores` [n], n > 0. */
+linkd_level linkd_level_of(const float *scores, size_t n);
+/* Strictly monotone, and back. */
+double linkd_level_standard(const linkd_level *level, double score);
+double linkd_level_score(const linkd_level *level, double standard);
+
 /* The distribution of impostors' scores (pairs that are no match), by quantiles
  * that are dense at the upper end, where thresholds lie. */
 #define LINKD_QUANTILES 512

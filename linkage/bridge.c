@@ -1,9 +1,9 @@
 /* linkage/bridge.c — what is kept of a change of the model, as bytes in the store
  * and as objects in memory.
  *
- *   SCALES   version u32 | weight f32 | for each way: mrr f64, slope f64,
- *            offset f64, n u64, impostors' quantiles f32 [512]
- *            and, if version is 2, two maps: lengths u64 [2] | bytes
+ *   SCALES   version u32 | weight f32 | the calibrator's slope f64, offset f64 |
+ *            for each way: mrr f64, n u64, impostors' quantiles f32 [512]
+ *            and, if version is 4, two maps: lengths u64 [2] | bytes
  *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
  *   TEXTS    n u64 | lengths u32 [n] | bytes
  *   WAY      the word
@@ -18,8 +18,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define SCALES_VERSION          1U
-#define SCALES_VERSION_WHITENED 2U
+/* 1 and 2 had a calibrator for each way, of raw scores. */
+#define SCALES_VERSION          3U
+#define SCALES_VERSION_WHITENED 4U
 
 const char *const linkd_way_words[LINKD_N_WAYS] = {
     [LINKD_WAY_NATIVE] = "native",
@@ -76,7 +77,7 @@ static int cut_fail(linkd_error *err)
 /* ---- scales --------------------------------------------------------------- */
 
 typedef struct way_bytes {
-    double mrr_10, slope, offset;
+    double mrr_10;
     uint64_t n;
     float scores[LINKD_QUANTILES];
 } way_bytes;
@@ -84,11 +85,12 @@ typedef struct way_bytes {
 typedef struct scales_bytes {
     uint32_t version;
     float weight;
+    double slope, offset;
     way_bytes ways[LINKD_N_SCALES];
 } scales_bytes;
 
 _Static_assert(sizeof(scales_bytes) ==
-                   8 + LINKD_N_SCALES * (32 + 4 * LINKD_QUANTILES),
+                   24 + LINKD_N_SCALES * (16 + 4 * LINKD_QUANTILES),
                "written as it is, without holes");
 #define SCALES_BYTES sizeof(scales_bytes)
 
@@ -145,7 +147,9 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
     bool is_whitened = bridge->fused.home != NULL;
     scales_bytes bytes = {.version = is_whitened ? SCALES_VERSION_WHITENED
                                                  : SCALES_VERSION,
-                          .weight = bridge->weight};
+                          .weight = bridge->weight,
+                          .slope = bridge->calibrator.slope,
+                          .offset = bridge->calibrator.offset};
     int rc;
 
     for (size_t i = 0; i < LINKD_N_SCALES; i++) {
@@ -153,8 +157,6 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
         way_bytes *way = &bytes.ways[i];
 
         way->mrr_10 = bridge->mrr_10[i];
-        way->slope = scale->calibrator.slope;
-        way->offset = scale->calibrator.offset;
         way->n = scale->impostors.n;
         memcpy(way->scores, scale->impostors.scores, sizeof(way->scores));
     }
@@ -178,12 +180,12 @@ int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
         (bytes.version != SCALES_VERSION || rest.len != 0))
         return cut_fail(err);
     ret_bridge->weight = bytes.weight;
+    ret_bridge->calibrator = (linkd_calibrator){bytes.slope, bytes.offset};
     for (size_t i = 0; i < LINKD_N_SCALES; i++) {
         const way_bytes *way = &bytes.ways[i];
         linkd_scale *scale = &ret_bridge->scales[i];
 
         ret_bridge->mrr_10[i] = way->mrr_10;
-        scale->calibrator = (linkd_calibrator){way->slope, way->offset};
         scale->impostors.n = way->n;
         memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
     }
@@ -195,9 +197,7 @@ int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
 static bool scale_is_sound(const linkd_scale *scale)
 {
     const linkd_quantiles *q = &scale->impostors;
-    bool sound = isfinite(scale->calibrator.slope) &&
-                 scale->calibrator.slope > 0.0 &&
-                 isfinite(scale->calibrator.offset) && q->n >= LINKD_QUANTILES;
+    bool sound = q->n >= LINKD_QUANTILES;
 
     for (size_t i = 0; i < LINKD_QUANTILES && sound; i++)
         sound = isfinite(q->scores[i]) &&
@@ -205,9 +205,16 @@ static bool scale_is_sound(const linkd_scale *scale)
     return sound;
 }
 
+static bool calibrator_is_sound(const linkd_calibrator *c)
+{
+    return isfinite(c->slope) && c->slope > 0.0 && isfinite(c->offset);
+}
+
 int linkd_scales_check(const linkd_bridge *bridge, linkd_error *err)
 {
-    bool sound = bridge->weight >= 0.0F && bridge->weight <= 1.0F;
+    bool sound = bridge->weight >= 0.0F && bridge->weight <= 1.0F &&
+                 (!linkd_bridge_has(bridge, LINKD_WAY_NATIVE) ||
+                  calibrator_is_sound(&bridge->calibrator));
 
     for (size_t i = 0; i < LINKD_N_SCALES && sound; i++)
         sound = !linkd_bridge_has(bridge, (linkd_way)i) ||
@@ -354,6 +361,8 @@ struct linkd_bridges {
     bool has[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
     linkd_bridge bridges[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
     linkd_bridge reference; /* NATIVE: what scores of limits mean */
+    float *cohorts[LINKD_GENERATIONS_MAX]; /* [n_cohort, dims[i]] */
+    size_t n_cohort;
 };
 
 /* The place of a generation; n: it has none. */
@@ -425,6 +434,44 @@ static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
                                           : rc;
 }
 
+const float *lk_bridges_cohort(const linkd_bridges *bridges,
+                               uint32_t generation, size_t *ret_n)
+{
+    size_t i = place_of(bridges, generation);
+
+    *ret_n = bridges->n_cohort;
+    return i < bridges->n ? bridges->cohorts[i] : NULL;
+}
+
+/* The same records for every generation, or levels would say nothing. */
+static int cohort_read(linkd_view *view, linkd_bridges *b, size_t i,
+                       linkd_error *err)
+{
+    lk_arena arena = {0};
+    linkd_str bytes;
+    float *anchors = NULL;
+    size_t n = 0, dim = 0, n_cohort = 0;
+    bool found = false;
+    int rc = linkd_view_blob(view, b->numbers[i], LINKD_BLOB_ANCHORS, 0, &bytes,
+                             &found, err);
+
+    if (rc == LINKD_OK && found)
+        rc = linkd_vectors_decode(bytes, &arena, &anchors, &n, &dim, err);
+    if (rc == LINKD_OK && (n == 0 || dim != b->dims[i]))
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "damaged database: generation %u has no anchors",
+                     (unsigned)b->numbers[i]);
+    if (rc == LINKD_OK)
+        rc = lk_cohort_copy(anchors, n, dim, &b->cohorts[i], &n_cohort, err);
+    if (rc == LINKD_OK && i > 0 && n_cohort != b->n_cohort)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "damaged database: generation %u has other anchors",
+                     (unsigned)b->numbers[i]);
+    b->n_cohort = n_cohort;
+    lk_arena_clear(&arena);
+    return rc;
+}
+
 /* The scale of limits, and whether there is one: the mark of a collection whose
  * model was changed. */
 static int reference_find(linkd_view *view, linkd_str *ret_bytes,
@@ -460,6 +507,8 @@ int linkd_bridges_open(linkd_view *view, linkd_bridges **ret_bridges,
     }
     for (size_t i = 0; i < b->n * b->n && rc == LINKD_OK; i++)
         rc = bridge_read(view, b, i / b->n, i % b->n, err);
+    for (size_t i = 0; i < b->n && rc == LINKD_OK; i++)
+        rc = cohort_read(view, b, i, err);
     if (rc == LINKD_OK)
         *ret_bridges = b;
     else
@@ -474,6 +523,8 @@ void linkd_bridges_close(linkd_bridges *bridges)
     for (size_t i = 0; i < LINKD_GENERATIONS_MAX; i++)
         for (size_t j = 0; j < LINKD_GENERATIONS_MAX; j++)
             linkd_bridge_clear(&bridges->bridges[i][j]);
+    for (size_t i = 0; i < LINKD_GENERATIONS_MAX; i++)
+        free(bridges->cohorts[i]);
     linkd_bridge_clear(&bridges->reference);
     free(bridges);
 }
@@ -600,9 +651,16 @@ static double score_transfer(const linkd_quantiles *from,
                                  linkd_quantiles_false_match_rate(from, score));
 }
 
-float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
-                        const linkd_scale *scale)
+double linkd_standing_log_odds(const linkd_standing *standing, double score)
 {
+    return linkd_calibrator_log_odds(
+        standing->calibrator, linkd_level_standard(&standing->level, score));
+}
+
+float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
+                        const linkd_standing *standing)
+{
+    const linkd_scale *scale = standing->scale;
     const linkd_quantiles *reference =
         &bridges->reference.scales[LINKD_WAY_NATIVE].impostors;
     double p = limit->value;
@@ -613,8 +671,9 @@ float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
     case LINKD_LIMIT_FALSE_MATCH_RATE:
         return (float)linkd_quantiles_score(&scale->impostors, p);
     case LINKD_LIMIT_PROBABILITY:
-        return (float)linkd_calibrator_score(&scale->calibrator,
-                                             log(p / (1.0 - p)));
+        return (float)linkd_level_score(
+            &standing->level,
+            linkd_calibrator_score(standing->calibrator, log(p / (1.0 - p))));
     case LINKD_LIMIT_NONE:
     default:
         return -INFINITY;

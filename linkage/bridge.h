@@ -16,6 +16,31 @@ bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
 /* Whether it is the query. */
 bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor);
 
+/* ---- the cohort: every so-manieth anchor ------------------------------------ */
+
+/* As many as there are unless more are asked for: with half of them linking over
+ * two generations loses twice as much F1, with a quarter three times
+ * (docs/compat.md). Six megabytes of 384 numbers each. */
+#define LK_COHORT_MAX ((size_t)4096)
+
+/* Of so many anchors one is of the cohort, from the first. */
+size_t lk_cohort_stride(size_t n_anchors);
+/* Its vectors, [*ret_n, dim] of [n_anchors, dim], freed with free(). */
+LINKD_MUST_CHECK int lk_cohort_copy(const float *anchors, size_t n_anchors,
+                                    size_t dim, float **ret_cohort,
+                                    size_t *ret_n, linkd_error *err);
+/* Where the scores of a query [dim] lie with a cohort. */
+linkd_level lk_cohort_level(const float *cohort, size_t n, size_t dim,
+                            const float *query);
+/* The same for a query of a task, whose `scores` [n_anchors] are with all
+ * anchors. What answers it is left out, as most collections have answers that are
+ * not of the cohort; of a small one the cohort has half of all records. */
+linkd_level lk_cohort_level_of(const linkd_bridge_task *task, size_t query,
+                               const float *scores);
+/* Of a generation's vectors; NULL: there is no such one. */
+const float *lk_bridges_cohort(const linkd_bridges *bridges,
+                               uint32_t generation, size_t *ret_n);
+
 /* The query that is searched for with LINKD_WAY_FUSE: `own` is of the model that
  * the bridge leads to, `vector` of the other. ret_vector [dim of `own`], another
  * array. LINKD_E_DATA: one of them is zero or not finite. */

@@ -3,13 +3,17 @@
  *
  *   anchors under both ─ 4 of 5 ─► map           (compat/)
  *   queries under both ───────────► weight of the mapped query in a fused one
- *   queries x anchors ────────────► scale of each way: what a score says
+ *   queries x anchors ────────────► scale of each way: impostors' scores
+ *                     └───────────► calibrator of each model's own queries
  *
- * Queries look for anchors that no map has seen. The scores of a query with its
- * own record against those with all other ones are what a calibrator is fitted
- * on, and the latter alone are the impostors of false-match rates. Probabilities
- * are meant among all records of the collection: of n records one is looked
- * for, so that the odds are shifted from the sample's share to 1 : n.
+ * Queries look for anchors that no map has seen. The scores of a query with all
+ * records but its own are the impostors of false-match rates. A calibrator is
+ * fitted on standard scores (linkd_level) of a query with its own record against
+ * those with others. There is one for all ways: standard scores of two models
+ * compare as they are, and lines that are fitted on queries made from records are
+ * too far apart for those that users make (docs/compat.md). Probabilities are
+ * meant among all records of the collection: of n records one is looked for, so
+ * that the odds are shifted from the sample's share to 1 : n.
  *
  * With a head of choice the better one of a rotation and a ridge regression is
  * taken, by MRR@10 of the aligned queries; closed forms both. Fused queries are
@@ -78,7 +82,31 @@ static int query_score(void *ctx, size_t i, size_t worker, linkd_error *err)
     return LINKD_OK;
 }
 
+/* The standard score of pair i of all. */
+static float standard_of(const scoring *s, const linkd_level *levels, size_t i)
+{
+    return (float)linkd_level_standard(&levels[i / s->task->n_anchors],
+                                       (double)s->scores[i]);
+}
+
 /* Matches first, then a sample of the impostors. */
+static size_t standards_take(const scoring *s, const linkd_level *levels,
+                             size_t stride, float *standards, bool *is_match)
+{
+    const linkd_bridge_task *t = s->task;
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->n_queries; i++) {
+        is_match[n] = true;
+        standards[n++] =
+            standard_of(s, levels, i * t->n_anchors + t->answers[i]);
+    }
+    for (size_t i = 0; i < t->n_queries * t->n_anchors; i += stride)
+        if (is_impostor(t, i))
+            standards[n++] = standard_of(s, levels, i);
+    return n;
+}
+
 static int calibrate(const scoring *s, linkd_calibrator *ret, linkd_error *err)
 {
     const linkd_bridge_task *t = s->task;
@@ -87,23 +115,22 @@ static int calibrate(const scoring *s, linkd_calibrator *ret, linkd_error *err)
     size_t n_room = t->n_queries + n_all / stride + 1;
     float *scores = malloc(n_room * sizeof(*scores));
     bool *is_match = calloc(n_room, sizeof(*is_match));
+    linkd_level *levels = malloc(t->n_queries * sizeof(*levels));
     size_t n = 0;
     int rc = LINKD_OK;
 
-    if (scores == NULL || is_match == NULL)
+    if (scores == NULL || is_match == NULL || levels == NULL)
         rc = lk_fail_nomem(err);
-    for (size_t i = 0; rc == LINKD_OK && i < t->n_queries; i++) {
-        is_match[n] = true;
-        scores[n++] = s->scores[i * t->n_anchors + t->answers[i]];
-    }
-    for (size_t i = 0; rc == LINKD_OK && i < n_all; i += stride)
-        if (is_impostor(t, i))
-            scores[n++] = s->scores[i];
-    if (rc == LINKD_OK)
+    for (size_t i = 0; rc == LINKD_OK && i < t->n_queries; i++)
+        levels[i] = lk_cohort_level_of(t, i, s->scores + i * t->n_anchors);
+    if (rc == LINKD_OK) {
+        n = standards_take(s, levels, stride, scores, is_match);
         rc = linkd_calibrator_fit(scores, is_match, n, ret, err);
+    }
     if (rc == LINKD_OK)
         ret->offset += log((double)(n - t->n_queries) / (double)t->n_queries) -
                        log((double)t->n_records + 1.0);
+    free(levels);
     free(is_match);
     free(scores);
     return rc;
@@ -121,9 +148,10 @@ static size_t impostors_keep(scoring *s)
     return n;
 }
 
+/* `ret_calibrator` may be NULL. */
 static int scale_fit(const linkd_bridge_task *t, const float *queries,
                      const linkd_model_sample *to, linkd_scale *ret,
-                     linkd_error *err)
+                     linkd_calibrator *ret_calibrator, linkd_error *err)
 {
     scoring s = {
         .task = t,
@@ -135,8 +163,8 @@ static int scale_fit(const linkd_bridge_task *t, const float *queries,
                  ? lk_fail_nomem(err)
                  : lk_pool_run(t->pool, t->n_queries, query_score, &s, err);
 
-    if (rc == LINKD_OK)
-        rc = calibrate(&s, &ret->calibrator, err);
+    if (rc == LINKD_OK && ret_calibrator != NULL)
+        rc = calibrate(&s, ret_calibrator, err);
     if (rc == LINKD_OK)
         rc = linkd_quantiles_make(s.scores, impostors_keep(&s), &ret->impostors,
                                   err);
@@ -434,7 +462,7 @@ static int fuse_fit(const linkd_bridge_task *t, const groups *g,
         rc = way_rank(t, g, best.queries, to, LINKD_WAY_FUSE, bridge, err);
     if (rc == LINKD_OK)
         rc = scale_fit(t, best.queries, to, &bridge->scales[LINKD_WAY_FUSE],
-                       err);
+                       NULL, err);
     if (rc == LINKD_OK) {
         bridge->weight = best.weight;
         bridge->fused = best.maps;
@@ -476,7 +504,8 @@ int linkd_bridge_fit(const linkd_bridge_task *task,
                       task->auto_head ? tried[i] : task->head, &bridge, &mapped,
                       err);
     if (rc == LINKD_OK)
-        rc = scale_fit(task, mapped, to, &bridge.scales[LINKD_WAY_ALIGN], err);
+        rc = scale_fit(task, mapped, to, &bridge.scales[LINKD_WAY_ALIGN], NULL,
+                       err);
     if (rc == LINKD_OK)
         rc = fuse_fit(task, &g, from, to, mapped, &bridge, err);
     free(mapped);
@@ -503,7 +532,8 @@ int linkd_bridge_native(const linkd_bridge_task *task,
                       &bridge, err);
     if (rc == LINKD_OK)
         rc = scale_fit(task, sample->queries, sample,
-                       &bridge.scales[LINKD_WAY_NATIVE], err);
+                       &bridge.scales[LINKD_WAY_NATIVE], &bridge.calibrator,
+                       err);
     groups_clear(&g);
     if (rc == LINKD_OK)
         *ret_bridge = bridge;

@@ -109,11 +109,9 @@ extern const char *const linkd_way_words[LINKD_N_WAYS]; /* "native", … */
  * the word is none of them. */
 bool linkd_way_parse(linkd_str word, linkd_way *ret_way);
 
-/* What a score of one way says, on a scale that all ways share. */
+/* What a score of one way says. */
 typedef struct linkd_scale {
-    linkd_calibrator calibrator; /* to the log-odds that the record is the one
-                                    that was looked for, among all records */
-    linkd_quantiles impostors;   /* scores of others */
+    linkd_quantiles impostors; /* scores of others */
 } linkd_scale;
 
 /* From queries of one generation to the vectors of another, or of its own. */
@@ -125,6 +123,11 @@ typedef struct linkd_bridge {
                               meet; NULL, both: the own model's query stays as it
                               is, and `map` leads the other there */
     linkd_scale scales[LINKD_N_SCALES];
+    linkd_calibrator
+        calibrator; /* NATIVE: from standard scores (linkd_level) of
+                                    the generation's queries, whatever their way,
+                                    to the log-odds that the record is the one
+                                    that was looked for, among all records */
     double mrr_10[LINKD_N_SCALES];   /* of held-out queries */
     uint32_t *ranks[LINKD_N_SCALES]; /* [n_queries] likewise, after a fit; 1 is
                                       first, 0: not among the first ten */
@@ -178,7 +181,7 @@ LINKD_MUST_CHECK int linkd_bridge_fit(const linkd_bridge_task *task,
                                       const linkd_model_sample *to,
                                       linkd_bridge *ret_bridge,
                                       linkd_error *err);
-/* The scale of a model's own queries. */
+/* The scale and the calibrator of a model's own queries. */
 LINKD_MUST_CHECK int linkd_bridge_native(const linkd_bridge_task *task,
                                          const linkd_model_sample *sample,
                                          linkd_bridge *ret_bridge,
@@ -299,7 +302,8 @@ typedef struct linkd_found {
 double linkd_found_probability(const linkd_found *found);
 
 /* The k best of all generations, best first by log-odds, equal ones by number:
- * within one generation that is the order of its scores. `options` as in
+ * within one generation that is the order of its scores, and between two that of
+ * their standard scores. `options` as in
  * linkd_view_search(), but for its threshold. ret_found [options->k]. The view
  * is turned to the generation that serves afterwards. LINKD_E_ARG: the query is
  * zero or not finite. */
@@ -341,9 +345,18 @@ linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
                     const linkd_mixed_query *query, const linkd_fresh *fresh,
                     size_t n_fresh, const linkd_limit *limit, size_t k,
                     linkd_found *found, size_t *n, linkd_error *err);
-/* The raw score at which a way's hits reach the limit. */
+
+/* What the scores of one query with one generation say. */
+typedef struct linkd_standing {
+    const linkd_scale *scale; /* of the way */
+    linkd_level level;
+    const linkd_calibrator *calibrator; /* of the query's generation */
+} linkd_standing;
+
+double linkd_standing_log_odds(const linkd_standing *standing, double score);
+/* The raw score at which hits reach the limit. */
 float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
-                        const linkd_scale *scale);
+                        const linkd_standing *standing);
 
 #ifdef __cplusplus
 }

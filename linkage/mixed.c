@@ -7,10 +7,12 @@
  *                                                                    log-odds
  *
  * Scores of two models say different things: .8 may be nearly certain in one
- * and chance in the other. Each generation is searched for k on its own, and
- * what its scores say of a match decides between generations. A calibrator is
- * strictly monotone, so that within a generation nothing changes its place, and
- * k of each are enough for the k best of all.
+ * and chance in the other, and for another query the other way round. Each
+ * generation is searched for k on its own, and how far a score is above what the
+ * query scores with the same records in each generation (linkd_level) decides
+ * between generations. That and the calibrator are strictly monotone, so that
+ * within a generation nothing changes its place, and k of each are enough for the
+ * k best of all.
  *
  * In a cascade the caller encodes the first of these anew, half of which align
  * has found, and has them scored once more, by linkd_mixed_rescore(). */
@@ -26,7 +28,7 @@
 typedef struct part {
     uint32_t generation;
     linkd_way way;
-    const linkd_scale *scale;
+    linkd_standing standing;
     float *vector; /* [dim] */
 } part;
 
@@ -80,6 +82,27 @@ static int part_mapped(mixed *m, const linkd_generation *g,
     return rc == LINKD_E_DATA ? LINKD_E_ARG : rc;
 }
 
+/* `vector` [dim] is what is searched for. LINKD_E_DATA: the query's generation has
+ * no calibrator. */
+static int standing_make(const linkd_bridges *bridges, uint32_t from,
+                         uint32_t to, linkd_way way, const float *vector,
+                         size_t dim, linkd_standing *ret, linkd_error *err)
+{
+    const linkd_bridge *native = linkd_bridges_find(bridges, from, from);
+    size_t n = 0;
+    const float *cohort = lk_bridges_cohort(bridges, to, &n);
+
+    if (native == NULL || cohort == NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       "damaged database: generation %u has no scale",
+                       (unsigned)from);
+    *ret = (linkd_standing){
+        .scale = &linkd_bridges_find(bridges, from, to)->scales[way],
+        .level = lk_cohort_level(cohort, n, dim, vector),
+        .calibrator = &native->calibrator};
+    return LINKD_OK;
+}
+
 static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
 {
     const linkd_bridge *bridge =
@@ -95,7 +118,9 @@ static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
     p->generation = g->number;
     rc = g->number == m->query->generation ? part_native(m, g, p, err)
                                            : part_mapped(m, g, bridge, p, err);
-    p->scale = &bridge->scales[p->way];
+    if (rc == LINKD_OK)
+        rc = standing_make(m->bridges, m->query->generation, g->number, p->way,
+                           p->vector, g->dim, &p->standing, err);
     m->n += rc == LINKD_OK;
     return rc;
 }
@@ -133,12 +158,12 @@ static int mixed_close(mixed *m, int rc, linkd_error *err)
 
 static linkd_found found_of(const part *p, const linkd_hit *hit)
 {
-    return (linkd_found){.id = hit->id,
-                         .score = hit->score,
-                         .generation = p->generation,
-                         .way = p->way,
-                         .log_odds = linkd_calibrator_log_odds(
-                             &p->scale->calibrator, (double)hit->score)};
+    return (linkd_found){
+        .id = hit->id,
+        .score = hit->score,
+        .generation = p->generation,
+        .way = p->way,
+        .log_odds = linkd_standing_log_odds(&p->standing, (double)hit->score)};
 }
 
 static int found_compare(const void *a, const void *b)
@@ -168,7 +193,7 @@ static int part_search(mixed *m, const part *p,
     int rc = linkd_view_turn_to(m->view, p->generation, err);
 
     of_part.threshold =
-        lk_score_margin(linkd_limit_score(m->bridges, limit, p->scale));
+        lk_score_margin(linkd_limit_score(m->bridges, limit, &p->standing));
     if (rc == LINKD_OK)
         rc = linkd_view_search(m->view, p->vector, 1, &of_part, hits,
                                &part_stats, err);
@@ -181,8 +206,8 @@ static bool is_within(const mixed *m, const part *p, const linkd_limit *limit,
                       const linkd_hit *hit)
 {
     return hit->id != LINKD_ID_NONE &&
-           lk_score_round(hit->score) >=
-               lk_score_round(linkd_limit_score(m->bridges, limit, p->scale));
+           lk_score_round(hit->score) >= lk_score_round(linkd_limit_score(
+                                             m->bridges, limit, &p->standing));
 }
 
 int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
@@ -239,7 +264,7 @@ static int part_range(mixed *m, const part *p,
     int rc = linkd_view_turn_to(m->view, p->generation, err);
 
     of_part.threshold =
-        lk_score_margin(linkd_limit_score(m->bridges, limit, p->scale));
+        lk_score_margin(linkd_limit_score(m->bridges, limit, &p->standing));
     if (rc == LINKD_OK)
         rc = linkd_view_range(m->view, p->vector, &of_part, &hits, &n_hits,
                               &part_stats, err);
@@ -382,15 +407,23 @@ static size_t dim_of(linkd_view *view, uint32_t generation)
     return 0;
 }
 
-static const linkd_scale *scale_of(const linkd_bridges *bridges,
-                                   uint32_t generation,
-                                   const linkd_found *found)
+/* Whether a hit is within the limit; `standing` is that of a fresh vector. */
+static bool is_kept(const linkd_bridges *bridges, uint32_t generation,
+                    const linkd_limit *limit, const linkd_standing *standing,
+                    const linkd_found *f)
 {
-    linkd_way way =
-        found->way == LINKD_WAY_CASCADE ? LINKD_WAY_NATIVE : found->way;
+    linkd_standing of_other;
+    double p = limit->value;
 
-    return &linkd_bridges_find(bridges, generation, found->generation)
-                ->scales[way];
+    if (limit->kind == LINKD_LIMIT_PROBABILITY)
+        return f->log_odds >= log(p / (1.0 - p));
+    if (f->way != LINKD_WAY_CASCADE) {
+        of_other.scale = &linkd_bridges_find(bridges, generation, f->generation)
+                              ->scales[f->way];
+        standing = &of_other; /* other limits are by the scale alone */
+    }
+    return lk_score_round(f->score) >=
+           lk_score_round(linkd_limit_score(bridges, limit, standing));
 }
 
 int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
@@ -399,31 +432,31 @@ int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
                         const linkd_limit *limit, size_t k, linkd_found *found,
                         size_t *n, linkd_error *err)
 {
-    size_t dim = dim_of(view, query->generation);
+    uint32_t own = query->generation;
+    size_t dim = dim_of(view, own);
+    linkd_standing standing = {0};
     size_t n_kept = 0;
-
-    for (size_t i = 0; i < *n; i++) {
-        linkd_found f = found[i];
-        const linkd_scale *scale;
-        const float *vector = NULL;
-        int rc = f.generation != query->generation && dim > 0
-                     ? fresh_find(view, fresh, n_fresh, f.id, &vector, err)
+    int rc = dim > 0 ? standing_make(bridges, own, own, LINKD_WAY_NATIVE,
+                                     query->vector, dim, &standing, err)
                      : LINKD_OK;
 
-        if (rc != LINKD_OK)
-            return rc;
-        if (vector != NULL) {
+    for (size_t i = 0; i < *n && rc == LINKD_OK; i++) {
+        linkd_found f = found[i];
+        const float *vector = NULL;
+
+        if (f.generation != own && dim > 0)
+            rc = fresh_find(view, fresh, n_fresh, f.id, &vector, err);
+        if (rc == LINKD_OK && vector != NULL) {
             f.score = linkd_index_score(query->vector, vector, dim);
-            f.generation = query->generation;
+            f.generation = own;
             f.way = LINKD_WAY_CASCADE;
+            f.log_odds = linkd_standing_log_odds(&standing, (double)f.score);
         }
-        scale = scale_of(bridges, query->generation, &f);
-        f.log_odds =
-            linkd_calibrator_log_odds(&scale->calibrator, (double)f.score);
-        if (lk_score_round(f.score) >=
-            lk_score_round(linkd_limit_score(bridges, limit, scale)))
+        if (rc == LINKD_OK && is_kept(bridges, own, limit, &standing, &f))
             found[n_kept++] = f;
     }
+    if (rc != LINKD_OK)
+        return rc;
     qsort(found, n_kept, sizeof(*found), found_compare);
     *n = n_kept < k ? n_kept : k;
     return LINKD_OK;

@@ -60,33 +60,29 @@ typedef struct replay {
 
 /* ---- one query -------------------------------------------------------------- */
 
-static const linkd_scale *scale_of(const linkd_trial_task *t,
-                                   linkd_trial_way way)
-{
-    return way == LINKD_TRIAL_OLD    ? &t->old_native->scales[LINKD_WAY_NATIVE]
-           : way == LINKD_TRIAL_FUSE ? &t->to_old->scales[LINKD_WAY_FUSE]
-                                     : &t->new_native->scales[LINKD_WAY_NATIVE];
-}
-
-/* The anchor that is the query comes after all others. */
+/* `i`: number of the query. The anchor that is the query comes after all others. */
 static void way_score(const replay *t, size_t i, const float *query,
                       const linkd_model_sample *sample, linkd_trial_way way,
                       desk *d)
 {
-    const linkd_calibrator *calibrator = &scale_of(t->task, way)->calibrator;
+    float *scores = d->scores[way];
+    linkd_standing standing = {.calibrator =
+                                   way == LINKD_TRIAL_OLD
+                                       ? &t->task->old_native->calibrator
+                                       : &t->task->new_native->calibrator};
 
-    for (size_t j = 0; j < t->n; j++) {
-        float score = linkd_index_score(
-            query, sample->anchors + j * sample->dim, sample->dim);
-
-        d->scores[way][j] = score;
+    for (size_t j = 0; j < t->n; j++)
+        scores[j] = linkd_index_score(query, sample->anchors + j * sample->dim,
+                                      sample->dim);
+    standing.level = lk_cohort_level_of(t->task->sample, i, scores);
+    for (size_t j = 0; j < t->n; j++)
         d->log_odds[way][j] =
-            linkd_calibrator_log_odds(calibrator, (double)score);
+            linkd_standing_log_odds(&standing, (double)scores[j]);
+    for (size_t j = 0; j < t->n; j++)
         if (lk_bridge_asks(t->task->sample, i, j)) {
-            d->scores[way][j] = -INFINITY;
+            scores[j] = -INFINITY;
             d->log_odds[way][j] = -(double)INFINITY;
         }
-    }
 }
 
 static void histogram_add(linkd_histogram *h, double value, bool is_match)

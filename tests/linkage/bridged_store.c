@@ -50,7 +50,14 @@ static void scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes)
     assert_int_equal(linkd_scales_encode(bridge, ret_bytes, &err), LINKD_OK);
 }
 
-blobs blobs_make(const fitted *f)
+static void anchors_encode(const linkd_model_sample *sample, lk_buf *ret_bytes)
+{
+    assert_int_equal(linkd_vectors_encode(sample->anchors, N_ANCHORS,
+                                          sample->dim, ret_bytes, &err),
+                     LINKD_OK);
+}
+
+blobs blobs_make(const bridged *made, const fitted *f)
 {
     static const linkd_blob keys[N_BLOBS] = {
         [BLOB_THERE_MAP] = {2, LINKD_BLOB_MAP, 1, {NULL, 0}},
@@ -60,6 +67,8 @@ blobs blobs_make(const fitted *f)
         [BLOB_OLD_SCALES] = {1, LINKD_BLOB_SCALES, 1, {NULL, 0}},
         [BLOB_NEW_SCALES] = {2, LINKD_BLOB_SCALES, 2, {NULL, 0}},
         [BLOB_REFERENCE] = {0, LINKD_BLOB_REFERENCE, 0, {NULL, 0}},
+        [BLOB_OLD_ANCHORS] = {1, LINKD_BLOB_ANCHORS, 0, {NULL, 0}},
+        [BLOB_NEW_ANCHORS] = {2, LINKD_BLOB_ANCHORS, 0, {NULL, 0}},
     };
     blobs b = {0};
 
@@ -72,6 +81,8 @@ blobs blobs_make(const fitted *f)
     scales_encode(&f->old_native, &b.bytes[BLOB_OLD_SCALES]);
     scales_encode(&f->new_native, &b.bytes[BLOB_NEW_SCALES]);
     scales_encode(&f->old_native, &b.bytes[BLOB_REFERENCE]);
+    anchors_encode(&made->older, &b.bytes[BLOB_OLD_ANCHORS]);
+    anchors_encode(&made->newer, &b.bytes[BLOB_NEW_ANCHORS]);
     return b;
 }
 

@@ -24,6 +24,8 @@ enum {
     BLOB_OLD_SCALES,
     BLOB_NEW_SCALES,
     BLOB_REFERENCE,
+    BLOB_OLD_ANCHORS,
+    BLOB_NEW_ANCHORS,
     N_BLOBS,
 };
 typedef struct blobs {
@@ -33,7 +35,7 @@ typedef struct blobs {
 
 /* Bytes of which the test may change any; firms_upgrade() takes them as they
  * are then. */
-blobs blobs_make(const fitted *f);
+blobs blobs_make(const bridged *made, const fitted *f);
 void blobs_clear(blobs *b);
 
 /* "firms" with all records under the older model: record i is "r<i>". */

@@ -252,11 +252,10 @@ static void assert_bridge_equal(const linkd_bridge *read,
 {
     assert_non_null(read);
     assert_true(read->weight == fit->weight);
+    assert_true(read->calibrator.slope == fit->calibrator.slope);
+    assert_true(read->calibrator.offset == fit->calibrator.offset);
     for (size_t i = 0; i < LINKD_N_SCALES; i++) {
         assert_true(read->mrr_10[i] == fit->mrr_10[i]);
-        assert_memory_equal(&read->scales[i].calibrator,
-                            &fit->scales[i].calibrator,
-                            sizeof(linkd_calibrator));
         assert_int_equal(read->scales[i].impostors.n,
                          fit->scales[i].impostors.n);
         assert_memory_equal(read->scales[i].impostors.scores,
@@ -267,7 +266,7 @@ static void assert_bridge_equal(const linkd_bridge *read,
 
 static void bridges_come_back_as_they_were_fitted(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     linkd_bridges *bridges = NULL;
     linkd_rows row = {made->new_anchors, 1, NEW_DIM};
     float expected[OLD_DIM];
@@ -294,7 +293,7 @@ static void bridges_come_back_as_they_were_fitted(void **state)
 
 static void what_cannot_be_mapped_says_why(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     linkd_bridges *bridges = NULL;
     float vector[NEW_DIM] = {0.0F};
     float mapped[OLD_DIM] = {42.0F};
@@ -337,7 +336,7 @@ static linkd_bridge whitened_there(void)
 
 static blobs whitened_blobs(const linkd_bridge *there)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
 
     lk_buf_reset(bytes);
@@ -378,7 +377,7 @@ static void whitened_maps_come_back_as_they_were_fitted(void **state)
 /* The cache in front of bridges rests on it. */
 static void the_key_is_that_of_the_scales(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     uint64_t keys[2];
 
     (void)state;
@@ -413,7 +412,7 @@ static void open_fails(blobs *b, const char *message)
 
 static void a_flipped_byte_of_a_map_is_refused(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
 
     (void)state;
     b.bytes[BLOB_BACK_MAP].data[b.bytes[BLOB_BACK_MAP].len / 2] ^= 1;
@@ -422,7 +421,7 @@ static void a_flipped_byte_of_a_map_is_refused(void **state)
 
 static void a_cut_map_is_refused(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
 
     (void)state;
     b.bytes[BLOB_THERE_MAP].len /= 2;
@@ -431,7 +430,7 @@ static void a_cut_map_is_refused(void **state)
 
 static void scales_of_another_version_are_refused(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
 
     (void)state;
     b.bytes[BLOB_NEW_SCALES].data[0] = 99;
@@ -440,7 +439,7 @@ static void scales_of_another_version_are_refused(void **state)
 
 static void cut_scales_are_refused(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
 
     (void)state;
     b.bytes[BLOB_REFERENCE].len--;
@@ -491,25 +490,56 @@ static void scales_that_are_no_numbers_are_refused(void **state)
     static const double slopes[] = {NAN, 0.0, -3.0, INFINITY};
 
     for (size_t i = 0; i < 4; i++) {
-        linkd_bridge bridge = fits.there;
-        blobs b = blobs_make(&fits);
-        lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
+        linkd_bridge bridge = fits.new_native;
+        blobs b = blobs_make(made, &fits);
+        lk_buf *bytes = &b.bytes[BLOB_NEW_SCALES];
 
         if (i > 0) {
             scratch_store_leave(state);
             setup(state);
         }
-        bridge.scales[LINKD_WAY_FUSE].calibrator.slope = slopes[i];
+        bridge.calibrator.slope = slopes[i];
         lk_buf_reset(bytes);
         assert_int_equal(linkd_scales_encode(&bridge, bytes, &err), LINKD_OK);
         open_fails(&b, "damaged database: a scale is no scale");
     }
 }
 
+static void anchors_encode(lk_buf *bytes, size_t n, size_t dim)
+{
+    lk_buf_reset(bytes);
+    assert_int_equal(
+        linkd_vectors_encode(made->new_anchors, n, dim, bytes, &err), LINKD_OK);
+}
+
+/* Scores are put on one scale by what the same records have in each generation. */
+static void anchors_that_are_others_are_refused(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        blobs b = blobs_make(made, &fits);
+
+        if (i > 0) {
+            scratch_store_leave(state);
+            setup(state);
+        }
+        if (i == 0)
+            anchors_encode(&b.bytes[BLOB_NEW_ANCHORS], N_ANCHORS - 1, NEW_DIM);
+        if (i == 1)
+            anchors_encode(&b.bytes[BLOB_NEW_ANCHORS], N_ANCHORS, OLD_DIM);
+        if (i == 2)
+            anchors_encode(&b.bytes[BLOB_NEW_ANCHORS], 0, NEW_DIM);
+        if (i == 3)
+            b.of[BLOB_NEW_ANCHORS].kind = LINKD_BLOB_CANARIES;
+        open_fails(&b, i == 0
+                           ? "damaged database: generation 2 has other anchors"
+                           : "damaged database: generation 2 has no anchors");
+    }
+}
+
 /* Queries would be read beyond their end. */
 static void a_map_between_other_models_is_refused(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     lk_buf there = b.bytes[BLOB_THERE_MAP];
 
     /* from 8 dimensions to 12 where 12 lead to 8 */
@@ -523,7 +553,7 @@ static void a_map_to_another_model_is_refused(void **state)
 {
     bridged *b = made;
     linkd_bridge self = {0};
-    blobs all = blobs_make(&fits);
+    blobs all = blobs_make(made, &fits);
     unsigned char *bytes = NULL;
     size_t len = 0;
 
@@ -543,7 +573,7 @@ static void a_map_to_another_model_is_refused(void **state)
 
 static void a_map_that_is_gone_is_named(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
 
     (void)state;
     b.of[BLOB_THERE_MAP].kind = 77;
@@ -572,7 +602,7 @@ static void way_put(uint32_t generation, const char *word)
 
 static void a_collection_goes_the_way_of_what_serves(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     linkd_way way = LINKD_N_WAYS;
 
     (void)state;
@@ -593,7 +623,7 @@ static void a_collection_goes_the_way_of_what_serves(void **state)
 
 static void opening_without_memory_leaves_nothing(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     linkd_view *view;
 
     (void)state;
@@ -623,15 +653,16 @@ static float limit_score(const linkd_bridges *bridges, linkd_limit_kind kind,
                          double value, const linkd_scale *scale)
 {
     linkd_limit limit = {kind, value};
+    linkd_standing standing = {scale, {0.5, 0.1}, &fits.new_native.calibrator};
 
-    return linkd_limit_score(bridges, &limit, scale);
+    return linkd_limit_score(bridges, &limit, &standing);
 }
 
 /* What a threshold lets in of strangers under the first model it lets in under
  * every other one. */
 static void a_score_keeps_its_share_of_impostors(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     linkd_bridges *bridges = NULL;
     const linkd_scale *reference = &fits.old_native.scales[LINKD_WAY_NATIVE];
     const linkd_scale *scale = &fits.there.scales[LINKD_WAY_FUSE];
@@ -669,7 +700,7 @@ static void a_score_keeps_its_share_of_impostors(void **state)
 
 static void other_limits_are_of_the_way_itself(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     linkd_bridges *bridges = NULL;
     const linkd_scale *scale = &fits.there.scales[LINKD_WAY_ALIGN];
     double score;
@@ -678,10 +709,11 @@ static void other_limits_are_of_the_way_itself(void **state)
     firms_upgrade(&b);
     assert_int_equal(open_rc(&bridges), LINKD_OK);
     score = (double)limit_score(bridges, LINKD_LIMIT_PROBABILITY, 0.9, scale);
-    assert_true(fabs(linkd_found_probability(
-                         &(linkd_found){.log_odds = linkd_calibrator_log_odds(
-                                            &scale->calibrator, score)}) -
-                     0.9) < 1e-5);
+    assert_true(
+        fabs(linkd_found_probability(&(linkd_found){
+                 .log_odds = linkd_calibrator_log_odds(
+                     &fits.new_native.calibrator, (score - 0.5) / 0.1)}) -
+             0.9) < 1e-5);
     score =
         (double)limit_score(bridges, LINKD_LIMIT_FALSE_MATCH_RATE, 0.01, scale);
     assert_true(
@@ -716,6 +748,7 @@ int main(void)
         TEST(scales_of_another_version_are_refused),
         TEST(cut_scales_are_refused),
         TEST(scales_that_are_no_numbers_are_refused),
+        TEST(anchors_that_are_others_are_refused),
         TEST(cut_and_flipped_whitened_maps_are_refused),
         TEST(a_whitened_map_between_other_models_is_refused),
         TEST(a_map_between_other_models_is_refused),

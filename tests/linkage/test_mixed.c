@@ -39,7 +39,7 @@ static int group_leave(void **state)
 
 static int setup(void **state)
 {
-    blobs b = blobs_make(&fits);
+    blobs b = blobs_make(made, &fits);
     int rc = scratch_store_enter(state);
 
     firms_make(made);
@@ -142,6 +142,8 @@ static void oracle(size_t query, bool has_home, linkd_found *ret_found)
     const float *native = made->new_queries + query * NEW_DIM;
     linkd_way way = has_home ? LINKD_WAY_FUSE : LINKD_WAY_ALIGN;
     float mapped[OLD_DIM];
+    float scores[2][N_ANCHORS];
+    linkd_level levels[2];
 
     assert_int_equal(linkd_bridges_map(bridges, 2, 1, native, mapped, &err),
                      LINKD_OK);
@@ -149,22 +151,24 @@ static void oracle(size_t query, bool has_home, linkd_found *ret_found)
         linkd_compat_slerp(made->old_queries + query * OLD_DIM, mapped, OLD_DIM,
                            fits.there.weight, mapped);
     for (size_t i = 0; i < N_ANCHORS; i++) {
+        scores[0][i] =
+            linkd_index_score(mapped, made->old_anchors + i * OLD_DIM, OLD_DIM);
+        scores[1][i] =
+            linkd_index_score(native, made->new_anchors + i * NEW_DIM, NEW_DIM);
+    }
+    levels[0] = linkd_level_of(scores[0], N_ANCHORS);
+    levels[1] = linkd_level_of(scores[1], N_ANCHORS);
+    for (size_t i = 0; i < N_ANCHORS; i++) {
         bool moved = i < N_MOVED;
-        const linkd_scale *scale =
-            moved ? &fits.new_native.scales[LINKD_WAY_NATIVE]
-                  : &fits.there.scales[way];
         linkd_found *f = &ret_found[i];
 
         *f = (linkd_found){.id = record_number(i),
                            .generation = moved ? 2 : 1,
                            .way = moved ? LINKD_WAY_NATIVE : way};
-        f->score =
-            moved ? linkd_index_score(native, made->new_anchors + i * NEW_DIM,
-                                      NEW_DIM)
-                  : linkd_index_score(mapped, made->old_anchors + i * OLD_DIM,
-                                      OLD_DIM);
-        f->log_odds =
-            linkd_calibrator_log_odds(&scale->calibrator, (double)f->score);
+        f->score = scores[moved][i];
+        f->log_odds = linkd_calibrator_log_odds(
+            &fits.new_native.calibrator,
+            linkd_level_standard(&levels[moved], (double)f->score));
     }
     qsort(ret_found, N_ANCHORS, sizeof(*ret_found), found_compare);
 }

@@ -2,14 +2,13 @@
  * does and judges on queries and records that no fit has seen.
  *
  *   bench_upgrade_worker queries          lines to queries made from them
- *   bench_upgrade_worker judge DIR OLD NEW SUPPORT [whitened | HEAD]
+ *   bench_upgrade_worker judge DIR OLD NEW SUPPORT [HEAD]
  *
  * DIR has PART.MODEL.npy, float32 [n, dim] of length 1, for the parts anchors,
  * made, asked, gallery, queries and others, and the numbers gallery.groups,
  * queries.groups and asked.answers, one a line. SUPPORT, made or asked, says which
- * queries the weight is chosen on. With `whitened` the metric of the stored vectors
- * is tried, too, which linkctl does not do; HEAD is fitted in place of the better one
- * of procrustes and ridge. What was found is a line of JSON. */
+ * queries the weight is chosen on. HEAD is fitted in place of the better one of
+ * procrustes and ridge. What was found is a line of JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,8 +145,25 @@ static float *scores_of(const linkd_rows *queries, const linkd_rows *gallery)
 typedef enum query_kind {
     ALIGN,
     FUSE,
-    CONTROL, /* the old query alone, led where fused ones are */
+    RANKING, /* what decides the order of what FUSE finds */
+    CONTROL, /* the old query alone, led where RANKING is */
 } query_kind;
+
+static bool is_ranked(const bench *b)
+{
+    return b->to_old.ranking.maps.home != NULL;
+}
+
+static int query_lead(const linkd_bridge *bridge, const float *own,
+                      const float *foreign, query_kind kind, float *ret,
+                      linkd_error *err)
+{
+    if (kind == ALIGN)
+        return lk_bridge_map(bridge, foreign, ret, err);
+    if (kind == FUSE || bridge->ranking.maps.home == NULL)
+        return lk_bridge_fuse(bridge, own, foreign, ret, err);
+    return lk_bridge_rank(bridge, own, foreign, ret, err);
+}
 
 static linkd_rows queries_lead(const bench *b, const linkd_rows *own,
                                const linkd_rows *foreign, query_kind kind)
@@ -157,15 +173,12 @@ static linkd_rows queries_lead(const bench *b, const linkd_rows *own,
     linkd_error err;
     int rc = LINKD_OK;
 
-    alone.weight = kind == CONTROL ? 0.0F : alone.weight;
-    for (size_t i = 0; i < own->n && rc == LINKD_OK; i++) {
-        const float *vector = foreign->data + i * foreign->dim;
-        float *ret = data + i * own->dim;
-
-        rc = kind == ALIGN ? lk_bridge_map(&alone, vector, ret, &err)
-                           : lk_bridge_fuse(&alone, own->data + i * own->dim,
-                                            vector, ret, &err);
-    }
+    if (kind == CONTROL)
+        alone.weight = alone.ranking.weight = 0.0F;
+    for (size_t i = 0; i < own->n && rc == LINKD_OK; i++)
+        rc = query_lead(&alone, own->data + i * own->dim,
+                        foreign->data + i * foreign->dim, kind,
+                        data + i * own->dim, &err);
     if (rc != LINKD_OK)
         die("queries", err.message);
     return (linkd_rows){data, own->n, own->dim};
@@ -260,15 +273,36 @@ static bool is_moved(size_t row, double share)
     return (double)(row * 2654435761U % 4294967296U) / 4294967296.0 < share;
 }
 
-/* Scores of queries with the gallery, [n_queries, n], and where those of each lie
- * with the cohort, [n_queries]. */
+/* Scores of queries with the gallery, [n_queries, n]. */
 typedef struct scored {
-    const float *scores;
-    const linkd_level *levels;
+    const float *scores;       /* that are told, and limited */
+    const float *order;        /* that decide the order */
+    const linkd_level *levels; /* [n_queries]: of those with the cohort */
 } scored;
 
-static scored scored_of(const linkd_rows *queries, const model *m)
+/* As a search has them: what is not among the TOP by score comes last. */
+static void last_put(const float *scores, size_t n_queries, size_t n,
+                     float *order)
 {
+    float *sorted = room(n, sizeof(*sorted));
+
+    for (size_t i = 0; i < n_queries; i++) {
+        float least = half_score(scores + i * n, n, 2 * TOP, sorted);
+
+        for (size_t j = 0; j < n; j++)
+            if (scores[i * n + j] < least)
+                order[i * n + j] -= 10.0F;
+    }
+    free(sorted);
+}
+
+/* `ranking`: queries that decide the order, or NULL. */
+static scored scored_of(const linkd_rows *queries, const linkd_rows *ranking,
+                        const model *m)
+{
+    const linkd_rows *deciding = ranking != NULL ? ranking : queries;
+    scored ret = {.scores = scores_of(queries, &m->gallery)};
+    float *order = NULL;
     linkd_level *levels = room(queries->n, sizeof(*levels));
     float *cohort;
     linkd_error err;
@@ -279,9 +313,15 @@ static scored scored_of(const linkd_rows *queries, const model *m)
         die("cohort", err.message);
     for (size_t i = 0; i < queries->n; i++)
         levels[i] = lk_cohort_level(cohort, n, queries->dim,
-                                    queries->data + i * queries->dim);
+                                    deciding->data + i * queries->dim);
     free(cohort);
-    return (scored){scores_of(queries, &m->gallery), levels};
+    if (ranking != NULL) {
+        order = scores_of(ranking, &m->gallery);
+        last_put(ret.scores, queries->n, m->gallery.n, order);
+    }
+    ret.order = order != NULL ? order : ret.scores;
+    ret.levels = levels;
+    return ret;
 }
 
 /* Query i over a mixed gallery: by standard scores, as searches merge. */
@@ -295,7 +335,7 @@ static void standards_mix(const bench *b, const scored *fused,
         const scored *from = is_moved(j, share) ? anew : fused;
 
         ret[j] = linkd_level_standard(&from->levels[i],
-                                      (double)from->scores[i * n + j]);
+                                      (double)from->order[i * n + j]);
     }
 }
 
@@ -496,24 +536,29 @@ static void bench_judge(const bench *b)
     const model *w = &b->newer;
     linkd_rows align = queries_lead(b, &o->queries, &w->queries, ALIGN);
     linkd_rows fuse = queries_lead(b, &o->queries, &w->queries, FUSE);
+    linkd_rows ranking = queries_lead(b, &o->queries, &w->queries, RANKING);
     linkd_rows control = queries_lead(b, &o->queries, &w->queries, CONTROL);
     linkd_rows others = queries_lead(b, &o->others, &w->others, FUSE);
-    scored of_fuse = scored_of(&fuse, o);
-    scored of_new = scored_of(&w->queries, w);
-    scored of_old = scored_of(&o->queries, o);
+    linkd_rows others_ranking =
+        queries_lead(b, &o->others, &w->others, RANKING);
+    scored of_fuse = scored_of(&fuse, is_ranked(b) ? &ranking : NULL, o);
+    scored of_new = scored_of(&w->queries, NULL, w);
+    scored of_old = scored_of(&o->queries, NULL, o);
     const float *by_old = of_old.scores;
     const float *by_fuse = of_fuse.scores;
     const float *by_new = of_new.scores;
     uint32_t *old = ranks_by_score(b, by_old);
-    uint32_t *fused = ranks_by_score(b, by_fuse);
+    uint32_t *fused = ranks_by_score(b, of_fuse.order);
     uint32_t *anew = ranks_by_score(b, by_new);
     float *by_map = scores_of(&align, &o->gallery);
-    uint32_t *cascade = cascade_ranks(b, by_fuse, by_map, by_new);
-    linking old_linking = {b, {of_old, scored_of(&o->others, o)}, {{0}}, {0}};
-    linking l = {b,
-                 {of_fuse, scored_of(&others, o)},
-                 {of_new, scored_of(&w->others, w)},
-                 {0}};
+    uint32_t *cascade = cascade_ranks(b, of_fuse.order, by_map, by_new);
+    linking old_linking = {
+        b, {of_old, scored_of(&o->others, NULL, o)}, {{0}}, {0}};
+    linking l = {
+        b,
+        {of_fuse, scored_of(&others, is_ranked(b) ? &others_ranking : NULL, o)},
+        {of_new, scored_of(&w->others, NULL, w)},
+        {0}};
     linkd_interval better;
 
     metrics_print("old", b, old);
@@ -535,13 +580,13 @@ static void bench_judge(const bench *b)
     rates_print(b, by_old, by_fuse, by_new);
     linking_print(b, &old_linking, &l);
     printf(",\"us_align\":%.1f,\"us_fuse\":%.1f", 1e6 * lead_seconds(b, ALIGN),
-           1e6 * lead_seconds(b, FUSE));
+           1e6 * (lead_seconds(b, FUSE) +
+                  (is_ranked(b) ? lead_seconds(b, RANKING) : 0.0)));
 }
 
-/* `how` may be NULL. */
-static int judge(char **argv, const char *how)
+/* `head` may be NULL. */
+static int judge(char **argv, const char *head)
 {
-    bool whitened = how != NULL && strcmp(how, "whitened") == 0;
     linkd_error err;
     bench b = {.older = model_read(argv[2], argv[3], argv[5]),
                .newer = model_read(argv[2], argv[4], argv[5])};
@@ -563,21 +608,20 @@ static int judge(char **argv, const char *how)
                                  .n_queries = n_support,
                                  .answers = answers,
                                  .n_records = b.older.gallery.n,
-                                 .whitened = whitened,
                                  .seed = 1,
                                  .progress = &progress};
-    b.task.auto_head = how == NULL || whitened;
+    b.task.auto_head = head == NULL;
     if (!b.task.auto_head &&
-        linkd_compat_head_parse(how, &b.task.head, &err) != LINKD_OK)
-        die(how, err.message);
+        linkd_compat_head_parse(head, &b.task.head, &err) != LINKD_OK)
+        die(head, err.message);
     if (lk_pool_new(1, &b.task.pool, NULL) != LINKD_OK)
         die("memory", "there is none");
     bench_fit(&b);
     printf("{\"old_model\":\"%s\",\"new_model\":\"%s\",\"support\":\"%s\","
-           "\"weight\":%.1f,\"whitened\":%s,\"head\":\"%s\","
-           "\"support_align\":%.5f,\"fit_seconds\":%.2f",
+           "\"weight\":%.1f,\"ranked\":%s,\"ranking_weight\":%.1f,"
+           "\"head\":\"%s\",\"support_align\":%.5f,\"fit_seconds\":%.2f",
            argv[3], argv[4], argv[5], (double)b.to_old.weight,
-           b.to_old.fused.home != NULL ? "true" : "false",
+           is_ranked(&b) ? "true" : "false", (double)b.to_old.ranking.weight,
            linkd_compat_head_words[linkd_compat_map_info(b.to_old.map).head],
            b.to_old.mrr_10[LINKD_WAY_ALIGN], b.fit_seconds);
     bench_judge(&b);

@@ -163,18 +163,26 @@ typedef struct linkd_whitened {
     linkd_compat_map *map;  /* of the new model's */
 } linkd_whitened;
 
-/* One pair of maps for each of `n` shrinkages of the covariance, in parts of its
- * mean variance, above 0.
+typedef struct linkd_whitening {
+    double
+        shrinkage; /* of the covariance, in parts of its mean variance; > 0 */
+    double share;  /* of that metric in what home makes, where stored rows'
+                         scores with each other spread as widely in both; the
+                         rest is the query as it is; 0 to 1 */
+} linkd_whitening;
+
+/* Fits both maps.
  *   from, to      as linkd_compat_fit()
  *   stored        [n_stored, to->dim]: old rows whose covariance it is, those of
  *                 `to` and as many others as there are
- *   ret_whitened  [n]; cleared with linkd_whitened_clear(). All NULL on failure
+ *   ret_whitened  cleared with linkd_whitened_clear(); NULL, both, on failure
  * LINKD_E_ARG, _DATA as linkd_compat_fit(). */
-LINKD_MUST_CHECK int
-linkd_compat_fit_whitened(const linkd_rows *from, const linkd_rows *to,
-                          const linkd_rows *stored, const double *shrinkages,
-                          size_t n, linkd_whitened *ret_whitened,
-                          linkd_error *err);
+LINKD_MUST_CHECK int linkd_compat_fit_whitened(const linkd_rows *from,
+                                               const linkd_rows *to,
+                                               const linkd_rows *stored,
+                                               const linkd_whitening *options,
+                                               linkd_whitened *ret_whitened,
+                                               linkd_error *err);
 void linkd_whitened_clear(linkd_whitened *whitened);
 
 /* ---- retrieval, and what it says of a change ----------------------------- */

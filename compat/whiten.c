@@ -4,8 +4,11 @@
  *   u stored, of mean t and covariance C    x the new model's, of mean m
  *   K = mean of (u - t)'(x - m)             v = trace(C) / dim, s the shrinkage
  *
- *   home:  q_old -> (q_old - t) (C + s v I)^-1
+ *   home:  q_old -> (1 - b) q_old + b k (q_old - t) (C + s v I)^-1
  *   map:   q_new -> (q_new - m) K' (C + s v I)^-1
+ *
+ *   b  the metric's share; k makes both parts' scores spread as widely:
+ *      k^2 = trace(C^2) / trace((C (C + s v I)^-1)^2)
  *
  * A map that makes an old query of a new one can at best find what an old query
  * finds. So the regression goes the other way: the new vector of a record is
@@ -16,11 +19,13 @@
  * The old model's scores are put in the same metric, Mahalanobis's, in which
  * directions that all records share count for little. That alone helps many a
  * model, without any new one; who measures fused queries has to say how much
- * (`home` alone is the control).
+ * (`home` alone is the control). A part of it helps more often than all of it:
+ * what is common in a collection still says something.
  *
  * C is that of stored vectors, of which there are more than pairs. They should
  * include what is searched: vectors that C has seen are a little nearer to its
  * mean than others of their kind. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,9 +119,10 @@ static int inverse_make(const whitening *w, double shrinkage,
     return rc;
 }
 
-/* y = (x - mean) W, of length 1 */
-static int map_make(const double *weights, const double *mean, size_t p,
-                    size_t q, linkd_compat_map **ret_map, linkd_error *err)
+/* y = (x - mean) W + plain x, of length 1 */
+static int map_make(const double *weights, const double *mean, double plain,
+                    size_t p, size_t q, linkd_compat_map **ret_map,
+                    linkd_error *err)
 {
     linkd_compat_info info = {.head = LINKD_HEAD_WHITENED,
                               .dim_from = p,
@@ -132,7 +138,8 @@ static int map_make(const double *weights, const double *mean, size_t p,
         double sum = 0.0;
 
         for (size_t i = 0; i < p; i++) {
-            map->weights[i * q + j] = (float)weights[i * q + j];
+            map->weights[i * q + j] =
+                (float)(weights[i * q + j] + (i == j ? plain : 0.0));
             sum -= mean[i] * weights[i * q + j];
         }
         map->bias[j] = (float)sum;
@@ -141,9 +148,41 @@ static int map_make(const double *weights, const double *mean, size_t p,
     return LINKD_OK;
 }
 
-/* `ret->home` may be left out. */
-static int shrinkage_fit(const whitening *w, double shrinkage,
-                         linkd_whitened *ret, bool has_home, linkd_error *err)
+/* The trace of a square matrix times itself. */
+static double square_trace(const double *matrix, size_t n)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            sum += matrix[i * n + j] * matrix[j * n + i];
+    return sum;
+}
+
+static int home_fit(const whitening *w, const double *inverse, double share,
+                    linkd_compat_map **ret_map, linkd_error *err)
+{
+    size_t q = w->pairs->dim_to;
+    double *weights = malloc(q * q * sizeof(*weights));
+    double scale;
+    int rc;
+
+    if (weights == NULL)
+        return lk_fail_nomem(err);
+    lk_multiply((lk_product){LK_PLAIN, LK_PLAIN, q, q, q}, 1.0, w->covariance,
+                inverse, 0.0, weights);
+    scale =
+        share * sqrt(square_trace(w->covariance, q) / square_trace(weights, q));
+    for (size_t i = 0; i < q * q; i++)
+        weights[i] = scale * inverse[i];
+    rc = map_make(weights, w->mean_stored, 1.0 - share, q, q, ret_map, err);
+    free(weights);
+    return rc;
+}
+
+/* `ret->home` is left out without a share. */
+static int maps_fit(const whitening *w, const linkd_whitening *options,
+                    linkd_whitened *ret, linkd_error *err)
 {
     size_t p = w->pairs->dim_from;
     size_t q = w->pairs->dim_to;
@@ -151,14 +190,14 @@ static int shrinkage_fit(const whitening *w, double shrinkage,
     double *weights = malloc(p * q * sizeof(*weights));
     int rc = inverse == NULL || weights == NULL
                  ? lk_fail_nomem(err)
-                 : inverse_make(w, shrinkage, inverse, err);
+                 : inverse_make(w, options->shrinkage, inverse, err);
 
-    if (rc == LINKD_OK && has_home)
-        rc = map_make(inverse, w->mean_stored, q, q, &ret->home, err);
+    if (rc == LINKD_OK && options->share > 0.0)
+        rc = home_fit(w, inverse, options->share, &ret->home, err);
     if (rc == LINKD_OK) {
         lk_multiply((lk_product){LK_PLAIN, LK_PLAIN, p, q, q}, 1.0, w->cross,
                     inverse, 0.0, weights);
-        rc = map_make(weights, w->mean_from, p, q, &ret->map, err);
+        rc = map_make(weights, w->mean_from, 0.0, p, q, &ret->map, err);
     }
     free(weights);
     free(inverse);
@@ -196,7 +235,7 @@ static int stored_make(const linkd_rows *stored, size_t dim, float **ret,
 
 int linkd_compat_fit_whitened(const linkd_rows *from, const linkd_rows *to,
                               const linkd_rows *stored,
-                              const double *shrinkages, size_t n,
+                              const linkd_whitening *options,
                               linkd_whitened *ret_whitened, linkd_error *err)
 {
     lk_pairs pairs = {0};
@@ -211,12 +250,11 @@ int linkd_compat_fit_whitened(const linkd_rows *from, const linkd_rows *to,
     w.stored = rows;
     if (rc == LINKD_OK)
         rc = whitening_make(&w, err);
-    for (size_t i = 0; i < n; i++)
-        ret_whitened[i] = (linkd_whitened){0};
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
-        rc = shrinkage_fit(&w, shrinkages[i], &ret_whitened[i], true, err);
-    for (size_t i = 0; i < n && rc != LINKD_OK; i++)
-        linkd_whitened_clear(&ret_whitened[i]);
+    *ret_whitened = (linkd_whitened){0};
+    if (rc == LINKD_OK)
+        rc = maps_fit(&w, options, ret_whitened, err);
+    if (rc != LINKD_OK)
+        linkd_whitened_clear(ret_whitened);
     whitening_clear(&w);
     lk_pairs_clear(&pairs);
     free(rows);
@@ -237,8 +275,9 @@ int lk_fit_whitened(const lk_fit_input *input, linkd_compat_map **ret_map,
     int rc = whitening_make(&w, err);
 
     if (rc == LINKD_OK)
-        rc = shrinkage_fit(&w, asked > 0.0 ? asked : SHRINKAGE, &whitened,
-                           false, err);
+        rc = maps_fit(&w,
+                      &(linkd_whitening){asked > 0.0 ? asked : SHRINKAGE, 0.0},
+                      &whitened, err);
     whitening_clear(&w);
     if (rc == LINKD_OK)
         *ret_map = whitened.map;

@@ -3,7 +3,8 @@
  *
  *   SCALES   version u32 | weight f32 | the calibrator's slope f64, offset f64 |
  *            for each way: mrr f64, n u64, impostors' quantiles f32 [512]
- *            and, if version is 4, two maps: lengths u64 [2] | bytes
+ *            and, if version is 4, a ranking: weight f64 | two maps:
+ *            lengths u64 [2] | bytes
  *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
  *   TEXTS    n u64 | lengths u32 [n] | bytes
  *   WAY      the word
@@ -19,8 +20,8 @@
 #include <xxhash.h>
 
 /* 1 and 2 had a calibrator for each way, of raw scores. */
-#define SCALES_VERSION          3U
-#define SCALES_VERSION_WHITENED 4U
+#define SCALES_VERSION         3U
+#define SCALES_VERSION_RANKING 4U
 
 const char *const linkd_way_words[LINKD_N_WAYS] = {
     [LINKD_WAY_NATIVE] = "native",
@@ -57,7 +58,7 @@ const char *const linkd_canaries[LINKD_N_CANARIES] = {
 void linkd_bridge_clear(linkd_bridge *bridge)
 {
     linkd_compat_map_free(bridge->map);
-    linkd_whitened_clear(&bridge->fused);
+    linkd_whitened_clear(&bridge->ranking.maps);
     for (size_t i = 0; i < LINKD_N_SCALES; i++)
         free(bridge->ranks[i]);
     *bridge = (linkd_bridge){0};
@@ -94,23 +95,27 @@ _Static_assert(sizeof(scales_bytes) ==
                "written as it is, without holes");
 #define SCALES_BYTES sizeof(scales_bytes)
 
-/* lengths | home | map */
-static int whitened_encode(const linkd_whitened *fused, lk_buf *ret_bytes,
-                           linkd_error *err)
+typedef struct ranking_bytes {
+    double weight;
+    uint64_t lens[2]; /* of home, and of map, which follow */
+} ranking_bytes;
+
+static int ranking_encode(const linkd_reranking *ranking, lk_buf *ret_bytes,
+                          linkd_error *err)
 {
+    ranking_bytes head = {.weight = (double)ranking->weight};
     unsigned char *home = NULL;
     unsigned char *map = NULL;
     size_t n_home = 0;
     size_t n_map = 0;
-    uint64_t lens[2];
-    int rc = linkd_compat_map_encode(fused->home, &home, &n_home, err);
+    int rc = linkd_compat_map_encode(ranking->maps.home, &home, &n_home, err);
 
     if (rc == LINKD_OK)
-        rc = linkd_compat_map_encode(fused->map, &map, &n_map, err);
-    lens[0] = n_home;
-    lens[1] = n_map;
+        rc = linkd_compat_map_encode(ranking->maps.map, &map, &n_map, err);
+    head.lens[0] = n_home;
+    head.lens[1] = n_map;
     if (rc == LINKD_OK)
-        rc = lk_buf_append(ret_bytes, lens, sizeof(lens), err);
+        rc = lk_buf_append(ret_bytes, &head, sizeof(head), err);
     if (rc == LINKD_OK)
         rc = lk_buf_append(ret_bytes, home, n_home, err);
     if (rc == LINKD_OK)
@@ -120,33 +125,35 @@ static int whitened_encode(const linkd_whitened *fused, lk_buf *ret_bytes,
     return rc;
 }
 
-static int whitened_decode(linkd_str blob, linkd_whitened *ret_fused,
-                           linkd_error *err)
+static int ranking_decode(linkd_str blob, linkd_reranking *ret_ranking,
+                          linkd_error *err)
 {
     const unsigned char *at = (const unsigned char *)blob.bytes;
-    uint64_t lens[2];
+    linkd_whitened *maps = &ret_ranking->maps;
+    ranking_bytes head;
     int rc;
 
-    if (blob.len < sizeof(lens))
+    if (blob.len < sizeof(head))
         return cut_fail(err);
-    memcpy(lens, at, sizeof(lens));
-    if (lens[0] > blob.len || lens[1] > blob.len ||
-        lens[0] + lens[1] != blob.len - sizeof(lens))
+    memcpy(&head, at, sizeof(head));
+    if (head.lens[0] > blob.len || head.lens[1] > blob.len ||
+        head.lens[0] + head.lens[1] != blob.len - sizeof(head))
         return cut_fail(err);
-    at += sizeof(lens);
-    rc = linkd_compat_map_decode(at, (size_t)lens[0], &ret_fused->home, err);
+    at += sizeof(head);
+    ret_ranking->weight = (float)head.weight;
+    rc = linkd_compat_map_decode(at, (size_t)head.lens[0], &maps->home, err);
     return rc == LINKD_OK
-               ? linkd_compat_map_decode(at + lens[0], (size_t)lens[1],
-                                         &ret_fused->map, err)
+               ? linkd_compat_map_decode(at + head.lens[0],
+                                         (size_t)head.lens[1], &maps->map, err)
                : rc;
 }
 
 int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
                         linkd_error *err)
 {
-    bool is_whitened = bridge->fused.home != NULL;
-    scales_bytes bytes = {.version = is_whitened ? SCALES_VERSION_WHITENED
-                                                 : SCALES_VERSION,
+    bool is_ranked = bridge->ranking.maps.home != NULL;
+    scales_bytes bytes = {.version = is_ranked ? SCALES_VERSION_RANKING
+                                               : SCALES_VERSION,
                           .weight = bridge->weight,
                           .slope = bridge->calibrator.slope,
                           .offset = bridge->calibrator.offset};
@@ -161,8 +168,8 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
         memcpy(way->scores, scale->impostors.scores, sizeof(way->scores));
     }
     rc = lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
-    return rc == LINKD_OK && is_whitened
-               ? whitened_encode(&bridge->fused, ret_bytes, err)
+    return rc == LINKD_OK && is_ranked
+               ? ranking_encode(&bridge->ranking, ret_bytes, err)
                : rc;
 }
 
@@ -176,7 +183,7 @@ int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
         return cut_fail(err);
     memcpy(&bytes, blob.bytes, sizeof(bytes));
     rest = (linkd_str){blob.bytes + sizeof(bytes), blob.len - sizeof(bytes)};
-    if (bytes.version != SCALES_VERSION_WHITENED &&
+    if (bytes.version != SCALES_VERSION_RANKING &&
         (bytes.version != SCALES_VERSION || rest.len != 0))
         return cut_fail(err);
     ret_bridge->weight = bytes.weight;
@@ -189,8 +196,8 @@ int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
         scale->impostors.n = way->n;
         memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
     }
-    return bytes.version == SCALES_VERSION_WHITENED
-               ? whitened_decode(rest, &ret_bridge->fused, err)
+    return bytes.version == SCALES_VERSION_RANKING
+               ? ranking_decode(rest, &ret_bridge->ranking, err)
                : LINKD_OK;
 }
 
@@ -205,6 +212,11 @@ static bool scale_is_sound(const linkd_scale *scale)
     return sound;
 }
 
+static bool weight_is_sound(float weight)
+{
+    return weight >= 0.0F && weight <= 1.0F;
+}
+
 static bool calibrator_is_sound(const linkd_calibrator *c)
 {
     return isfinite(c->slope) && c->slope > 0.0 && isfinite(c->offset);
@@ -212,7 +224,8 @@ static bool calibrator_is_sound(const linkd_calibrator *c)
 
 int linkd_scales_check(const linkd_bridge *bridge, linkd_error *err)
 {
-    bool sound = bridge->weight >= 0.0F && bridge->weight <= 1.0F &&
+    bool sound = weight_is_sound(bridge->weight) &&
+                 weight_is_sound(bridge->ranking.weight) &&
                  (!linkd_bridge_has(bridge, LINKD_WAY_NATIVE) ||
                   calibrator_is_sound(&bridge->calibrator));
 
@@ -406,6 +419,7 @@ static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
     uint32_t from = b->numbers[i];
     uint32_t to = b->numbers[j];
     linkd_bridge *bridge = &b->bridges[i][j];
+    const linkd_whitened *maps = &bridge->ranking.maps;
     linkd_str bytes;
     bool found = false;
     int rc =
@@ -426,10 +440,10 @@ static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
     }
     if (rc == LINKD_OK && bridge->map != NULL)
         rc = map_check(bridge->map, b->dims[i], b->dims[j], err);
-    if (rc == LINKD_OK && bridge->fused.home != NULL)
-        rc = map_check(bridge->fused.home, b->dims[j], b->dims[j], err);
-    if (rc == LINKD_OK && bridge->fused.home != NULL)
-        rc = map_check(bridge->fused.map, b->dims[i], b->dims[j], err);
+    if (rc == LINKD_OK && maps->home != NULL)
+        rc = map_check(maps->home, b->dims[j], b->dims[j], err);
+    if (rc == LINKD_OK && maps->home != NULL)
+        rc = map_check(maps->map, b->dims[i], b->dims[j], err);
     return rc == LINKD_OK && b->has[i][j] ? linkd_scales_check(bridge, err)
                                           : rc;
 }
@@ -585,22 +599,27 @@ int lk_bridge_map(const linkd_bridge *bridge, const float *vector,
 int lk_bridge_fuse(const linkd_bridge *bridge, const float *own,
                    const float *vector, float *ret_vector, linkd_error *err)
 {
-    const linkd_whitened *fused = &bridge->fused;
+    size_t dim = linkd_compat_map_info(bridge->map).dim_compat;
+    int rc = map_one(bridge->map, vector, ret_vector, err);
+
+    if (rc == LINKD_OK)
+        linkd_compat_slerp(own, ret_vector, dim, bridge->weight, ret_vector);
+    return rc;
+}
+
+int lk_bridge_rank(const linkd_bridge *bridge, const float *own,
+                   const float *vector, float *ret_vector, linkd_error *err)
+{
+    const linkd_reranking *ranking = &bridge->ranking;
     size_t dim = linkd_compat_map_info(bridge->map).dim_compat;
     float home[LINKD_DIM_MAX];
-    int rc;
+    int rc = map_one(ranking->maps.map, vector, ret_vector, err);
 
     LK_ASSERT(dim <= LINKD_DIM_MAX);
-    if (fused->home == NULL) {
-        rc = map_one(bridge->map, vector, ret_vector, err);
-        memcpy(home, own, dim * sizeof(*home));
-    } else {
-        rc = map_one(fused->map, vector, ret_vector, err);
-        if (rc == LINKD_OK)
-            rc = map_one(fused->home, own, home, err);
-    }
     if (rc == LINKD_OK)
-        linkd_compat_slerp(home, ret_vector, dim, bridge->weight, ret_vector);
+        rc = map_one(ranking->maps.home, own, home, err);
+    if (rc == LINKD_OK)
+        linkd_compat_slerp(home, ret_vector, dim, ranking->weight, ret_vector);
     return rc;
 }
 

@@ -48,4 +48,10 @@ LINKD_MUST_CHECK int lk_bridge_fuse(const linkd_bridge *bridge,
                                     const float *own, const float *vector,
                                     float *ret_vector, linkd_error *err);
 
+/* Such a query again, for the order of what the first one finds. The bridge has a
+ * ranking. */
+LINKD_MUST_CHECK int lk_bridge_rank(const linkd_bridge *bridge,
+                                    const float *own, const float *vector,
+                                    float *ret_vector, linkd_error *err);
+
 #endif

@@ -114,14 +114,20 @@ typedef struct linkd_scale {
     linkd_quantiles impostors; /* scores of others */
 } linkd_scale;
 
+/* What decides the order of hits that a fused query has found: another fused
+ * query, partly in the metric of stored vectors' covariance. It finds more than
+ * the first one, but equal texts do not score near 1 there, and limits cannot be
+ * moved to it; so hits keep the first one's score, and are let in by it. */
+typedef struct linkd_reranking {
+    linkd_whitened maps; /* NULL, both: the order is that of scores */
+    float weight;        /* of the mapped query */
+} linkd_reranking;
+
 /* From queries of one generation to the vectors of another, or of its own. */
 typedef struct linkd_bridge {
-    linkd_compat_map *map; /* NULL: to its own */
-    float weight;          /* of the mapped query in a fused one */
-    linkd_whitened
-        fused; /* what leads the two queries of a fused one where they
-                              meet; NULL, both: the own model's query stays as it
-                              is, and `map` leads the other there */
+    linkd_compat_map *map;   /* NULL: to its own */
+    float weight;            /* of the mapped query in a fused one */
+    linkd_reranking ranking; /* of fused queries' hits */
     linkd_scale scales[LINKD_N_SCALES];
     linkd_calibrator
         calibrator; /* NATIVE: from standard scores (linkd_level) of
@@ -163,11 +169,7 @@ typedef struct linkd_bridge_task {
                               from the first */
     uint64_t n_records;    /* of the collection */
     linkd_compat_head head;
-    bool auto_head; /* the better one of procrustes and ridge */
-    bool whitened;  /* fused queries are tried in the metric of stored vectors,
-                       too. They find more, but equal texts do not score near 1
-                       there, so that a LINKD_LIMIT_SCORE beyond all impostors
-                       lets too little in */
+    bool auto_head;         /* the better one of procrustes and ridge */
     const uint64_t *labels; /* [n_anchors] for LINKD_HEAD_CONTRAST, or NULL */
     uint64_t seed;
     lk_pool *pool;
@@ -302,8 +304,8 @@ typedef struct linkd_found {
 double linkd_found_probability(const linkd_found *found);
 
 /* The k best of all generations, best first by log-odds, equal ones by number:
- * within one generation that is the order of its scores, and between two that of
- * their standard scores. `options` as in
+ * within one generation that is the order of its scores, unless it has a ranking
+ * for its best hundred, and between two that of their standard scores. `options` as in
  * linkd_view_search(), but for its threshold. ret_found [options->k]. The view
  * is turned to the generation that serves afterwards. LINKD_E_ARG: the query is
  * zero or not finite. */

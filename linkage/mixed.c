@@ -12,7 +12,7 @@
  * query scores with the same records in each generation (linkd_level) decides
  * between generations. That and the calibrator are strictly monotone, so that
  * within a generation nothing changes its place, and k of each are enough for the
- * k best of all.
+ * k best of all. A ranking decides among the hundred best of a generation.
  *
  * In a cascade the caller encodes the first of these anew, half of which align
  * has found, and has them scored once more, by linkd_mixed_rescore(). */
@@ -24,12 +24,18 @@
 
 #include "linkage/bridge.h"
 
+/* Of so many hits at least a ranking decides the order: the first hundred by the
+ * fused query have nearly all that it would bring forward. */
+#define RANKED_MIN ((size_t)100)
+
 /* One generation's part in a search. */
 typedef struct part {
     uint32_t generation;
     linkd_way way;
-    linkd_standing standing;
-    float *vector; /* [dim] */
+    size_t dim;
+    linkd_standing standing; /* of what decides the order */
+    float *vector;           /* [dim]; its scores are told and limited */
+    float *ranking;          /* [dim]; NULL: `vector` decides the order */
 } part;
 
 typedef struct mixed {
@@ -63,6 +69,14 @@ static int part_native(mixed *m, const linkd_generation *g, part *p,
     return LINKD_OK;
 }
 
+/* What cannot be mapped is the query's own fault. */
+static int query_fault(int rc, linkd_error *err)
+{
+    if (rc == LINKD_E_DATA && err != NULL)
+        err->code = LINKD_E_ARG;
+    return rc == LINKD_E_DATA ? LINKD_E_ARG : rc;
+}
+
 static int part_mapped(mixed *m, const linkd_generation *g,
                        const linkd_bridge *bridge, part *p, linkd_error *err)
 {
@@ -77,9 +91,21 @@ static int part_mapped(mixed *m, const linkd_generation *g,
              ? lk_bridge_fuse(bridge, home, m->query->vector, p->vector, err)
              : linkd_bridges_map(m->bridges, m->query->generation, g->number,
                                  m->query->vector, p->vector, err);
-    if (rc == LINKD_E_DATA && err != NULL)
-        err->code = LINKD_E_ARG; /* the query's own fault */
-    return rc == LINKD_E_DATA ? LINKD_E_ARG : rc;
+    return query_fault(rc, err);
+}
+
+static int part_rank(mixed *m, const linkd_bridge *bridge, part *p,
+                     linkd_error *err)
+{
+    const float *home = home_find(m->query, p->generation);
+
+    if (p->way != LINKD_WAY_FUSE || bridge->ranking.maps.home == NULL)
+        return LINKD_OK;
+    p->ranking = lk_arena_alloc(&m->arena, p->dim * sizeof(*p->ranking));
+    if (p->ranking == NULL)
+        return lk_fail_nomem(err);
+    return query_fault(
+        lk_bridge_rank(bridge, home, m->query->vector, p->ranking, err), err);
 }
 
 /* `vector` [dim] is what is searched for. LINKD_E_DATA: the query's generation has
@@ -115,12 +141,15 @@ static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
                        "damaged database: nothing leads from generation %u to "
                        "%u",
                        (unsigned)m->query->generation, (unsigned)g->number);
-    p->generation = g->number;
+    *p = (part){.generation = g->number, .dim = g->dim};
     rc = g->number == m->query->generation ? part_native(m, g, p, err)
                                            : part_mapped(m, g, bridge, p, err);
     if (rc == LINKD_OK)
+        rc = part_rank(m, bridge, p, err);
+    if (rc == LINKD_OK)
         rc = standing_make(m->bridges, m->query->generation, g->number, p->way,
-                           p->vector, g->dim, &p->standing, err);
+                           p->ranking != NULL ? p->ranking : p->vector, g->dim,
+                           &p->standing, err);
     m->n += rc == LINKD_OK;
     return rc;
 }
@@ -156,14 +185,31 @@ static int mixed_close(mixed *m, int rc, linkd_error *err)
 
 /* ---- merging ------------------------------------------------------------------ */
 
-static linkd_found found_of(const part *p, const linkd_hit *hit)
+/* The view is turned to the part's generation. LINKD_E_DATA: the hit's vector is
+ * gone. */
+static int found_make(const mixed *m, const part *p, const linkd_hit *hit,
+                      linkd_found *ret, linkd_error *err)
 {
-    return (linkd_found){
-        .id = hit->id,
-        .score = hit->score,
-        .generation = p->generation,
-        .way = p->way,
-        .log_odds = linkd_standing_log_odds(&p->standing, (double)hit->score)};
+    float order = hit->score;
+    const float *vector = NULL;
+    int rc = LINKD_OK;
+
+    *ret = (linkd_found){.id = hit->id,
+                         .score = hit->score,
+                         .generation = p->generation,
+                         .way = p->way};
+    if (p->ranking != NULL) {
+        rc = linkd_view_vector(m->view, hit->id, &vector, err);
+        if (rc == LINKD_OK && vector == NULL)
+            rc = lk_fail(err, LINKD_E_DATA,
+                         "damaged database: a hit has no vector");
+        if (rc != LINKD_OK)
+            return rc;
+        ret->score = linkd_index_score(p->vector, vector, p->dim);
+        order = linkd_index_score(p->ranking, vector, p->dim);
+    }
+    ret->log_odds = linkd_standing_log_odds(&p->standing, (double)order);
+    return rc;
 }
 
 static int found_compare(const void *a, const void *b)
@@ -183,6 +229,21 @@ static void stats_add(linkd_search_stats *stats, const linkd_search_stats *more)
     stats->n_segments += more->n_segments;
 }
 
+/* What is searched for: what the limit is of, since a probability is of what
+ * decides the order. */
+static const float *part_vector(const part *p, const linkd_limit *limit)
+{
+    return p->ranking != NULL && limit->kind == LINKD_LIMIT_PROBABILITY
+               ? p->ranking
+               : p->vector;
+}
+
+static size_t room_of(size_t k)
+{
+    return k > RANKED_MIN ? k : RANKED_MIN;
+}
+
+/* hits [room_of(options->k)]: as many as that, if a ranking decides. */
 static int part_search(mixed *m, const part *p,
                        const linkd_search_options *options,
                        const linkd_limit *limit, linkd_hit *hits,
@@ -192,11 +253,15 @@ static int part_search(mixed *m, const part *p,
     linkd_search_stats part_stats = {.exact = true};
     int rc = linkd_view_turn_to(m->view, p->generation, err);
 
+    if (p->ranking != NULL)
+        of_part.k = room_of(options->k);
+    for (size_t i = of_part.k; i < room_of(options->k); i++)
+        hits[i].id = LINKD_ID_NONE;
     of_part.threshold =
         lk_score_margin(linkd_limit_score(m->bridges, limit, &p->standing));
     if (rc == LINKD_OK)
-        rc = linkd_view_search(m->view, p->vector, 1, &of_part, hits,
-                               &part_stats, err);
+        rc = linkd_view_search(m->view, part_vector(p, limit), 1, &of_part,
+                               hits, &part_stats, err);
     stats_add(stats, &part_stats);
     return rc;
 }
@@ -219,9 +284,10 @@ int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
 {
     mixed m = {.bridges = bridges, .view = view, .query = query};
     size_t k = options->k;
+    size_t room = room_of(k);
     linkd_search_stats stats = {.exact = true};
-    linkd_found *all = calloc(LINKD_GENERATIONS_MAX * k + 1, sizeof(*all));
-    linkd_hit *hits = calloc(k + 1, sizeof(*hits));
+    linkd_found *all = calloc(LINKD_GENERATIONS_MAX * room, sizeof(*all));
+    linkd_hit *hits = calloc(room, sizeof(*hits));
     size_t n = 0;
     int rc;
 
@@ -233,10 +299,10 @@ int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
     rc = mixed_open(&m, err);
     for (size_t i = 0; i < m.n && rc == LINKD_OK; i++) {
         rc = part_search(&m, &m.parts[i], options, limit, hits, &stats, err);
-        for (size_t j = 0; rc == LINKD_OK && j < k &&
+        for (size_t j = 0; rc == LINKD_OK && j < room &&
                            is_within(&m, &m.parts[i], limit, &hits[j]);
              j++)
-            all[n++] = found_of(&m.parts[i], &hits[j]);
+            rc = found_make(&m, &m.parts[i], &hits[j], &all[n++], err);
     }
     rc = mixed_close(&m, rc, err);
     if (rc == LINKD_OK) {
@@ -266,8 +332,8 @@ static int part_range(mixed *m, const part *p,
     of_part.threshold =
         lk_score_margin(linkd_limit_score(m->bridges, limit, &p->standing));
     if (rc == LINKD_OK)
-        rc = linkd_view_range(m->view, p->vector, &of_part, &hits, &n_hits,
-                              &part_stats, err);
+        rc = linkd_view_range(m->view, part_vector(p, limit), &of_part, &hits,
+                              &n_hits, &part_stats, err);
     if (rc != LINKD_OK)
         return rc;
     more = realloc(*all, (*n + n_hits + 1) * sizeof(*more));
@@ -277,7 +343,7 @@ static int part_range(mixed *m, const part *p,
         *all = more;
     for (size_t i = 0; rc == LINKD_OK && i < n_hits; i++)
         if (is_within(m, p, limit, &hits[i]))
-            (*all)[(*n)++] = found_of(p, &hits[i]);
+            rc = found_make(m, p, &hits[i], &(*all)[(*n)++], err);
     stats_add(stats, &part_stats);
     free(hits);
     return rc;

@@ -37,8 +37,9 @@ typedef struct candidate {
 
 /* One worker's. */
 typedef struct desk {
-    float *fused;                         /* [old dim] */
-    float *mapped;                        /* [old dim] */
+    float *fused;   /* [old dim] */
+    float *ranking; /* [old dim]; decides the order of what fused finds */
+    float *mapped;  /* [old dim] */
     float *scores[LINKD_N_TRIAL_WAYS];    /* [n_anchors] each */
     double *log_odds[LINKD_N_TRIAL_WAYS]; /* likewise */
     double *mixed;                        /* likewise */
@@ -60,7 +61,18 @@ typedef struct replay {
 
 /* ---- one query -------------------------------------------------------------- */
 
-/* `i`: number of the query. The anchor that is the query comes after all others. */
+/* The anchor that is query `i` comes after all others. */
+static void anchors_score(const replay *t, size_t i, const float *query,
+                          const linkd_model_sample *sample, float *ret_scores)
+{
+    for (size_t j = 0; j < t->n; j++)
+        ret_scores[j] =
+            lk_bridge_asks(t->task->sample, i, j)
+                ? -INFINITY
+                : linkd_index_score(query, sample->anchors + j * sample->dim,
+                                    sample->dim);
+}
+
 static void way_score(const replay *t, size_t i, const float *query,
                       const linkd_model_sample *sample, linkd_trial_way way,
                       desk *d)
@@ -71,18 +83,11 @@ static void way_score(const replay *t, size_t i, const float *query,
                                        ? &t->task->old_native->calibrator
                                        : &t->task->new_native->calibrator};
 
-    for (size_t j = 0; j < t->n; j++)
-        scores[j] = linkd_index_score(query, sample->anchors + j * sample->dim,
-                                      sample->dim);
+    anchors_score(t, i, query, sample, scores);
     standing.level = lk_cohort_level_of(t->task->sample, i, scores);
     for (size_t j = 0; j < t->n; j++)
         d->log_odds[way][j] =
             linkd_standing_log_odds(&standing, (double)scores[j]);
-    for (size_t j = 0; j < t->n; j++)
-        if (lk_bridge_asks(t->task->sample, i, j)) {
-            scores[j] = -INFINITY;
-            d->log_odds[way][j] = -(double)INFINITY;
-        }
 }
 
 static void histogram_add(linkd_histogram *h, double value, bool is_match)
@@ -178,7 +183,7 @@ static uint32_t cascade_rank(const replay *t, size_t query, desk *d)
 {
     size_t n_taken = 0;
 
-    candidates_order(t, query, d->fused, d->candidates[0]);
+    candidates_order(t, query, d->ranking, d->candidates[0]);
     candidates_order(t, query, d->mapped, d->candidates[1]);
     memset(d->taken, 0, t->n * sizeof(*d->taken));
     memcpy(d->mixed, d->log_odds[LINKD_TRIAL_FUSE], t->n * sizeof(*d->mixed));
@@ -204,12 +209,18 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
         task->new_sample->queries + i * task->new_sample->dim;
     int rc = lk_bridge_fuse(task->to_old, old_query, new_query, d->fused, err);
 
+    if (rc == LINKD_OK && task->to_old->ranking.maps.home != NULL)
+        rc =
+            lk_bridge_rank(task->to_old, old_query, new_query, d->ranking, err);
+    else if (rc == LINKD_OK)
+        memcpy(d->ranking, d->fused, old->dim * sizeof(*d->ranking));
     if (rc == LINKD_OK)
         rc = lk_bridge_map(task->to_old, new_query, d->mapped, err);
     if (rc != LINKD_OK)
         return rc;
     way_score(t, i, old_query, old, LINKD_TRIAL_OLD, d);
-    way_score(t, i, d->fused, old, LINKD_TRIAL_FUSE, d);
+    way_score(t, i, d->ranking, old, LINKD_TRIAL_FUSE, d);
+    anchors_score(t, i, d->fused, old, d->scores[LINKD_TRIAL_FUSE]);
     way_score(t, i, new_query, task->new_sample, LINKD_TRIAL_NEW, d);
     histograms_add(t, i, d);
     t->result->firsts[0][i] = first_of(d->scores[LINKD_TRIAL_OLD], t->n);
@@ -243,6 +254,7 @@ static void histogram_sum(linkd_histogram *sum, const linkd_histogram *more)
 static void desk_clear(desk *d)
 {
     free(d->fused);
+    free(d->ranking);
     free(d->mapped);
     for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
         free(d->scores[way]);
@@ -259,14 +271,16 @@ static int desk_make(const replay *t, desk *d, linkd_error *err)
     bool ok;
 
     d->fused = lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->fused));
+    d->ranking =
+        lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->ranking));
     d->mixed = lk_alloc_aligned(t->n, sizeof(*d->mixed));
     d->mapped = lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->mapped));
     for (size_t i = 0; i < 2; i++)
         d->candidates[i] = lk_alloc_aligned(t->n, sizeof(**d->candidates));
     d->taken = lk_alloc_aligned(t->n, sizeof(*d->taken));
-    ok = d->fused != NULL && d->mapped != NULL && d->mixed != NULL &&
-         d->candidates[0] != NULL && d->candidates[1] != NULL &&
-         d->taken != NULL;
+    ok = d->fused != NULL && d->ranking != NULL && d->mapped != NULL &&
+         d->mixed != NULL && d->candidates[0] != NULL &&
+         d->candidates[1] != NULL && d->taken != NULL;
     for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
         d->scores[way] = lk_alloc_aligned(t->n, sizeof(**d->scores));
         d->log_odds[way] = lk_alloc_aligned(t->n, sizeof(**d->log_odds));

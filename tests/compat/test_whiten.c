@@ -59,12 +59,13 @@ static int teardown(void **state)
     return 0;
 }
 
-static linkd_whitened fit(const rows_made *r, double shrinkage)
+static linkd_whitened fit(const rows_made *r, double shrinkage, double share)
 {
+    linkd_whitening options = {shrinkage, share};
     linkd_whitened w;
 
-    if (linkd_compat_fit_whitened(&r->newer, &r->older, &r->older, &shrinkage,
-                                  1, &w, &err) != LINKD_OK)
+    if (linkd_compat_fit_whitened(&r->newer, &r->older, &r->older, &options, &w,
+                                  &err) != LINKD_OK)
         fail_msg("%s", err.message);
     return w;
 }
@@ -117,7 +118,7 @@ static double cosine_from(const double *point, const double *mean,
 static void an_old_query_is_divided_by_the_covariance(void **state)
 {
     const rows_made *r = *state;
-    linkd_whitened w = fit(r, 0.1);
+    linkd_whitened w = fit(r, 0.1, 1.0);
     double mean[DIM] = {0};
     float *mapped = malloc(sizeof(r->old_rows));
 
@@ -135,12 +136,64 @@ static void an_old_query_is_divided_by_the_covariance(void **state)
     linkd_whitened_clear(&w);
 }
 
+/* Deviation of the old rows' scores with each other, centred, by `queries`. */
+static double spread_of(const rows_made *r, const float *queries)
+{
+    double sum = 0.0;
+    double squares = 0.0;
+
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = 0; j < N; j++) {
+            double score = 0.0;
+
+            for (size_t k = 0; k < DIM; k++)
+                score += (double)queries[i * DIM + k] *
+                         (double)r->old_rows[j * DIM + k];
+            sum += score;
+            squares += score * score;
+        }
+    sum /= (double)(N * N);
+    return sqrt(squares / (double)(N * N) - sum * sum);
+}
+
+/* With a share of one half, what home makes of q is the sum of q and of what the
+ * metric alone makes of it, where the latter is as long as makes its scores
+ * spread as widely: between the two in every direction. */
+static void a_share_of_the_metric_is_mixed_in(void **state)
+{
+    const rows_made *r = *state;
+    double cosine_plain = 0.0;
+    double cosine_whole = 0.0;
+    float *mapped[2];
+    double ratio;
+
+    for (int i = 0; i < 2; i++) {
+        linkd_whitened w = fit(r, 0.1, i == 0 ? 0.5 : 1.0);
+
+        mapped[i] = malloc(sizeof(r->old_rows));
+        assert_int_equal(
+            linkd_compat_map_apply(w.home, &r->older, mapped[i], &err),
+            LINKD_OK);
+        linkd_whitened_clear(&w);
+    }
+    for (size_t i = 0; i < N * DIM; i++) {
+        cosine_plain += (double)mapped[0][i] * (double)r->old_rows[i] / N;
+        cosine_whole += (double)mapped[0][i] * (double)mapped[1][i] / N;
+    }
+    assert_true(cosine_plain > 0.5 && cosine_plain < 0.99);
+    assert_true(cosine_whole > 0.5 && cosine_whole < 0.99);
+    ratio = spread_of(r, mapped[0]) / spread_of(r, r->old_rows);
+    assert_true(ratio > 0.5 && ratio < 1.5);
+    free(mapped[0]);
+    free(mapped[1]);
+}
+
 /* A new vector that is the old one turned: (x - m) K' C^-1 = u - t. With the
  * shrinkage all but nothing, what is foretold is the old model's own score. */
 static void a_turned_space_is_turned_back(void **state)
 {
     const rows_made *r = *state;
-    linkd_whitened w = fit(r, 1e-9);
+    linkd_whitened w = fit(r, 1e-9, 1.0);
     double mean[DIM] = {0};
     float *mapped = malloc(sizeof(r->new_rows));
 
@@ -163,7 +216,7 @@ static void a_turned_space_is_turned_back(void **state)
 static void the_head_is_the_second_map(void **state)
 {
     const rows_made *r = *state;
-    linkd_whitened w = fit(r, 0.3);
+    linkd_whitened w = fit(r, 0.3, 0.3);
     linkd_compat_fit_options options = {.head = LINKD_HEAD_WHITENED,
                                         .penalty = 0.3};
     linkd_compat_map *map = NULL;
@@ -190,19 +243,19 @@ static void the_head_is_the_second_map(void **state)
 static void stored_rows_that_do_not_fit_are_refused(void **state)
 {
     const rows_made *r = *state;
-    double shrinkage = 0.1;
+    linkd_whitening options = {0.1, 1.0};
     linkd_whitened w;
     linkd_rows few = {r->old_rows, LINKD_COMPAT_PAIRS_MIN - 1, DIM};
     linkd_rows narrow = {r->old_rows, N, DIM - 1};
 
     assert_int_equal(linkd_compat_fit_whitened(&r->newer, &r->older, &few,
-                                               &shrinkage, 1, &w, &err),
+                                               &options, &w, &err),
                      LINKD_E_ARG);
     assert_string_equal(err.message,
                         "at least 50 stored rows of 6 dimensions are needed, "
                         "not 49 of 6");
     assert_int_equal(linkd_compat_fit_whitened(&r->newer, &r->older, &narrow,
-                                               &shrinkage, 1, &w, &err),
+                                               &options, &w, &err),
                      LINKD_E_ARG);
     assert_null(w.home);
 }
@@ -210,24 +263,22 @@ static void stored_rows_that_do_not_fit_are_refused(void **state)
 static void without_memory_there_are_no_maps(void **state)
 {
     const rows_made *r = *state;
-    static const double shrinkages[] = {0.1, 1.0};
+    const linkd_whitening options = {0.1, 0.5};
 
     for (size_t nth = 1;; nth++) {
-        linkd_whitened w[2];
+        linkd_whitened w;
         int rc;
 
         alloc_fail_at(nth);
         rc = linkd_compat_fit_whitened(&r->newer, &r->older, &r->older,
-                                       shrinkages, 2, w, &err);
+                                       &options, &w, &err);
         if (!alloc_fail_off()) {
             assert_int_equal(rc, LINKD_OK);
-            linkd_whitened_clear(&w[0]);
-            linkd_whitened_clear(&w[1]);
+            linkd_whitened_clear(&w);
             break;
         }
         assert_int_equal(rc, LINKD_E_NOMEM);
-        for (size_t i = 0; i < 2; i++)
-            assert_true(w[i].home == NULL && w[i].map == NULL);
+        assert_true(w.home == NULL && w.map == NULL);
     }
 }
 
@@ -237,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_old_query_is_divided_by_the_covariance),
+        TEST(a_share_of_the_metric_is_mixed_in),
         TEST(a_turned_space_is_turned_back),
         TEST(the_head_is_the_second_map),
         TEST(stored_rows_that_do_not_fit_are_refused),

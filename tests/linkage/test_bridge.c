@@ -319,22 +319,22 @@ static void what_cannot_be_mapped_says_why(void **state)
     blobs_clear(&b);
 }
 
-static linkd_bridge whitened_there(void)
+static linkd_bridge ranked_there(void)
 {
     linkd_bridge bridge = fits.there;
-    const double shrinkage = 0.3;
+    const linkd_whitening options = {0.3, 0.5};
 
     assert_int_equal(linkd_compat_fit_whitened(
                          &(linkd_rows){made->new_anchors, N_ANCHORS, NEW_DIM},
                          &(linkd_rows){made->old_anchors, N_ANCHORS, OLD_DIM},
                          &(linkd_rows){made->old_anchors, N_ANCHORS, OLD_DIM},
-                         &shrinkage, 1, &bridge.fused, &err),
+                         &options, &bridge.ranking.maps, &err),
                      LINKD_OK);
-    bridge.weight = 0.4F;
+    bridge.ranking.weight = 0.4F;
     return bridge;
 }
 
-static blobs whitened_blobs(const linkd_bridge *there)
+static blobs ranked_blobs(const linkd_bridge *there)
 {
     blobs b = blobs_make(made, &fits);
     lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
@@ -345,32 +345,31 @@ static blobs whitened_blobs(const linkd_bridge *there)
 }
 
 /* Searches after a restart are those before it. */
-static void whitened_maps_come_back_as_they_were_fitted(void **state)
+static void a_ranking_comes_back_as_it_was_fitted(void **state)
 {
-    linkd_bridge there = whitened_there();
-    blobs b = whitened_blobs(&there);
+    linkd_bridge there = ranked_there();
+    blobs b = ranked_blobs(&there);
     linkd_bridges *bridges = NULL;
     float expected[OLD_DIM];
-    float fused[OLD_DIM];
-    float plain[OLD_DIM];
+    float ranking[OLD_DIM];
 
     (void)state;
     firms_upgrade(&b);
     assert_int_equal(open_rc(&bridges), LINKD_OK);
+    assert_int_equal(lk_bridge_rank(&there, made->old_queries,
+                                    made->new_queries, expected, &err),
+                     LINKD_OK);
+    assert_int_equal(lk_bridge_rank(linkd_bridges_find(bridges, 2, 1),
+                                    made->old_queries, made->new_queries,
+                                    ranking, &err),
+                     LINKD_OK);
+    assert_memory_equal(ranking, expected, sizeof(ranking));
     assert_int_equal(lk_bridge_fuse(&there, made->old_queries,
                                     made->new_queries, expected, &err),
                      LINKD_OK);
-    assert_int_equal(lk_bridge_fuse(linkd_bridges_find(bridges, 2, 1),
-                                    made->old_queries, made->new_queries, fused,
-                                    &err),
-                     LINKD_OK);
-    assert_memory_equal(fused, expected, sizeof(fused));
-    assert_int_equal(lk_bridge_fuse(&fits.there, made->old_queries,
-                                    made->new_queries, plain, &err),
-                     LINKD_OK);
-    assert_memory_not_equal(fused, plain, sizeof(fused));
+    assert_memory_not_equal(ranking, expected, sizeof(ranking));
     linkd_bridges_close(bridges);
-    linkd_whitened_clear(&there.fused);
+    linkd_whitened_clear(&there.ranking.maps);
     blobs_clear(&b);
 }
 
@@ -446,12 +445,12 @@ static void cut_scales_are_refused(void **state)
     open_fails(&b, "damaged database: a blob has a wrong form");
 }
 
-static void cut_and_flipped_whitened_maps_are_refused(void **state)
+static void cut_and_flipped_rankings_are_refused(void **state)
 {
-    linkd_bridge there = whitened_there();
+    linkd_bridge there = ranked_there();
 
     for (int i = 0; i < 3; i++) {
-        blobs b = whitened_blobs(&there);
+        blobs b = ranked_blobs(&there);
         lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
 
         if (i > 0) {
@@ -467,21 +466,34 @@ static void cut_and_flipped_whitened_maps_are_refused(void **state)
         open_fails(&b, i < 2 ? "damaged database: a blob has a wrong form"
                              : "not a map: its checksum is wrong");
     }
-    linkd_whitened_clear(&there.fused);
+    linkd_whitened_clear(&there.ranking.maps);
 }
 
-static void a_whitened_map_between_other_models_is_refused(void **state)
+static void a_ranking_between_other_models_is_refused(void **state)
 {
-    linkd_bridge there = whitened_there();
-    linkd_compat_map *home = there.fused.home;
+    linkd_bridge there = ranked_there();
+    linkd_compat_map *home = there.ranking.maps.home;
     blobs b;
 
     (void)state;
-    there.fused.home = there.fused.map; /* from 12 dimensions, not from 8 */
-    b = whitened_blobs(&there);
+    there.ranking.maps.home =
+        there.ranking.maps.map; /* from 12 dimensions, not from 8 */
+    b = ranked_blobs(&there);
     open_fails(&b, "damaged database: a map leads from another model");
-    there.fused.home = home;
-    linkd_whitened_clear(&there.fused);
+    there.ranking.maps.home = home;
+    linkd_whitened_clear(&there.ranking.maps);
+}
+
+static void a_weight_beyond_1_is_refused(void **state)
+{
+    linkd_bridge there = ranked_there();
+    blobs b;
+
+    (void)state;
+    there.ranking.weight = 1.5F;
+    b = ranked_blobs(&there);
+    open_fails(&b, "damaged database: a scale is no scale");
+    linkd_whitened_clear(&there.ranking.maps);
 }
 
 /* A slope that is not above 0 would turn the order of hits, NaN any of it. */
@@ -740,7 +752,7 @@ int main(void)
         cmocka_unit_test(canaries_that_are_no_vectors_are_a_change),
         TEST(a_collection_of_one_model_has_no_bridges),
         TEST(bridges_come_back_as_they_were_fitted),
-        TEST(whitened_maps_come_back_as_they_were_fitted),
+        TEST(a_ranking_comes_back_as_it_was_fitted),
         TEST(what_cannot_be_mapped_says_why),
         TEST(the_key_is_that_of_the_scales),
         TEST(a_flipped_byte_of_a_map_is_refused),
@@ -749,8 +761,9 @@ int main(void)
         TEST(cut_scales_are_refused),
         TEST(scales_that_are_no_numbers_are_refused),
         TEST(anchors_that_are_others_are_refused),
-        TEST(cut_and_flipped_whitened_maps_are_refused),
-        TEST(a_whitened_map_between_other_models_is_refused),
+        TEST(cut_and_flipped_rankings_are_refused),
+        TEST(a_ranking_between_other_models_is_refused),
+        TEST(a_weight_beyond_1_is_refused),
         TEST(a_map_between_other_models_is_refused),
         TEST(a_map_to_another_model_is_refused),
         TEST(a_map_that_is_gone_is_named),

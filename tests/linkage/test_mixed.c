@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "linkage/bridge.h"
 #include "tests/linkage/bridged_store.h"
 #include "tests/support/alloc_fail.h"
 
@@ -56,6 +57,28 @@ static int teardown(void **state)
     linkd_bridges_close(bridges);
     linkd_view_close(view);
     return scratch_store_leave(state);
+}
+
+/* With a ranking, of a weight of its own. */
+static int ranked_setup(void **state)
+{
+    const linkd_whitening options = {0.1, 0.8};
+
+    assert_null(fits.there.ranking.maps.home);
+    assert_int_equal(linkd_compat_fit_whitened(
+                         &(linkd_rows){made->new_anchors, N_ANCHORS, NEW_DIM},
+                         &(linkd_rows){made->old_anchors, N_ANCHORS, OLD_DIM},
+                         &(linkd_rows){made->old_anchors, N_ANCHORS, OLD_DIM},
+                         &options, &fits.there.ranking.maps, &err),
+                     LINKD_OK);
+    fits.there.ranking.weight = 0.6F;
+    return setup(state);
+}
+
+static int ranked_teardown(void **state)
+{
+    linkd_whitened_clear(&fits.there.ranking.maps);
+    return teardown(state);
 }
 
 /* ---- queries ----------------------------------------------------------------- */
@@ -142,6 +165,7 @@ static void oracle(size_t query, bool has_home, linkd_found *ret_found)
     const float *native = made->new_queries + query * NEW_DIM;
     linkd_way way = has_home ? LINKD_WAY_FUSE : LINKD_WAY_ALIGN;
     float mapped[OLD_DIM];
+    float ranking[OLD_DIM];
     float scores[2][N_ANCHORS];
     linkd_level levels[2];
 
@@ -150,9 +174,15 @@ static void oracle(size_t query, bool has_home, linkd_found *ret_found)
     if (has_home)
         linkd_compat_slerp(made->old_queries + query * OLD_DIM, mapped, OLD_DIM,
                            fits.there.weight, mapped);
+    memcpy(ranking, mapped, sizeof(ranking));
+    if (has_home && fits.there.ranking.maps.home != NULL)
+        assert_int_equal(lk_bridge_rank(&fits.there,
+                                        made->old_queries + query * OLD_DIM,
+                                        native, ranking, &err),
+                         LINKD_OK);
     for (size_t i = 0; i < N_ANCHORS; i++) {
-        scores[0][i] =
-            linkd_index_score(mapped, made->old_anchors + i * OLD_DIM, OLD_DIM);
+        scores[0][i] = linkd_index_score(
+            ranking, made->old_anchors + i * OLD_DIM, OLD_DIM);
         scores[1][i] =
             linkd_index_score(native, made->new_anchors + i * NEW_DIM, NEW_DIM);
     }
@@ -165,10 +195,13 @@ static void oracle(size_t query, bool has_home, linkd_found *ret_found)
         *f = (linkd_found){.id = record_number(i),
                            .generation = moved ? 2 : 1,
                            .way = moved ? LINKD_WAY_NATIVE : way};
-        f->score = scores[moved][i];
+        f->score =
+            moved ? scores[1][i]
+                  : linkd_index_score(mapped, made->old_anchors + i * OLD_DIM,
+                                      OLD_DIM);
         f->log_odds = linkd_calibrator_log_odds(
             &fits.new_native.calibrator,
-            linkd_level_standard(&levels[moved], (double)f->score));
+            linkd_level_standard(&levels[moved], (double)scores[moved][i]));
     }
     qsort(ret_found, N_ANCHORS, sizeof(*ret_found), found_compare);
 }
@@ -203,6 +236,41 @@ static void the_best_of_all_generations_by_brute_force(void **state)
     oracle(0, true, expected);
     assert_int_equal(search(0, true, N_ANCHORS, found), N_ANCHORS);
     assert_found_equal(found, expected, N_ANCHORS);
+}
+
+static bool is_among_100(const linkd_found *all, const linkd_found *f)
+{
+    size_t n_above = 0;
+
+    for (size_t i = 0; i < N_ANCHORS; i++)
+        n_above += all[i].generation == 1 && all[i].score > f->score;
+    return f->generation == 2 || n_above < 100;
+}
+
+/* Of an older generation's hundred best by the fused query, in the order of the
+ * ranking; what is beyond them does not come. */
+static void the_best_by_their_ranking(void **state)
+{
+    static linkd_found expected[N_ANCHORS];
+    static linkd_found found[N_ANCHORS];
+    size_t n_turned = 0;
+
+    (void)state;
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        const linkd_found *next = expected;
+
+        assert_int_equal(search(i, true, K, found), K);
+        oracle(i, true, expected);
+        for (size_t j = 0; j < K; j++) {
+            while (!is_among_100(expected, next))
+                next++;
+            assert_found_equal(&found[j], next++, 1);
+            n_turned += j > 0 && found[j].generation == 1 &&
+                        found[j - 1].generation == 1 &&
+                        found[j].score > found[j - 1].score;
+        }
+    }
+    assert_true(n_turned > N_QUERIES / 2); /* or scores had decided */
 }
 
 /* Both kinds of records are found first by their own queries. */
@@ -499,11 +567,17 @@ static void a_range_without_memory_finds_nothing(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RANKED(name)                                                           \
+ cmocka_unit_test_setup_teardown(name, ranked_setup, ranked_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_best_of_all_generations_by_brute_force),
+        RANKED(the_best_by_their_ranking),
+        RANKED(a_range_is_all_within_the_limit),
+        RANKED(a_false_match_rate_is_kept_in_each_generation),
+        RANKED(a_search_without_memory_finds_nothing),
         TEST(no_generation_is_left_out),
         TEST(a_range_is_all_within_the_limit),
         TEST(a_false_match_rate_is_kept_in_each_generation),

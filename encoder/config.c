@@ -5,7 +5,7 @@
  *                              Normalize]
  *   1_Pooling/config.json      mean or CLS
  *   2_Dense/config.json        a linear layer and its activation
- *   sentence_bert_config.json  max_seq_length, or else
+ *   sentence_bert_config.json  do_lower_case, max_seq_length, or else
  *   tokenizer_config.json      model_max_length
  *
  * Whatever would change a vector and is not implemented is refused by name, so
@@ -332,6 +332,18 @@ static int limit_apply(size_t limit, const char *name, lk_config *config,
     return LINKD_OK;
 }
 
+static int lowercases_get(const json_t *json, bool *ret_lowercases,
+                          linkd_error *err)
+{
+    const json_t *value = json_object_get(json, "do_lower_case");
+
+    if (value != NULL && !json_is_boolean(value) && !json_is_null(value))
+        return lk_fail(err, LINKD_E_DATA,
+                       LIMIT_FILE ": do_lower_case is neither true nor false");
+    *ret_lowercases = json_is_true(value);
+    return LINKD_OK;
+}
+
 int lk_config_parse_limit(const void *bytes, size_t len, lk_config *config,
                           bool *ret_is_set, linkd_error *err)
 {
@@ -340,8 +352,10 @@ int lk_config_parse_limit(const void *bytes, size_t len, lk_config *config,
     json_t *json = NULL;
     int rc = lk_config_object(bytes, len, LIMIT_FILE, &json, err);
 
+    if (rc == LINKD_OK)
+        rc = lowercases_get(json, &config->lowercases, err);
     if (rc != LINKD_OK)
-        return rc;
+        goto done;
     value = json_object_get(json, "max_seq_length");
     *ret_is_set = value != NULL && !json_is_null(value);
     if (*ret_is_set)
@@ -349,6 +363,7 @@ int lk_config_parse_limit(const void *bytes, size_t len, lk_config *config,
                             &limit, err);
     if (rc == LINKD_OK && *ret_is_set)
         rc = limit_apply(limit, LIMIT_FILE ": max_seq_length", config, err);
+done:
     json_decref(json);
     return rc;
 }

@@ -72,7 +72,8 @@ typedef struct lk_config {
     bool pools_by_root; /* the mean times the root of the length */
     bool skips_prompts; /* pools the text's tokens only */
     size_t max_tokens;
-    lk_cut cut; /* what a text that is too long loses */
+    lk_cut cut;      /* what a text that is too long loses */
+    bool lowercases; /* texts, whatever the tokenizer does */
     lk_dense_config dense[LK_DENSE_MAX];
     size_t n_dense;
     /* of CLIP only */

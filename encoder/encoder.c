@@ -159,6 +159,8 @@ static void config_hash(hasher *h, const lk_config *config,
     text_hash(h, text);
     if (config->cut == LK_CUT_BEGINNING)
         text_hash(h, "cut at the beginning");
+    if (config->lowercases)
+        text_hash(h, "lower case");
     if (config->architecture != LK_MODERNBERT)
         return;
     (void)snprintf(text, sizeof(text), "window %zu every %zu theta %a %a",
@@ -245,6 +247,13 @@ static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
  * token, and none for what is around. */
 static int vocabulary_settle(linkd_encoder *encoder, linkd_error *err)
 {
+    int rc = LINKD_OK;
+
+    if (encoder->config.lowercases)
+        rc = lk_tokenizer_lowercase(encoder->tokenizer,
+                                    &encoder->config.lowercases, err);
+    if (rc != LINKD_OK)
+        return rc;
     if (encoder->config.cut != LK_CUT_AS_TOKENIZER)
         lk_tokenizer_cut(encoder->tokenizer,
                          encoder->config.cut == LK_CUT_BEGINNING);

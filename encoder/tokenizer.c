@@ -211,6 +211,46 @@ void lk_tokenizer_cut(lk_tokenizer *tokenizer, bool keeps_end)
     tokenizer->keeps_end = keeps_end;
 }
 
+static bool lowercases(const lk_tokenizer *tokenizer)
+{
+    const lk_normalizer *normalizer = &tokenizer->normalizer;
+
+    if (tokenizer->is_direct)
+        return tokenizer->rules.lowercase;
+    for (size_t i = 0; i < normalizer->n; i++) {
+        const lk_normal_step *step = &normalizer->steps[i];
+
+        if (step->kind == LK_NORMAL_LOWERCASE ||
+            (step->kind == LK_NORMAL_BERT && step->rules.lowercase))
+            return true;
+    }
+    return false;
+}
+
+int lk_tokenizer_lowercase(lk_tokenizer *tokenizer, bool *ret_is_new,
+                           linkd_error *err)
+{
+    lk_normalizer *normalizer = &tokenizer->normalizer;
+    lk_normal_step *step = NULL;
+    int rc;
+
+    *ret_is_new = !lowercases(tokenizer);
+    if (!*ret_is_new)
+        return LINKD_OK;
+    if (tokenizer->is_direct) {
+        tokenizer->rules.lowercase = true;
+        lk_bert_rules_init(&tokenizer->rules);
+        return LINKD_OK;
+    }
+    rc = lk_normalizer_add(normalizer, &step, err);
+    if (rc != LINKD_OK)
+        return rc;
+    memmove(normalizer->steps + 1, normalizer->steps,
+            (normalizer->n - 1) * sizeof(*step));
+    normalizer->steps[0] = (lk_normal_step){.kind = LK_NORMAL_LOWERCASE};
+    return LINKD_OK;
+}
+
 void lk_tokenizer_close(lk_tokenizer *tokenizer)
 {
     if (tokenizer == NULL)

@@ -45,6 +45,11 @@ void lk_tokenizer_bare(lk_tokenizer *tokenizer);
 /* A text that is too long loses its beginning from now on, or its end. */
 void lk_tokenizer_cut(lk_tokenizer *tokenizer, bool keeps_end);
 
+/* Makes texts lower case before all else from now on. Tells whether that is news:
+ * most vocabularies without capitals do so anyway. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int lk_tokenizer_lowercase(lk_tokenizer *tokenizer,
+                                            bool *ret_is_new, linkd_error *err);
+
 void lk_tokenizer_close(lk_tokenizer *tokenizer);
 
 /* "wordpiece", "unigram" or "bpe"; a constant. */

@@ -152,6 +152,27 @@ END
     run -1 cmp -s a.csv c.csv
 }
 
+@test "do_lower_case of sentence_bert_config.json makes texts lower case" {
+    cp -r "$golden/modernbert" model
+    words_put model
+    echo '{"do_lower_case": false}' >model/tokenizer_config.json
+    printf 'id,name\na,cafe\nb,hello\n' >t.csv
+    printf 'id,name\na,CAFE\nb,Hello\n' >upper.csv
+    embed() { "$LINKCTL" embed "$1" --on name -m model/ -q --precision f32 -o "$2"; }
+    embed t.csv plain.npy
+    embed upper.csv cased.npy
+    echo '{"max_seq_length": 64, "do_lower_case": true}' >model/sentence_bert_config.json
+    embed upper.csv lower.npy
+    run -1 cmp -s cased.npy plain.npy
+    cmp lower.npy plain.npy
+    [ "$(fact lower.npy fingerprint)" != "$(fact plain.npy fingerprint)" ]
+    sed -i 's/false/true/' model/tokenizer_config.json
+    embed upper.csv same.npy
+    rm model/sentence_bert_config.json
+    embed upper.csv usual.npy
+    cmp same.npy usual.npy
+}
+
 @test "a text that is too long loses the side that tokenizer_config.json names" {
     cp -r "$golden/modernbert" model
     words_put model

@@ -507,6 +507,31 @@ static void a_dense_layer_of_another_kind_is_refused(void **state)
     }
 }
 
+static void texts_are_made_lower_case_where_the_file_says_so(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        bool lowercases;
+    } cases[] = {{"{}", LINKD_OK, false},
+                 {"{\"do_lower_case\": null}", LINKD_OK, false},
+                 {"{\"do_lower_case\": false}", LINKD_OK, false},
+                 {"{\"do_lower_case\": true}", LINKD_OK, true},
+                 {"{\"do_lower_case\": \"yes\"}", LINKD_E_DATA, false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        lk_config config = {.max_tokens = 512};
+        bool is_set = false;
+
+        assert_int_equal(lk_config_parse_limit(cases[i].text,
+                                               strlen(cases[i].text), &config,
+                                               &is_set, NULL),
+                         cases[i].rc);
+        assert_true(config.lowercases == cases[i].lowercases);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +554,7 @@ int main(void)
         cmocka_unit_test(more_dense_layers_than_any_model_has_are_refused),
         cmocka_unit_test(a_dense_layer_has_sizes_and_an_activation),
         cmocka_unit_test(a_dense_layer_of_another_kind_is_refused),
+        cmocka_unit_test(texts_are_made_lower_case_where_the_file_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

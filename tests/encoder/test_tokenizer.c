@@ -345,6 +345,61 @@ static void without_a_normalizer_text_stays_as_it_is(void **state)
     ASSERT_IDS(parts, "CAFE caf\u00e9 Un", UPPER_CAFE, CAFE_ACUTE, UNK);
 }
 
+/* Before all else, so that a normalizer that knows capitals finds none; accents
+ * stay where they are kept. */
+static void texts_are_made_lower_case_on_demand(void **state)
+{
+    static const struct {
+        const char *normalizer;
+        bool is_new;
+    } cases[] = {
+        {"null", true},
+        {"{\"type\": \"BertNormalizer\", \"strip_accents\": false, "
+         "\"lowercase\": false}",
+         true},
+        {"{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, "
+         "{\"type\": \"Replace\", \"pattern\": {\"String\": \"CAF\"}, "
+         "\"content\": \"un \"}]}",
+         true},
+        {"{\"type\": \"BertNormalizer\", \"strip_accents\": false}", false},
+        {"{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, "
+         "{\"type\": \"Lowercase\"}]}",
+         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        lk_tokenizer *tokenizer =
+            tokenizer_make((json_parts){.normalizer = cases[i].normalizer});
+        bool is_new = !cases[i].is_new;
+
+        assert_int_equal(lk_tokenizer_lowercase(tokenizer, &is_new, NULL),
+                         LINKD_OK);
+        assert_true(is_new == cases[i].is_new);
+        ids_assert(tokenizer, str("CAF\u00c9 Un"),
+                   (const uint32_t[]){CLS, CAFE_ACUTE, UN, SEP}, 4);
+        lk_tokenizer_close(tokenizer);
+    }
+}
+
+/* A token that stands for a word of its own is found step by step. */
+static void a_step_more_needs_memory(void **state)
+{
+    lk_tokenizer *tokenizer = tokenizer_make((json_parts){
+        .normalizer = "null",
+        .added = "[{\"id\": 3, \"content\": \"[SEP]\", \"special\": true, "
+                 "\"single_word\": true}]"});
+    bool is_new = false;
+    int rc;
+
+    (void)state;
+    alloc_fail_at(1);
+    rc = lk_tokenizer_lowercase(tokenizer, &is_new, NULL);
+    assert_true(alloc_fail_off());
+    assert_int_equal(rc, LINKD_E_NOMEM);
+    lk_tokenizer_close(tokenizer);
+}
+
 /* ---- special tokens ----------------------------------------------------- */
 
 static void the_name_of_an_added_token_in_a_text_is_that_token(void **state)
@@ -831,6 +886,8 @@ int main(void)
         cmocka_unit_test(accents_are_stripped_where_case_is),
         cmocka_unit_test(strip_accents_overrules_lowercase),
         cmocka_unit_test(lower_case_may_be_longer_than_upper_case),
+        cmocka_unit_test(texts_are_made_lower_case_on_demand),
+        cmocka_unit_test(a_step_more_needs_memory),
         cmocka_unit_test(hangul_is_decomposed_with_the_accents),
         cmocka_unit_test(marks_that_are_kept_come_in_canonical_order),
         cmocka_unit_test(control_characters_vanish_unless_clean_text_is_off),

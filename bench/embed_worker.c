@@ -1,10 +1,11 @@
-/* linkd's side of bench/embed: holds a model and a list of texts, and encodes
- * them all each time a line arrives on standard input.
+/* linkd's side of bench/embed: holds a model and does what the lines of its
+ * standard input say, as bench/peers/worker.py does for the others.
  *
- *   bench_embed_worker MODEL TEXTS BATCH THREADS
- *     TEXTS: one text a line
- *     each input line ─► {"seconds": …, "cpu_seconds": …,
- *                         "tokenize_seconds": …, "tokens": …}
+ *   bench_embed_worker MODEL THREADS
+ *     load BATCH PATH  ─► {}             the texts of a file, one a line
+ *     go               ─► {"seconds": …, "cpu_seconds": …,
+ *                          "tokenize_seconds": …, "tokens": …}
+ *     write PATH       ─► {}             unit vectors, f32 [n, dim]
  *
  * The times cover everything from bytes to unit vectors. */
 #include <stdio.h>
@@ -81,25 +82,81 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static int serve(const workload *w, linkd_error *err)
+/* Room for the texts' vectors. */
+static int load(workload *w, const char *path, linkd_error *err)
 {
-    char line[64];
+    size_t dim = linkd_encoder_describe(w->encoder)->dim;
+    int rc;
 
-    while (fgets(line, sizeof(line), stdin) != NULL) {
-        linkd_encode_stats stats = {0};
-        const uint64_t start = lk_clock_ns();
-        const double cpu_start = cpu_seconds();
-        int rc = encode_all(w, &stats, err);
+    free(w->bytes);
+    free(w->texts);
+    free(w->vectors);
+    w->bytes = NULL;
+    w->texts = NULL;
+    w->vectors = NULL;
+    w->n_texts = 0;
+    rc = read_texts(w, path, err);
+    if (rc != LINKD_OK)
+        return rc;
+    w->vectors = lk_alloc_aligned(w->n_texts, dim * sizeof(float));
+    return w->vectors != NULL ? LINKD_OK : lk_fail_nomem(err);
+}
 
-        if (rc != LINKD_OK)
-            return rc;
+static int encode_timed(const workload *w, linkd_error *err)
+{
+    linkd_encode_stats stats = {0};
+    const uint64_t start = lk_clock_ns();
+    const double cpu_start = cpu_seconds();
+    int rc = encode_all(w, &stats, err);
+
+    if (rc == LINKD_OK)
         printf("{\"seconds\": %.6f, \"cpu_seconds\": %.6f, "
                "\"tokenize_seconds\": %.6f, \"tokens\": %llu}\n",
                lk_clock_seconds_since(start), cpu_seconds() - cpu_start,
                stats.tokenize_seconds, (unsigned long long)stats.n_tokens);
+    return rc;
+}
+
+static int vectors_write(const workload *w, const char *path, linkd_error *err)
+{
+    size_t n = w->n_texts * linkd_encoder_describe(w->encoder)->dim;
+    FILE *file = NULL;
+    int rc = encode_all(w, NULL, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    file = fopen(path, "wb");
+    if (file == NULL || fwrite(w->vectors, sizeof(float), n, file) != n)
+        rc = lk_fail(err, LINKD_E_IO, "could not write %s", path);
+    if (file != NULL && fclose(file) != 0 && rc == LINKD_OK)
+        rc = lk_fail(err, LINKD_E_IO, "could not write %s", path);
+    return rc;
+}
+
+static int serve(workload *w, linkd_error *err)
+{
+    char line[4096];
+    int rc = LINKD_OK;
+
+    while (rc == LINKD_OK && fgets(line, sizeof(line), stdin) != NULL) {
+        char *path = strrchr(line, ' ');
+
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "load ", 5) == 0 && path != NULL) {
+            w->batch = (size_t)strtoul(line + 5, NULL, 10);
+            rc = load(w, path + 1, err);
+        } else if (strncmp(line, "write ", 6) == 0) {
+            rc = vectors_write(w, line + 6, err);
+        } else {
+            rc = encode_timed(w, err);
+            fflush(stdout);
+            continue;
+        }
+        if (rc == LINKD_OK)
+            printf("{}\n");
         fflush(stdout);
     }
-    return LINKD_OK;
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -108,22 +165,15 @@ int main(int argc, char **argv)
     linkd_error err = {0};
     int rc = LINKD_E_ARG;
 
-    if (argc != 5) {
-        fprintf(stderr,
-                "usage: bench_embed_worker MODEL TEXTS BATCH THREADS\n");
+    if (argc != 3) {
+        fprintf(stderr, "usage: bench_embed_worker MODEL THREADS\n");
         return 2;
     }
-    w.batch = (size_t)strtoul(argv[3], NULL, 10);
     rc = linkd_encoder_open(argv[1], NULL, &w.encoder, &err);
     if (rc == LINKD_OK)
-        rc = lk_pool_new((size_t)strtoul(argv[4], NULL, 10), &w.pool, &err);
+        rc = lk_pool_new((size_t)strtoul(argv[2], NULL, 10), &w.pool, &err);
     if (rc == LINKD_OK)
-        rc = read_texts(&w, argv[2], &err);
-    if (rc == LINKD_OK) {
-        w.vectors = lk_alloc_aligned(
-            w.n_texts, linkd_encoder_describe(w.encoder)->dim * sizeof(float));
-        rc = w.vectors != NULL ? serve(&w, &err) : lk_fail_nomem(&err);
-    }
+        rc = serve(&w, &err);
     if (rc != LINKD_OK)
         fprintf(stderr, "bench_embed_worker: %s\n", err.message);
     free(w.vectors);

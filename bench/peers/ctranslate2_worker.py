@@ -2,20 +2,20 @@
 The model is put together from the weights as its converter for BERT does, which needs
 transformers and torch. Only forward_batch() is timed: tokenizing and pooling are free
 for this peer, not for linkd. It leaves out padding by itself."""
-import json
 import os
 import sys
 import tempfile
 
 import ctranslate2
+import numpy
 from ctranslate2.converters import utils
 from ctranslate2.specs import common_spec, transformer_spec
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from worker import arguments, max_tokens, serve
+import worker
 
-model_dir, texts, batch, threads = arguments()
+model_dir, threads = sys.argv[1], int(sys.argv[2])
 
 
 def linear(spec, weights, name):
@@ -42,8 +42,7 @@ def layer(spec, weights, number):
 
 
 def model_write(directory, precision):
-    with open(os.path.join(model_dir, "config.json"), encoding="utf-8") as file:
-        config = json.load(file)
+    config = worker.json_of(model_dir, "config.json")
     weights = load_file(os.path.join(model_dir, "model.safetensors"))
     weights = {name.removeprefix("bert."): array for name, array in weights.items()}
     encoder = transformer_spec.TransformerEncoderSpec(
@@ -65,23 +64,27 @@ def model_write(directory, precision):
     spec.save(directory)
 
 
-precision = os.environ.get("PEER_PRECISION", "f32")
 with tempfile.TemporaryDirectory() as directory:
-    model_write(directory, precision)
+    model_write(directory, worker.precision())
     encoder = ctranslate2.Encoder(
         directory, device="cpu", intra_threads=threads,
-        compute_type="int8" if precision == "int8" else "float32")
+        compute_type="int8" if worker.precision() == "int8" else "float32")
 tokenizer = Tokenizer.from_file(os.path.join(model_dir, "tokenizer.json"))
-tokenizer.no_padding()
-tokenizer.enable_truncation(max_tokens(model_dir))
-batches = [[encoding.ids for encoding in tokenizer.encode_batch(texts[i:i + batch])]
-           for i in range(0, len(texts), batch)]
 
 
-def encode_all():
-    for ids in batches:
-        encoder.forward_batch(ids)
+def load(texts, batch):
+    return worker.token_batches(tokenizer, model_dir, texts, batch)
 
 
-print("ready", file=sys.stderr)
-serve(encode_all)
+def run(batches):
+    return [encoder.forward_batch(ids).last_hidden_state for ids in batches]
+
+
+def vectors(outputs, batches):
+    is_cls = worker.takes_cls(model_dir)
+    return numpy.concatenate([
+        worker.pooled(numpy.array(hidden), worker.padded(ids)["attention_mask"], is_cls)
+        for hidden, ids in zip(outputs, batches)])
+
+
+worker.serve(load, run, vectors)

@@ -10,6 +10,9 @@ from onnx import TensorProto, helper, numpy_helper, save
 from safetensors.numpy import load_file
 
 
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
 class Graph:
     def __init__(self, weights):
         self.weights = weights
@@ -33,14 +36,17 @@ class Graph:
 
 def embeddings(graph, epsilon):
     prefix = "embeddings."
+    # The fused operator takes int32, while programs around graphs give int64.
+    narrow = [graph.node("Cast", [name], name + ".int32", domain="", to=TensorProto.INT32)
+              for name in INPUTS]
     graph.nodes.append(helper.make_node(
         "EmbedLayerNormalization",
-        ["input_ids", "token_type_ids",
+        [narrow[0], narrow[2],
          graph.weight(prefix + "word_embeddings.weight"),
          graph.weight(prefix + "position_embeddings.weight"),
          graph.weight(prefix + "token_type_embeddings.weight"),
          graph.weight(prefix + "LayerNorm.weight"),
-         graph.weight(prefix + "LayerNorm.bias"), "attention_mask"],
+         graph.weight(prefix + "LayerNorm.bias"), narrow[1]],
         ["embedded", "mask_index"], domain="com.microsoft", epsilon=epsilon))
     return "embedded"
 
@@ -82,8 +88,8 @@ def write(model_dir, path):
         x = layer(graph, number, x, config["num_attention_heads"],
                   config["layer_norm_eps"])
     shape = ["batch", "length"]
-    inputs = [helper.make_tensor_value_info(name, TensorProto.INT32, shape)
-              for name in ("input_ids", "token_type_ids", "attention_mask")]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, shape)
+              for name in INPUTS]
     output = helper.make_tensor_value_info(x, TensorProto.FLOAT,
                                            shape + [config["hidden_size"]])
     save(helper.make_model(

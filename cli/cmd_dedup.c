@@ -51,8 +51,9 @@ static const lk_option options[] = {
                        "columns to compare; without it all but the id"),
     {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
      "compare pictures by a perceptual hash and nothing else,\n"
-     "or, with --model, by its vectors (ViT, DINOv2, CLIP) from\n"
-     "--min-score on, by CLIP together with the texts of --on:\n"
+     "or, with --model (ViT, DINOv2, CLIP), by hash and vector,\n"
+     "or by its vectors alone from --min-score on, by CLIP\n"
+     "together with the texts of --on:\n"
      "the column has paths of JPEG, PNG or WebP files, as seen\n"
      "from the table, or data URIs"},
     {"max-distance", 0, LK_OPTION_COUNT, AT(max_distance), "N", NULL, 0,
@@ -277,9 +278,16 @@ static bool by_hash(const dedup_run *run)
     return has_images(run) && lk_model_is_none(run->values->model);
 }
 
+/* By what stands out among the pictures' likenesses. */
+static bool by_likeness(const dedup_run *run)
+{
+    return has_images(run) && !by_hash(run) &&
+           isnan(run->values->decide.min_score);
+}
+
 static bool by_score(const dedup_run *run)
 {
-    return by_hash(run) || !isnan(run->values->decide.min_score);
+    return has_images(run) || !isnan(run->values->decide.min_score);
 }
 
 static int table_dedup_by_hash(dedup_run *run, linkd_error *err)
@@ -481,6 +489,20 @@ static void steps_print(const dedup_run *run)
                   result->search_seconds, result->cluster_seconds);
 }
 
+static void looks_note(const dedup_run *run)
+{
+    const double limit = (double)run->result.limit;
+
+    if (by_likeness(run) && run->result.n_pairs == 0)
+        (void)fprintf(stderr, "no two pictures stand out from all others\n");
+    else if (by_likeness(run))
+        (void)fprintf(stderr,
+                      "pairs from a score of %.1f on: one pair of strangers in "
+                      "%.0f is as alike\n",
+                      limit, pow(10.0, limit));
+    lk_looks_note(empty_count(run), &run->looks.problems);
+}
+
 static void summary_print(const dedup_run *run)
 {
     bool scored = by_score(run);
@@ -494,7 +516,7 @@ static void summary_print(const dedup_run *run)
     if (by_hash(run))
         lk_images_note(empty_count(run), &run->looks.problems);
     else if (has_images(run))
-        lk_looks_note(empty_count(run), &run->looks.problems);
+        looks_note(run);
     else
         lk_texts_note(empty_count(run),
                       scored ? run->result.encode.n_truncated
@@ -604,7 +626,8 @@ static int values_check(const lk_cli *cli, const dedup_values *v,
     int rc;
 
     if (is_by_model(cli, v))
-        rc = lk_looks_check(cli, &syntax, v->model, not_by_looks, err);
+        rc = lk_looks_check(cli, &syntax, v->model, not_by_looks,
+                            v->compared.on.on != NULL, err);
     else if (v->image != NULL)
         return image_check(cli, err);
     else

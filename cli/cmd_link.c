@@ -151,7 +151,7 @@ static int values_check(const lk_cli *cli, const link_values *v,
     if (rc == LINKD_OK)
         rc = lk_decide_check(&v->decide, v->model, err);
     if (rc == LINKD_OK && v->image != NULL)
-        rc = lk_looks_check(cli, &syntax, v->model, not_by_looks, err);
+        rc = lk_looks_check(cli, &syntax, v->model, not_by_looks, true, err);
     if (rc != LINKD_OK)
         return rc;
     if (v->image == NULL && (v->upright || v->merge_tokens > 0))

@@ -5,7 +5,7 @@
 
 int lk_looks_check(const lk_cli *cli, const lk_syntax *syntax,
                    const char *model, const char *const *excluded,
-                   linkd_error *err)
+                   bool needs_score, linkd_error *err)
 {
     if (lk_model_is_none(model) || !lk_args_given(syntax, &cli->args, "model"))
         return lk_fail(err, LINKD_E_ARG,
@@ -14,7 +14,7 @@ int lk_looks_check(const lk_cli *cli, const lk_syntax *syntax,
         if (lk_args_given(syntax, &cli->args, excluded[i]))
             return lk_fail(err, LINKD_E_ARG, "--image by a model excludes --%s",
                            excluded[i]);
-    if (!lk_args_given(syntax, &cli->args, "min-score"))
+    if (needs_score && !lk_args_given(syntax, &cli->args, "min-score"))
         return lk_fail(err, LINKD_E_ARG,
                        "--image by a model needs --min-score: pictures' "
                        "vectors have no probabilities yet");

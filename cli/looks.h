@@ -12,11 +12,12 @@ typedef struct lk_looks {
 } lk_looks;
 
 /* Whether the options go together where rows are compared by pictures' vectors;
- * the names of those that do not end with NULL. LINKD_E_ARG. */
+ * the names of those that do not end with NULL. `needs_score`: there has to be
+ * --min-score. LINKD_E_ARG. */
 LINKD_MUST_CHECK int lk_looks_check(const lk_cli *cli, const lk_syntax *syntax,
                                     const char *model,
                                     const char *const *excluded,
-                                    linkd_error *err);
+                                    bool needs_score, linkd_error *err);
 
 #define LK_MERGE_TOKENS_OPTION(at)                                             \
  {                                                                             \

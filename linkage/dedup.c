@@ -3,14 +3,15 @@
  *   table ─► vectors ─► candidates among themselves ─► clusters ─► entities
  *
  * As in link.c, rows are vector numbers between the steps. A row without text
- * has no vector; it comes back as an entity of its own. */
+ * has no vector; it comes back as an entity of its own. Pictures may be decided on
+ * by their resemblance: then a pair's score, and the threshold, are what that says. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "index/index.h"
 #include "linkage/candidates.h"
 #include "linkage/cluster.h"
-#include "linkage/vectors.h"
+#include "linkage/resemblance.h"
 
 #define NUMBER_NONE SIZE_MAX
 
@@ -21,16 +22,24 @@ typedef struct dedup {
     lk_vectors vectors;
     linkd_str *keys;
     lk_candidates candidates;
+    lk_resemblance resemblance; /* {0}: cosines decide */
+    float threshold;
     size_t *clusters; /* [vectors.n] */
     size_t n_clusters;
 } dedup;
+
+static bool is_by_resemblance(const linkd_dedup_options *options)
+{
+    return isnan(options->threshold) && options->pictures != NULL &&
+           options->n_columns == 0;
+}
 
 static int options_check(const linkd_table *table,
                          const linkd_dedup_options *options, linkd_error *err)
 {
     if (options->k == 0)
         return lk_fail(err, LINKD_E_ARG, "0 neighbours per row find no pair");
-    if (!isfinite(options->threshold))
+    if (!isfinite(options->threshold) && !is_by_resemblance(options))
         return lk_fail(err, LINKD_E_ARG, "the threshold is not a number");
     if (options->n_columns == 0 && options->pictures == NULL)
         return lk_fail(err, LINKD_E_ARG, "no column of %s takes part",
@@ -63,6 +72,24 @@ static int candidates_find(dedup *d, const linkd_progress *progress, size_t k,
     return lk_candidates_search(&side, NULL, &search, &d->candidates, err);
 }
 
+static int resemblance_find(dedup *d, const linkd_dedup_options *options,
+                            linkd_error *err)
+{
+    int rc = lk_resemblance_new(&d->resemblance, &d->vectors, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_resemblance_hash(&d->resemblance, d->table, options->pictures,
+                                 options->image, err);
+    if (rc == LINKD_OK)
+        rc = lk_resemblance_measure(&d->resemblance, err);
+    if (rc == LINKD_OK)
+        rc = lk_resemblance_candidates(&d->resemblance, &d->candidates, err);
+    if (rc == LINKD_OK)
+        rc = lk_resemblance_limit(&d->resemblance, &d->candidates,
+                                  &d->threshold, err);
+    return rc;
+}
+
 static float rows_score(const void *ctx, size_t a, size_t b)
 {
     const lk_vectors *vectors = ctx;
@@ -78,9 +105,14 @@ static int clusters_find(dedup *d, const linkd_dedup_options *options,
     lk_cluster_input input = {.candidates = d->candidates.pairs,
                               .n = d->candidates.n,
                               .n_rows = d->vectors.n,
-                              .threshold = options->threshold,
+                              .threshold = d->threshold,
                               .score = rows_score,
                               .ctx = &d->vectors};
+
+    if (is_by_resemblance(options)) {
+        input.score = lk_resemblance_score;
+        input.ctx = &d->resemblance;
+    }
 
     d->clusters = calloc(d->vectors.n + 1, sizeof(*d->clusters));
     if (d->clusters == NULL)
@@ -118,8 +150,8 @@ static int entities_number(const dedup *d, linkd_dedup_result *result,
     return LINKD_OK;
 }
 
-static int pairs_keep(const dedup *d, float threshold,
-                      linkd_dedup_result *result, linkd_error *err)
+static int pairs_keep(const dedup *d, linkd_dedup_result *result,
+                      linkd_error *err)
 {
     result->pairs = calloc(d->candidates.n + 1, sizeof(*result->pairs));
     if (result->pairs == NULL)
@@ -127,7 +159,7 @@ static int pairs_keep(const dedup *d, float threshold,
     for (size_t i = 0; i < d->candidates.n; i++) {
         linkd_pair pair = d->candidates.pairs[i];
 
-        if (pair.score < threshold ||
+        if (pair.score < d->threshold ||
             d->clusters[pair.left] != d->clusters[pair.right])
             continue;
         pair.left = d->vectors.rows[pair.left];
@@ -149,7 +181,7 @@ static int entities_find(dedup *d, const linkd_dedup_options *options,
     if (rc == LINKD_OK)
         rc = entities_number(d, result, err);
     if (rc == LINKD_OK)
-        rc = pairs_keep(d, options->threshold, result, err);
+        rc = pairs_keep(d, result, err);
     if (rc == LINKD_OK)
         rc = lk_progress_report(progress, "cluster", n, n, err);
     return rc;
@@ -166,6 +198,9 @@ static int steps_run(dedup *d, lk_vectors_maker *maker,
     start = lk_clock_ns();
     if (rc == LINKD_OK)
         rc = candidates_find(d, maker->progress, options->k, err);
+    d->threshold = options->threshold;
+    if (rc == LINKD_OK && is_by_resemblance(options))
+        rc = resemblance_find(d, options, err);
     result->search_seconds = lk_clock_seconds_since(start);
     start = lk_clock_ns();
     if (rc == LINKD_OK)
@@ -177,6 +212,7 @@ static int steps_run(dedup *d, lk_vectors_maker *maker,
 static void dedup_clear(dedup *d)
 {
     free(d->clusters);
+    lk_resemblance_clear(&d->resemblance);
     lk_candidates_clear(&d->candidates);
     free(d->keys);
     lk_vectors_clear(&d->vectors);
@@ -198,6 +234,7 @@ int linkd_dedup(const linkd_table *table, const linkd_embedder *embedder,
         rc = steps_run(&d, &maker, options, &result, err);
     if (rc == LINKD_OK) {
         result.n_candidates = d.candidates.n;
+        result.limit = d.threshold;
         result.n_empty = linkd_table_n_rows(table) - d.vectors.n;
         result.encode = maker.stats;
         *ret_result = result;

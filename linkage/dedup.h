@@ -118,7 +118,8 @@ typedef struct linkd_dedup_options {
     size_t n_columns;
     size_t block; /* column, or LINKD_COLUMN_NONE */
     size_t k;
-    float threshold;
+    float threshold; /* NAN, with pictures and no columns: what stands out among
+                      * the pictures' own resemblance (resemblance.h) */
     linkd_cluster cluster;
     const linkd_pictures *pictures; /* as linkd_link_options has it */
     size_t image;
@@ -131,13 +132,16 @@ typedef struct linkd_dedup_result {
     size_t n_pairs;
     size_t n_candidates;
     size_t n_empty; /* as n_left_empty: entities of their own */
+    float limit;    /* the threshold; FLT_MAX: nothing stands out */
     linkd_encode_stats encode;
     double encode_seconds;
     double search_seconds;
     double cluster_seconds;
 } linkd_dedup_result;
 
-/* Reports the steps "encode", "search" and "cluster". */
+/* Reports the steps "encode", "search" and "cluster". By resemblance a pair's score is
+ * -log10 of the chance that two strangers are as alike, by vector and perceptual
+ * hash; LINKD_E_ARG: there are too few pictures for that. */
 LINKD_MUST_CHECK int linkd_dedup(const linkd_table *table,
                                  const linkd_embedder *embedder, lk_pool *pool,
                                  const linkd_dedup_options *options,

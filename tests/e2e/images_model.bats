@@ -62,9 +62,12 @@ EOF
 
 @test "options that do not go with pictures' vectors are refused" {
     goods_make
-    run --separate-stderr "$LINKCTL" dedup goods.csv --image photo --model "$clip"
+    run --separate-stderr "$LINKCTL" dedup goods.csv --image photo --on title --model "$clip"
     [ "$status" -eq 2 ]
     [[ "$stderr" == *"--image by a model needs --min-score"* ]]
+    run --separate-stderr "$LINKCTL" dedup goods.csv --image photo --model "$clip"
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"4 pictures do not show how alike strangers are, as 50 do"* ]]
     run --separate-stderr "$LINKCTL" dedup goods.csv --image photo --model "$clip" \
         --min-score 0.9 --max-distance 3
     [ "$status" -eq 2 ]
@@ -115,4 +118,29 @@ EOF
     run --separate-stderr "$LINKCTL" embed goods.csv --image photo --model "$clip" --merge-tokens 2
     [ "$status" -eq 2 ]
     [[ "$stderr" == *"tokens of a clip model cannot be merged, only of vit and dinov2"* ]]
+}
+
+@test "without --min-score what stands out by hash and vector is one entity" {
+    cp -r "$BATS_TEST_DIRNAME/../golden/image" pictures
+    (
+        echo id,file
+        ls pictures | grep -E '\.(jpg|png|webp)$' | awk '{ print NR ",pictures/" $0 }'
+        echo again,pictures/turned-1.png
+        echo none,
+    ) >t.csv
+    run --separate-stderr "$LINKCTL" dedup t.csv --image file --model "$vit" -j 1 \
+        --pairs one-pairs.csv -o one.csv
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"pairs from a score of "*" on: one pair of strangers in "* ]]
+    "$LINKCTL" dedup t.csv --image file --model "$vit" -j 2 -q --pairs two-pairs.csv -o two.csv
+    cmp one.csv two.csv
+    cmp one-pairs.csv two-pairs.csv
+    first=$(grep pictures/turned-1.png one.csv | head -n 1 | cut -d, -f3)
+    [ "$(grep ^again, one.csv | cut -d, -f3)" = "$first" ]
+    # jpeg-95-0 is another scene
+    [ "$(grep pictures/jpeg-95-0.jpg one.csv | cut -d, -f3)" != "$first" ]
+    # without pictures that are alike there is nothing to find
+    grep -E 'id|jpeg-95|png-6-8|none' one.csv | cut -d, -f1,2 >few.csv
+    run "$LINKCTL" dedup few.csv --image file --model "$vit" -q -o few-out.csv
+    [ "$status" -eq 2 ]
 }

@@ -50,7 +50,8 @@ static const lk_option create_options[] = {
     {"template", 0, LK_OPTION_TEXT, AT(pattern), "TEXT", NULL, 0, 0,
      "text of a record in place of --on: \"{name}, {city}\""},
     {"image", 0, LK_OPTION_TEXT, AT(image), "FIELD", NULL, 0, 0,
-     "field that names the image"},
+     "field with a picture, which --model reads (CLIP, ViT,\n"
+     "DINOv2, ...); --on is then text of the record, too"},
     {"filter", 'f', LK_OPTION_TEXT, AT(filter), "A,B", NULL, 0, 0,
      "fields that filters may use (all)"},
     {"index", 0, LK_OPTION_WORD, AT(index), "KIND", index_words, 0, 0,
@@ -81,6 +82,8 @@ static const lk_syntax create_syntax = {
              "Examples:\n"
              "  linkctl collection create firms --on name,city --filter city\n"
              "  linkctl collection create photos --model none --dim 512\n"
+             "  linkctl collection create goods --image photo --on title "
+             "--model my-clip\n"
              "  linkctl collection create firms --on name --model "
              "all-MiniLM-L6-v2 \\\n"
              "      --head dsimplex --labels known-firms.csv\n",

@@ -20,6 +20,7 @@
 #include "cli/columns.h"
 #include "cli/npy.h"
 #include "cli/number.h"
+#include "cli/picture_cells.h"
 #include "cli/rows.h"
 #include "cli/survey.h"
 
@@ -70,11 +71,17 @@ static const lk_syntax syntax = {
         "already is replaced. Rows are stored in batches: after a failure "
         "those\n"
         "before it are there.\n\n"
+        "Where the collection's records have pictures, the column of that "
+        "name has\n"
+        "paths, relative to FILE, or data URIs. linkctl reads the files: "
+        "linkd\n"
+        "keeps the pictures themselves.\n\n"
         "Examples:\n"
         "  linkctl collection import firms firms.csv --id key\n"
         "  zcat big.jsonl.gz | linkctl collection import firms - \\\n"
         "      --format jsonl --id id\n"
-        "  linkctl collection import photos vectors.npy\n",
+        "  linkctl collection import photos vectors.npy\n"
+        "  linkctl collection import goods goods.csv --id sku\n",
 };
 
 typedef struct import_run {
@@ -88,6 +95,7 @@ typedef struct import_run {
     uint64_t n_batches;
     uint64_t n_created;
     uint64_t n_updated;
+    lk_picture_cells pictures;
     /* tables */
     lk_survey survey; /* n_rows 0: a pipe */
     linkd_reader *reader;
@@ -110,7 +118,13 @@ static int collection_look(import_run *run, linkd_error *err)
     if (rc == LINKD_E_ABSENT)
         lk_cli_hint(run->cli, "make it: linkctl collection create %s", name);
     if (rc == LINKD_OK) {
+        const json_t *image = json_object_get(info, "image");
+
         run->has_model = json_is_string(json_object_get(info, "model"));
+        rc = lk_buf_append(&run->pictures.field, json_string_value(image),
+                           json_string_length(image), err);
+    }
+    if (rc == LINKD_OK) {
         run->dim = (size_t)json_integer_value(json_object_get(info, "dim"));
         rc = lk_collection_path(&run->path, name, "/records", err);
     }
@@ -130,6 +144,7 @@ static int answer_note(import_run *run, const lk_buf *text, linkd_error *err)
 {
     json_t *answer =
         text->len > 0 ? json_loadb(text->data, text->len, 0, NULL) : NULL;
+    int rc;
 
     if (answer == NULL)
         return lk_fail(err, LINKD_E_IO,
@@ -138,8 +153,9 @@ static int answer_note(import_run *run, const lk_buf *text, linkd_error *err)
         (uint64_t)json_integer_value(json_object_get(answer, "created"));
     run->n_updated +=
         (uint64_t)json_integer_value(json_object_get(answer, "updated"));
+    rc = lk_picture_cells_answer(&run->pictures, answer, err);
     json_decref(answer);
-    return LINKD_OK;
+    return rc;
 }
 
 /* Sends one batch, again while linkd is busy or away for a moment. */
@@ -191,6 +207,7 @@ static int rows_send(import_run *run, linkd_error *err)
                        run->n_rows, reason.message);
     lk_buf_reset(&run->body);
     run->n_body_rows = 0;
+    run->pictures.first_row = run->n_rows + 1;
     return lk_progress_report(&run->cli->progress, "import", run->n_rows,
                               run->survey.n_rows, err);
 }
@@ -231,6 +248,24 @@ static bool is_field(const import_run *run, const linkd_record *record,
            cell.len > 0 && !is_vector(run, linkd_reader_column(run->reader, i));
 }
 
+/* The picture itself in place of its path. */
+static int picture_append(import_run *run, const linkd_record *record, size_t i,
+                          bool *is_first, linkd_error *err)
+{
+    linkd_cell cell = record->cells[i];
+    linkd_str uri;
+    int rc =
+        lk_picture_cells_read(&run->pictures, run->n_body_rows,
+                              (linkd_str){cell.bytes, cell.len}, &uri, err);
+
+    if (rc != LINKD_OK || uri.len == 0)
+        return rc;
+    return member_append(
+        run, linkd_reader_column(run->reader, i),
+        (linkd_cell){uri.bytes, (uint32_t)uri.len, LINKD_CELL_TEXT}, is_first,
+        err);
+}
+
 static int fields_append(import_run *run, const linkd_record *record,
                          linkd_error *err)
 {
@@ -238,7 +273,10 @@ static int fields_append(import_run *run, const linkd_record *record,
     int rc = lk_buf_printf(&run->body, err, ",\"fields\":{");
 
     for (size_t i = 0; i < record->n_cells && rc == LINKD_OK; i++) {
-        if (is_field(run, record, i))
+        if (lk_picture_cells_is(&run->pictures,
+                                linkd_reader_column(run->reader, i)))
+            rc = picture_append(run, record, i, &is_first, err);
+        else if (is_field(run, record, i))
             rc = member_append(run, linkd_reader_column(run->reader, i),
                                record->cells[i], &is_first, err);
     }
@@ -288,6 +326,12 @@ static void id_column_find(import_run *run)
             linkd_reader_find_column(run->reader, (linkd_str){id, strlen(id)});
 }
 
+static bool batch_is_full(const import_run *run)
+{
+    return run->n_body_rows == BATCH_ROWS || run->body.len >= BATCH_BYTES ||
+           (run->pictures.field.len > 0 && run->n_body_rows == LK_PICTURE_ROWS);
+}
+
 static int row_add(import_run *run, const linkd_record *record,
                    linkd_error *err)
 {
@@ -307,8 +351,7 @@ static int row_add(import_run *run, const linkd_record *record,
         rc = lk_buf_printf(&run->body, err, "}\n");
     run->n_body_rows++;
     run->n_rows++;
-    if (rc == LINKD_OK &&
-        (run->n_body_rows == BATCH_ROWS || run->body.len >= BATCH_BYTES))
+    if (rc == LINKD_OK && batch_is_full(run))
         rc = rows_send(run, err);
     return rc;
 }
@@ -439,7 +482,10 @@ static int nonce_draw(import_run *run, linkd_error *err)
 
 static int import_all(lk_cli *cli, const void *values, linkd_error *err)
 {
-    import_run run = {.cli = cli, .values = values};
+    import_run run = {
+        .cli = cli,
+        .values = values,
+        .pictures = {.table_path = cli->args.operands[1], .first_row = 1}};
     bool is_npy = lk_path_ends_in(cli->args.operands[1], ".npy");
     int rc = LINKD_OK;
 
@@ -456,12 +502,14 @@ static int import_all(lk_cli *cli, const void *values, linkd_error *err)
         rc = is_npy ? vectors_import(&run, err) : table_import(&run, err);
     if (rc == LINKD_OK)
         lk_meter_finish(&cli->meter);
+    lk_images_note(run.pictures.n_empty, &run.pictures.problems);
     if (rc == LINKD_OK && !cli->args.quiet)
         (void)fprintf(stderr, "%s: %s created, %s replaced\n",
                       lk_counted(run.n_rows, "row", "rows").text,
                       lk_count(run.n_created).text,
                       lk_count(run.n_updated).text);
     linkd_reader_close(run.reader);
+    lk_picture_cells_clear(&run.pictures);
     lk_buf_clear(&run.body);
     lk_buf_clear(&run.path);
     lk_client_close(&run.client);

@@ -28,6 +28,7 @@ typedef struct search_values {
     const char *socket;
     const char *vector_file;
     const char *record;
+    const char *image;
     const char *filter;
     const char *fields;
     size_t k;
@@ -48,6 +49,8 @@ static const lk_option options[] = {
     LK_SOCKET_OPTION(AT(socket)),
     {"vector-file", 0, LK_OPTION_TEXT, AT(vector_file), "FILE", NULL, 0, 0,
      "look for what is near the vector in this .npy file"},
+    {"image", 0, LK_OPTION_TEXT, AT(image), "FILE", NULL, 0, 0,
+     "look for what is near this picture, and TEXT if given"},
     {"record", 'r', LK_OPTION_TEXT, AT(record), "ID", NULL, 0, 0,
      "look for what is near this record"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, (double)LINKD_K_MAX,
@@ -91,7 +94,9 @@ static const lk_syntax syntax = {
         "  linkctl search firms 'ACME Corp, Berlin' -k 3\n"
         "  linkctl search firms --record f1 --filter '{\"eq\": {\"city\": "
         "\"Bonn\"}}'\n"
-        "  linkctl search photos --vector-file query.npy --json\n",
+        "  linkctl search photos --vector-file query.npy --json\n"
+        "  linkctl search goods 'a red chair'\n"
+        "  linkctl search goods --image chair.jpg -k 5\n",
 };
 
 /* ---- the question ------------------------------------------------------- */
@@ -138,28 +143,57 @@ static int vector_read(const char *path, json_t *body, linkd_error *err)
     return rc == LINKD_OK ? rc : lk_fail_nomem(err);
 }
 
+static int picture_put(const char *path, json_t *body, linkd_error *err)
+{
+    linkd_str source = {path, strlen(path)};
+    linkd_error why;
+    lk_buf uri = {0};
+    int rc = linkd_picture_uri("", source, &uri, &why);
+
+    if (rc != LINKD_OK)
+        rc = lk_fail(err, rc, "%s: %s", lk_label_of(source).text, why.message);
+    if (rc == LINKD_OK) {
+        put(body, "image", json_stringn(uri.data, uri.len), &rc);
+        rc = rc == LINKD_OK ? rc : lk_fail_nomem(err);
+    }
+    lk_buf_clear(&uri);
+    return rc;
+}
+
+static int text_put(const char *text, const char *option, const char *member,
+                    json_t *body, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    put(body, member, json_string(text), &rc);
+    return rc == LINKD_OK
+               ? rc
+               : lk_fail(err, LINKD_E_ARG, "%s is not valid UTF-8", option);
+}
+
 static int query_put(const lk_cli *cli, const search_values *v, json_t *body,
                      linkd_error *err)
 {
     const char *text = cli->args.n_operands > 1 ? cli->args.operands[1] : NULL;
-    int n_given =
-        (text != NULL) + (v->vector_file != NULL) + (v->record != NULL);
+    int n_given = (text != NULL || v->image != NULL) +
+                  (v->vector_file != NULL) + (v->record != NULL);
     int rc = LINKD_OK;
 
     if (n_given == 0)
         return lk_fail(err, LINKD_E_ARG,
-                       "search needs TEXT, --vector-file or --record");
+                       "search needs TEXT, --image, --vector-file or --record");
     if (n_given > 1)
         return lk_fail(err, LINKD_E_ARG,
-                       "TEXT, --vector-file and --record exclude each other");
+                       "TEXT or --image, --vector-file and --record exclude "
+                       "each other");
     if (v->vector_file != NULL)
         return vector_read(v->vector_file, body, err);
-    put(body, text != NULL ? "text" : "record",
-        json_string(text != NULL ? text : v->record), &rc);
-    if (rc == LINKD_OK)
-        return rc;
-    return lk_fail(err, LINKD_E_ARG, "%s is not valid UTF-8",
-                   text != NULL ? "TEXT" : "--record");
+    if (v->record != NULL)
+        return text_put(v->record, "--record", "record", body, err);
+    if (text != NULL)
+        rc = text_put(text, "TEXT", "text", body, err);
+    return rc == LINKD_OK && v->image != NULL ? picture_put(v->image, body, err)
+                                              : rc;
 }
 
 static int filter_put(const search_values *v, json_t *body, linkd_error *err)

@@ -2,6 +2,7 @@
  * what became of entities. The decision is linkage's; here it is asked for and
  * told. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "daemon/bodies.h"
 #include "daemon/bridges.h"
@@ -41,8 +42,23 @@ static int attach_read(lk_request *request, const json_t *body,
     return rc == LINKD_OK ? lk_once_read(request, &ret_options->once, err) : rc;
 }
 
+/* The answer's end: what is wrong with the record's picture, if anything is. */
+static int problem_print(lk_buf *body, const linkd_error *problem,
+                         linkd_error *err)
+{
+    linkd_str why = {problem->message, strlen(problem->message)};
+    int rc = LINKD_OK;
+
+    if (problem->code != LINKD_OK)
+        rc = lk_buf_printf(body, err, ",\"image_problem\":");
+    if (rc == LINKD_OK && problem->code != LINKD_OK)
+        rc = lk_json_put_string(body, why, err);
+    return rc == LINKD_OK ? lk_buf_append(body, "}\n", 2, err) : rc;
+}
+
 static int attached_print(lk_buf *body, linkd_str id,
-                          const linkd_attached *attached, linkd_error *err)
+                          const linkd_attached *attached,
+                          const linkd_error *problem, linkd_error *err)
 {
     linkd_str match = {attached->match.data, attached->match.len};
     int rc = lk_buf_append(body, "{\"id\":", 6, err);
@@ -65,8 +81,8 @@ static int attached_print(lk_buf *body, linkd_str id,
                                (double)attached->score);
     }
     if (rc == LINKD_OK)
-        rc = lk_buf_printf(body, err, ",\"seq\":%" PRIu64 "}\n", attached->seq);
-    return rc;
+        rc = lk_buf_printf(body, err, ",\"seq\":%" PRIu64, attached->seq);
+    return rc == LINKD_OK ? problem_print(body, problem, err) : rc;
 }
 
 int lk_handle_attach(lk_service *service, lk_request *request,
@@ -77,6 +93,7 @@ int lk_handle_attach(lk_service *service, lk_request *request,
     linkd_home homes[LINKD_GENERATIONS_MAX];
     linkd_attach_options options = {.homes = homes};
     linkd_attached attached = {0};
+    linkd_error problem = {0};
     linkd_put put = {0};
     json_t *body = NULL;
     lk_target target = {0};
@@ -98,8 +115,11 @@ int lk_handle_attach(lk_service *service, lk_request *request,
             service->store, target.name, &target.settings,
             target.model != NULL ? &target.embedder : NULL, &put, &options,
             &attached, err);
+    if (rc == LINKD_OK && linkd_settings_check_picture(&target.settings, &put,
+                                                       &problem) != LINKD_OK)
+        rc = problem.code == LINKD_E_NOMEM ? lk_fail_nomem(err) : LINKD_OK;
     if (rc == LINKD_OK)
-        rc = attached_print(&response->body, put.id, &attached, err);
+        rc = attached_print(&response->body, put.id, &attached, &problem, err);
     if (rc == LINKD_OK)
         rc = lk_once_mark(response, request, attached.replayed, err);
     lk_buf_clear(&attached.match);

@@ -144,6 +144,7 @@ int lk_handle_list_collections(lk_service *service, lk_request *request,
 /* What a new collection will be; strings live in the arena or in the body. */
 typedef struct plan {
     linkd_collection_options options;
+    lk_model *model; /* NULL: vectors come ready-made */
     lk_buf settings;
 } plan;
 
@@ -170,6 +171,11 @@ static int settings_read(const json_t *body, lk_arena *arena, plan *p,
         return lk_fail_nomem(err);
     rc = linkd_settings_parse((linkd_str){text, strlen(text)}, arena, &settings,
                               err);
+    if (rc == LINKD_OK && p->model != NULL)
+        rc = lk_model_check(p->model, &settings, err);
+    else if (rc == LINKD_OK && settings.image.len > 0)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "\"image\" needs a model: without one vectors are given");
     if (rc == LINKD_OK)
         rc = linkd_settings_print(&settings, &p->settings, err);
     free(text);
@@ -228,14 +234,13 @@ static int model_find(lk_service *service, linkd_str name, plan *p,
                       linkd_error *err)
 {
     const linkd_encoder_info *info;
-    lk_model *model = NULL;
     linkd_error why = {0};
-    int rc = lk_models_get(service->models, name, &model, &why);
+    int rc = lk_models_get(service->models, name, &p->model, &why);
 
     if (rc != LINKD_OK)
         return lk_fail(err, rc == LINKD_E_ABSENT ? LINKD_E_ARG : rc, "%s",
                        why.message);
-    info = lk_model_describe(model);
+    info = lk_model_describe(p->model);
     if (p->options.dim != 0 && p->options.dim != info->dim)
         return lk_fail(err, LINKD_E_ARG,
                        "\"dim\" is %zu, but vectors of the model have %zu "

@@ -118,6 +118,10 @@ static int model_read(lk_service *service, const json_t *body, job *j,
                               err);
     if (rc != LINKD_OK)
         return rc;
+    if (!lk_model_reads_texts(j->model))
+        return lk_fail(err, LINKD_E_ARG,
+                       "model \"%s\" reads pictures alone, and no texts",
+                       lk_label_of(j->model_name).text);
     dim = lk_model_describe(j->model)->dim;
     if (wanted != 0 && wanted != dim)
         return lk_fail(err, LINKD_E_ARG,

@@ -45,7 +45,8 @@ static int form_read(lk_request *request, const lk_target *target,
 
 static int records_put(lk_service *service, const lk_target *target,
                        const lk_records *records, const linkd_once *once,
-                       linkd_write_result *ret_result, linkd_error *err)
+                       linkd_write_result *ret_result,
+                       linkd_unusable *ret_unusable, linkd_error *err)
 {
     for (size_t i = 0; i < records->n; i++)
         records->puts[i].generation = target->info.generation;
@@ -54,7 +55,48 @@ static int records_put(lk_service *service, const lk_target *target,
                                records->n, once, ret_result, err);
     return linkd_collection_put(service->store, target->name, &target->settings,
                                 &target->embedder, records->puts, records->n,
-                                once, ret_result, err);
+                                once, ret_result, ret_unusable, err);
+}
+
+/* Nothing where all pictures can be used. */
+static int unusable_print(const linkd_unusable *unusable, lk_buf *body,
+                          linkd_error *err)
+{
+    const size_t n_told = unusable->n < LINKD_IMAGE_PROBLEMS_MAX
+                              ? unusable->n
+                              : LINKD_IMAGE_PROBLEMS_MAX;
+    int rc = LINKD_OK;
+
+    if (unusable->n > 0)
+        rc = lk_buf_printf(body, err,
+                           ",\"unusable_images\":%zu,\"image_problems\":[",
+                           unusable->n);
+    for (size_t i = 0; i < n_told && rc == LINKD_OK; i++) {
+        const char *why = unusable->first[i].why.message;
+
+        rc = lk_buf_printf(body, err,
+                           "%s{\"record\":%zu,\"problem\":", i > 0 ? "," : "",
+                           unusable->first[i].put);
+        if (rc == LINKD_OK)
+            rc = lk_json_put_string(body, (linkd_str){why, strlen(why)}, err);
+        if (rc == LINKD_OK)
+            rc = lk_buf_append(body, "}", 1, err);
+    }
+    return rc == LINKD_OK && n_told > 0 ? lk_buf_append(body, "]", 1, err) : rc;
+}
+
+static int written_print(const linkd_write_result *result,
+                         const linkd_unusable *unusable, lk_buf *body,
+                         linkd_error *err)
+{
+    int rc = lk_buf_printf(body, err,
+                           "{\"created\":%" PRIu64 ",\"updated\":%" PRIu64
+                           ",\"seq\":%" PRIu64,
+                           result->n_created, result->n_updated, result->seq);
+
+    if (rc == LINKD_OK)
+        rc = unusable_print(unusable, body, err);
+    return rc == LINKD_OK ? lk_buf_append(body, "}\n", 2, err) : rc;
 }
 
 int lk_handle_put_records(lk_service *service, lk_request *request,
@@ -62,6 +104,7 @@ int lk_handle_put_records(lk_service *service, lk_request *request,
 {
     linkd_str body = {request->body.data, request->body.len};
     linkd_write_result result;
+    linkd_unusable unusable = {0};
     lk_records records = {0};
     lk_records_form form;
     lk_target target;
@@ -78,16 +121,14 @@ int lk_handle_put_records(lk_service *service, lk_request *request,
     if (rc == LINKD_E_ABSENT)
         return lk_response_fail(response, 415, "unsupported_type", rc);
     if (rc == LINKD_OK)
-        rc = records_put(service, &target, &records, &once, &result, err);
+        rc = records_put(service, &target, &records, &once, &result, &unusable,
+                         err);
     lk_records_clear(&records);
     if (rc == LINKD_OK)
         rc = lk_once_mark(response, request, result.replayed, err);
-    if (rc != LINKD_OK)
-        return rc;
-    return lk_buf_printf(&response->body, err,
-                         "{\"created\":%" PRIu64 ",\"updated\":%" PRIu64
-                         ",\"seq\":%" PRIu64 "}\n",
-                         result.n_created, result.n_updated, result.seq);
+    return rc == LINKD_OK
+               ? written_print(&result, &unusable, &response->body, err)
+               : rc;
 }
 
 static int ids_read(const json_t *json, lk_request *request,

@@ -1,4 +1,6 @@
-/* daemon/handle_search.c — the records nearest to texts, vectors or records.
+/* daemon/handle_search.c — the records nearest to texts, pictures, vectors or
+ * records. Texts below are contents: they have their pictures in them
+ * (query_content.h).
  *
  *   body ─► options and queries ─► texts ─► vectors ─► view ─► hits ─► answer
  *
@@ -26,6 +28,7 @@
 #include "daemon/handlers.h"
 #include "daemon/hits.h"
 #include "daemon/print.h"
+#include "daemon/query_content.h"
 #include "daemon/target.h"
 
 #define QUERIES_MAX ((size_t)1000)
@@ -37,7 +40,7 @@
 #define HITS_PER_CHECK ((size_t)256)
 
 typedef struct query {
-    linkd_str text; /* of a query by text */
+    linkd_str text; /* of a query by text, picture or both */
     linkd_str id;   /* of a query by record */
     const json_t *vector_json;
     const float *vector; /* [dim], or NULL: has no hits */
@@ -53,7 +56,8 @@ typedef struct search {
     query *queries;
     size_t n;
     size_t n_texts;
-    bool is_list; /* the answer is a list of lists */
+    lk_query_kinds kinds; /* of these */
+    bool is_list;         /* the answer is a list of lists */
     linkd_search_options options;
     bool has_k;
     bool has_threshold;
@@ -67,8 +71,9 @@ typedef struct search {
     bool all;
     const linkd_filter *filter; /* may be NULL */
     bool shows_fields;
-    const linkd_str *fields; /* [n_fields]; NULL: every one */
+    const linkd_str *fields; /* [n_fields]; NULL: every one but pictures */
     size_t n_fields;
+    linkd_str image; /* the field with the picture */
     linkd_view *view;
     const linkd_bridges *bridges; /* NULL: the model was never changed */
     lk_homes homes;
@@ -223,29 +228,33 @@ static int queries_reserve(search *s, size_t n, linkd_error *err)
     return LINKD_OK;
 }
 
-/* One of "text", "vector" and "record". */
+/* One of "text" and "image", "vector", and "record". */
 static int query_read(const json_t *object, const char *where, search *s,
                       query *q, linkd_error *err)
 {
-    int n = has_member(object, "text") + has_member(object, "vector") +
-            has_member(object, "record");
-    int rc = lk_json_get_string(object, "text", &q->text, err);
+    bool has_text = has_member(object, "text") || has_member(object, "image");
+    int n =
+        has_text + has_member(object, "vector") + has_member(object, "record");
+    int rc = lk_json_get_string(object, "record", &q->id, err);
 
-    if (rc == LINKD_OK)
-        rc = lk_json_get_string(object, "record", &q->id, err);
     if (rc == LINKD_OK && n != 1)
         rc = lk_fail(err, LINKD_E_ARG,
-                     "%s has not one of \"text\", \"vector\" and \"record\"",
+                     "%s has not one of \"text\" or \"image\", \"vector\" and "
+                     "\"record\"",
                      where);
+    if (rc == LINKD_OK && has_text)
+        rc = lk_query_content_read(object, where, &s->request->arena, &s->kinds,
+                                   &q->text, err);
     if (has_member(object, "vector"))
         q->vector_json = json_object_get(object, "vector");
-    s->n_texts += has_member(object, "text");
+    s->n_texts += has_text;
     return rc;
 }
 
 static int query_list_read(const json_t *array, search *s, linkd_error *err)
 {
-    static const char *const members[] = {"text", "vector", "record", NULL};
+    static const char *const members[] = {"text", "image", "vector", "record",
+                                          NULL};
     int rc;
 
     if (!json_is_array(array))
@@ -270,7 +279,8 @@ static int json_read(const json_t *body, search *s, linkd_error *err)
         "text",        "vector",           "record",     "queries",
         "k",           "threshold",        "filter",     "fields",
         "exact",       "effort",           "all",        "compat",
-        "probability", "false_match_rate", "candidates", NULL};
+        "probability", "false_match_rate", "candidates", "image",
+        NULL};
     static const char *const no_parameters[] = {NULL};
     int rc = lk_request_check_query(s->request, no_parameters, err);
 
@@ -287,7 +297,7 @@ static int json_read(const json_t *body, search *s, linkd_error *err)
                    : rc;
     }
     if (has_member(body, "text") || has_member(body, "vector") ||
-        has_member(body, "record"))
+        has_member(body, "record") || has_member(body, "image"))
         return lk_fail(err, LINKD_E_ARG,
                        "the body has \"queries\" and a query beside them");
     return query_list_read(json_object_get(body, "queries"), s, err);
@@ -350,20 +360,16 @@ static int bytes_read(search *s, linkd_error *err)
 static int target_open(search *s, linkd_error *err)
 {
     lk_target *t = &s->target;
-    int rc;
+    int rc = s->n_texts > 0
+                 ? lk_target_open(s->service, s->request, LK_URGENT, t, err)
+                 : lk_target_describe(s->service, s->request, t, err);
 
-    if (s->n_texts == 0) {
-        *t = (lk_target){.name = s->request->params[0]};
-        return linkd_store_describe(s->service->store, t->name,
-                                    &s->request->arena, &t->info, err);
-    }
-    rc = lk_target_open(s->service, s->request, LK_URGENT, t, err);
     t->storage.use = LINKD_USE_QUERY;
-    if (rc == LINKD_OK && t->model == NULL)
-        rc = lk_fail(err, LINKD_E_ARG,
-                     "the collection has no model to encode \"text\" with: "
-                     "search by \"vector\" or \"record\"");
-    return rc;
+    s->image = t->settings.image;
+    return rc == LINKD_OK && s->n_texts > 0
+               ? lk_query_kinds_check(&s->kinds, t->model,
+                                      t->info.options.model, err)
+               : rc;
 }
 
 /* The collection's way, where the request names none. */
@@ -459,8 +465,12 @@ static int records_find(search *s, linkd_error *err)
 
 /* ---- printing ------------------------------------------------------------ */
 
+/* Pictures are long: who wants them names them. */
 static bool is_shown(const search *s, linkd_str name)
 {
+    if (s->fields == NULL)
+        return s->image.len == 0 || s->image.len != name.len ||
+               memcmp(s->image.bytes, name.bytes, name.len) != 0;
     for (size_t i = 0; i < s->n_fields; i++) {
         if (s->fields[i].len == name.len &&
             memcmp(s->fields[i].bytes, name.bytes, name.len) == 0)
@@ -478,7 +488,7 @@ static int fields_print(const search *s, const linkd_stored *record,
 
     if (!s->shows_fields)
         return LINKD_OK;
-    if (s->fields != NULL) {
+    if (s->fields != NULL || s->image.len > 0) {
         linkd_field *shown = lk_arena_alloc(arena, (n + 1) * sizeof(*shown));
 
         if (shown == NULL)

@@ -260,7 +260,7 @@ static int chunk_put(attaching *a, size_t begin, size_t n, linkd_error *err)
         if (rc == LINKD_OK)
             rc = linkd_collection_put(a->run->service->store, a->collection,
                                       &a->settings, a->deciding->embedder,
-                                      a->puts, n, NULL, &written, err);
+                                      a->puts, n, NULL, &written, NULL, err);
     }
     lk_arena_clear(&a->fields);
     return rc;

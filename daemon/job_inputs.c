@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "daemon/models.h"
 #include "daemon/vector_sources.h"
@@ -62,14 +64,35 @@ typedef struct export_state {
     lk_buf text;
 } export_state;
 
+/* A picture is named by its hash: its bytes would make the table as large as the
+ * collection, and its vector is known. */
+static int picture_stand_in(lk_buf *text, linkd_error *err)
+{
+    linkd_str content = {text->data != NULL ? text->data : "", text->len};
+    linkd_content c = linkd_content_split(content);
+    XXH128_hash_t hash;
+
+    if (c.picture.len == 0)
+        return LINKD_OK;
+    hash = XXH3_128bits(c.picture.bytes, c.picture.len);
+    text->len = c.text.len;
+    return lk_buf_printf(text, err, "%spicture:%016" PRIx64 "%016" PRIx64,
+                         c.text.len > 0 ? " " : "", (uint64_t)hash.high64,
+                         (uint64_t)hash.low64);
+}
+
 /* A record's text: what was encoded, or what stands for it. */
 static int text_make(export_state *e, const linkd_stored *record,
                      linkd_error *err)
 {
+    int rc;
+
     lk_buf_reset(&e->text);
-    if (e->has_model)
-        return linkd_settings_text(&e->settings, record->fields,
-                                   record->n_fields, &e->text, err);
+    if (e->has_model) {
+        rc = linkd_settings_text(&e->settings, record->fields, record->n_fields,
+                                 &e->text, err);
+        return rc == LINKD_OK ? picture_stand_in(&e->text, err) : rc;
+    }
     return lk_buf_printf(&e->text, err, "%s:%.*s", side_names[e->side],
                          (int)record->id.len, record->id.bytes);
 }
@@ -102,11 +125,17 @@ static bool str_equal(linkd_str a, linkd_str b)
            (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
 }
 
+/* Pictures are compared by vectors, and not as fields. */
+static bool is_picture(const export_state *e, linkd_str name)
+{
+    return e->settings.image.len > 0 && str_equal(e->settings.image, name);
+}
+
 static int field_print(export_state *e, const linkd_field *field,
                        linkd_error *err)
 {
     if (name_is(field->name, LK_JOB_ID_COLUMN) ||
-        name_is(field->name, LK_JOB_TEXT_COLUMN))
+        name_is(field->name, LK_JOB_TEXT_COLUMN) || is_picture(e, field->name))
         return LINKD_OK;
     return member_print(&e->line, field->name, field->value, field->kind, err);
 }
@@ -158,7 +187,8 @@ static int line_print(export_state *e, const linkd_stored *record,
 
 static void wanted_note(export_state *e, const linkd_stored *record)
 {
-    e->has_fields = e->has_fields || record->n_fields > 0;
+    for (size_t f = 0; f < record->n_fields && !e->has_fields; f++)
+        e->has_fields = !is_picture(e, record->fields[f].name);
     for (size_t i = 0; i < e->n_wanted; i++)
         for (size_t f = 0; f < record->n_fields && !e->found[i]; f++)
             e->found[i] = str_equal(e->wanted[i], record->fields[f].name);
@@ -489,6 +519,18 @@ static int kept_choose(export_state *e, const lk_job_spec *spec,
     return LINKD_OK;
 }
 
+static int on_check(const export_state *e, const lk_job_side *side,
+                    linkd_error *err)
+{
+    for (size_t i = 0; i < side->n_on && side->on != NULL; i++)
+        if (is_picture(e, side->on[i]))
+            return lk_fail(err, LINKD_E_ARG,
+                           "\"on\": field \"%s\" is a picture, which is "
+                           "compared without being named",
+                           lk_label_of(side->on[i]).text);
+    return LINKD_OK;
+}
+
 static int collection_export(lk_service *service, const lk_job_spec *spec,
                              export_state *e, const char *dir, lk_arena *arena,
                              lk_job_vectors *vectors, linkd_error *err)
@@ -501,6 +543,8 @@ static int collection_export(lk_service *service, const lk_job_spec *spec,
     if (rc == LINKD_OK)
         rc = linkd_settings_parse(info.options.settings, arena, &e->settings,
                                   err);
+    if (rc == LINKD_OK)
+        rc = on_check(e, side, err);
     if (rc == LINKD_OK)
         rc = kept_choose(e, spec, side, arena, err);
     e->has_vectors = !spec->without_model;

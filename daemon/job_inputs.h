@@ -8,7 +8,9 @@
  * The fields: those that were named, else the text fields of the collection's
  * settings, else all; and the one that rows are blocked by. A collection whose
  * vectors were given ready-made has no texts: there linkd_text is the side and
- * the id, by which the vector is found. Without a model there is neither
+ * the id, by which the vector is found. Of a record with a picture linkd_text is
+ * its text and the picture's hash; the field of the picture is never written.
+ * Without a model there is neither
  * linkd_text nor a vector. */
 #ifndef LK_DAEMON_JOB_INPUTS_H
 #define LK_DAEMON_JOB_INPUTS_H

@@ -329,14 +329,14 @@ done:
     return rc;
 }
 
+/* What has a vector was known to the model; what has none, it decides, as it does
+ * for a table that no collection knows. */
 static bool known_knows(void *ctx, linkd_str text)
 {
     const lk_known *k = ctx;
 
-    /* the model decides, as it does for a table that no collection knows */
-    if (k->below != NULL)
-        return k->below->knows(k->below->ctx, text);
-    return vector_find(k, text) != NULL;
+    return vector_find(k, text) != NULL ||
+           (k->below != NULL && k->below->knows(k->below->ctx, text));
 }
 
 linkd_embedder lk_known_embedder(lk_known *k)

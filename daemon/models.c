@@ -9,6 +9,9 @@
  * wait, SLICE_MAX at a time, tickets in turn: a query waits for one slice. A
  * vector depends on its text alone, so none of this shows in results.
  *
+ * A picture takes as long as a dozen texts, so that a slice has as many as there
+ * are threads at most.
+ *
  * A ticket lives on its worker's stack. While none of its texts is with the
  * encoder (n_taken == n_done), whoever holds `lock` may unlink it: that is how
  * a waiting worker gives up. */
@@ -19,6 +22,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* About 0.1 s of short texts on two cores. */
 #define BATCH_MAX ((size_t)64)
@@ -51,13 +55,15 @@ struct lk_model {
     char *name;
     bool
         is_opening; /* guarded by models->lock; the rest is the opener's then */
-    linkd_encoder *encoder;
-    linkd_model_head head; /* on what the encoder makes; may be none */
+    linkd_encoder *encoder; /* NULL: for pictures alone */
+    linkd_vision *vision;   /* NULL: for texts alone */
+    linkd_model_head head;  /* on what these make; may be none */
     linkd_encoder_info info;
     lk_pool *pool;
     size_t dim;
     float *vectors; /* [BATCH_MAX, dim], the thread's */
-    float *bare;    /* [BATCH_MAX, the encoder's dim]: without the head */
+    float *bare;    /* [BATCH_MAX, bare_dim]: without the head */
+    size_t bare_dim;
     lk_models *models;
     pthread_t thread;
     bool has_thread;
@@ -92,9 +98,21 @@ typedef struct batch {
     size_t n;
 } batch;
 
-/* Adds texts of the queue's tickets until the batch has `limit`; tickets whose
- * last text was taken leave the queue. */
-static void queue_take(queue *q, size_t limit, batch *b)
+/* How many of n contents are taken before there are `n_pictures`. */
+static size_t run_length(const linkd_str *contents, size_t n,
+                         size_t *n_pictures)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (*n_pictures == 0)
+            return i;
+        *n_pictures -= linkd_content_split(contents[i]).picture.len > 0;
+    }
+    return n;
+}
+
+/* Adds texts of the queue's tickets until the batch has `limit`, or `n_pictures`
+ * of them; tickets whose last text was taken leave the queue. */
+static void queue_take(queue *q, size_t limit, size_t n_pictures, batch *b)
 {
     while (q->first != NULL && b->n < limit) {
         ticket *t = q->first;
@@ -102,6 +120,9 @@ static void queue_take(queue *q, size_t limit, batch *b)
 
         if (n > limit - b->n)
             n = limit - b->n;
+        n = run_length(t->texts + t->n_taken, n, &n_pictures);
+        if (n == 0)
+            return;
         memcpy(b->texts + b->n, t->texts + t->n_taken, n * sizeof(*t->texts));
         b->parts[b->n_parts++] = (part){t, t->n_taken, n};
         b->n += n;
@@ -150,11 +171,17 @@ static void batch_finish(lk_model *model, batch *b, int rc,
     }
 }
 
+static linkd_reader_model reader_of(const lk_model *model)
+{
+    return (linkd_reader_model){model->encoder, model->vision, model->pool};
+}
+
 static int vectors_make(lk_model *model, const batch *b,
                         linkd_encode_stats *stats, linkd_error *err)
 {
     bool has_head = model->head.map != NULL;
-    int rc = linkd_encoder_encode(model->encoder, model->pool, b->texts, b->n,
+    linkd_reader_model reader = reader_of(model);
+    int rc = linkd_contents_embed(&reader, b->texts, b->n,
                                   has_head ? model->bare : model->vectors,
                                   stats, err);
 
@@ -173,9 +200,9 @@ static void model_encode(lk_model *model, batch *b)
 
     b->n = 0;
     b->n_parts = 0;
-    queue_take(&model->urgent, BATCH_MAX, b);
+    queue_take(&model->urgent, BATCH_MAX, BATCH_MAX, b);
     if (b->n == 0) {
-        queue_take(&model->bulk, SLICE_MAX, b);
+        queue_take(&model->bulk, SLICE_MAX, lk_pool_n_workers(model->pool), b);
         queue_rotate(&model->bulk);
     }
     (void)pthread_mutex_unlock(&model->lock);
@@ -306,6 +333,14 @@ static int ticket_run(const lk_model_embedder *e, ticket *t, linkd_error *err)
     return rc;
 }
 
+/* Models that read pictures have none: a content may begin with one. */
+static const char *prompt_of(const lk_model *model, linkd_use use)
+{
+    return model->encoder != NULL && model->vision == NULL
+               ? linkd_encoder_prompt_for(model->encoder, use)
+               : "";
+}
+
 /* Texts behind a prompt. Encoders put one prompt before all that they are given,
  * while here queries and records share batches. */
 typedef struct prompted {
@@ -346,7 +381,7 @@ int lk_model_embed(const lk_model_embedder *e, const linkd_str *texts, size_t n,
                    float *ret_vectors, linkd_encode_stats *stats,
                    linkd_error *err)
 {
-    const char *prompt = linkd_encoder_prompt_for(e->model->encoder, e->use);
+    const char *prompt = prompt_of(e->model, e->use);
     ticket t = {.texts = texts, .vectors = ret_vectors, .n = n};
     prompted p = {.texts = NULL};
     int rc = LINKD_OK;
@@ -375,12 +410,41 @@ const linkd_model_head *lk_model_head_of(const lk_model *model)
     return model->head.map != NULL ? &model->head : NULL;
 }
 
+bool lk_model_reads_texts(const lk_model *model)
+{
+    return model->encoder != NULL;
+}
+
+bool lk_model_reads_pictures(const lk_model *model)
+{
+    return model->vision != NULL;
+}
+
+int lk_model_check(const lk_model *model, const linkd_settings *settings,
+                   linkd_error *err)
+{
+    bool has_text = settings->n_text > 0 || settings->pattern.len > 0;
+
+    if (settings->image.len > 0 && model->vision == NULL)
+        return lk_fail(err, LINKD_E_ARG, "model \"%s\" reads no pictures",
+                       model->name);
+    if (model->encoder == NULL && (has_text || settings->image.len == 0))
+        return lk_fail(err, LINKD_E_ARG,
+                       "model \"%s\" reads pictures alone, and no texts",
+                       model->name);
+    return LINKD_OK;
+}
+
 int lk_model_count_tokens(const lk_model *model, linkd_use use, linkd_str text,
                           size_t *ret_n, linkd_error *err)
 {
-    const char *prompt = linkd_encoder_prompt_for(model->encoder, use);
     prompted p = {.texts = NULL};
-    int rc = prompted_make(prompt, &text, 1, &p, err);
+    int rc;
+
+    *ret_n = 0;
+    if (model->encoder == NULL)
+        return LINKD_OK;
+    rc = prompted_make(prompt_of(model, use), &text, 1, &p, err);
 
     if (rc == LINKD_OK)
         rc = linkd_encoder_count_tokens(model->encoder, p.texts[0], ret_n, err);
@@ -398,8 +462,9 @@ static int embedder_embed(void *ctx, const linkd_str *texts, size_t n,
 static bool embedder_knows(void *ctx, linkd_str text)
 {
     const lk_model_embedder *e = ctx;
+    linkd_reader_model reader = reader_of(e->model);
 
-    return linkd_encoder_knows(e->model->encoder, text);
+    return linkd_contents_knows(&reader, text);
 }
 
 linkd_embedder lk_model_embedder_of(lk_model_embedder *storage)
@@ -430,6 +495,7 @@ static void model_free(lk_model *model)
     (void)pthread_mutex_destroy(&model->lock);
     lk_pool_free(model->pool);
     linkd_encoder_close(model->encoder);
+    linkd_vision_close(model->vision);
     linkd_model_head_clear(&model->head);
     free(model->bare);
     free(model->vectors);
@@ -464,11 +530,9 @@ static int model_path(linkd_str name, lk_buf *ret_path, linkd_error *err)
 
 static int model_start(lk_model *model, linkd_error *err)
 {
-    size_t bare_dim = linkd_encoder_describe(model->encoder)->dim;
-
     model->dim = model->info.dim;
     model->vectors = lk_alloc_aligned(BATCH_MAX, model->dim * sizeof(float));
-    model->bare = lk_alloc_aligned(BATCH_MAX, bare_dim * sizeof(float));
+    model->bare = lk_alloc_aligned(BATCH_MAX, model->bare_dim * sizeof(float));
     if (model->vectors == NULL || model->bare == NULL ||
         pthread_create(&model->thread, NULL, model_main, model) != 0)
         return lk_fail_nomem(err);
@@ -497,13 +561,30 @@ static int model_new(lk_models *models, linkd_str name, lk_model **ret_model,
     return LINKD_OK;
 }
 
+static linkd_encoder_info info_of_vision(const linkd_vision_info *vision)
+{
+    return (linkd_encoder_info){.architecture = vision->architecture,
+                                .tokenizer = "",
+                                .pooling = "",
+                                .isa = vision->isa,
+                                .precision = vision->precision,
+                                .fingerprint = vision->fingerprint,
+                                .dim = vision->dim,
+                                .n_layers = vision->n_layers,
+                                .n_parameters = vision->n_parameters,
+                                .prompt = ""};
+}
+
 /* The encoder's vectors, or the head's. */
 static int info_make(lk_model *model, linkd_error *err)
 {
     const linkd_model_head *head = &model->head;
     int rc;
 
-    model->info = *linkd_encoder_describe(model->encoder);
+    model->info = model->encoder != NULL
+                      ? *linkd_encoder_describe(model->encoder)
+                      : info_of_vision(linkd_vision_describe(model->vision));
+    model->bare_dim = model->info.dim;
     if (head->map == NULL)
         return LINKD_OK;
     rc = linkd_model_head_check(head, model->info.fingerprint, model->info.dim,
@@ -524,6 +605,41 @@ static int prompts_take(linkd_encoder *encoder, linkd_error *err)
     return rc == LINKD_OK ? linkd_encoder_set_prompt(encoder, "", err) : rc;
 }
 
+static int has_file(const char *dir, const char *name, bool *ret_has,
+                    linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = lk_buf_printf(&path, err, "%s/%s", dir, name);
+
+    *ret_has = rc == LINKD_OK && access(path.data, F_OK) == 0;
+    lk_buf_clear(&path);
+    return rc;
+}
+
+/* How pictures are prepared is said of image models alone; those of them that
+ * have a tokenizer read texts, too, into the same space. */
+static int towers_open(lk_model *model, const char *dir, linkd_error *err)
+{
+    bool has_pictures = false;
+    bool has_texts = false;
+    int rc = has_file(dir, "preprocessor_config.json", &has_pictures, err);
+
+    if (rc == LINKD_OK)
+        rc = has_file(dir, "tokenizer.json", &has_texts, err);
+    if (rc == LINKD_OK && (has_texts || !has_pictures))
+        rc = linkd_encoder_open(dir, NULL, &model->encoder, err);
+    if (rc == LINKD_OK && has_pictures)
+        rc = linkd_vision_open(dir, NULL, lk_pool_n_workers(model->pool),
+                               &model->vision, err);
+    if (rc == LINKD_OK && model->encoder != NULL && model->vision != NULL &&
+        strcmp(linkd_encoder_describe(model->encoder)->fingerprint,
+               linkd_vision_describe(model->vision)->fingerprint) != 0)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "texts and pictures of model \"%s\" have no common space",
+                     model->name);
+    return rc;
+}
+
 /* Opens what is in `path`, which becomes that of the head's base. */
 static int encoder_open(lk_model *model, lk_buf *path, linkd_error *err)
 {
@@ -536,8 +652,8 @@ static int encoder_open(lk_model *model, lk_buf *path, linkd_error *err)
         rc = model_path(base, path, err);
     }
     if (rc == LINKD_OK)
-        rc = linkd_encoder_open(path->data, NULL, &model->encoder, err);
-    if (rc == LINKD_OK)
+        rc = towers_open(model, path->data, err);
+    if (rc == LINKD_OK && model->encoder != NULL)
         rc = prompts_take(model->encoder, err);
     return rc == LINKD_OK ? info_make(model, err) : rc;
 }
@@ -549,9 +665,9 @@ static int model_open(lk_model *model, linkd_error *err)
         model_path((linkd_str){model->name, strlen(model->name)}, &path, err);
 
     if (rc == LINKD_OK)
-        rc = encoder_open(model, &path, err);
-    if (rc == LINKD_OK)
         rc = lk_pool_new(model->models->n_threads, &model->pool, err);
+    if (rc == LINKD_OK)
+        rc = encoder_open(model, &path, err);
     if (rc == LINKD_OK)
         rc = model_start(model, err);
     lk_buf_clear(&path);

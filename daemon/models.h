@@ -1,6 +1,7 @@
 /* daemon/models.h — private: encoders that many requests share.
  *
- * One thread per model that is in use takes all texts that wait, encodes them
+ * What is encoded is contents (linkage/content.h): texts, and pictures where the
+ * model reads them. One thread per model that is in use takes all that wait, encodes them
  * together and wakes their owners: under load batches form by themselves, and
  * a lone query never waits for company. Queries go before bulk texts, which
  * come in slices so that a query waits for one slice at most. */
@@ -31,15 +32,24 @@ LINKD_MUST_CHECK int lk_models_get(lk_models *models, linkd_str name,
                                    lk_model **ret_model, linkd_error *err);
 /* The model if it is open already, else NULL. */
 lk_model *lk_models_find(lk_models *models, linkd_str name);
+/* Of a model for pictures alone: what is the same, and no limit of tokens. */
 const linkd_encoder_info *lk_model_describe(const lk_model *model);
+bool lk_model_reads_texts(const lk_model *model);
+bool lk_model_reads_pictures(const lk_model *model);
+/* Whether the model can be that of a collection: it reads pictures where records
+ * have them, and texts where they do not. LINKD_E_ARG. */
+LINKD_MUST_CHECK int lk_model_check(const lk_model *model,
+                                    const linkd_settings *settings,
+                                    linkd_error *err);
 /* The head that is part of the model; NULL: there is none. */
 const linkd_model_head *lk_model_head_of(const lk_model *model);
-/* See linkd_encoder_count_tokens(); behind the prompt of that use. */
+/* See linkd_encoder_count_tokens(); behind the prompt of that use. 0 of a
+ * model for pictures alone. */
 LINKD_MUST_CHECK int lk_model_count_tokens(const lk_model *model, linkd_use use,
                                            linkd_str text, size_t *ret_n,
                                            linkd_error *err);
 
-/* How texts are encoded. */
+/* How contents are encoded. */
 typedef struct lk_model_embedder {
     lk_model *model;
     lk_urgency urgency;

@@ -91,8 +91,9 @@ const lk_route lk_routes[] = {
 
     {LK_POST, COLLECTION "/search", lk_handle_search, LK_ROLE_READ,
      LK_LANE_READ, 32 * MIB, false, "search",
-     "The records nearest to a text, a vector or a record",
+     "The records nearest to a text, a picture, a vector or a record",
      "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"},"
+     "\"image\":{\"type\":\"string\",\"format\":\"uri\"},"
      "\"vector\":{},\"record\":{\"type\":\"string\"},"
      "\"queries\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
      "\"k\":{\"type\":\"integer\",\"default\":10},"

@@ -30,8 +30,8 @@ static int model_open(lk_service *service, lk_request *request,
     return LINKD_OK;
 }
 
-int lk_target_open(lk_service *service, lk_request *request, lk_urgency urgency,
-                   lk_target *ret_target, linkd_error *err)
+int lk_target_describe(lk_service *service, lk_request *request,
+                       lk_target *ret_target, linkd_error *err)
 {
     lk_target *target = ret_target;
     int rc;
@@ -39,10 +39,18 @@ int lk_target_open(lk_service *service, lk_request *request, lk_urgency urgency,
     *target = (lk_target){.name = request->params[0]};
     rc = linkd_store_describe(service->store, target->name, &request->arena,
                               &target->info, err);
-    if (rc == LINKD_OK)
-        rc = linkd_settings_parse(target->info.options.settings,
-                                  &request->arena, &target->settings, err);
-    if (rc == LINKD_OK && target->info.options.model.len > 0)
-        rc = model_open(service, request, urgency, target, err);
-    return rc;
+    return rc == LINKD_OK
+               ? linkd_settings_parse(target->info.options.settings,
+                                      &request->arena, &target->settings, err)
+               : rc;
+}
+
+int lk_target_open(lk_service *service, lk_request *request, lk_urgency urgency,
+                   lk_target *ret_target, linkd_error *err)
+{
+    int rc = lk_target_describe(service, request, ret_target, err);
+
+    return rc == LINKD_OK && ret_target->info.options.model.len > 0
+               ? model_open(service, request, urgency, ret_target, err)
+               : rc;
 }

@@ -24,4 +24,10 @@ LINKD_MUST_CHECK int lk_target_open(lk_service *service, lk_request *request,
                                     lk_urgency urgency, lk_target *ret_target,
                                     linkd_error *err);
 
+/* The same without the model. */
+LINKD_MUST_CHECK int lk_target_describe(lk_service *service,
+                                        lk_request *request,
+                                        lk_target *ret_target,
+                                        linkd_error *err);
+
 #endif

@@ -32,7 +32,8 @@ LINKD_MUST_CHECK int lk_upgrade_gc(const lk_job_run *run,
                                    lk_job_outcome *outcome, linkd_error *err);
 
 /* Whether the collection can be given the model: asked when a job is submitted,
- * and when it runs. LINKD_E_ARG: it has no model. LINKD_E_CONFLICT: it has this
+ * and when it runs. LINKD_E_ARG: it has no model, or the model does not read what
+ * its records have. LINKD_E_CONFLICT: it has this
  * one already. LINKD_E_ABSENT: there is no such collection, or model. */
 LINKD_MUST_CHECK int lk_upgrade_check(lk_service *service, linkd_str collection,
                                       linkd_str model, linkd_error *err);
@@ -46,7 +47,7 @@ LINKD_MUST_CHECK int lk_upgrade_estimate(lk_service *service,
 
 /* ---- canaries ------------------------------------------------------------- */
 
-/* Encodes linkd_canaries: ret_vectors [LINKD_N_CANARIES, dim]. */
+/* Encodes linkd_canaries, or linkd_picture_canaries: ret_vectors [LINKD_N_CANARIES, dim]. */
 LINKD_MUST_CHECK int lk_canaries_embed(lk_model *model, float *ret_vectors,
                                        linkd_error *err);
 /* For every collection whose model was ever changed: that models which are there

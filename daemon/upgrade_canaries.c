@@ -2,7 +2,8 @@
  *
  * A fingerprint is over the model's files. What it cannot see is a change of the
  * code that reads them, and a fingerprint that was forged. So each generation
- * keeps the vectors of eight fixed texts, and linkd does not start with a model
+ * keeps the vectors of eight fixed texts, or of eight parts of a fixed picture if
+ * its model reads no texts, and linkd does not start with a model
  * that makes others: its queries would be compared with vectors of another
  * space, and nothing would show but bad results. */
 #include "daemon/upgrade.h"
@@ -16,8 +17,11 @@ int lk_canaries_embed(lk_model *model, float *ret_vectors, linkd_error *err)
     const lk_model_embedder e = {.model = model, .urgency = LK_JOB};
     linkd_str texts[LINKD_N_CANARIES];
 
+    const char *const *canaries =
+        lk_model_reads_texts(model) ? linkd_canaries : linkd_picture_canaries;
+
     for (size_t i = 0; i < LINKD_N_CANARIES; i++)
-        texts[i] = (linkd_str){linkd_canaries[i], strlen(linkd_canaries[i])};
+        texts[i] = (linkd_str){canaries[i], strlen(canaries[i])};
     return lk_model_embed(&e, texts, LINKD_N_CANARIES, ret_vectors, NULL, err);
 }
 

@@ -39,6 +39,20 @@ typedef struct wanted {
     const linkd_generation *own; /* of the model; NULL: none yet */
 } wanted;
 
+static int model_check(lk_service *service, linkd_str collection, wanted *w,
+                       linkd_error *err)
+{
+    linkd_collection_info info;
+    linkd_settings settings;
+    int rc =
+        linkd_store_describe(service->store, collection, &w->arena, &info, err);
+
+    if (rc == LINKD_OK)
+        rc = linkd_settings_parse(info.options.settings, &w->arena, &settings,
+                                  err);
+    return rc == LINKD_OK ? lk_model_check(w->model, &settings, err) : rc;
+}
+
 static int wanted_find(lk_service *service, linkd_str collection,
                        linkd_str model, wanted *ret, linkd_error *err)
 {
@@ -54,6 +68,8 @@ static int wanted_find(lk_service *service, linkd_str collection,
                      lk_label_of(collection).text);
     if (rc == LINKD_OK)
         rc = lk_models_get(service->models, model, &ret->model, err);
+    if (rc == LINKD_OK)
+        rc = model_check(service, collection, ret, err);
     if (rc == LINKD_OK)
         ret->own = fingerprint_find(ret->generations, ret->n,
                                     lk_model_describe(ret->model)->fingerprint);

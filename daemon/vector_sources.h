@@ -32,8 +32,8 @@ LINKD_MUST_CHECK int lk_known_writer_close(lk_known_writer *writer, bool commit,
 typedef struct lk_known lk_known;
 
 /* Takes up to two files (NULL: none). `below` makes the vectors of other texts;
- * NULL: there are no others, and `knows` is whether a text is in a file; else
- * `knows` is below's.
+ * NULL: there are no others. `knows` is whether a text is in a file, or below
+ * knows it.
  * LINKD_E_DATA: a file is damaged. */
 LINKD_MUST_CHECK int lk_known_open(const char *const *paths, size_t n_paths,
                                    size_t dim, const linkd_embedder *below,

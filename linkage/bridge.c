@@ -52,6 +52,25 @@ const char *const linkd_canaries[LINKD_N_CANARIES] = {
     "Sie hat gestern ein neues Fahrrad gekauft.",
 };
 
+/* 12 x 12 pixels: two ramps, stripes, and a disc. */
+#define PICTURE                                                                \
+ "\x1d"                                                                        \
+ "data:image/png;base64,"                                                      \
+ "iVBORw0KGgoAAAANSUhEUgAAAAwAAAAMCAIAAADZF8uwAAAA6UlEQVR42mWQQXED"            \
+ "MAwEj4VYqCgUFA4KF4D/DgoHhYtCLARja/fZ6L1zp1tJMsmlEE10MaUlbSlFCcRF"            \
+ "zOSmMJrRjWlapm1KowyMG2Iud4XTnO58D5Zru9IpB+fWWMhDEbyHXkMHeg4egwwq"            \
+ "IA7UsIY3ouk9eI2TpOfQYyibqt1PpY51vPMz+Ad9DarfLdLEJj6J+ZE0VfNvrRa2"            \
+ "8EWsD2ipljg+jhDb8q3YtE3ff+u29lZuasPmKrOUpyJpSU9maqV2KpNKyAOVrOSl"            \
+ "KFrRi1lapV3KogrqQOgoPcKOkQYdJudPnZK8wL1fQi3WmVht/R8AAAAASUVORK5C"            \
+ "YII="
+
+const char *const linkd_picture_canaries[LINKD_N_CANARIES] = {
+    PICTURE "#xywh=percent:0,0,100,100", PICTURE "#xywh=percent:0,0,50,50",
+    PICTURE "#xywh=percent:50,0,50,50",  PICTURE "#xywh=percent:0,50,50,50",
+    PICTURE "#xywh=percent:50,50,50,50", PICTURE "#xywh=percent:25,25,50,50",
+    PICTURE "#xywh=percent:0,0,100,50",  PICTURE "#xywh=percent:0,0,50,100",
+};
+
 /* A float apart, rounded otherwise by another processor, is no other model. */
 #define CANARY_COSINE 0.999
 
@@ -337,8 +356,8 @@ int linkd_canaries_check(const float *stored, const float *now, size_t dim,
         if (!(cosine >= CANARY_COSINE))
             return lk_fail(err, LINKD_E_CONFLICT,
                            "the model makes other vectors than it did: cosine "
-                           "%.4f for \"%s\"",
-                           cosine, linkd_canaries[i]);
+                           "%.4f for canary %zu",
+                           cosine, i + 1);
     }
     return LINKD_OK;
 }

@@ -577,7 +577,7 @@ static int word_add(lk_buf *query, linkd_str word, size_t begin, bool misspelt,
     return rc;
 }
 
-int linkd_provisional_query(linkd_str text, lk_buf *ret_query, linkd_error *err)
+static int text_query(linkd_str text, lk_buf *ret_query, linkd_error *err)
 {
     uint64_t chance = XXH3_64bits(text.bytes, text.len);
     size_t begin = ret_query->len;
@@ -605,4 +605,35 @@ int linkd_provisional_query(linkd_str text, lk_buf *ret_query, linkd_error *err)
         rc = word_add(ret_query, longest, begin, longest.len >= MISSPELT_MIN,
                       err);
     return rc;
+}
+
+/* Of each side of a picture up to a fifth is cut off: guess, as of copies that
+ * are hard to find (docs/images.md). */
+#define CUT_MAX UINT64_C(21)
+
+/* Appends the middle of a picture, unless a part is meant already. */
+static int picture_query(linkd_str picture, lk_buf *ret_query, linkd_error *err)
+{
+    uint64_t chance = XXH3_64bits(picture.bytes, picture.len);
+    const unsigned left = (unsigned)(chance % CUT_MAX);
+    const unsigned right = (unsigned)((chance >> 16) % CUT_MAX);
+    const unsigned top = (unsigned)((chance >> 32) % CUT_MAX);
+    const unsigned bottom = (unsigned)((chance >> 48) % CUT_MAX);
+    int rc = linkd_content_add_picture(ret_query, picture, err);
+
+    if (rc != LINKD_OK || memchr(picture.bytes, '#', picture.len) != NULL)
+        return rc;
+    return lk_buf_printf(ret_query, err, "#xywh=percent:%u,%u,%u,%u", left, top,
+                         100 - left - right, 100 - top - bottom);
+}
+
+int linkd_provisional_query(linkd_str content, lk_buf *ret_query,
+                            linkd_error *err)
+{
+    linkd_content c = linkd_content_split(content);
+    int rc = text_query(c.text, ret_query, err);
+
+    return rc == LINKD_OK && c.picture.len > 0
+               ? picture_query(c.picture, ret_query, err)
+               : rc;
 }

@@ -34,7 +34,7 @@
 
 /* ---- putting ------------------------------------------------------------- */
 
-/* The texts of records that have something to encode, one after another. */
+/* The contents of records that have something to encode, one after another. */
 typedef struct texts {
     lk_buf bytes;
     size_t *ends;    /* text i ends here, and begins where i - 1 ends */
@@ -54,20 +54,59 @@ static void texts_clear(texts *t)
     *t = (texts){0};
 }
 
-/* Adds the text of puts[place], unless there is nothing to encode. */
+static void unusable_note(linkd_unusable *unusable, size_t place,
+                          const linkd_error *why)
+{
+    if (unusable == NULL)
+        return;
+    if (unusable->n < LINKD_IMAGE_PROBLEMS_MAX) {
+        unusable->first[unusable->n].put = place;
+        unusable->first[unusable->n].why = *why;
+    }
+    unusable->n++;
+}
+
+/* Cuts a picture that cannot be used off the content that is last in the buffer,
+ * and tells whether anything is left that the model knows. A picture is decoded
+ * here, so that the model is asked about texts alone. */
+static int content_judge(texts *t, size_t begin, const linkd_settings *settings,
+                         const linkd_embedder *embedder, const linkd_put *put,
+                         linkd_error *why, bool *ret_is_known)
+{
+    linkd_str all = {t->bytes.data + begin, t->bytes.len - begin};
+    int rc = linkd_settings_check_picture(settings, put, why);
+
+    *ret_is_known = rc == LINKD_OK && settings->image.len > 0 &&
+                    linkd_content_split(all).picture.len > 0;
+    if (rc != LINKD_OK) {
+        all = linkd_content_split(all).text;
+        t->bytes.len = begin + all.len;
+    }
+    if (!*ret_is_known && all.len > 0)
+        *ret_is_known = embedder->knows(embedder->ctx, all);
+    return rc;
+}
+
+/* Adds the content of puts[place], unless there is nothing to encode. */
 static int texts_add(texts *t, const linkd_settings *settings,
                      const linkd_embedder *embedder, const linkd_put *puts,
-                     size_t place, linkd_error *err)
+                     size_t place, linkd_unusable *unusable, linkd_error *err)
 {
     size_t begin = t->bytes.len;
-    linkd_str text;
+    bool is_known = false;
+    linkd_error why;
     int rc = linkd_settings_text(settings, puts[place].fields,
                                  puts[place].n_fields, &t->bytes, err);
 
-    if (rc != LINKD_OK || t->bytes.len == begin)
+    if (rc != LINKD_OK)
         return rc;
-    text = (linkd_str){t->bytes.data + begin, t->bytes.len - begin};
-    if (!embedder->knows(embedder->ctx, text)) {
+    rc = content_judge(t, begin, settings, embedder, &puts[place], &why,
+                       &is_known);
+    if (rc == LINKD_E_NOMEM)
+        return lk_fail_nomem(err);
+    if (rc != LINKD_OK)
+        unusable_note(unusable, place, &why);
+    if (!is_known) {
         t->bytes.len = begin;
         return LINKD_OK;
     }
@@ -78,7 +117,7 @@ static int texts_add(texts *t, const linkd_settings *settings,
 
 static int texts_collect(texts *t, const linkd_settings *settings,
                          const linkd_embedder *embedder, const linkd_put *puts,
-                         size_t n, linkd_error *err)
+                         size_t n, linkd_unusable *unusable, linkd_error *err)
 {
     int rc = LINKD_OK;
 
@@ -89,7 +128,7 @@ static int texts_collect(texts *t, const linkd_settings *settings,
         return lk_fail_nomem(err);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
         if (puts[i].vector == NULL)
-            rc = texts_add(t, settings, embedder, puts, i, err);
+            rc = texts_add(t, settings, embedder, puts, i, unusable, err);
     }
     for (size_t i = 0; i < t->n && rc == LINKD_OK; i++) {
         size_t begin = i > 0 ? t->ends[i - 1] : 0;
@@ -122,7 +161,8 @@ int linkd_collection_put(linkd_store *store, linkd_str collection,
                          const linkd_settings *settings,
                          const linkd_embedder *embedder, const linkd_put *puts,
                          size_t n, const linkd_once *once,
-                         linkd_write_result *ret_result, linkd_error *err)
+                         linkd_write_result *ret_result,
+                         linkd_unusable *ret_unusable, linkd_error *err)
 {
     linkd_put *filled = NULL;
     texts t = {0};
@@ -132,7 +172,7 @@ int linkd_collection_put(linkd_store *store, linkd_str collection,
         return lk_fail(err, LINKD_E_ARG,
                        "%zu records in one write, most is %zu", n,
                        LINKD_PUT_MAX);
-    rc = texts_collect(&t, settings, embedder, puts, n, err);
+    rc = texts_collect(&t, settings, embedder, puts, n, ret_unusable, err);
     if (rc == LINKD_OK)
         rc = texts_embed(&t, embedder, err);
     if (rc != LINKD_OK)
@@ -455,7 +495,7 @@ int linkd_collection_attach(linkd_store *store, linkd_str collection,
         return lk_fail(err, LINKD_E_ARG,
                        "\"threshold\" is not a number from -1 to 1");
     if (embedder != NULL)
-        rc = texts_collect(&t, settings, embedder, put, 1, err);
+        rc = texts_collect(&t, settings, embedder, put, 1, NULL, err);
     if (rc == LINKD_OK && t.n > 0)
         rc = texts_embed(&t, embedder, err);
     if (t.n > 0) {

@@ -6,7 +6,7 @@
 
 #include "compat/compat.h"
 #include "index/index.h"
-#include "linkage/link.h"
+#include "linkage/content.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,7 +19,7 @@ typedef struct linkd_settings {
     const linkd_str *text; /* fields whose values are encoded, in this order */
     size_t n_text;         /* 0 without a template: every text field by name */
     linkd_str pattern;     /* "{name}, {city}" in their place; empty: none */
-    linkd_str image;       /* the field that names the image; empty: none */
+    linkd_str image;       /* the field with the picture; empty: none */
     float threshold;       /* from which cosine on records are one entity */
 } linkd_settings;
 
@@ -39,21 +39,42 @@ LINKD_MUST_CHECK int linkd_settings_parse(linkd_str json, lk_arena *arena,
 LINKD_MUST_CHECK int linkd_settings_print(const linkd_settings *settings,
                                           lk_buf *ret_json, linkd_error *err);
 
-/* Appends the text of a record that is encoded; nothing for a record without
- * text. Literals count as their JSON text where their field is named, so that a
- * record has the text that linkd_record_text() makes of the same row. */
+/* Appends the content of a record (content.h): its text, and its picture if it is
+ * a data URI; nothing for a record without either. Literals count as their JSON
+ * text where their field is named, so that a record has the text that
+ * linkd_record_text() makes of the same row. Where records have pictures only
+ * fields that were named are text, as in files. */
 LINKD_MUST_CHECK int linkd_settings_text(const linkd_settings *settings,
                                          const linkd_field *fields,
                                          size_t n_fields, lk_buf *ret_text,
                                          linkd_error *err);
 
-/* Encodes the records' texts and stores them: linkd_store_put() for puts
+/* Checks the record's picture, if it has one: LINKD_E_DATA says why it cannot be
+ * used. LINKD_E_NOMEM. */
+LINKD_MUST_CHECK int
+linkd_settings_check_picture(const linkd_settings *settings,
+                             const linkd_put *put, linkd_error *err);
+
+/* Pictures of puts that cannot be used: how many, and what is wrong with the
+ * first ones. */
+typedef struct linkd_unusable {
+    size_t n;
+    struct {
+        size_t put; /* its place */
+        linkd_error why;
+    } first[LINKD_IMAGE_PROBLEMS_MAX];
+} linkd_unusable;
+
+/* Encodes the records' contents and stores them: linkd_store_put() for puts
  * without vectors (they are filled in for the call; those of records without a
- * known word stay NULL). */
+ * known word or a picture that can be used stay NULL). A record whose picture
+ * cannot be used is stored as it is, with its text's vector.
+ *   ret_unusable  added to; may be NULL */
 LINKD_MUST_CHECK int linkd_collection_put(
     linkd_store *store, linkd_str collection, const linkd_settings *settings,
     const linkd_embedder *embedder, const linkd_put *puts, size_t n,
-    const linkd_once *once, linkd_write_result *ret_result, linkd_error *err);
+    const linkd_once *once, linkd_write_result *ret_result,
+    linkd_unusable *ret_unusable, linkd_error *err);
 
 /* Another model of a collection that has several generations. */
 typedef struct linkd_home {
@@ -190,9 +211,10 @@ LINKD_MUST_CHECK int linkd_bridge_native(const linkd_bridge_task *task,
                                          linkd_error *err);
 
 /* A query that stands in for a user's: the record's text with some of its words
- * left out and one misspelt, the same for equal texts. Appends it. */
-LINKD_MUST_CHECK int linkd_provisional_query(linkd_str text, lk_buf *ret_query,
-                                             linkd_error *err);
+ * left out and one misspelt, and a part of its picture; the same for equal
+ * contents. Appends it. */
+LINKD_MUST_CHECK int
+linkd_provisional_query(linkd_str content, lk_buf *ret_query, linkd_error *err);
 
 /* Kinds of the store's blobs. */
 enum {
@@ -240,6 +262,8 @@ LINKD_MUST_CHECK int linkd_texts_decode(linkd_str bytes, lk_arena *arena,
  * equal fingerprint. */
 #define LINKD_N_CANARIES ((size_t)8)
 extern const char *const linkd_canaries[LINKD_N_CANARIES];
+/* The same as contents of pictures, for models that read no texts. */
+extern const char *const linkd_picture_canaries[LINKD_N_CANARIES];
 /* LINKD_E_CONFLICT: a canary's vector, [LINKD_N_CANARIES, dim] each, has changed
  * (cosine under .999). */
 LINKD_MUST_CHECK int linkd_canaries_check(const float *stored, const float *now,

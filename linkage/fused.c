@@ -52,23 +52,32 @@ static void mean_write(const float *a, const float *b, size_t dim,
                 : a[k];
 }
 
+bool lk_vectors_fuse(const float *text, const float *picture, size_t dim,
+                     float *ret_vector)
+{
+    const bool has_picture = !is_zero(picture, dim);
+
+    if (text == NULL && !has_picture)
+        return false;
+    if (text != NULL && has_picture)
+        mean_write(text, picture, dim, ret_vector);
+    else
+        memcpy(ret_vector, has_picture ? picture : text,
+               dim * sizeof(*ret_vector));
+    return true;
+}
+
 /* The row's vector, if it has one. */
 static void row_fuse(fusing *f, size_t row, const float *picture)
 {
     const size_t dim = f->vectors.dim;
-    const bool has_picture = !is_zero(picture, dim);
     const float *text = NULL;
-    float *out = f->vectors.data + f->vectors.n * dim;
 
     if (f->next < f->texts->n && f->texts->rows[f->next] == row)
         text = f->texts->data + f->next++ * dim;
-    if (text == NULL && !has_picture)
-        return;
-    if (text != NULL && has_picture)
-        mean_write(text, picture, dim, out);
-    else
-        memcpy(out, has_picture ? picture : text, dim * sizeof(*out));
-    f->vectors.rows[f->vectors.n++] = row;
+    if (lk_vectors_fuse(text, picture, dim,
+                        f->vectors.data + f->vectors.n * dim))
+        f->vectors.rows[f->vectors.n++] = row;
 }
 
 /* Rows [first, first + n). */

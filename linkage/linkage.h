@@ -5,7 +5,7 @@
  *
  *   tables.h ─► link.h ─► probability.h ─► dedup.h
  *                 ├─────► rows.h
- *                 └─────► collection.h ─► trial.h
+ *                 └─► content.h ─► collection.h ─► trial.h
  *   model_head.h
  *
  * Others include this header only. */

@@ -6,7 +6,8 @@
 #include "linkage/linkage.h"
 
 /* `source` is a path, relative to the directory of the file `table_path` unless
- * it begins with a slash, or a data URI in base64. `ret_image` is cleared by the
+ * it begins with a slash, or a data URI in base64, which may name a part of the
+ * picture (content.h). `ret_image` is cleared by the
  * caller. Any thread. LINKD_E_DATA, LINKD_E_IO: it cannot be read; the message
  * leaves it to the caller to say which. LINKD_E_NOMEM. */
 LINKD_MUST_CHECK int lk_picture_read(const char *table_path, linkd_str source,

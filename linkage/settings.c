@@ -10,6 +10,9 @@
  * files. A template names fields in braces; "{{" and "}}" are braces. One whose
  * fields are all missing or blank makes no text, whatever stands between them.
  *
+ * Where records have pictures what the text takes part with is named: without
+ * "text" and "template" the picture is all there is.
+ *
  * Settings are read back from the store for every request, so they are checked
  * here again as strictly as when they came in. */
 #include <jansson.h>
@@ -192,6 +195,29 @@ static const struct member {
     {"threshold", threshold_read},
 };
 
+/* A data URI is no text. */
+static int image_check(const linkd_settings *settings, linkd_error *err)
+{
+    linkd_str rest = settings->pattern;
+    bool is_text = false;
+
+    if (settings->image.len == 0)
+        return LINKD_OK;
+    for (size_t i = 0; i < settings->n_text; i++)
+        is_text = is_text || str_equal(settings->text[i], settings->image);
+    while (rest.len > 0) {
+        piece p = piece_cut(&rest);
+
+        is_text = is_text ||
+                  (p.kind == PIECE_FIELD && str_equal(p.text, settings->image));
+    }
+    if (!is_text)
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_ARG,
+                   "\"image\": field \"%s\" is part of the text, too",
+                   lk_label_of(settings->image).text);
+}
+
 /* A member that is null is as good as absent. */
 static int member_read(const char *name, const json_t *value, lk_arena *arena,
                        linkd_settings *settings, linkd_error *err)
@@ -225,6 +251,8 @@ int linkd_settings_parse(linkd_str json, lk_arena *arena,
          it = json_object_iter_next(object, it))
         rc = member_read(json_object_iter_key(it), json_object_iter_value(it),
                          arena, &settings, err);
+    if (rc == LINKD_OK)
+        rc = image_check(&settings, err);
     json_decref(object);
     if (rc == LINKD_OK)
         *ret_settings = settings;
@@ -369,9 +397,9 @@ static int default_text(const linkd_field *fields, size_t n_fields,
     return rc;
 }
 
-int linkd_settings_text(const linkd_settings *settings,
-                        const linkd_field *fields, size_t n_fields,
-                        lk_buf *ret_text, linkd_error *err)
+static int text_append(const linkd_settings *settings,
+                       const linkd_field *fields, size_t n_fields,
+                       lk_buf *ret_text, linkd_error *err)
 {
     size_t begin = ret_text->len;
     int rc = LINKD_OK;
@@ -379,10 +407,40 @@ int linkd_settings_text(const linkd_settings *settings,
     if (settings->pattern.len > 0)
         return template_text(settings->pattern, fields, n_fields, ret_text,
                              err);
-    if (settings->n_text == 0)
+    if (settings->n_text == 0 && settings->image.len == 0)
         return default_text(fields, n_fields, ret_text, err);
     for (size_t i = 0; i < settings->n_text && rc == LINKD_OK; i++)
         rc = lk_text_add(ret_text, begin,
                          value_find(fields, n_fields, settings->text[i]), err);
     return rc;
+}
+
+int linkd_settings_text(const linkd_settings *settings,
+                        const linkd_field *fields, size_t n_fields,
+                        lk_buf *ret_text, linkd_error *err)
+{
+    int rc = text_append(settings, fields, n_fields, ret_text, err);
+    linkd_str picture;
+
+    if (rc != LINKD_OK || settings->image.len == 0)
+        return rc;
+    picture = value_find(fields, n_fields, settings->image);
+    return linkd_is_data_uri(picture)
+               ? linkd_content_add_picture(ret_text, picture, err)
+               : LINKD_OK;
+}
+
+int linkd_settings_check_picture(const linkd_settings *settings,
+                                 const linkd_put *put, linkd_error *err)
+{
+    linkd_str picture = {"", 0};
+
+    if (settings->image.len > 0)
+        picture = value_find(put->fields, put->n_fields, settings->image);
+    if (picture.len == 0)
+        return LINKD_OK;
+    return linkd_is_data_uri(picture)
+               ? linkd_picture_check(picture, err)
+               : lk_fail(err, LINKD_E_DATA,
+                         "is no data URI: linkd opens no files for clients");
 }

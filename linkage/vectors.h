@@ -49,6 +49,12 @@ lk_vectors_of_texts(lk_vectors_maker *maker, const linkd_table *table,
                     const size_t *columns, size_t n_columns,
                     lk_vectors *ret_vectors, linkd_error *err);
 
+/* The vector [dim] of what has a text's, or NULL, and a picture's, or zeros: the
+ * mean's direction of the two, or the one that there is. Returns whether there is
+ * one. */
+bool lk_vectors_fuse(const float *text, const float *picture, size_t dim,
+                     float *ret_vector);
+
 /* The block value of every vector: its row's cell of `column` without blanks
  * around it. NULL for LINKD_COLUMN_NONE; freed with free(). */
 LINKD_MUST_CHECK int lk_vectors_read_blocks(const lk_vectors *vectors,

@@ -14,7 +14,7 @@ static void a_created_collection_is_described(void **state)
     assert_int_equal(
         call_json(lk_handle_create_collection, "firms",
                   "{\"model\":\"tiny\",\"text\":[\"name\",\"city\"],"
-                  "\"template\":\"{name}, {city}\",\"image\":\"photo\","
+                  "\"template\":\"{name}, {city}\",\"image\":null,"
                   "\"filter\":[\"city\",\"founded\"],\"index\":\"exact\","
                   "\"threshold\":0.8}"),
         201);
@@ -24,7 +24,7 @@ static void a_created_collection_is_described(void **state)
     assert_json_at("generation", "1");
     assert_json_at("text", "[\"name\",\"city\"]");
     assert_text_at("template", "{name}, {city}");
-    assert_text_at("image", "photo");
+    assert_json_at("image", "null");
     assert_json_at("filter", "[\"city\",\"founded\"]");
     assert_text_at("index", "exact");
     assert_json_at("threshold", "0.8");

@@ -221,9 +221,11 @@ static void sizes_out_of_range_are_refused(void **state)
 static void wrong_bodies_are_refused(void **state)
 {
     static const char *const cases[][2] = {
-        {"{}", "the body has not one of \"text\", \"vector\" and \"record\""},
+        {"{}", "the body has not one of \"text\" or \"image\", \"vector\" and "
+               "\"record\""},
         {"{\"vector\":[1,0,0,0],\"record\":\"a\"}",
-         "the body has not one of \"text\", \"vector\" and \"record\""},
+         "the body has not one of \"text\" or \"image\", \"vector\" and "
+         "\"record\""},
         {"{\"vector\":[1,0,0]}",
          "\"vector\" has 3 numbers, not the collection's 4"},
         {"{\"vector\":[0,0,0,0]}", "\"vector\" is all zero"},

@@ -132,7 +132,7 @@ static void records_get_the_vectors_of_their_texts(void **state)
     (void)state;
     assert_int_equal(linkd_collection_put(store, str_of("c"), &settings,
                                           &embedder, puts, 4, NULL, &result,
-                                          &err),
+                                          NULL, &err),
                      LINKD_OK);
     assert_int_equal(result.n_created, 4);
     assert_null(puts[0].vector);
@@ -172,7 +172,7 @@ static void many_texts_come_in_several_calls(void **state)
     }
     assert_int_equal(linkd_collection_put(store, str_of("c"), &settings,
                                           &embedder, puts, N, NULL, &result,
-                                          &err),
+                                          NULL, &err),
                      LINKD_OK);
     assert_int_equal(n_calls, 3);
     assert_int_equal(n_largest, 512);
@@ -191,7 +191,7 @@ static void a_failure_to_embed_stores_nothing(void **state)
     failure = LINKD_E_BUSY;
     assert_int_equal(linkd_collection_put(store, str_of("c"), &settings,
                                           &embedder, &put, 1, NULL, &result,
-                                          &err),
+                                          NULL, &err),
                      LINKD_E_BUSY);
     assert_string_equal(err.message, "no vectors today");
     assert_int_equal(info_get(&arena).n_records, 0);

@@ -125,6 +125,10 @@ static void wrong_settings_are_refused(void **state)
         {"{\"text\":[\"\"]}", "\"text\": item 0 is not a field's name"},
         {"{\"template\":7}", "\"template\" is not a string"},
         {"{\"image\":\"\"}", "\"image\" is not a field's name"},
+        {"{\"image\":\"p\",\"text\":[\"a\",\"p\"]}",
+         "\"image\": field \"p\" is part of the text, too"},
+        {"{\"image\":\"p\",\"template\":\"{a} {p}\"}",
+         "\"image\": field \"p\" is part of the text, too"},
         {"{\"threshold\":1.5}", "\"threshold\" is not a number from -1 to 1"},
         {"{\"threshold\":\"0.5\"}",
          "\"threshold\" is not a number from -1 to 1"},
@@ -298,10 +302,68 @@ static void settings_that_find_no_memory_are_an_error(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- pictures ------------------------------------------------------------ */
+
+static const linkd_field goods[] = {
+    {{"name", 4}, {"chair", 5}, LINKD_FIELD_TEXT},
+    {{"photo", 5}, {"data:image/png;base64,AAAA", 26}, LINKD_FIELD_TEXT},
+};
+
+/* As in files: what is not named is no text beside a picture. */
+static void a_picture_follows_the_text_that_was_named(void **state)
+{
+    fixture *f = *state;
+
+    must_parse(f, "{\"image\":\"photo\",\"text\":[\"name\"]}");
+    assert_int_equal(
+        linkd_settings_text(&f->settings, goods, 2, &f->text, &f->err),
+        LINKD_OK);
+    assert_string_equal(f->text.data, "chair\x1d"
+                                      "data:image/png;base64,AAAA");
+    lk_buf_reset(&f->text);
+    must_parse(f, "{\"image\":\"photo\"}");
+    assert_int_equal(
+        linkd_settings_text(&f->settings, goods, 2, &f->text, &f->err),
+        LINKD_OK);
+    assert_string_equal(f->text.data, "\x1d"
+                                      "data:image/png;base64,AAAA");
+    lk_buf_reset(&f->text);
+    assert_int_equal(
+        linkd_settings_text(&f->settings, goods, 1, &f->text, &f->err),
+        LINKD_OK);
+    assert_int_equal(f->text.len, 0);
+}
+
+static void a_picture_that_cannot_be_used_is_told(void **state)
+{
+    static const linkd_field path = {
+        {"photo", 5}, {"a.png", 5}, LINKD_FIELD_TEXT};
+    const linkd_put puts[] = {{.fields = goods, .n_fields = 2},
+                              {.fields = &path, .n_fields = 1},
+                              {.fields = goods, .n_fields = 1}};
+    fixture *f = *state;
+
+    must_parse(f, "{\"image\":\"photo\"}");
+    assert_int_equal(
+        linkd_settings_check_picture(&f->settings, &puts[0], &f->err),
+        LINKD_E_DATA);
+    assert_string_equal(f->err.message, "image is no JPEG, PNG or WebP file");
+    assert_int_equal(
+        linkd_settings_check_picture(&f->settings, &puts[1], &f->err),
+        LINKD_E_DATA);
+    assert_string_equal(f->err.message,
+                        "is no data URI: linkd opens no files for clients");
+    assert_int_equal(
+        linkd_settings_check_picture(&f->settings, &puts[2], &f->err),
+        LINKD_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_member_is_read),
+        TEST(a_picture_follows_the_text_that_was_named),
+        TEST(a_picture_that_cannot_be_used_is_told),
         TEST(what_is_absent_or_null_has_a_default),
         TEST(what_is_printed_is_read_again),
         TEST(a_threshold_keeps_its_last_digit),

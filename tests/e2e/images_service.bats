@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# Collections of records with pictures in a linkd that really runs, by tiny checkpoints.
+load helpers
+
+golden=$BATS_TEST_DIRNAME/../golden
+
+setup() {
+    # short: a socket's path has 107 bytes at most
+    work=$(mktemp -d /tmp/linkctl-e2e-XXXXXX)
+    cd "$work" || return 1
+    export LINKD_SOCKET=$work/s LINKD_MODELS=$work/models
+    unset XDG_RUNTIME_DIR
+    mkdir models
+    cp -r "$golden/clip" models/clip
+    cp -r "$golden/vision/bare" models/vit
+    cp -r "$golden/vision/dinov2-larger" models/dino
+    daemon_start
+}
+
+teardown() {
+    kill -TERM "$daemon" 2>/dev/null || true
+    wait "$daemon" 2>/dev/null || true
+    cd /
+    rm -rf "$work"
+}
+
+daemon_start() {
+    "$LINKD" --data data --socket s --model clip 2>>err 3>&- &
+    daemon=$!
+    until_true "$LINKCTL" collection list
+}
+
+until_true() {
+    local i
+    for ((i = 0; i < 600; i++)); do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        sleep 0.1
+    done
+    cat err
+    return 1
+}
+
+goods_make() {
+    mkdir goods
+    cp -r "$golden/image" goods/pictures
+    head -c 300 goods/pictures/jpeg-95-0.jpg >goods/pictures/cut.jpg
+    cat >goods/goods.csv <<'END'
+sku,title,photo,kind
+a,the café,pictures/turned-1.png,x
+b,12 GmbH,pictures/jpeg-95-0.jpg,x
+c,hello,pictures/turned-1.png,y
+d,,,x
+e,12 GmbH,pictures/cut.jpg,x
+f,12 GmbH,pictures/gone.png,x
+END
+    "$LINKCTL" collection create goods --image photo --on title --model clip -q
+}
+
+ids() { # of lines of JSON
+    sed 's/^{"id":"\([^"]*\)".*/\1/' | tr '\n' ' '
+}
+
+@test "import reads the files beside the table, and says which it cannot use" {
+    goods_make
+    run --separate-stderr "$LINKCTL" collection import goods goods/goods.csv
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"row 5: pictures/cut.jpg: JPEG image is cut off"* ]]
+    [[ "$stderr" == *"row 6: pictures/gone.png: No such file or directory"* ]]
+    [[ "$stderr" == *"1 row without image, 2 images that cannot be used"* ]]
+    [[ "$stderr" == *"6 rows: 6 created, 0 replaced"* ]]
+    "$LINKCTL" collection info goods | grep -q '^vectors: *5$'
+}
+
+@test "search by a file, by text, and by both" {
+    goods_make
+    "$LINKCTL" collection import goods goods/goods.csv -q
+    [ "$("$LINKCTL" search goods 'the café' --image goods/pictures/turned-1.png --threshold 0.9999 | ids)" = "a " ]
+    [ "$("$LINKCTL" search goods '12 GmbH' --threshold 0.9999 | ids)" = "e f " ]
+    "$LINKCTL" collection create pictures --image photo --model vit -q
+    "$LINKCTL" collection import pictures goods/goods.csv -q
+    run --separate-stderr "$LINKCTL" search pictures --image goods/pictures/turned-1.png \
+        --threshold 0.9999
+    [ "$(ids <<<"$output")" = "a c " ]
+    # a hit shows no picture, unless it is asked for
+    [[ "$output" != *base64* ]]
+    "$LINKCTL" search pictures --record a --fields photo -k 1 |
+        grep -q 'data:image/png;name=pictures/turned-1.png;base64,'
+}
+
+@test "what cannot be searched by is refused" {
+    goods_make
+    run --separate-stderr "$LINKCTL" search goods --image nowhere.png
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"nowhere.png: No such file or directory"* ]]
+    run --separate-stderr "$LINKCTL" search goods --image goods/goods.csv
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"image is no JPEG, PNG or WebP file"* ]]
+    run --separate-stderr "$LINKCTL" search goods --image x.png --record a
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"exclude each other"* ]]
+    run --separate-stderr "$LINKCTL" collection create x --on title --model vit
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"reads pictures alone"* ]]
+}
+
+@test "what is exported can be imported, and compared as a file" {
+    goods_make
+    "$LINKCTL" collection import goods goods/goods.csv -q
+    "$LINKCTL" collection export goods --id sku -q -o out.csv
+    "$LINKCTL" collection create again --image photo --on title --model clip -q
+    "$LINKCTL" collection import again out.csv -q
+    "$LINKCTL" collection export again --id sku -q -o again.csv
+    cmp out.csv again.csv
+    "$LINKCTL" dedup out.csv --image photo --model models/vit --min-score 0.9999 -q -o entities.csv
+    [ "$(tail -n +2 entities.csv | sed 's/.*,//' | tr '\n' ' ')" = "1 2 1 3 4 5 " ]
+}
+
+@test "a dedup job finds what dedup of the file finds" {
+    goods_make
+    "$LINKCTL" collection create pictures --image photo --model vit -q
+    "$LINKCTL" collection import pictures goods/goods.csv -q
+    "$LINKCTL" dedup collection:pictures --min-score 0.9999 -q -o job.csv
+    "$LINKCTL" dedup goods/goods.csv --image photo --model models/vit --min-score 0.9999 -q -o file.csv
+    [ "$(tail -n +2 job.csv | sed 's/.*,//')" = "$(tail -n +2 file.csv | sed 's/.*,//')" ]
+}

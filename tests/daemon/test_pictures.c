@@ -142,6 +142,7 @@ static void pictures_that_cannot_be_used_are_told_and_stored(void **state)
         "{\"record\":4,\"problem\":\"is no data URI: linkd opens no files for "
         "clients\"}]");
     assert_int_equal(call_json(lk_handle_get_collection, "goods", NULL), 200);
+    assert_text_at("image", "photo");
     assert_json_at("records", "5");
     assert_json_at("vectors", "4");
     put("goods", "{\"id\":\"a\",\"fields\":{\"photo\":\"@0\"}}");

@@ -157,8 +157,8 @@ size_t lk_panel_floats(const lk_kernels *kernels, size_t n_in)
 {
     size_t n_steps = (n_in + kernels->step - 1) / kernels->step;
 
-    if (kernels->step == STEP_BYTES)
-        n_steps += 2; /* scales and sums */
+    if (kernels->step == STEP_BYTES) /* scales and sums, too */
+        n_steps = lk_stride(n_in) / kernels->step + 2;
     return kernels->panel_width * n_steps;
 }
 

@@ -37,8 +37,9 @@ static inline size_t lk_stride(size_t width)
  *   f32   panels [n_panels][n_in][panel_width] floats
  *   bf16  panels [n_panels][n_in / 2][panel_width] pairs of inputs, 2 bytes each;
  *         of an odd n_in the last pair has a zero
- *   int8  panels [scales, sums, n_in / 4][panel_width]: each output's scale, the
- *         sum of its bytes, and quartets of bytes, filled up with zeros */
+ *   int8  panels [scales, sums, lk_stride(n_in) / 4][panel_width]: each output's
+ *         scale, the sum of its bytes, and quartets of bytes, 16 inputs from one
+ *         to the next, with zeros past n_in */
 typedef struct lk_linear {
     size_t n_in;
     size_t n_out;

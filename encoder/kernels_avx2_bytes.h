@@ -1,7 +1,5 @@
 /* encoder/kernels_avx2_bytes.h — what AVX2 tables of int8 need beside a product
  * of bytes. */
-#include <string.h>
-
 #include "encoder/kernels_avx2_vec.h"
 
 static inline vec vec_of_integers(vec v)
@@ -10,15 +8,21 @@ static inline vec vec_of_integers(vec v)
                  _mm256_cvtepi32_ps(_mm256_castps_si256(v.high))};
 }
 
-static inline void vec_store_bytes(float *to, vec v)
+static inline __m256 merge_bytes(__m256 a, __m256 b, __m256 c, __m256 d)
 {
     const __m256i lowest = _mm256_set1_epi32(255);
-    __m256i low = _mm256_and_si256(_mm256_castps_si256(v.low), lowest);
-    __m256i high = _mm256_and_si256(_mm256_castps_si256(v.high), lowest);
-    __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high),
-                                             _MM_SHUFFLE(3, 1, 2, 0));
-    __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words),
-                                     _mm256_extracti128_si256(words, 1));
+    __m256i first = _mm256_and_si256(_mm256_castps_si256(a), lowest);
+    __m256i second = _mm256_and_si256(_mm256_castps_si256(b), lowest);
+    __m256i third = _mm256_and_si256(_mm256_castps_si256(c), lowest);
+    __m256i fourth = _mm256_slli_epi32(_mm256_castps_si256(d), 24);
+    __m256i low = _mm256_or_si256(first, _mm256_slli_epi32(second, 8));
+    __m256i high = _mm256_or_si256(_mm256_slli_epi32(third, 16), fourth);
 
-    memcpy(to, &bytes, sizeof(bytes));
+    return _mm256_castsi256_ps(_mm256_or_si256(low, high));
+}
+
+static inline vec vec_merge_bytes(vec a, vec b, vec c, vec d)
+{
+    return (vec){merge_bytes(a.low, b.low, c.low, d.low),
+                 merge_bytes(a.high, b.high, c.high, d.high)};
 }

@@ -24,10 +24,22 @@ static inline vec vec_of_integers(vec v)
     return _mm512_cvtepi32_ps(_mm512_castps_si512(v));
 }
 
-static inline void vec_store_bytes(float *to, vec v)
+/* The lowest bits of `low`, and of `high` the others. */
+static inline __m512i bits_join(int lowest, __m512i low, __m512i high)
 {
-    _mm_storeu_si128((__m128i *)(void *)to,
-                     _mm512_cvtepi32_epi8(_mm512_castps_si512(v)));
+    return _mm512_ternarylogic_epi32(_mm512_set1_epi32(lowest), low, high,
+                                     0xCA);
+}
+
+static inline vec vec_merge_bytes(vec a, vec b, vec c, vec d)
+{
+    __m512i two = bits_join(0xFF, _mm512_castps_si512(a),
+                            _mm512_slli_epi32(_mm512_castps_si512(b), 8));
+    __m512i others = bits_join(0xFF, _mm512_castps_si512(c),
+                               _mm512_slli_epi32(_mm512_castps_si512(d), 8));
+
+    return _mm512_castsi512_ps(
+        bits_join(0xFFFF, two, _mm512_slli_epi32(others, 16)));
 }
 
 #include "encoder/kernels_impl.h"

@@ -42,8 +42,8 @@
  *     STEP_BYTES                  int8, by vec_dot(a, b, c) = c + the products
  *                                 of four unsigned and four signed bytes, all
  *                                 integers; vec_of_integers(v), lanes to float;
- *                                 vec_store_bytes(to, v), the lowest byte of
- *                                 each lane
+ *                                 vec_merge_bytes(a, b, c, d), the lowest byte
+ *                                 of each, a's in the lowest of a lane
  *   vec_first(v, n)               lanes from n on become zero
  *   vec_zip(a, b, ret_both)       a0 b0 a1 b1 … a7 b7 and a8 b8 … a15 b15
  *   vec_shift_exponent(v, n)      bits of v plus (bits of n << 23)

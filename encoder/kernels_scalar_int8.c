@@ -43,15 +43,23 @@ static inline vec vec_of_integers(vec v)
     return v;
 }
 
-static inline void vec_store_bytes(float *to, vec v)
+static inline vec vec_merge_bytes(vec a, vec b, vec c, vec d)
 {
-    uint32_t bits[16];
-    uint8_t bytes[16];
+    const vec parts[4] = {a, b, c, d};
+    vec merged;
 
-    memcpy(bits, &v, sizeof(bits));
-    for (int i = 0; i < 16; i++)
-        bytes[i] = (uint8_t)bits[i];
-    memcpy(to, bytes, sizeof(bytes));
+    for (size_t i = 0; i < 16; i++) {
+        uint8_t bytes[4];
+
+        for (size_t j = 0; j < 4; j++) {
+            uint32_t bits;
+
+            memcpy(&bits, &parts[j].lane[i], sizeof(bits));
+            bytes[j] = (uint8_t)bits;
+        }
+        memcpy(&merged.lane[i], bytes, sizeof(bytes));
+    }
+    return merged;
 }
 
 #include "encoder/kernels_impl.h"

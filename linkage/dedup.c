@@ -75,7 +75,7 @@ static int candidates_find(dedup *d, const linkd_progress *progress, size_t k,
 static int resemblance_find(dedup *d, const linkd_dedup_options *options,
                             linkd_error *err)
 {
-    int rc = lk_resemblance_new(&d->resemblance, &d->vectors, err);
+    int rc = lk_resemblance_new(&d->resemblance, &d->vectors, d->keys, err);
 
     if (rc == LINKD_OK)
         rc = lk_resemblance_hash(&d->resemblance, d->table, options->pictures,

@@ -158,9 +158,9 @@ int lk_resemblance_measure(lk_resemblance *r, linkd_error *err)
 }
 
 int lk_resemblance_new(lk_resemblance *r, const lk_vectors *vectors,
-                       linkd_error *err)
+                       const linkd_str *keys, linkd_error *err)
 {
-    *r = (lk_resemblance){.vectors = vectors};
+    *r = (lk_resemblance){.vectors = vectors, .keys = keys};
     if (vectors->n < LK_RESEMBLANCE_ROWS_MIN)
         return lk_fail(err, LINKD_E_ARG,
                        "%zu pictures do not show how alike strangers are, as "
@@ -267,8 +267,16 @@ static size_t firsts_find(const lk_resemblance *r, hashed *firsts,
     return n_distinct;
 }
 
+static bool is_one_block(const lk_resemblance *r, size_t a, size_t b)
+{
+    return r->keys == NULL ||
+           (r->keys[a].len > 0 && r->keys[a].len == r->keys[b].len &&
+            memcmp(r->keys[a].bytes, r->keys[b].bytes, r->keys[a].len) == 0);
+}
+
 /* Appends them to the candidates. */
-static int near_add(lk_candidates *c, const linkd_code_pair *pairs, size_t n,
+static int near_add(const lk_resemblance *r, lk_candidates *c,
+                    const linkd_code_pair *pairs, size_t n,
                     const hashed *firsts, linkd_error *err)
 {
     linkd_pair *all = realloc(c->pairs, (c->n + n + 1) * sizeof(*all));
@@ -280,8 +288,9 @@ static int near_add(lk_candidates *c, const linkd_code_pair *pairs, size_t n,
         const size_t a = firsts[pairs[i].left].number;
         const size_t b = firsts[pairs[i].right].number;
 
-        c->pairs[c->n++] =
-            (linkd_pair){.left = a < b ? a : b, .right = a < b ? b : a};
+        if (is_one_block(r, a, b))
+            c->pairs[c->n++] =
+                (linkd_pair){.left = a < b ? a : b, .right = a < b ? b : a};
     }
     return LINKD_OK;
 }
@@ -301,7 +310,7 @@ static int near_find(const lk_resemblance *r, lk_candidates *candidates,
         rc = linkd_hamming_pairs(codes, firsts_find(r, firsts, codes),
                                  LINKD_DEDUP_DISTANCE, &pairs, &n, err);
     if (rc == LINKD_OK)
-        rc = near_add(candidates, pairs, n, firsts, err);
+        rc = near_add(r, candidates, pairs, n, firsts, err);
     free(firsts);
     free(codes);
     free(pairs);

@@ -12,6 +12,7 @@
 
 typedef struct lk_resemblance {
     const lk_vectors *vectors; /* borrowed */
+    const linkd_str *keys;     /* borrowed, as lk_side has them; or NULL */
     uint64_t *hashes;          /* [vectors->n] */
     bool *has_hash;            /* [vectors->n]: not pictures of one colour */
     float *cosines; /* of pairs, nearly all of them strangers; ascending */
@@ -20,11 +21,13 @@ typedef struct lk_resemblance {
     double spread; /* and its standard deviation */
 } lk_resemblance;
 
-/* Room for the hashes of the vectors' pictures, of which there are none yet.
+/* Room for the hashes of the vectors' pictures, of which there are none yet. Pairs
+ * whose keys differ, if there are keys, become no candidates.
  * Cleared even if it fails. LINKD_E_ARG: there are fewer vectors than
  * LK_RESEMBLANCE_ROWS_MIN. LINKD_E_NOMEM. */
 LINKD_MUST_CHECK int lk_resemblance_new(lk_resemblance *resemblance,
                                         const lk_vectors *vectors,
+                                        const linkd_str *keys,
                                         linkd_error *err);
 /* Reads the pictures again, from their column, for the hashes. LINKD_E_NOMEM. */
 LINKD_MUST_CHECK int lk_resemblance_hash(lk_resemblance *resemblance,

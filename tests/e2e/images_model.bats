@@ -139,6 +139,12 @@ EOF
     [ "$(grep ^again, one.csv | cut -d, -f3)" = "$first" ]
     # jpeg-95-0 is another scene
     [ "$(grep pictures/jpeg-95-0.jpg one.csv | cut -d, -f3)" != "$first" ]
+    # the copy is in a block of its own
+    awk -F, -v OFS=, 'NR == 1 { print $0, "kind" } NR > 1 { print $0, $1 == "again" ? "x" : "y" }' \
+        t.csv >kinds.csv
+    "$LINKCTL" dedup kinds.csv --image file --model "$vit" --block kind -q -o blocked.csv
+    first=$(grep pictures/turned-1.png blocked.csv | head -n 1 | cut -d, -f4)
+    [ "$(grep ^again, blocked.csv | cut -d, -f4)" != "$first" ]
     # without pictures that are alike there is nothing to find
     grep -E 'id|jpeg-95|png-6-8|none' one.csv | cut -d, -f1,2 >few.csv
     run "$LINKCTL" dedup few.csv --image file --model "$vit" -q -o few-out.csv

@@ -123,8 +123,8 @@ static fixture scenes_and_copies(void)
 {
     fixture f = set_up(N_MAX);
 
-    assert_int_equal(lk_resemblance_new(&f.resemblance, &f.vectors, &f.err),
-                     LINKD_OK);
+    assert_int_equal(
+        lk_resemblance_new(&f.resemblance, &f.vectors, NULL, &f.err), LINKD_OK);
     rows_draw(&f, N_SCENES);
     for (size_t i = 0; i < N_COPIES; i++)
         row_copy(&f, N_SCENES + i, i, 0.15F, 10);
@@ -161,8 +161,8 @@ static void nothing_stands_out_among_strangers(void **state)
     fixture f = set_up(N_SCENES);
 
     (void)state;
-    assert_int_equal(lk_resemblance_new(&f.resemblance, &f.vectors, &f.err),
-                     LINKD_OK);
+    assert_int_equal(
+        lk_resemblance_new(&f.resemblance, &f.vectors, NULL, &f.err), LINKD_OK);
     rows_draw(&f, N_SCENES);
     candidates_all(&f);
     assert_true(limit_find(&f) == FLT_MAX);
@@ -232,13 +232,38 @@ static void near_hashes_become_candidates(void **state)
     tear_down(&f);
 }
 
+/* Of each copy and its picture, whose hashes are near, one has another key. */
+static void near_hashes_of_other_blocks_become_none(void **state)
+{
+    fixture f = scenes_and_copies();
+    linkd_str keys[N_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < N_MAX; i++)
+        keys[i] = (linkd_str){i < N_SCENES ? "a" : "b", 1};
+    keys[N_SCENES] = keys[0];
+    f.resemblance.vectors = &f.vectors;
+    f.resemblance.keys = keys;
+    f.candidates.pairs = calloc(1, sizeof(*f.candidates.pairs));
+    assert_non_null(f.candidates.pairs);
+    (void)limit_find(&f);
+    assert_true(f.candidates.n >= 1);
+    for (size_t i = 0; i < f.candidates.n; i++) {
+        const linkd_pair *p = &f.candidates.pairs[i];
+
+        assert_int_equal(keys[p->left].bytes[0], keys[p->right].bytes[0]);
+    }
+    tear_down(&f);
+}
+
 static void too_few_pictures_are_refused(void **state)
 {
     fixture f = set_up(LK_RESEMBLANCE_ROWS_MIN - 1);
 
     (void)state;
-    assert_int_equal(lk_resemblance_new(&f.resemblance, &f.vectors, &f.err),
-                     LINKD_E_ARG);
+    assert_int_equal(
+        lk_resemblance_new(&f.resemblance, &f.vectors, NULL, &f.err),
+        LINKD_E_ARG);
     assert_string_equal(f.err.message,
                         "49 pictures do not show how alike strangers are, as "
                         "50 do: --min-score is needed");
@@ -248,7 +273,7 @@ static void too_few_pictures_are_refused(void **state)
 static int all_run(fixture *f)
 {
     float limit;
-    int rc = lk_resemblance_new(&f->resemblance, &f->vectors, NULL);
+    int rc = lk_resemblance_new(&f->resemblance, &f->vectors, NULL, NULL);
 
     if (rc == LINKD_OK)
         rc = lk_resemblance_measure(&f->resemblance, NULL);
@@ -289,6 +314,7 @@ int main(void)
         cmocka_unit_test(nothing_stands_out_among_strangers),
         cmocka_unit_test(a_score_is_the_chance_of_both),
         cmocka_unit_test(near_hashes_become_candidates),
+        cmocka_unit_test(near_hashes_of_other_blocks_become_none),
         cmocka_unit_test(too_few_pictures_are_refused),
         cmocka_unit_test(memory_that_runs_out_is_reported),
     };

@@ -287,7 +287,7 @@ static void last_put(const float *scores, size_t n_queries, size_t n,
     float *sorted = room(n, sizeof(*sorted));
 
     for (size_t i = 0; i < n_queries; i++) {
-        float least = half_score(scores + i * n, n, 2 * TOP, sorted);
+        float least = half_score(scores + i * n, n, (size_t)2 * TOP, sorted);
 
         for (size_t j = 0; j < n; j++)
             if (scores[i * n + j] < least)

@@ -496,7 +496,7 @@ static int cohort_read(linkd_view *view, linkd_bridges *b, size_t i,
                      (unsigned)b->numbers[i]);
     if (rc == LINKD_OK)
         rc = lk_cohort_copy(anchors, n, dim, &b->cohorts[i], &n_cohort, err);
-    if (rc == LINKD_OK && i > 0 && n_cohort != b->n_cohort)
+    if (rc == LINKD_OK && b->n_cohort > 0 && n_cohort != b->n_cohort)
         rc = lk_fail(err, LINKD_E_DATA,
                      "damaged database: generation %u has other anchors",
                      (unsigned)b->numbers[i]);

@@ -19,8 +19,8 @@ bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor);
 /* ---- the cohort: every so-manieth anchor ------------------------------------ */
 
 /* As many as there are unless more are asked for: with half of them linking over
- * two generations loses twice as much F1, with a quarter three times
- * (docs/compat.md). Six megabytes of 384 numbers each. */
+ * two generations loses twice as much F1 at most, with a quarter four times
+ * (docs/compat.md). Six megabytes of 384 numbers each, .2 ms a query. */
 #define LK_COHORT_MAX ((size_t)4096)
 
 /* Of so many anchors one is of the cohort, from the first. */

@@ -96,7 +96,7 @@ def charsmap():
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["hello world this is a small text"] * 20),
         model_writer=written, vocab_size=30, hard_vocab_limit=False,
-        normalization_rule_name="nmt_nfkc")
+        normalization_rule_name="nmt_nfkc", minloglevel=2)
     model = sentencepiece_model_pb2.ModelProto()
     model.ParseFromString(written.getvalue())
     return base64.b64encode(model.normalizer_spec.precompiled_charsmap).decode()

@@ -65,6 +65,41 @@ static int anchor_take(lk_upgrade_sample *s, linkd_view *view, uint64_t number,
     return rc;
 }
 
+/* Pictures are held in memory as they are stored, and once more for each query
+ * that is made of them. Of smaller ones there are as many anchors as were wanted:
+ * photographs of 100 kB make 2,000 of them. A guess at what a service has to
+ * spare. */
+#define PICTURES_MAX_BYTES ((size_t)256 << 20)
+#define PICTURES_MEASURED  ((size_t)32)
+
+/* So many anchors that their pictures fit, if the first ones are like the rest. */
+static int anchors_bound(const lk_upgrade_sample *s, linkd_view *view,
+                         size_t *n_wanted, linkd_error *err)
+{
+    lk_arena arena = {0};
+    lk_buf content = {0};
+    linkd_stored record;
+    uint64_t number = 0;
+    size_t n = 0;
+    bool found = true;
+    int rc = LINKD_OK;
+
+    for (; rc == LINKD_OK && n < PICTURES_MEASURED; n++, number++) {
+        rc = linkd_view_next(view, number, &number, &found, err);
+        if (rc != LINKD_OK || !found)
+            break;
+        rc = linkd_view_read(view, number, &arena, &record, err);
+        if (rc == LINKD_OK)
+            rc = linkd_settings_text(&s->settings, record.fields,
+                                     record.n_fields, &content, err);
+    }
+    if (content.len > 0 && n * PICTURES_MAX_BYTES / content.len < *n_wanted)
+        *n_wanted = n * PICTURES_MAX_BYTES / content.len;
+    lk_buf_clear(&content);
+    lk_arena_clear(&arena);
+    return rc;
+}
+
 /* Of n records every (n / n_wanted)th. */
 static int anchors_choose(lk_upgrade_sample *s, linkd_view *view,
                           size_t n_wanted, linkd_error *err)
@@ -122,6 +157,8 @@ static int anchors_find(lk_upgrade_sample *s, linkd_view *view, size_t n_wanted,
     int rc = linkd_view_blob(view, 0, LINKD_BLOB_TEXTS, 0, &bytes, &found, err);
 
     s->is_new = !found;
+    if (rc == LINKD_OK && !found && s->settings.image.len > 0)
+        rc = anchors_bound(s, view, &n_wanted, err);
     if (rc == LINKD_OK && !found)
         return anchors_choose(s, view, n_wanted, err);
     if (rc == LINKD_OK)

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "daemon/models.h"
+#include "daemon/upgrade.h"
 #include "tests/daemon/job_service.h"
 
 #define CUT "data:image/png;base64,AAAA"
@@ -275,6 +276,81 @@ static void a_picture_is_no_column_of_a_job(void **state)
                    "without being named");
 }
 
+/* ---- another model ------------------------------------------------------- */
+
+enum { N_TURNS = 120 };
+
+/* Parts of a picture are pictures of their own, as many as there are numbers. */
+static void parts_make(void)
+{
+    collection_create("goods", VIT);
+    for (int i = 0; i < N_TURNS; i++) {
+        char record[200];
+
+        (void)snprintf(record, sizeof(record),
+                       "{\"id\":\"r%d\",\"fields\":{\"photo\":"
+                       "\"@0#xywh=percent:%d,%d,%d,%d\"}}",
+                       i, i % 11 * 4, i / 11 * 4, 40 + i % 7, 40 + i % 5);
+        put("goods", record);
+    }
+}
+
+static void upgrade_do(lk_handler *handler, const char *body)
+{
+    uint64_t job;
+
+    if (call_json(handler, "goods", body) != 202)
+        fail_msg("%s", last.body.data);
+    job = (uint64_t)json_integer_value(at("job"));
+    job_wait(job);
+    if (strcmp(json_string_value(at("state")), "done") != 0)
+        fail_msg("%s", last.body.data);
+}
+
+/* Record r7 is found by its picture, and its score is 1 only in its own space. */
+static void search_r7(const char *way)
+{
+    search("{\"image\":\"@0#xywh=percent:28,0,40,42\",\"k\":1}");
+    assert_text_at("hits.0.way", way);
+}
+
+static void a_collection_of_pictures_gets_another_model(void **state)
+{
+    (void)state;
+    parts_make();
+    upgrade_do(lk_handle_upgrade_start, "{\"model\":\"clip\"}");
+    search_r7("fuse");
+    upgrade_do(lk_handle_upgrade_backfill, "{}");
+    search_r7("native");
+    assert_text_at("hits.0.id", "r7");
+    assert_json_at("hits.0.score", "1.0");
+    assert_json_at("hits.0.generation", "2");
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "goods", "{}"), 200);
+    search_r7("native");
+    assert_text_at("hits.0.id", "r7");
+    assert_json_at("hits.0.generation", "1");
+}
+
+static void a_model_that_reads_no_pictures_is_refused(void **state)
+{
+    (void)state;
+    goods_make(VIT);
+    (void)call_json(lk_handle_upgrade_start, "goods", "{\"model\":\"tiny\"}");
+    assert_problem(400, "bad_request", "model \"tiny\" reads no pictures");
+}
+
+/* Canaries of a model without texts are pictures, and are the same again. */
+static void the_models_of_pictures_are_checked_at_start(void **state)
+{
+    linkd_error err = {0};
+
+    (void)state;
+    parts_make();
+    upgrade_do(lk_handle_upgrade_start, "{\"model\":\"clip\"}");
+    if (lk_upgrade_models_check(&service, &err) != LINKD_OK)
+        fail_msg("%s", err.message);
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -291,6 +367,9 @@ int main(void)
         JOB(a_dedup_job_compares_pictures),
         JOB(a_link_job_compares_collections_of_pictures),
         JOB(a_picture_is_no_column_of_a_job),
+        JOB(a_collection_of_pictures_gets_another_model),
+        JOB(a_model_that_reads_no_pictures_is_refused),
+        JOB(the_models_of_pictures_are_checked_at_start),
     };
 
     return cmocka_run_group_tests_name("pictures", tests, group_enter,

@@ -123,3 +123,27 @@ ids() { # of lines of JSON
     "$LINKCTL" dedup goods/goods.csv --image photo --model models/vit --min-score 0.9999 -q -o file.csv
     [ "$(tail -n +2 job.csv | sed 's/.*,//')" = "$(tail -n +2 file.csv | sed 's/.*,//')" ]
 }
+
+@test "a collection of pictures gets another model, and goes back" {
+    local picture i row part
+    picture=$(base64 -w0 "$golden/image/jpeg-95-0.jpg")
+    echo id,photo >parts.csv
+    for i in $(seq 0 119); do # parts of a picture are pictures of their own
+        row=$((i / 11))
+        part=$((i % 11 * 4)),$((row * 4)),$((40 + i % 7)),$((40 + i % 5))
+        echo "r$i,\"data:image/jpeg;base64,$picture#xywh=percent:$part\""
+    done >>parts.csv
+    "$LINKCTL" collection create parts --image photo --model vit -q
+    "$LINKCTL" collection import parts parts.csv -q
+    run --separate-stderr "$LINKCTL" upgrade probe parts --model dino
+    [ "$status" -eq 0 ]
+    [[ "$output$stderr" == *"MRR@10 of 24 queries made from the records themselves"* ]]
+    "$LINKCTL" upgrade start parts --model dino -q
+    "$LINKCTL" search parts --record r7 -k 1 | grep -q '"generation":1'
+    "$LINKCTL" upgrade backfill parts -q
+    "$LINKCTL" search parts --record r7 -k 1 | grep -q '"generation":2'
+    "$LINKCTL" upgrade rollback parts -q
+    "$LINKCTL" search parts --record r7 -k 1 | grep -q '"generation":1'
+    run --separate-stderr "$LINKCTL" upgrade start parts --model none-such
+    [ "$status" -ne 0 ]
+}

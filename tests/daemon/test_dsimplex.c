@@ -199,6 +199,12 @@ static void heads_of_other_sizes_are_refused(void **state)
     assert_text_at("state", "failed");
     assert_text_at("error",
                    "rows of 96 and of 32 dimensions are of no common simplex");
+    (void)upgrade_run(lk_handle_upgrade_start,
+                      "{\"model\":\"other+\",\"head\":\"bt2\"}");
+    assert_text_at("state", "failed");
+    assert_text_at("error",
+                   "a lossless head needs a new model of at least as many "
+                   "dimensions as the old one: 32 < 96");
     assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
     assert_json_at("serving", "1");
     assert_int_equal(size_at("generations"), 1);

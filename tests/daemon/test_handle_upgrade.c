@@ -661,8 +661,7 @@ static void damaged_bridges_are_named(void **state)
     store_check();
 }
 
-/* ---- what cannot be ---------------------------------------------------------------- */
-
+/* One generation, and no fault. */
 static void assert_untouched(void)
 {
     assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
@@ -670,6 +669,56 @@ static void assert_untouched(void)
     assert_int_equal(size_at("generations"), 1);
     store_check();
 }
+
+/* A byte of the map that leads from the new model to the old one, as a disk may
+ * change it. */
+static void map_flip(void)
+{
+    static const linkd_str name = {"firms", 5};
+    linkd_blob blob = {.generation = 2, .kind = LINKD_BLOB_MAP, .other = 1};
+    linkd_view *view = NULL;
+    linkd_str bytes;
+    char *flipped;
+    bool found = false;
+
+    assert_int_equal(linkd_view_open(service.store, name, &view, NULL),
+                     LINKD_OK);
+    assert_int_equal(linkd_view_blob(view, blob.generation, blob.kind,
+                                     blob.other, &bytes, &found, NULL),
+                     LINKD_OK);
+    assert_true(found);
+    flipped = malloc(bytes.len);
+    assert_non_null(flipped);
+    memcpy(flipped, bytes.bytes, bytes.len);
+    flipped[bytes.len / 2] ^= 4;
+    blob.bytes = (linkd_str){flipped, bytes.len};
+    linkd_view_close(view);
+    assert_int_equal(linkd_store_put_blob(service.store, name, &blob, NULL),
+                     LINKD_OK);
+    free(flipped);
+    lk_bridge_cache_free(service.bridges); /* as after a new start of linkd */
+    assert_int_equal(lk_bridge_cache_new(&service.bridges, NULL), LINKD_OK);
+}
+
+/* It is named, the records stay, and going back gets rid of it. */
+static void a_flipped_byte_of_a_map_is_named(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    map_flip();
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"text\":\"quartz\"}"), 500);
+    assert_problem(500, "damaged", "not a map: its checksum is wrong");
+    store_check();
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    upgrade_do(lk_handle_upgrade_gc, "{}");
+    search_for(5, ",\"k\":1");
+    assert_text_at("hits.0.id", "r5");
+    assert_untouched();
+}
+
+/* ---- what cannot be ---------------------------------------------------------------- */
 
 static void what_cannot_be_started_is_refused_at_once(void **state)
 {
@@ -862,6 +911,7 @@ int main(void)
         TEST(dedup_finds_twins_of_two_generations),
         TEST(a_link_finds_partners_of_two_generations),
         TEST(damaged_bridges_are_named),
+        TEST(a_flipped_byte_of_a_map_is_named),
         TEST(what_cannot_be_started_is_refused_at_once),
         TEST(too_few_records_are_refused),
         TEST(records_that_are_all_alike_are_refused),

@@ -161,4 +161,10 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
     refused 1 "there is no model \"absent\"" "$LINKCTL" upgrade start firms --model absent
     refused 2 "--head" "$LINKCTL" upgrade start firms --model other --head hat
     refused 1 "there is no collection" "$LINKCTL" upgrade status nowhere
+    head -50 firms.csv >few.csv
+    "$LINKCTL" collection create few --on name -q
+    "$LINKCTL" collection import few few.csv -q
+    refused 1 "has 49 records to learn from, at least 100 are needed" \
+        "$LINKCTL" upgrade start few --model other -q
+    [[ "$("$LINKCTL" upgrade status few)" == *"1  serving  tiny "* ]]
 }

@@ -241,6 +241,7 @@ static int head_make(lk_cli *cli, const upgrade_values *v, lk_buf *ret_model,
     if (rc == LINKD_OK && model != NULL)
         rc = lk_dsimplex_classes(model, &options.n_classes, err);
     *ret_head = options.n_classes > 0 ? HEAD_DSIMPLEX : HEAD_AUTO;
+    options.earlier = options.n_classes > 0 ? model : NULL;
     if (rc == LINKD_OK)
         rc = lk_dsimplex_make(cli, &options, ret_model, err);
     json_decref(info);

@@ -1,8 +1,10 @@
 /* cli/dsimplex.c — see dsimplex.h.
  *
  *   labels ─► texts ─► base model ─► vectors ─┐
- *          └► entities ─► numbers ────────────┴► head (compat/simplex_fit.c)
- *                                                  └► <store>/BASE+COLLECTION/
+ *          │        └► earlier model with its ──┤
+ *          │           head, if it is there     │
+ *          └► entities ─► numbers ──────────────┴► head (compat/simplex_fit.c)
+ *                                                    └► <store>/BASE+COLLECTION/
  *
  * A record's text is put together as linkd does it for the collection, or the
  * head would be learnt from other texts than it is used on. The directory gets
@@ -34,6 +36,7 @@ typedef struct maker {
     size_t n;
     lk_engine engine;
     float *vectors; /* [n, dim] */
+    float *earlier; /* [n, n_classes - 1], or NULL */
     linkd_compat_map *map;
 } maker;
 
@@ -43,6 +46,7 @@ static void maker_clear(maker *m)
     lk_engine_close(&m->engine);
     linkd_table_free(m->table);
     lk_arena_clear(&m->arena);
+    free(m->earlier);
     free(m->vectors);
     free(m->labels);
     free(m->texts);
@@ -148,32 +152,92 @@ static int labels_read(maker *m, linkd_error *err)
     return rows_take(m, err);
 }
 
+/* The head of a model of the store. */
+static int head_read(const char *model, linkd_model_head *ret_head,
+                     linkd_error *err)
+{
+    lk_buf store = {0};
+    lk_buf path = {0};
+    int rc = linkd_encoder_store_path(&store, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(&path, err, "%s/%s", store.data, model);
+    if (rc == LINKD_OK)
+        rc = linkd_model_head_read(path.data, ret_head, err);
+    lk_buf_clear(&path);
+    lk_buf_clear(&store);
+    return rc;
+}
+
 /* ---- learning -------------------------------------------------------------- */
 
-static int texts_encode(maker *m, linkd_error *err)
+/* ret_vectors [n, dim]; the caller frees them, whatever is returned. */
+static int texts_encode(const maker *m, const lk_engine *engine,
+                        float **ret_vectors, linkd_error *err)
 {
-    size_t dim = linkd_encoder_describe(m->engine.encoder)->dim;
+    size_t dim = linkd_encoder_describe(engine->encoder)->dim;
     int rc = LINKD_OK;
 
-    m->vectors = lk_alloc_aligned(m->n + 1, dim * sizeof(*m->vectors));
-    if (m->vectors == NULL)
+    *ret_vectors = lk_alloc_aligned(m->n + 1, dim * sizeof(**ret_vectors));
+    if (*ret_vectors == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < m->n && rc == LINKD_OK; i += CHUNK_TEXTS) {
         size_t n = m->n - i < CHUNK_TEXTS ? m->n - i : CHUNK_TEXTS;
 
         rc = lk_progress_report(&m->cli->progress, "embed", i, m->n, err);
         if (rc == LINKD_OK)
-            rc = linkd_encoder_encode(m->engine.encoder, m->engine.pool,
-                                      m->texts + i, n, m->vectors + i * dim,
+            rc = linkd_encoder_encode(engine->encoder, engine->pool,
+                                      m->texts + i, n, *ret_vectors + i * dim,
                                       NULL, err);
     }
     return rc;
+}
+
+/* The texts by an earlier head, and the model under it. */
+static int earlier_apply(maker *m, const linkd_model_head *head,
+                         const lk_engine *engine, linkd_error *err)
+{
+    const linkd_encoder_info *info = linkd_encoder_describe(engine->encoder);
+    size_t dim = linkd_compat_map_info(head->map).dim_to;
+    float *vectors = NULL;
+    int rc = linkd_model_head_check(head, info->fingerprint, info->dim, err);
+
+    if (rc == LINKD_OK)
+        rc = texts_encode(m, engine, &vectors, err);
+    if (rc == LINKD_OK) {
+        m->earlier = lk_alloc_aligned(m->n + 1, dim * sizeof(*m->earlier));
+        rc = m->earlier == NULL
+                 ? lk_fail_nomem(err)
+                 : linkd_model_head_apply(head, vectors, m->n, m->earlier, err);
+    }
+    free(vectors);
+    return rc;
+}
+
+/* A head can be learnt without it: where the model under it is gone, or another
+ * one by now, it is. */
+static int earlier_read(maker *m, linkd_error *err)
+{
+    linkd_model_head head = {0};
+    lk_engine engine = {0};
+    int rc;
+
+    if (m->options->earlier == NULL)
+        return LINKD_OK;
+    rc = head_read(m->options->earlier, &head, err);
+    if (rc == LINKD_OK && head.map != NULL &&
+        lk_engine_open(m->cli, head.base, 0, &engine, NULL) == LINKD_OK)
+        rc = earlier_apply(m, &head, &engine, err);
+    lk_engine_close(&engine);
+    linkd_model_head_clear(&head);
+    return rc == LINKD_E_CONFLICT ? LINKD_OK : rc;
 }
 
 static int head_fit(maker *m, linkd_error *err)
 {
     const linkd_encoder_info *info = linkd_encoder_describe(m->engine.encoder);
     linkd_rows rows = {m->vectors, m->n, info->dim};
+    linkd_rows earlier = {m->earlier, m->n, m->options->n_classes - 1};
     linkd_compat_fit_options options = {
         .head = LINKD_HEAD_SIMPLEX,
         .from = (const unsigned char *)info->fingerprint,
@@ -181,8 +245,8 @@ static int head_fit(maker *m, linkd_error *err)
         .labels = m->labels,
         .n_classes = m->options->n_classes};
 
-    return linkd_compat_fit_simplex(&rows, NULL, &options, &m->cli->progress,
-                                    &m->map, err);
+    return linkd_compat_fit_simplex(&rows, m->earlier != NULL ? &earlier : NULL,
+                                    &options, &m->cli->progress, &m->map, err);
 }
 
 /* ---- keeping --------------------------------------------------------------- */
@@ -257,7 +321,9 @@ static int learn(maker *m, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_engine_open(m->cli, m->options->base, 0, &m->engine, err);
     if (rc == LINKD_OK)
-        rc = texts_encode(m, err);
+        rc = texts_encode(m, &m->engine, &m->vectors, err);
+    if (rc == LINKD_OK)
+        rc = earlier_read(m, err);
     return rc == LINKD_OK ? head_fit(m, err) : rc;
 }
 
@@ -309,19 +375,11 @@ int lk_dsimplex_make(lk_cli *cli, const lk_dsimplex *options, lk_buf *ret_name,
 int lk_dsimplex_classes(const char *model, size_t *ret_n, linkd_error *err)
 {
     linkd_model_head head = {0};
-    lk_buf store = {0};
-    lk_buf path = {0};
-    int rc = linkd_encoder_store_path(&store, err);
+    int rc = head_read(model, &head, err);
 
-    if (rc == LINKD_OK)
-        rc = lk_buf_printf(&path, err, "%s/%s", store.data, model);
-    if (rc == LINKD_OK)
-        rc = linkd_model_head_read(path.data, &head, err);
     if (rc == LINKD_OK)
         *ret_n =
             head.map != NULL ? linkd_compat_map_info(head.map).dim_to + 1 : 0;
     linkd_model_head_clear(&head);
-    lk_buf_clear(&path);
-    lk_buf_clear(&store);
     return rc;
 }

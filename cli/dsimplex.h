@@ -18,6 +18,9 @@ typedef struct lk_dsimplex {
     const json_t *settings; /* an object whose "text" and "template" say how a
                                record becomes text, as a collection's do */
     size_t n_classes;       /* entities that there is room for; 0: 1024 */
+    const char *earlier;    /* a model with a head of as many classes, to whose
+                               vectors of the records the new ones shall be near;
+                               NULL: none. Its base may be gone */
 } lk_dsimplex;
 
 /* Learns the head and puts it into the model store as a model "BASE+COLLECTION":

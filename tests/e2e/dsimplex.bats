@@ -78,6 +78,19 @@ create() {
     "$LINKCTL" fsck -q
 }
 
+@test "a later head learns to be near to the earlier one" {
+    create -q
+    "$LINKCTL" collection import firms firms.csv -q
+    "$LINKCTL" upgrade probe firms --model other --head dsimplex --labels labels.csv -q >/dev/null
+    mv "$LINKD_MODELS/other+firms" near
+    # without the model that was under the earlier head it is learnt all the same
+    mv "$LINKD_MODELS/tiny" hidden
+    run "$LINKCTL" upgrade probe firms --model other --head dsimplex --labels labels.csv -q
+    mv hidden "$LINKD_MODELS/tiny"
+    [ -s "$LINKD_MODELS/other+firms/head.map" ]
+    run ! cmp near/head.map "$LINKD_MODELS/other+firms/head.map"
+}
+
 @test "the same labels make the same head" {
     create -q
     cp "$LINKD_MODELS/tiny+firms/head.map" one

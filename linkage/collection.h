@@ -301,6 +301,7 @@ typedef struct linkd_mixed_query {
         const float *vector;
     } homes[LINKD_GENERATIONS_MAX];
     size_t n_homes;
+    bool by_score; /* no ranking: equal texts have to be each other's nearest */
 } linkd_mixed_query;
 
 /* What hits have to reach. Scores are those of the model that the collection

@@ -99,7 +99,8 @@ static int part_rank(mixed *m, const linkd_bridge *bridge, part *p,
 {
     const float *home = home_find(m->query, p->generation);
 
-    if (p->way != LINKD_WAY_FUSE || bridge->ranking.maps.home == NULL)
+    if (m->query->by_score || p->way != LINKD_WAY_FUSE ||
+        bridge->ranking.maps.home == NULL)
         return LINKD_OK;
     p->ranking = lk_arena_alloc(&m->arena, p->dim * sizeof(*p->ranking));
     if (p->ranking == NULL)

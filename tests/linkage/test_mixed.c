@@ -273,6 +273,94 @@ static void the_best_by_their_ranking(void **state)
     assert_true(n_turned > N_QUERIES / 2); /* or scores had decided */
 }
 
+/* ---- attaching --------------------------------------------------------------------- */
+
+/* The vectors of one model; a text is the number of an anchor. */
+typedef struct anchors {
+    const float *vectors;
+    size_t dim;
+} anchors;
+
+static int anchors_embed(void *ctx, const linkd_str *texts, size_t n,
+                         float *ret_vectors, linkd_encode_stats *stats,
+                         linkd_error *ret_err)
+{
+    const anchors *a = ctx;
+
+    (void)stats;
+    (void)ret_err;
+    for (size_t i = 0; i < n; i++) {
+        char text[8] = "";
+
+        memcpy(text, texts[i].bytes, texts[i].len);
+        memcpy(ret_vectors + i * a->dim,
+               a->vectors + (size_t)atoi(text) * a->dim,
+               a->dim * sizeof(*ret_vectors));
+    }
+    return LINKD_OK;
+}
+
+static bool anchors_know(void *ctx, linkd_str text)
+{
+    (void)ctx;
+    (void)text;
+    return true;
+}
+
+/* Attaches the text of record i as a new record; the id of its match. */
+static void attach(size_t i, lk_buf *ret_match)
+{
+    static const linkd_str names[] = {{"n", 1}};
+    const linkd_settings settings = {
+        .text = names, .n_text = 1, .threshold = 0.1F};
+    anchors newer = {made->new_anchors, NEW_DIM};
+    anchors older = {made->old_anchors, OLD_DIM};
+    const linkd_embedder embedder = {.embed = anchors_embed,
+                                     .knows = anchors_know,
+                                     .ctx = &newer,
+                                     .dim = NEW_DIM,
+                                     .fingerprint = "cafe"};
+    linkd_home home = {.generation = 1, .embedder = embedder};
+    linkd_attach_options options = {
+        .threshold = 0.1F, .homes = &home, .n_homes = 1};
+    linkd_attached attached;
+    char text[8];
+    linkd_field field = {.name = names[0]};
+    linkd_put put = {.fields = &field, .n_fields = 1, .generation = 2};
+
+    (void)snprintf(text, sizeof(text), "%zu", i);
+    field.value = str_of(text);
+    put.id = field.value;
+    home.embedder.ctx = &older;
+    home.embedder.dim = OLD_DIM;
+    home.embedder.fingerprint = "beef";
+    assert_int_equal(linkd_collection_attach(store, str_of("firms"), &settings,
+                                             &embedder, &put, &options,
+                                             &attached, &err),
+                     LINKD_OK);
+    lk_buf_reset(ret_match);
+    assert_int_equal(
+        lk_buf_append(ret_match, attached.match.data, attached.match.len, &err),
+        LINKD_OK);
+    lk_buf_clear(&attached.match);
+}
+
+/* However a ranking would order them. */
+static void an_equal_record_is_attached_to(void **state)
+{
+    lk_buf match = {0};
+
+    (void)state;
+    for (size_t i = N_MOVED; i < N_ANCHORS; i += 7) {
+        char id[8];
+
+        (void)snprintf(id, sizeof(id), "r%zu", i);
+        attach(i, &match);
+        assert_string_equal(match.data, id);
+    }
+    lk_buf_clear(&match);
+}
+
 /* Both kinds of records are found first by their own queries. */
 static void no_generation_is_left_out(void **state)
 {
@@ -575,6 +663,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_best_of_all_generations_by_brute_force),
         RANKED(the_best_by_their_ranking),
+        RANKED(an_equal_record_is_attached_to),
         RANKED(a_range_is_all_within_the_limit),
         RANKED(a_false_match_rate_is_kept_in_each_generation),
         RANKED(a_search_without_memory_finds_nothing),

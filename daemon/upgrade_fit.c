@@ -13,6 +13,7 @@ linkd_bridge_task lk_upgrade_task_of(const lk_job_run *run,
                                      const lk_upgrade_sample *s, lk_pool *pool)
 {
     return (linkd_bridge_task){.n_anchors = s->n,
+                               .n_kept = s->n_kept,
                                .n_queries = s->n_queries,
                                .answers = s->answers,
                                .asked = s->asked,

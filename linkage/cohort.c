@@ -43,11 +43,12 @@ linkd_level lk_cohort_level_of(const linkd_bridge_task *task, size_t query,
                                const float *scores)
 {
     float kept[LK_COHORT_MAX];
-    size_t stride = lk_cohort_stride(task->n_anchors);
-    bool is_half = task->n_records <= 2 * (task->n_anchors / stride);
+    size_t n_kept = task->n_kept > 0 ? task->n_kept : task->n_anchors;
+    size_t stride = lk_cohort_stride(n_kept);
+    bool is_half = task->n_records <= 2 * (n_kept / stride);
     size_t n = 0;
 
-    for (size_t i = 0; i < task->n_anchors; i += stride)
+    for (size_t i = 0; i < n_kept; i += stride)
         if ((is_half || !lk_bridge_answers(task, query, i)) &&
             !lk_bridge_asks(task, query, i))
             kept[n++] = scores[i];

@@ -179,6 +179,7 @@ typedef struct linkd_model_sample {
 
 typedef struct linkd_bridge_task {
     size_t n_anchors; /* LINKD_ANCHORS_MIN to LINKD_ANCHORS_MAX */
+    size_t n_kept;    /* the first ones, which searches will know; 0: all */
     size_t n_queries;
     const size_t *answers; /* [n_queries]: the anchor that a query looks for */
     const size_t *asked;   /* [n_queries]: the anchor that is the query, and is

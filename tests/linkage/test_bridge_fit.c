@@ -218,6 +218,19 @@ static void answers_are_no_part_of_a_large_collections_cohort(void **state)
     assert_true(without.mean == 0.0);
 }
 
+/* Texts that came with a user's queries are not there when a search is made. */
+static void only_what_is_kept_is_in_the_cohort(void **state)
+{
+    bridged *b = *state;
+    float scores[N_ANCHORS] = {0.0F};
+
+    b->task.n_records = N_ANCHORS * 10000;
+    scores[N_ANCHORS - 1] = 1.0F;
+    assert_true(lk_cohort_level_of(&b->task, 0, scores).mean > 0.05);
+    b->task.n_kept = N_ANCHORS - 1;
+    assert_true(lk_cohort_level_of(&b->task, 0, scores).mean == 0.0);
+}
+
 static void auto_takes_the_better_head(void **state)
 {
     bridged *b = *state;
@@ -503,6 +516,7 @@ int main(void)
         TEST(probabilities_are_among_all_records),
         TEST(calibrators_tell_matches_from_impostors),
         TEST(answers_are_no_part_of_a_large_collections_cohort),
+        TEST(only_what_is_kept_is_in_the_cohort),
         TEST(auto_takes_the_better_head),
         TEST(every_head_makes_a_bridge_both_ways),
         TEST(the_same_fit_has_the_same_bytes),

@@ -201,7 +201,8 @@ int lk_clip_fingerprint(const lk_weights *weights, const char *dir,
                         char ret_digits[], linkd_error *err)
 {
     static const char *const files[] = {
-        "config.json", "preprocessor_config.json", "tokenizer.json"};
+        "config.json", "preprocessor_config.json", "tokenizer.json",
+        "config_sentence_transformers.json"};
     lk_fingerprint f;
     bool exists;
     int rc = lk_fingerprint_begin(&f, err);

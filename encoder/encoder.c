@@ -58,7 +58,8 @@ struct linkd_encoder {
     lk_model model;
     lk_dense dense;
     lk_prompts prompts;
-    lk_buf prompt; /* of every text */
+    lk_buf prompt;      /* of every text */
+    bool is_lowercased; /* by the model's word, not by its tokenizer's */
     linkd_encoder_info info;
     lk_packed packed; /* the fingerprint, and what the model may stand on */
 
@@ -159,8 +160,6 @@ static void config_hash(hasher *h, const lk_config *config,
     text_hash(h, text);
     if (config->cut == LK_CUT_BEGINNING)
         text_hash(h, "cut at the beginning");
-    if (config->lowercases)
-        text_hash(h, "lower case");
     if (config->architecture != LK_MODERNBERT)
         return;
     (void)snprintf(text, sizeof(text), "window %zu every %zu theta %a %a",
@@ -202,6 +201,8 @@ static int sources_hash(const linkd_encoder *encoder, const char *dir,
     for (size_t i = 0; i < encoder->weights.n_parts; i++)
         hash_file(h, &encoder->weights.parts[i].file);
     config_hash(h, &encoder->config, kernels);
+    if (encoder->is_lowercased)
+        text_hash(h, "lower case");
     dense_hash(h, &encoder->dense);
     prompts_hash(h, &encoder->prompts);
     return tokenizer_hash(h, dir, err);
@@ -250,8 +251,8 @@ static int vocabulary_settle(linkd_encoder *encoder, linkd_error *err)
     int rc = LINKD_OK;
 
     if (encoder->config.lowercases)
-        rc = lk_tokenizer_lowercase(encoder->tokenizer,
-                                    &encoder->config.lowercases, err);
+        rc = lk_tokenizer_lowercase(encoder->tokenizer, &encoder->is_lowercased,
+                                    err);
     if (rc != LINKD_OK)
         return rc;
     if (encoder->config.cut != LK_CUT_AS_TOKENIZER)
@@ -293,6 +294,7 @@ static int packing_find(const linkd_encoder *encoder, const char *dir,
     (void)XXH3_128bits_reset(h.state);
     text_hash(&h, LK_ENCODER_SOURCES);
     text_hash(&h, p.layout);
+    text_hash(&h, encoder->config.lowercases ? "lower case" : "as it is");
     rc = sources_hash(encoder, dir, kernels, &h, err);
     if (rc == LINKD_OK)
         rc = optional_hash(&h, dir, "config.json", &exists, err);

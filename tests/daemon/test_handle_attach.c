@@ -94,7 +94,7 @@ static void texts_are_attached_as_records(void **state)
         "prompted", 1,
         "{\"prompts\": {\"query\": \"xyz \", \"document\": \"a\"}}");
     collection_create("v", "{\"model\":\"prompted\"}");
-    attach("{\"id\":\"1\",\"fields\":{\"name\":\"acme corp\"}}");
+    record_put("v", "{\"id\":\"1\",\"fields\":{\"name\":\"acme corp\"}}");
     attach("{\"id\":\"2\",\"fields\":{\"name\":\"acme corp\"}}");
     assert_text_at("match.id", "1");
     assert_json_at("match.score", "1.0");

@@ -15,6 +15,7 @@
 #include "encoder/config.h"
 #include "encoder/encoder.h"
 #include "encoder/file.h"
+#include "encoder/fingerprint.h"
 #include "encoder/vision_config.h"
 #include "tests/support/alloc_fail.h"
 
@@ -161,6 +162,30 @@ static void pictures_have_the_vectors_of_transformers(void **state)
         assert_true(cosine(vector, expected[i]) >= COSINE_MIN);
     }
     linkd_vision_close(vision);
+}
+
+/* They change the vectors of texts. */
+static void prompts_are_in_the_fingerprint(void **state)
+{
+    static const lk_weights none;
+    char dir[] = "/tmp/linkd-clip-XXXXXX";
+    char seen[2][LK_FINGERPRINT_DIGITS + 1];
+    char path[64];
+    FILE *file;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(lk_clip_fingerprint(&none, dir, seen[0], NULL), LINKD_OK);
+    (void)snprintf(path, sizeof(path), "%s/config_sentence_transformers.json",
+                   dir);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fputs("{\"prompts\": {\"query\": \"a photo of \"}}", file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(lk_clip_fingerprint(&none, dir, seen[1], NULL), LINKD_OK);
+    assert_string_not_equal(seen[0], seen[1]);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(remove(dir), 0);
 }
 
 static void texts_and_pictures_may_be_compared(void **state)
@@ -356,6 +381,7 @@ int main(void)
         cmocka_unit_test(texts_have_the_vectors_of_transformers),
         cmocka_unit_test(every_tier_gives_the_same_bits),
         cmocka_unit_test(pictures_have_the_vectors_of_transformers),
+        cmocka_unit_test(prompts_are_in_the_fingerprint),
         cmocka_unit_test(texts_and_pictures_may_be_compared),
         cmocka_unit_test(the_largest_id_ends_a_text_where_the_file_says_2),
         cmocka_unit_test(int8_is_refused),

@@ -60,8 +60,8 @@ __attribute__((target("avx512f,avx512bf16"))) static float spin_bf16(void)
     return _mm512_reduce_add_ps(sums[0]);
 }
 
-/* One spin at a precision, "f32" or "bf16", and how many operations it was; 0:
- * the processor has no such instruction. */
+/* One spin in f32 or bf16, and how many operations it was; 0: the processor has no
+ * such instruction. */
 static double spin(int is_bf16, float *sink)
 {
     const int is_wide = __builtin_cpu_supports("avx512f");

@@ -44,9 +44,11 @@ static double cpu_seconds(void)
 
 static void prepare(setup *s)
 {
+    int rc;
+
     linkd_image_clear(&s->prepared);
-    LK_ASSERT(lk_image_prepare(&s->preparation, &s->picture, &s->prepared,
-                               NULL) == LINKD_OK);
+    rc = lk_image_prepare(&s->preparation, &s->picture, &s->prepared, NULL);
+    LK_ASSERT(rc == LINKD_OK);
 }
 
 static void patches(setup *s)

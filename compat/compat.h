@@ -164,11 +164,12 @@ typedef struct linkd_whitened {
 } linkd_whitened;
 
 typedef struct linkd_whitening {
-    double
-        shrinkage; /* of the covariance, in parts of its mean variance; > 0 */
-    double share;  /* of that metric in what home makes, where stored rows'
-                         scores with each other spread as widely in both; the
-                         rest is the query as it is; 0 to 1 */
+    /* Of the covariance, in parts of its mean variance: above 0. */
+    double shrinkage;
+    /* Of that metric in what home makes, where stored rows' scores with each
+     * other spread as widely in both; the rest is the query as it is. 0 to 1;
+     * with 0 there is no home. */
+    double share;
 } linkd_whitening;
 
 /* Fits both maps.

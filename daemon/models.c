@@ -333,12 +333,19 @@ static int ticket_run(const lk_model_embedder *e, ticket *t, linkd_error *err)
     return rc;
 }
 
-/* Models that read pictures have none: a content may begin with one. */
 static const char *prompt_of(const lk_model *model, linkd_use use)
 {
-    return model->encoder != NULL && model->vision == NULL
+    return model->encoder != NULL
                ? linkd_encoder_prompt_for(model->encoder, use)
                : "";
+}
+
+/* A picture alone has no text that a prompt would go before. */
+static size_t prompt_len_of(const char *prompt, linkd_str content)
+{
+    linkd_content c = linkd_content_split(content);
+
+    return c.text.len == 0 && c.picture.len > 0 ? 0 : strlen(prompt);
 }
 
 /* Texts behind a prompt. Encoders put one prompt before all that they are given,
@@ -357,7 +364,6 @@ static void prompted_clear(prompted *p)
 static int prompted_make(const char *prompt, const linkd_str *texts, size_t n,
                          prompted *p, linkd_error *err)
 {
-    const size_t prompt_len = strlen(prompt);
     const char *at;
     int rc = LINKD_OK;
 
@@ -365,13 +371,15 @@ static int prompted_make(const char *prompt, const linkd_str *texts, size_t n,
     if (p->texts == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
-        rc = lk_buf_append(&p->bytes, prompt, prompt_len, err);
+        rc = lk_buf_append(&p->bytes, prompt, prompt_len_of(prompt, texts[i]),
+                           err);
         if (rc == LINKD_OK)
             rc = lk_buf_append(&p->bytes, texts[i].bytes, texts[i].len, err);
     }
     at = p->bytes.data; /* which moves no more */
     for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
-        p->texts[i] = (linkd_str){at, prompt_len + texts[i].len};
+        p->texts[i] =
+            (linkd_str){at, prompt_len_of(prompt, texts[i]) + texts[i].len};
         at += p->texts[i].len;
     }
     return rc;

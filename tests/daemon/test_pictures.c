@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,6 +15,7 @@
 #include "daemon/models.h"
 #include "daemon/upgrade.h"
 #include "tests/daemon/job_service.h"
+#include "tests/linkage/scratch.h"
 
 #define CUT "data:image/png;base64,AAAA"
 
@@ -28,6 +30,25 @@ static void model_link(const char *golden, const char *path, const char *name)
     assert_int_equal(symlink(from, to), 0);
 }
 
+/* CLIP with a prompt before texts. */
+static void prompted_make(const char *golden)
+{
+    static const char *const files[] = {"config.json", "model.safetensors",
+                                        "preprocessor_config.json",
+                                        "tokenizer.json"};
+
+    assert_int_equal(mkdir("models/prompted", 0700), 0);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char path[64], name[64];
+
+        (void)snprintf(path, sizeof(path), "clip/%s", files[i]);
+        (void)snprintf(name, sizeof(name), "prompted/%s", files[i]);
+        model_link(golden, path, name);
+    }
+    scratch_write_text("models/prompted/config_sentence_transformers.json",
+                       "{\"prompts\":{\"query\":\"12 \"}}");
+}
+
 static int group_enter(void **state)
 {
     static const char *const names[] = {"jpeg-95-0.jpg", "turned-1.png"};
@@ -38,6 +59,7 @@ static int group_enter(void **state)
     (void)snprintf(golden, sizeof(golden), "%s/tests/golden", here);
     model_link(golden, "clip", "clip");
     model_link(golden, "vision/bare", "vit");
+    prompted_make(golden);
     for (size_t i = 0; i < 2; i++) {
         char path[1024];
 
@@ -166,6 +188,19 @@ static void a_search_goes_by_text_picture_or_both(void **state)
     search("{\"queries\":[{\"image\":\"@1\"},{\"text\":\"hello\"}],\"k\":1}");
     assert_text_at("results.0.hits.0.id", "c");
     assert_text_at("results.1.hits.0.id", "d");
+}
+
+/* Before texts, that is, and not before pictures. */
+static void a_prompt_goes_before_texts(void **state)
+{
+    (void)state;
+    goods_make("{\"model\":\"prompted\",\"image\":\"photo\","
+               "\"text\":[\"title\"]}");
+    search("{\"image\":\"@0\",\"k\":1}");
+    assert_text_at("hits.0.id", "a");
+    assert_json_at("hits.0.score", "1.0");
+    search("{\"image\":\"@0\",\"text\":\"hello\",\"k\":1}");
+    assert_true(json_number_value(at("hits.0.score")) < 0.99999);
 }
 
 /* They are long: ten hits of a photograph each would be megabytes. */
@@ -361,6 +396,7 @@ int main(void)
         TEST(a_model_has_to_read_what_records_have),
         TEST(pictures_that_cannot_be_used_are_told_and_stored),
         TEST(a_search_goes_by_text_picture_or_both),
+        TEST(a_prompt_goes_before_texts),
         TEST(hits_have_their_picture_if_it_is_named),
         TEST(wrong_pictures_of_queries_are_refused),
         TEST(a_record_is_attached_by_its_picture),

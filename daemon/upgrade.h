@@ -98,13 +98,16 @@ void *lk_upgrade_room(lk_upgrade_sample *sample, size_t n, size_t size);
  * hundredths. A guess. */
 #define LK_QUERIES_MOST ((size_t)2000)
 /* The queries of the job, or those that its labels ask, or some that are made
- * from the anchors, which are there; adds what they look for. LINKD_E_ARG: a
- * record that a query looks for or a label names does not exist, or there are
- * too few of them. */
+ * from the anchors, which are there; adds what they look for, and what labels
+ * teach. LINKD_E_ARG: a record that a query looks for or a label names does not
+ * exist, or there are too few of them. */
 LINKD_MUST_CHECK int lk_upgrade_queries_make(lk_upgrade_sample *sample,
                                              linkd_view *view,
                                              const lk_job_spec *spec,
                                              linkd_error *err);
+
+/* Whether the job's head learns from labels. */
+bool lk_upgrade_is_taught(const lk_job_spec *spec);
 
 /* ---- the fit -------------------------------------------------------------- */
 

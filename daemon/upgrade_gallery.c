@@ -25,7 +25,9 @@ int lk_gallery_open(lk_upgrade_sample *sample, size_t n_added,
                     lk_gallery *ret_gallery, linkd_error *err)
 {
     size_t n = sample->n_kept;
-    lk_gallery g = {.sample = sample, .n_places = 2 * (n + n_added) + 1};
+    lk_gallery g = {.sample = sample,
+                    .n_places = 2 * (n + n_added) + 1,
+                    .n_most = n + n_added};
 
     g.places = calloc(g.n_places, sizeof(*g.places));
     g.has_twins = calloc(n + 1, sizeof(*g.has_twins));
@@ -59,18 +61,13 @@ size_t lk_gallery_find(const lk_gallery *gallery, linkd_str text)
     return place == 0 ? SIZE_MAX : place - 1;
 }
 
-int lk_gallery_hold(lk_gallery *gallery, linkd_str text, size_t *ret_place,
-                    linkd_error *err)
+int lk_gallery_add(lk_gallery *gallery, linkd_str text, size_t *ret_place,
+                   linkd_error *err)
 {
     lk_upgrade_sample *s = gallery->sample;
     uint32_t *place = place_of(gallery, text);
-    size_t at = *place == 0 ? s->n : *place - 1;
 
-    *ret_place = SIZE_MAX;
-    if (at < s->n_kept && !s->held[at] &&
-        (gallery->n_held + 1) * LINKD_ANCHORS_HELD > s->n_kept)
-        return LINKD_OK;
-    if (at == s->n) {
+    if (*place == 0 && s->n < gallery->n_most) {
         char *copy = lk_arena_copy(&s->arena, text.bytes, text.len);
 
         if (copy == NULL)
@@ -78,9 +75,28 @@ int lk_gallery_hold(lk_gallery *gallery, linkd_str text, size_t *ret_place,
         s->texts[s->n++] = (linkd_str){copy, text.len};
         *place = (uint32_t)s->n;
     }
-    gallery->n_held += at < s->n_kept && !s->held[at];
-    s->held[at] = true;
-    *ret_place = at;
+    *ret_place = *place == 0 ? SIZE_MAX : *place - 1;
+    return LINKD_OK;
+}
+
+int lk_gallery_hold(lk_gallery *gallery, linkd_str text, size_t *ret_place,
+                    linkd_error *err)
+{
+    lk_upgrade_sample *s = gallery->sample;
+    size_t place = lk_gallery_find(gallery, text);
+    bool is_another = place < s->n_kept && !s->held[place];
+    int rc = LINKD_OK;
+
+    *ret_place = SIZE_MAX;
+    if (is_another && (gallery->n_held + 1) * LINKD_ANCHORS_HELD > s->n_kept)
+        return LINKD_OK;
+    if (place == SIZE_MAX)
+        rc = lk_gallery_add(gallery, text, &place, err);
+    if (rc != LINKD_OK || place == SIZE_MAX)
+        return rc;
+    gallery->n_held += is_another;
+    s->held[place] = true;
+    *ret_place = place;
     return LINKD_OK;
 }
 

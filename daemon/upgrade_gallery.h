@@ -15,6 +15,7 @@ typedef struct lk_gallery {
     size_t n_places;
     bool *has_twins; /* [n_kept]: the text is several anchors' */
     size_t n_held;   /* anchors */
+    size_t n_most;   /* texts that there is room for */
 } lk_gallery;
 
 /* Over the anchors of a sample that has room for so many texts more. */
@@ -23,8 +24,11 @@ LINKD_MUST_CHECK int lk_gallery_open(lk_upgrade_sample *sample, size_t n_added,
 void lk_gallery_close(lk_gallery *gallery);
 /* SIZE_MAX: there is no such text. */
 size_t lk_gallery_find(const lk_gallery *gallery, linkd_str text);
-/* Adds the text if need be and holds it out of the fit; SIZE_MAX: it is an anchor
- * that cannot be held out any more. */
+/* Adds the text if need be; SIZE_MAX: there is no more room. */
+LINKD_MUST_CHECK int lk_gallery_add(lk_gallery *gallery, linkd_str text,
+                                    size_t *ret_place, linkd_error *err);
+/* The same, and holds it out of the fit; SIZE_MAX, too: it is an anchor that
+ * cannot be held out any more. */
 LINKD_MUST_CHECK int lk_gallery_hold(lk_gallery *gallery, linkd_str text,
                                      size_t *ret_place, linkd_error *err);
 /* From now on what answers with one text answers with the other. */
@@ -42,7 +46,8 @@ LINKD_MUST_CHECK int lk_gallery_read(const lk_upgrade_sample *sample,
                                      const char *what, lk_buf *ret_text,
                                      linkd_error *err);
 
-/* Queries and entities from the job's labels (upgrade_labels.c). */
+/* Queries, answers, texts to learn from and entities, by the job's labels
+ * (upgrade_labels.c). */
 LINKD_MUST_CHECK int lk_upgrade_labels_make(lk_gallery *gallery,
                                             linkd_view *view,
                                             const lk_job_spec *spec,

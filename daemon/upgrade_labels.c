@@ -1,12 +1,15 @@
 /* daemon/upgrade_labels.c — which records are one entity, as a user says.
  *
- *   entity   r1 r5 r9   one of its records, left to chance, is asked for, as it
- *                       stands; the others answer, itself does not count
+ *   asks      r1 r5 r9   one of its records, left to chance, is asked for, as it
+ *                        stands; the others answer, itself does not count
+ *   answers   r1 r5 r9   with queries of the user's own the labels ask nothing:
+ *                        what is labelled as an answer's entity answers, too
+ *   teaches   r1 r5 r9   all of them are fitted on
  *
- * With queries of the user's own the labels ask nothing: then whatever is labelled
- * as an answer's entity answers, too. Either way heads that learn from labels are
- * told them for all anchors; a record that nobody labelled is an entity of its
- * own. */
+ * What asks or answers is held out of the fit, and a head that tells entities
+ * apart learns from two fitted records of one. For such a head some of the
+ * entities teach instead: every other one, but LK_QUERIES_MIN ask first. A record
+ * that nobody labelled is an entity of its own. */
 #include "daemon/upgrade_gallery.h"
 
 #include <stdlib.h>
@@ -22,7 +25,10 @@ typedef struct labelled {
 typedef struct labels {
     labelled *list; /* [n], entities together, in an order left to chance */
     size_t n;
-    lk_arena arena; /* of texts */
+    lk_arena arena;  /* of texts */
+    bool asks;       /* there are no other queries */
+    bool teaches;    /* the head learns from labels */
+    size_t n_taught; /* entities */
 } labels;
 
 static bool is_entity(const labelled *a, const labelled *b)
@@ -151,8 +157,9 @@ static int others_hold(lk_gallery *g, const labelled *list, size_t n,
     return rc;
 }
 
+/* *ret_asks stays as it is unless the entity asks. */
 static int entity_ask(lk_gallery *g, const labelled *list, size_t n,
-                      linkd_error *err)
+                      bool *ret_asks, linkd_error *err)
 {
     size_t query = query_choose(g, list, n);
     size_t asked = SIZE_MAX;
@@ -167,45 +174,98 @@ static int entity_ask(lk_gallery *g, const labelled *list, size_t n,
             return rc;
     }
     rc = others_hold(g, list, n, query, &answer, err);
-    return rc == LINKD_OK && answer != SIZE_MAX
-               ? lk_gallery_ask(g, list[query].text, answer, asked, err)
-               : rc;
+    if (rc != LINKD_OK || answer == SIZE_MAX)
+        return rc;
+    *ret_asks = true;
+    return lk_gallery_ask(g, list[query].text, answer, asked, err);
 }
 
-static int entities_ask(lk_gallery *g, const labels *l, linkd_error *err)
+/* Whether it is the next entity's turn to ask. */
+static bool is_asked(const lk_gallery *g, const labels *l)
 {
-    size_t length;
+    size_t n = g->sample->n_queries;
+
+    return l->asks && n < LK_QUERIES_MOST &&
+           (!l->teaches || n < LK_QUERIES_MIN || n <= l->n_taught);
+}
+
+/* ---- answers ------------------------------------------------------------------ */
+
+/* A text of the entity that answers already, or SIZE_MAX. */
+static size_t answer_find(const lk_gallery *g, const labelled *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t place = lk_gallery_find(g, list[i].text);
+
+        if (place != SIZE_MAX && g->sample->held[place])
+            return place;
+    }
+    return SIZE_MAX;
+}
+
+/* What is in the gallery of an entity that answers, and can be held out, answers. */
+static int entity_join(lk_gallery *g, const labelled *list, size_t n,
+                       size_t answer, linkd_error *err)
+{
     int rc = LINKD_OK;
 
-    for (size_t i = 0;
-         i < l->n && rc == LINKD_OK && g->sample->n_queries < LK_QUERIES_MOST;
-         i += length) {
-        length = run_length(l->list + i, l->n - i);
-        rc = entity_ask(g, l->list + i, length, err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        size_t place = lk_gallery_find(g, list[i].text);
+
+        if (place == SIZE_MAX)
+            continue;
+        rc = lk_gallery_hold(g, list[i].text, &place, err);
+        if (rc == LINKD_OK && place != SIZE_MAX)
+            lk_gallery_join(g, place, answer);
     }
     return rc;
 }
 
 /* ---- entities ----------------------------------------------------------------- */
 
-/* What is in the gallery of an entity, some of which answers, answers. */
-static void entity_join(lk_gallery *g, const labelled *list, size_t n)
+/* Puts into the gallery what is not there, to be fitted on. */
+static int entity_teach(lk_gallery *g, const labelled *list, size_t n,
+                        linkd_error *err)
 {
-    size_t first = SIZE_MAX;
+    size_t place;
+    int rc = LINKD_OK;
 
-    for (size_t i = 0; i < n; i++) {
-        size_t place = lk_gallery_find(g, list[i].text);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = lk_gallery_add(g, list[i].text, &place, err);
+    return rc;
+}
 
-        if (place == SIZE_MAX)
-            continue;
-        first = first == SIZE_MAX ? place : first;
-        lk_gallery_join(g, place, first);
+static int entity_use(lk_gallery *g, labels *l, const labelled *list, size_t n,
+                      linkd_error *err)
+{
+    size_t answer = l->asks ? SIZE_MAX : answer_find(g, list, n);
+    bool asks = false;
+    int rc = LINKD_OK;
+
+    if (answer != SIZE_MAX)
+        return entity_join(g, list, n, answer, err);
+    if (is_asked(g, l))
+        rc = entity_ask(g, list, n, &asks, err);
+    if (rc != LINKD_OK || asks || n < 2 || !l->teaches)
+        return rc;
+    l->n_taught++;
+    return entity_teach(g, list, n, err);
+}
+
+static int entities_use(lk_gallery *g, labels *l, linkd_error *err)
+{
+    size_t length;
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < l->n && rc == LINKD_OK; i += length) {
+        length = run_length(l->list + i, l->n - i);
+        rc = entity_use(g, l, l->list + i, length, err);
     }
+    return rc;
 }
 
 /* Numbers for all texts that there are by now. */
-static int entities_number(lk_gallery *g, const labels *l, bool joins,
-                           linkd_error *err)
+static int entities_number(lk_gallery *g, const labels *l, linkd_error *err)
 {
     lk_upgrade_sample *s = g->sample;
     uint64_t number = 0;
@@ -218,8 +278,6 @@ static int entities_number(lk_gallery *g, const labels *l, bool joins,
         s->labels[i] = l->n + i;
     for (size_t i = 0; i < l->n; i += length, number++) {
         length = run_length(l->list + i, l->n - i);
-        if (joins)
-            entity_join(g, l->list + i, length);
         for (size_t j = i; j < i + length; j++) {
             size_t place = lk_gallery_find(g, l->list[j].text);
 
@@ -233,14 +291,14 @@ static int entities_number(lk_gallery *g, const labels *l, bool joins,
 int lk_upgrade_labels_make(lk_gallery *gallery, linkd_view *view,
                            const lk_job_spec *spec, linkd_error *err)
 {
-    bool asks = spec->n_queries == 0;
-    labels l = {0};
+    labels l = {.asks = spec->n_queries == 0,
+                .teaches = lk_upgrade_is_taught(spec)};
     int rc = labels_read(gallery->sample, view, spec, &l, err);
 
-    if (rc == LINKD_OK && asks)
-        rc = entities_ask(gallery, &l, err);
     if (rc == LINKD_OK)
-        rc = entities_number(gallery, &l, !asks, err);
+        rc = entities_use(gallery, &l, err);
+    if (rc == LINKD_OK)
+        rc = entities_number(gallery, &l, err);
     lk_arena_clear(&l.arena);
     free(l.list);
     return rc;

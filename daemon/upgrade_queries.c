@@ -166,6 +166,33 @@ static int enough_check(const lk_upgrade_sample *s, const lk_job_spec *spec,
                          "more");
 }
 
+bool lk_upgrade_is_taught(const lk_job_spec *spec)
+{
+    return !spec->auto_head && spec->head == LINKD_HEAD_CONTRAST;
+}
+
+/* That there are two records of one entity to fit on. */
+static int taught_check(const lk_upgrade_sample *s, const lk_job_spec *spec,
+                        linkd_error *err)
+{
+    bool *seen = calloc(spec->n_labels + s->n + 1, sizeof(*seen));
+    bool is_taught = false;
+
+    if (seen == NULL)
+        return lk_fail_nomem(err);
+    for (size_t i = 0; i < s->n; i++)
+        if (!s->held[i]) {
+            is_taught = is_taught || seen[s->labels[i]];
+            seen[s->labels[i]] = true;
+        }
+    free(seen);
+    return is_taught ? LINKD_OK
+                     : lk_fail(err, LINKD_E_ARG,
+                               "the head learns nothing from the labels: they "
+                               "name no entity of two records beside those "
+                               "that are asked for");
+}
+
 int lk_upgrade_queries_make(lk_upgrade_sample *s, linkd_view *view,
                             const lk_job_spec *spec, linkd_error *err)
 {
@@ -185,6 +212,8 @@ int lk_upgrade_queries_make(lk_upgrade_sample *s, linkd_view *view,
         lk_gallery_settle(&g);
         rc = enough_check(s, spec, err);
     }
+    if (rc == LINKD_OK && spec->n_labels > 0 && lk_upgrade_is_taught(spec))
+        rc = taught_check(s, spec, err);
     lk_gallery_close(&g);
     return rc;
 }

@@ -127,12 +127,164 @@ static void what_is_labelled_as_the_answer_answers(void **state)
     lk_buf_clear(&options);
 }
 
-static void a_head_learns_from_labels(void **state)
+/* ---- heads that learn from labels ------------------------------------------------ */
+
+/* The job of labels and queries. */
+typedef struct job {
+    lk_arena arena;
+    json_t *json;
+    lk_job_spec spec;
+} job;
+
+static void job_read(const char *members, job *ret_job)
 {
+    lk_buf body = {0};
+
+    *ret_job = (job){0};
+    append(&body, "{\"kind\":\"upgrade-probe\",\"collection\":\"firms\","
+                  "\"model\":\"other\"");
+    append(&body, members);
+    append(&body, "}");
+    ret_job->json = json_loads(body.data, 0, NULL);
+    assert_non_null(ret_job->json);
+    assert_int_equal(
+        lk_job_spec_read(ret_job->json, &ret_job->arena, &ret_job->spec, NULL),
+        LINKD_OK);
+    lk_buf_clear(&body);
+}
+
+static void job_clear(job *j)
+{
+    json_decref(j->json);
+    lk_arena_clear(&j->arena);
+}
+
+/* Pairs of one entity, both of which are fitted on. */
+static size_t fitted_pairs(const lk_upgrade_sample *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t j = 0; j < i; j++)
+            n += !s->held[i] && !s->held[j] && s->labels[i] == s->labels[j];
+    return n;
+}
+
+static void answers_check(const lk_upgrade_sample *s)
+{
+    for (size_t q = 0; q < s->n_queries; q++)
+        for (size_t i = 0; i < s->n; i++)
+            if (s->groups[i] == s->groups[s->answers[q]])
+                assert_true(s->held[i]);
+}
+
+/* Most twins are no anchors. */
+static void entities_that_do_not_ask_teach(void **state)
+{
+    lk_upgrade_sample sample;
+    lk_buf members = {0};
+    job j;
+
     (void)state;
     twins_make();
-    probe(N_ENTITIES, 0, ",\"head\":\"contrast\"");
+    append(&members, ",\"head\":\"contrast\"");
+    labels_put(&members, N_ENTITIES, 0);
+    job_read(members.data, &j);
+    assert_int_equal(sample_make(&j.spec, N_NAMES, &sample, NULL), LINKD_OK);
+    assert_int_equal(sample.n_queries, N_ENTITIES / 2);
+    assert_int_equal(fitted_pairs(&sample), N_ENTITIES / 2);
+    answers_check(&sample);
+    lk_upgrade_sample_clear(&sample);
+    job_clear(&j);
+    lk_buf_clear(&members);
+}
+
+/* Queries for names without labels, to be answered whatever these say. */
+static void queries_put(lk_buf *body)
+{
+    char name[64];
+
+    append(body, ",\"queries\":[");
+    for (int i = 0; i < N_ENTITIES; i++) {
+        name_write(8 * i + 3, name, sizeof(name));
+        assert_int_equal(lk_buf_printf(body, NULL,
+                                       "%s{\"query\":\"%.9s\",\"id\":\"r%d\"}",
+                                       i > 0 ? "," : "", name, 8 * i + 3),
+                         LINKD_OK);
+    }
+    append(body, "]");
+}
+
+/* All but the time that it took. */
+static char *verdict_of(int shift, const char *options)
+{
+    json_t *verdict;
+    char *text;
+
+    probe(N_ENTITIES, shift, options);
     assert_text_at("verdict.head", "contrast");
+    verdict = json_deep_copy(at("verdict"));
+    assert_int_equal(json_object_del(verdict, "backfill_seconds"), 0);
+    text = json_dumps(verdict, JSON_COMPACT);
+    json_decref(verdict);
+    return text;
+}
+
+/* Nothing else differs: what is asked, and what is fitted on, is the same. */
+static void a_head_learns_from_labels(void **state)
+{
+    lk_buf options = {0};
+    char *right;
+    char *again;
+    char *wrong;
+
+    (void)state;
+    twins_make();
+    append(&options, ",\"head\":\"contrast\"");
+    queries_put(&options);
+    right = verdict_of(0, options.data);
+    again = verdict_of(0, options.data);
+    wrong = verdict_of(1, options.data);
+    assert_string_equal(right, again);
+    assert_string_not_equal(right, wrong);
+    free(right);
+    free(again);
+    free(wrong);
+    lk_buf_clear(&options);
+}
+
+/* Of the anchors 24 can be held out; 20 of them answer. */
+static void what_is_fitted_on_does_not_answer(void **state)
+{
+    lk_upgrade_sample sample;
+    lk_buf members = {0};
+    size_t n_held = 0;
+    job j;
+
+    (void)state;
+    twins_make();
+    append(&members, ",\"queries\":[");
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(lk_buf_printf(&members, NULL,
+                                       "%s{\"query\":\"q%d\",\"id\":\"r%d\"}",
+                                       i > 0 ? "," : "", i, i),
+                         LINKD_OK);
+    append(&members, "],\"labels\":[");
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(lk_buf_printf(&members, NULL,
+                                       "%s{\"id\":\"r%d\",\"entity\":\"e%d\"}",
+                                       i > 0 ? "," : "", i, i % 20),
+                         LINKD_OK);
+    append(&members, "]");
+    job_read(members.data, &j);
+    assert_int_equal(sample_make(&j.spec, N_NAMES, &sample, NULL), LINKD_OK);
+    answers_check(&sample);
+    for (size_t i = 0; i < sample.n; i++)
+        n_held += sample.held[i];
+    assert_int_equal(n_held, N_NAMES / LINKD_ANCHORS_HELD);
+    lk_upgrade_sample_clear(&sample);
+    job_clear(&j);
+    lk_buf_clear(&members);
 }
 
 /* ---- what cannot be ------------------------------------------------------------- */
@@ -172,6 +324,25 @@ static void labels_that_tell_nothing_are_refused(void **state)
     store_check();
 }
 
+/* Ten entities ask, and that is all of them. */
+static void labels_that_only_ask_teach_nothing(void **state)
+{
+    lk_buf body = {0};
+
+    (void)state;
+    twins_make();
+    append(&body, "{\"model\":\"other\",\"head\":\"contrast\"");
+    labels_put(&body, 10, 0);
+    append(&body, "}");
+    (void)upgrade_run(lk_handle_upgrade_probe, body.data);
+    assert_text_at("state", "failed");
+    assert_text_at("error",
+                   "the head learns nothing from the labels: they name "
+                   "no entity of two records beside those that are "
+                   "asked for");
+    lk_buf_clear(&body);
+}
+
 static void labels_of_a_wrong_form_are_refused(void **state)
 {
     (void)state;
@@ -200,8 +371,11 @@ int main(void)
         TEST(labels_that_are_wrong_find_little),
         TEST(a_start_with_labels_keeps_its_anchors_only),
         TEST(what_is_labelled_as_the_answer_answers),
+        TEST(entities_that_do_not_ask_teach),
         TEST(a_head_learns_from_labels),
+        TEST(what_is_fitted_on_does_not_answer),
         TEST(labels_that_tell_nothing_are_refused),
+        TEST(labels_that_only_ask_teach_nothing),
         TEST(labels_of_a_wrong_form_are_refused),
     };
 

@@ -15,8 +15,6 @@
 #include "tests/daemon/upgrade_service.h"
 #include "tests/support/alloc_fail.h"
 
-static const linkd_str firms = {"firms", 5};
-
 static bool never(void *ctx)
 {
     (void)ctx;
@@ -81,48 +79,22 @@ static void told_check(int rc, bool failed, size_t *n)
 
 /* ---- queries ------------------------------------------------------------------- */
 
-/* A sample of which only the anchors are there. */
-static int queries_make(const request *r, linkd_view *view, linkd_str settings,
-                        linkd_error *err)
-{
-    lk_upgrade_sample s = {.n = 0};
-    linkd_str texts[N_RECORDS / 2];
-    char names[N_RECORDS / 2][64];
-    int rc = linkd_settings_parse(settings, &s.arena, &s.settings, err);
-
-    for (; s.n < N_RECORDS / 2; s.n++) {
-        name_write((int)s.n, names[s.n], sizeof(names[s.n]));
-        texts[s.n] = (linkd_str){names[s.n], strlen(names[s.n])};
-    }
-    s.texts = texts;
-    if (rc == LINKD_OK)
-        rc = lk_upgrade_queries_make(&s, view, &r->spec, err);
-    lk_upgrade_sample_clear(&s);
-    return rc;
-}
-
 static void queries_run_out(const char *members)
 {
     request *r = request_make(members);
-    linkd_collection_info info;
-    linkd_view *view = NULL;
-    linkd_error err = {0};
     bool failed = true;
 
-    assert_int_equal(
-        linkd_store_describe(service.store, firms, &r->arena, &info, &err),
-        LINKD_OK);
-    assert_int_equal(linkd_view_open(service.store, firms, &view, &err),
-                     LINKD_OK);
     for (size_t n = 1; failed; n++) {
+        lk_upgrade_sample sample;
+        linkd_error err = {0};
         int rc;
 
         alloc_fail_at(n);
-        rc = queries_make(r, view, info.options.settings, &err);
+        rc = sample_make(&r->spec, N_NAMES, &sample, &err);
         failed = alloc_fail_off();
         told_check(rc, failed, &n);
+        lk_upgrade_sample_clear(&sample);
     }
-    linkd_view_close(view);
     request_free(r);
 }
 
@@ -153,13 +125,13 @@ static void given_queries_tell_of_it(void **state)
 static void labels_tell_of_it(void **state)
 {
     lk_buf body = {0};
-    int rc = lk_buf_printf(&body, NULL, ",\"labels\":[");
+    int rc = lk_buf_printf(&body, NULL, ",\"head\":\"contrast\",\"labels\":[");
 
     (void)state;
     firms_make();
-    for (int i = 0; i < 24 && rc == LINKD_OK; i++)
+    for (int i = 0; i < 48 && rc == LINKD_OK; i++)
         rc = lk_buf_printf(&body, NULL, "%s{\"id\":\"r%d\",\"entity\":\"e%d\"}",
-                           i > 0 ? "," : "", 9 * i, i / 2);
+                           i > 0 ? "," : "", 5 * i, i / 2);
     if (rc == LINKD_OK)
         rc = lk_buf_printf(&body, NULL, "]");
     assert_int_equal(rc, LINKD_OK);

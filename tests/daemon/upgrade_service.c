@@ -10,6 +10,8 @@
 
 #include "daemon/models.h"
 
+#define NAME_BYTES ((size_t)64)
+
 int upgrade_group_enter(void **state)
 {
     int rc = service_group_enter(state);
@@ -109,6 +111,55 @@ void store_check(void)
     assert_int_equal(
         linkd_store_check(service.store, NULL, fault_fail, NULL, &report, &err),
         LINKD_OK);
+}
+
+/* The names of N_NAMES records; NULL: out of memory. */
+static char *names_make(lk_upgrade_sample *s)
+{
+    char *names = lk_upgrade_room(s, N_NAMES, NAME_BYTES);
+
+    for (size_t i = 0; names != NULL && i < N_NAMES; i++)
+        name_write((int)i, names + i * NAME_BYTES, NAME_BYTES);
+    return names;
+}
+
+static int anchors_make(lk_upgrade_sample *s, size_t n, linkd_error *err)
+{
+    const char *names = names_make(s);
+
+    s->texts = lk_upgrade_room(s, n, sizeof(*s->texts));
+    if (names == NULL || s->texts == NULL)
+        return lk_fail_nomem(err);
+    for (; s->n < n; s->n++) {
+        const char *name = names + s->n % N_NAMES * NAME_BYTES;
+
+        s->texts[s->n] = (linkd_str){name, strlen(name)};
+    }
+    return LINKD_OK;
+}
+
+int sample_make(const lk_job_spec *spec, size_t n_anchors,
+                lk_upgrade_sample *ret_sample, linkd_error *err)
+{
+    static const linkd_str firms = {"firms", 5};
+    lk_upgrade_sample *s = ret_sample;
+    linkd_collection_info info;
+    linkd_view *view = NULL;
+    int rc;
+
+    *s = (lk_upgrade_sample){0};
+    rc = linkd_store_describe(service.store, firms, &s->arena, &info, err);
+    if (rc == LINKD_OK)
+        rc = linkd_settings_parse(info.options.settings, &s->arena,
+                                  &s->settings, err);
+    if (rc == LINKD_OK)
+        rc = linkd_view_open(service.store, firms, &view, err);
+    if (rc == LINKD_OK)
+        rc = anchors_make(s, n_anchors, err);
+    if (rc == LINKD_OK)
+        rc = lk_upgrade_queries_make(s, view, spec, err);
+    linkd_view_close(view);
+    return rc;
 }
 
 void model_hide(const char *model)

@@ -3,6 +3,7 @@
 #ifndef LINKD_TESTS_UPGRADE_SERVICE_H
 #define LINKD_TESTS_UPGRADE_SERVICE_H
 
+#include "daemon/upgrade.h"
 #include "tests/daemon/job_service.h"
 
 #define N_RECORDS 240
@@ -26,6 +27,12 @@ void start(const char *model);
 void search_for(int i, const char *options);
 /* That the store has no fault. */
 void store_check(void);
+
+/* A sample with the queries of the job, as soon as they are made: its anchors are
+ * r0 to r119, and these again if more are wanted. Always to be cleared. */
+#define N_NAMES (N_RECORDS / 2)
+int sample_make(const lk_job_spec *spec, size_t n_anchors,
+                lk_upgrade_sample *ret_sample, linkd_error *err);
 
 /* Takes a model out of the model store, and puts it back. */
 void model_hide(const char *model);

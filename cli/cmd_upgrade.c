@@ -293,7 +293,7 @@ static int estimate_print(lk_cli *cli, const upgrade_values *v,
     if (rc == LINKD_OK && !cli->args.quiet &&
         number_of(estimate, "texts") > 0.0)
         (void)fprintf(
-            stderr, "%s to encode, about %s\n",
+            stderr, "at most %s to encode, about %s\n",
             lk_counted((uint64_t)number_of(estimate, "texts"), "text", "texts")
                 .text,
             lk_duration(number_of(estimate, "seconds")).text);

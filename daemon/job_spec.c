@@ -452,7 +452,7 @@ static int labels_read(const json_t *request, lk_arena *arena,
     return rc;
 }
 
-/* What answers a query or is labelled may be an anchor, too. */
+/* Leaves room for what answers a query or is labelled, and is no anchor. */
 static void anchors_limit(lk_job_spec *spec)
 {
     size_t n_added = spec->n_queries + spec->n_labels;

@@ -100,19 +100,26 @@ static int speed_measure(measured *m, lk_model *model, lk_request *request,
     return rc;
 }
 
-/* See lk_upgrade_sample_n_texts(): at most as many, but for answers that are no
- * anchors. */
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* See lk_upgrade_sample_n_texts(): at most as many. */
 static double texts_of(const lk_job_spec *spec, uint64_t n_records,
                        size_t n_generations)
 {
-    size_t n_anchors =
-        n_records < spec->n_anchors ? (size_t)n_records : spec->n_anchors;
+    size_t n_anchors = least((size_t)n_records, spec->n_anchors);
     /* labels ask one for each entity, which has two records at least */
     size_t n_asked = spec->n_queries > 0 ? spec->n_queries : spec->n_labels / 2;
-    size_t n_given = n_asked < LK_QUERIES_MOST ? n_asked : LK_QUERIES_MOST;
-    size_t n_queries = n_given > 0 ? n_given : n_anchors / LINKD_ANCHORS_HELD;
+    size_t n_given = least(n_asked, LK_QUERIES_MOST);
+    size_t n_made = (n_anchors + LINKD_ANCHORS_HELD - 1) / LINKD_ANCHORS_HELD;
+    size_t n_queries = n_given > 0 ? n_given : n_made;
+    /* answers, and what labels teach, that are no anchors */
+    size_t n_added =
+        least(spec->n_queries + spec->n_labels, (size_t)n_records - n_anchors);
 
-    return (double)(n_anchors + n_queries * (n_generations + 1));
+    return (double)(n_anchors + (n_queries + n_added) * (n_generations + 1));
 }
 
 /* Whether the collection had the model before: nothing is encoded then. */

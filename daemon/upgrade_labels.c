@@ -104,7 +104,8 @@ static int labels_read(const lk_upgrade_sample *s, linkd_view *view,
     lk_buf_clear(&text);
     qsort(l->list, l->n, sizeof(*l->list), labelled_compare);
     twins_drop(l);
-    if (rc == LINKD_OK && (l->n == 0 || is_entity(l->list, &l->list[l->n - 1])))
+    if (rc == LINKD_OK && l->asks &&
+        (l->n == 0 || is_entity(l->list, &l->list[l->n - 1])))
         rc = lk_fail(err, LINKD_E_ARG,
                      "the labels are of one entity: nothing tells it from "
                      "others");

@@ -6,7 +6,7 @@
  *
  * A given query's record is mostly no anchor: then it is added to the gallery,
  * behind the anchors, which are the only ones that are kept. Queries for answers
- * that cannot be held out any more go unused, as do those beyond
+ * that cannot be added or held out any more go unused, as do those beyond
  * LK_QUERIES_MOST. Which ones is left to chance, the same each time: a file may
  * be in some order. */
 #include "daemon/upgrade_gallery.h"
@@ -148,6 +148,15 @@ static int sample_widen(lk_upgrade_sample *s, size_t n_added, linkd_error *err)
     return LINKD_OK;
 }
 
+/* Texts that may be no anchors; with these it is as many as a fit takes at most. */
+static size_t n_added_of(const lk_upgrade_sample *s, const lk_job_spec *spec)
+{
+    size_t n = spec->n_queries + spec->n_labels;
+    size_t most = s->n < LINKD_ANCHORS_MAX ? LINKD_ANCHORS_MAX - s->n : 0;
+
+    return n < most ? n : most;
+}
+
 /* A user's are as many as there are, and may be too few. */
 static int enough_check(const lk_upgrade_sample *s, const lk_job_spec *spec,
                         linkd_error *err)
@@ -196,7 +205,7 @@ static int taught_check(const lk_upgrade_sample *s, const lk_job_spec *spec,
 int lk_upgrade_queries_make(lk_upgrade_sample *s, linkd_view *view,
                             const lk_job_spec *spec, linkd_error *err)
 {
-    size_t n_added = spec->n_queries + spec->n_labels;
+    size_t n_added = n_added_of(s, spec);
     lk_gallery g = {0};
     int rc = sample_widen(s, n_added, err);
 

@@ -127,6 +127,37 @@ static void what_is_labelled_as_the_answer_answers(void **state)
     lk_buf_clear(&options);
 }
 
+/* Beginnings of 24 names. */
+static void queries_put(lk_buf *body)
+{
+    char name[64];
+
+    append(body, ",\"queries\":[");
+    for (int i = 0; i < N_ENTITIES; i++) {
+        name_write(8 * i + 3, name, sizeof(name));
+        assert_int_equal(lk_buf_printf(body, NULL,
+                                       "%s{\"query\":\"%.9s\",\"id\":\"r%d\"}",
+                                       i > 0 ? "," : "", name, 8 * i + 3),
+                         LINKD_OK);
+    }
+    append(body, "]");
+}
+
+static void one_entity_is_enough_beside_queries(void **state)
+{
+    lk_buf body = {0};
+
+    (void)state;
+    twins_make();
+    append(&body, "{\"model\":\"other\"");
+    queries_put(&body);
+    append(&body, ",\"labels\":[{\"id\":\"r3\",\"entity\":\"e\"},"
+                  "{\"id\":\"r4\",\"entity\":\"e\"}]}");
+    upgrade_do(lk_handle_upgrade_probe, body.data);
+    assert_text_at("verdict.queries", "given");
+    lk_buf_clear(&body);
+}
+
 /* ---- heads that learn from labels ------------------------------------------------ */
 
 /* The job of labels and queries. */
@@ -197,22 +228,6 @@ static void entities_that_do_not_ask_teach(void **state)
     lk_upgrade_sample_clear(&sample);
     job_clear(&j);
     lk_buf_clear(&members);
-}
-
-/* Queries for names without labels, to be answered whatever these say. */
-static void queries_put(lk_buf *body)
-{
-    char name[64];
-
-    append(body, ",\"queries\":[");
-    for (int i = 0; i < N_ENTITIES; i++) {
-        name_write(8 * i + 3, name, sizeof(name));
-        assert_int_equal(lk_buf_printf(body, NULL,
-                                       "%s{\"query\":\"%.9s\",\"id\":\"r%d\"}",
-                                       i > 0 ? "," : "", name, 8 * i + 3),
-                         LINKD_OK);
-    }
-    append(body, "]");
 }
 
 /* All but the time that it took. */
@@ -371,6 +386,7 @@ int main(void)
         TEST(labels_that_are_wrong_find_little),
         TEST(a_start_with_labels_keeps_its_anchors_only),
         TEST(what_is_labelled_as_the_answer_answers),
+        TEST(one_entity_is_enough_beside_queries),
         TEST(entities_that_do_not_ask_teach),
         TEST(a_head_learns_from_labels),
         TEST(what_is_fitted_on_does_not_answer),

@@ -208,6 +208,31 @@ static void too_few_different_queries_are_refused(void **state)
     probe_fails(&body, "9 different queries can be asked, at least 10");
 }
 
+/* No anchors, and there is room for five texts that are none. */
+static void no_more_is_added_than_a_fit_takes(void **state)
+{
+    lk_job_query queries[12];
+    char ids[12][8];
+    const lk_job_spec spec = {.queries = queries, .n_queries = 12};
+    lk_upgrade_sample sample;
+    linkd_error err = {0};
+
+    (void)state;
+    firms_make();
+    for (int i = 0; i < 12; i++) {
+        int n = snprintf(ids[i], sizeof(ids[i]), "r%d", N_RECORDS - 1 - i);
+
+        queries[i].id = queries[i].text = (linkd_str){ids[i], (size_t)n};
+    }
+    assert_int_equal(sample_make(&spec, LINKD_ANCHORS_MAX - 5, &sample, &err),
+                     LINKD_E_ARG);
+    assert_string_equal(
+        err.message,
+        "5 different queries can be asked, at least 10 are needed");
+    assert_int_equal(sample.n, LINKD_ANCHORS_MAX);
+    lk_upgrade_sample_clear(&sample);
+}
+
 static void refused(const char *queries, const char *why)
 {
     lk_buf body = {0};
@@ -253,11 +278,48 @@ static void the_cost_is_told_beforehand(void **state)
     assert_json_at("records", "240");
     /* 100 by the new model, and 20 queries by two models */
     assert_json_at("texts", "140");
+    /* and one begun fifth more */
+    assert_int_equal(call_json(lk_handle_upgrade_estimate, "firms",
+                               "{\"model\":\"other\",\"anchors\":101}"),
+                     200);
+    assert_json_at("texts", "143");
     assert_true(json_number_value(at("seconds_per_text")) > 0.0);
     assert_true(json_number_value(at("backfill_seconds")) > 0.0);
     assert_int_equal(
         call_json(lk_handle_upgrade_estimate, "firms", "{\"model\":\"tiny\"}"),
         409);
+}
+
+/* What an estimate says of 20 entities of two records. */
+static void assert_labelled_texts(const char *members, const char *texts)
+{
+    lk_buf body = {0};
+
+    assert_int_equal(lk_buf_printf(&body, NULL,
+                                   "{\"model\":\"other\"%s,\"labels\":[",
+                                   members),
+                     LINKD_OK);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(lk_buf_printf(&body, NULL,
+                                       "%s{\"id\":\"r%d\",\"entity\":\"e%d\"}",
+                                       i > 0 ? "," : "", 6 * i, i / 2),
+                         LINKD_OK);
+    assert_int_equal(lk_buf_printf(&body, NULL, "]}"), LINKD_OK);
+    assert_int_equal(call_json(lk_handle_upgrade_estimate, "firms", body.data),
+                     200);
+    assert_json_at("texts", texts);
+    lk_buf_clear(&body);
+}
+
+/* Under two models 20 queries, and what is labelled: 40 texts, as long as so many
+ * records are no anchors. */
+static void what_is_no_anchor_costs_something_too(void **state)
+{
+    (void)state;
+    firms_make();
+    assert_labelled_texts(",\"anchors\":100", "220");
+    assert_labelled_texts(",\"anchors\":230", "290");
+    assert_labelled_texts("", "280");
 }
 
 static void a_model_that_was_there_before_costs_nothing(void **state)
@@ -298,8 +360,10 @@ int main(void)
         TEST(the_same_queries_have_the_same_verdict),
         TEST(an_answer_that_does_not_exist_is_named),
         TEST(too_few_different_queries_are_refused),
+        TEST(no_more_is_added_than_a_fit_takes),
         TEST(queries_of_a_wrong_form_are_refused),
         TEST(the_cost_is_told_beforehand),
+        TEST(what_is_no_anchor_costs_something_too),
         TEST(a_model_that_was_there_before_costs_nothing),
         TEST(a_collection_without_records_costs_nothing),
     };

@@ -47,7 +47,7 @@ daemon_start() {
     run --separate-stderr "$LINKCTL" upgrade probe firms --model other
     [ "$status" -eq 0 ]
     [[ "$output" == *"queries made from the records themselves"* ]]
-    [[ "$stderr" == *"210 texts to encode, about"* ]]
+    [[ "$stderr" == "at most 210 texts to encode, about "* ]]
     [[ "$output" == *"verdict "* ]]
     [[ "$("$LINKCTL" upgrade status firms)" == *"1  serving  tiny "* ]]
 

@@ -78,6 +78,10 @@ typedef struct linkd_str {
     size_t len;
 } linkd_str;
 
+/* Bytewise, a shorter text before a longer one that begins with it. */
+int lk_str_compare(linkd_str a, linkd_str b);
+bool lk_str_equal(linkd_str a, linkd_str b);
+
 /* The first byte that is NUL or no part of valid UTF-8, or `len`. */
 size_t lk_utf8_check(const char *bytes, size_t len);
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "cli/asked.h"
-#include "cli/ids.h"
 #include "cli/number.h"
 #include "cli/pairs.h"
 

@@ -3,7 +3,6 @@
 #include "cli/ids.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/explanation.h"
 
@@ -11,14 +10,6 @@ typedef struct lk_id_row {
     linkd_str id;
     size_t row;
 } lk_id_row;
-
-int lk_str_compare(linkd_str a, linkd_str b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n > 0 ? memcmp(a.bytes, b.bytes, n) : 0;
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
 
 static int by_id(const void *a, const void *b)
 {

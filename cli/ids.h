@@ -18,7 +18,4 @@ void lk_ids_clear(lk_ids *ids);
 /* The row of that id, or SIZE_MAX. */
 size_t lk_ids_find(const lk_ids *ids, linkd_cell cell);
 
-/* Bytewise, a shorter text before a longer one that begins with it. */
-int lk_str_compare(linkd_str a, linkd_str b);
-
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/ids.h"
 #include "cli/labels.h"
 
 typedef struct columns {

@@ -119,16 +119,10 @@ static int member_print(lk_buf *line, linkd_str name, linkd_str value,
     return lk_buf_append(line, value.bytes, value.len, err);
 }
 
-static bool str_equal(linkd_str a, linkd_str b)
-{
-    return a.len == b.len &&
-           (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
-}
-
 /* Pictures are compared by vectors, and not as fields. */
 static bool is_picture(const export_state *e, linkd_str name)
 {
-    return e->settings.image.len > 0 && str_equal(e->settings.image, name);
+    return e->settings.image.len > 0 && lk_str_equal(e->settings.image, name);
 }
 
 static int field_print(export_state *e, const linkd_field *field,
@@ -148,7 +142,7 @@ static int kept_print(export_state *e, const linkd_stored *record,
     linkd_field absent = {name, {"null", 4}, LINKD_FIELD_LITERAL};
 
     for (size_t i = 0; i < record->n_fields; i++)
-        if (str_equal(record->fields[i].name, name))
+        if (lk_str_equal(record->fields[i].name, name))
             return field_print(e, &record->fields[i], err);
     return field_print(e, &absent, err);
 }
@@ -191,7 +185,7 @@ static void wanted_note(export_state *e, const linkd_stored *record)
         e->has_fields = !is_picture(e, record->fields[f].name);
     for (size_t i = 0; i < e->n_wanted; i++)
         for (size_t f = 0; f < record->n_fields && !e->found[i]; f++)
-            e->found[i] = str_equal(e->wanted[i], record->fields[f].name);
+            e->found[i] = lk_str_equal(e->wanted[i], record->fields[f].name);
 }
 
 static int wanted_check(const export_state *e, linkd_str collection,
@@ -343,7 +337,7 @@ static int vectors_agree(lk_job_vectors *vectors, linkd_str model,
 {
     if (vectors->dim == 0)
         *vectors = (lk_job_vectors){model, fingerprint, dim};
-    if (vectors->dim != dim || !str_equal(vectors->fingerprint, fingerprint))
+    if (vectors->dim != dim || !lk_str_equal(vectors->fingerprint, fingerprint))
         return lk_fail(err, LINKD_E_ARG,
                        "the vectors of the two sides are not of one model");
     return LINKD_OK;
@@ -484,7 +478,7 @@ static int collection_vectors(lk_service *service, const lk_job_spec *spec,
     if (rc != LINKD_OK)
         return rc;
     found = lk_model_describe(model)->fingerprint;
-    if (!str_equal((linkd_str){found, strlen(found)}, options->fingerprint))
+    if (!lk_str_equal((linkd_str){found, strlen(found)}, options->fingerprint))
         return lk_fail(err, LINKD_E_CONFLICT,
                        "model \"%s\" is not the one that collection \"%s\" was "
                        "made with",
@@ -510,7 +504,7 @@ static int kept_choose(export_state *e, const lk_job_spec *spec,
         return lk_fail_nomem(err);
     for (size_t i = 0; i < n; i++) {
         kept[i] = names[i];
-        has_block = has_block || str_equal(names[i], spec->block);
+        has_block = has_block || lk_str_equal(names[i], spec->block);
     }
     if (!has_block)
         kept[n++] = spec->block;

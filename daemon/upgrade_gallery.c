@@ -2,7 +2,6 @@
 #include "daemon/upgrade_gallery.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <xxhash.h>
 
 /* Open addressing. */
@@ -11,10 +10,7 @@ static uint32_t *place_of(const lk_gallery *g, linkd_str text)
     size_t at = (size_t)XXH3_64bits(text.bytes, text.len) % g->n_places;
 
     while (g->places[at] != 0) {
-        const linkd_str *there = &g->sample->texts[g->places[at] - 1];
-
-        if (there->len == text.len &&
-            memcmp(there->bytes, text.bytes, text.len) == 0)
+        if (lk_str_equal(g->sample->texts[g->places[at] - 1], text))
             break;
         at = (at + 1) % g->n_places;
     }

@@ -13,7 +13,6 @@
 #include "daemon/upgrade_gallery.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <xxhash.h>
 
 typedef struct labelled {
@@ -31,30 +30,17 @@ typedef struct labels {
     size_t n_taught; /* entities */
 } labels;
 
-static bool is_entity(const labelled *a, const labelled *b)
-{
-    return a->entity.len == b->entity.len &&
-           memcmp(a->entity.bytes, b->entity.bytes, a->entity.len) == 0;
-}
-
-static bool is_text(const labelled *a, const labelled *b)
-{
-    return a->text.len == b->text.len &&
-           memcmp(a->text.bytes, b->text.bytes, a->text.len) == 0;
-}
-
 /* Equal hashes do not mix entities: they are told apart by their names. */
 static int labelled_compare(const void *a, const void *b)
 {
     const labelled *x = a;
     const labelled *y = b;
-    size_t n = x->entity.len < y->entity.len ? x->entity.len : y->entity.len;
-    int order = memcmp(x->entity.bytes, y->entity.bytes, n);
+    int order = lk_str_compare(x->entity, y->entity);
 
     if (x->chance[0] != y->chance[0])
         return x->chance[0] < y->chance[0] ? -1 : 1;
-    if (order != 0 || x->entity.len != y->entity.len)
-        return order != 0 ? order : x->entity.len < y->entity.len ? -1 : 1;
+    if (order != 0)
+        return order;
     return (x->chance[1] > y->chance[1]) - (x->chance[1] < y->chance[1]);
 }
 
@@ -79,8 +65,8 @@ static void twins_drop(labels *l)
     size_t n = 0;
 
     for (size_t i = 0; i < l->n; i++)
-        if (n == 0 || !is_entity(&l->list[i], &l->list[n - 1]) ||
-            !is_text(&l->list[i], &l->list[n - 1]))
+        if (n == 0 || !lk_str_equal(l->list[i].entity, l->list[n - 1].entity) ||
+            !lk_str_equal(l->list[i].text, l->list[n - 1].text))
             l->list[n++] = l->list[i];
     l->n = n;
 }
@@ -105,7 +91,7 @@ static int labels_read(const lk_upgrade_sample *s, linkd_view *view,
     qsort(l->list, l->n, sizeof(*l->list), labelled_compare);
     twins_drop(l);
     if (rc == LINKD_OK && l->asks &&
-        (l->n == 0 || is_entity(l->list, &l->list[l->n - 1])))
+        (l->n == 0 || lk_str_equal(l->list->entity, l->list[l->n - 1].entity)))
         rc = lk_fail(err, LINKD_E_ARG,
                      "the labels are of one entity: nothing tells it from "
                      "others");
@@ -117,7 +103,7 @@ static size_t run_length(const labelled *list, size_t n)
 {
     size_t length = 1;
 
-    while (length < n && is_entity(&list[length], &list[0]))
+    while (length < n && lk_str_equal(list[length].entity, list[0].entity))
         length++;
     return length;
 }

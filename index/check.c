@@ -17,7 +17,6 @@
  * there are backups. A collection that was dropped and is not yet freed has its
  * checksums verified and nothing more. */
 #include "index/check.h"
-#include "index/names.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -20,8 +20,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "index/names.h"
-
 enum {
     NUMBER_MAX_BYTES = 400, /* 1e308 written out, and a fraction */
 };

@@ -5,12 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool lk_str_equal(linkd_str a, linkd_str b)
-{
-    return a.len == b.len &&
-           (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
-}
-
 int lk_names_add(lk_names *names, linkd_str str, linkd_error *err)
 {
     void *array = names->names;

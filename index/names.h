@@ -23,6 +23,4 @@ bool lk_names_repeated(lk_names *names, size_t *ret_position);
 void lk_names_reset(lk_names *names);
 void lk_names_clear(lk_names *names);
 
-bool lk_str_equal(linkd_str a, linkd_str b);
-
 #endif

@@ -4,7 +4,6 @@
  * An entry that cannot be read is told where it is visited itself; whoever is
  * led to it only says so. */
 #include "index/check.h"
-#include "index/names.h"
 
 #include <errno.h>
 #include <inttypes.h>

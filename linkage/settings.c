@@ -27,11 +27,6 @@
 /* Guess: more fields than a text of some hundred tokens has room for. */
 #define TEXT_FIELDS_MAX ((size_t)256)
 
-static bool str_equal(linkd_str a, linkd_str b)
-{
-    return a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0;
-}
-
 /* ---- templates ----------------------------------------------------------- */
 
 typedef enum piece_kind {
@@ -204,12 +199,12 @@ static int image_check(const linkd_settings *settings, linkd_error *err)
     if (settings->image.len == 0)
         return LINKD_OK;
     for (size_t i = 0; i < settings->n_text; i++)
-        is_text = is_text || str_equal(settings->text[i], settings->image);
+        is_text = is_text || lk_str_equal(settings->text[i], settings->image);
     while (rest.len > 0) {
         piece p = piece_cut(&rest);
 
-        is_text = is_text ||
-                  (p.kind == PIECE_FIELD && str_equal(p.text, settings->image));
+        is_text = is_text || (p.kind == PIECE_FIELD &&
+                              lk_str_equal(p.text, settings->image));
     }
     if (!is_text)
         return LINKD_OK;
@@ -334,7 +329,7 @@ static linkd_str value_find(const linkd_field *fields, size_t n_fields,
                             linkd_str name)
 {
     for (size_t i = 0; i < n_fields; i++) {
-        if (str_equal(fields[i].name, name))
+        if (lk_str_equal(fields[i].name, name))
             return lk_str_trim(fields[i].value);
     }
     return (linkd_str){"", 0};

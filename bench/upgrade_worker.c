@@ -296,6 +296,25 @@ static void last_put(const float *scores, size_t n_queries, size_t n,
     free(sorted);
 }
 
+/* ret_levels [n queries]; returns the seconds of a query. */
+static double levels_find(const linkd_rows *queries, const model *m,
+                          linkd_level *ret_levels)
+{
+    lk_cohort cohort;
+    linkd_error err;
+    clock_t begin;
+
+    if (lk_cohort_make(m->anchors.data, m->anchors.n, m->anchors.dim, &cohort,
+                       &err) != LINKD_OK)
+        die("cohort", err.message);
+    begin = clock();
+    for (size_t i = 0; i < queries->n; i++)
+        ret_levels[i] =
+            lk_cohort_level(&cohort, queries->data + i * queries->dim);
+    lk_cohort_clear(&cohort);
+    return (double)(clock() - begin) / CLOCKS_PER_SEC / (double)queries->n;
+}
+
 /* `ranking`: queries that decide the order, or NULL. */
 static scored scored_of(const linkd_rows *queries, const linkd_rows *ranking,
                         const model *m)
@@ -304,17 +323,8 @@ static scored scored_of(const linkd_rows *queries, const linkd_rows *ranking,
     scored ret = {.scores = scores_of(queries, &m->gallery)};
     float *order = NULL;
     linkd_level *levels = room(queries->n, sizeof(*levels));
-    float *cohort;
-    linkd_error err;
-    size_t n;
 
-    if (lk_cohort_copy(m->anchors.data, m->anchors.n, m->anchors.dim, &cohort,
-                       &n, &err) != LINKD_OK)
-        die("cohort", err.message);
-    for (size_t i = 0; i < queries->n; i++)
-        levels[i] = lk_cohort_level(cohort, n, queries->dim,
-                                    deciding->data + i * queries->dim);
-    free(cohort);
+    levels_find(deciding, m, levels);
     if (ranking != NULL) {
         order = scores_of(ranking, &m->gallery);
         last_put(ret.scores, queries->n, m->gallery.n, order);
@@ -530,6 +540,16 @@ static double lead_seconds(const bench *b, query_kind kind)
     return seconds / (double)b->older.queries.n;
 }
 
+/* Of putting a query's scores in one generation on the scale of all. */
+static double level_seconds(const model *m, const linkd_rows *queries)
+{
+    linkd_level *levels = room(queries->n, sizeof(*levels));
+    double seconds = levels_find(queries, m, levels);
+
+    free(levels);
+    return seconds;
+}
+
 static void bench_judge(const bench *b)
 {
     const model *o = &b->older;
@@ -579,9 +599,11 @@ static void bench_judge(const bench *b)
     curve_print(b, &of_fuse, &of_new);
     rates_print(b, by_old, by_fuse, by_new);
     linking_print(b, &old_linking, &l);
-    printf(",\"us_align\":%.1f,\"us_fuse\":%.1f", 1e6 * lead_seconds(b, ALIGN),
+    printf(",\"us_align\":%.1f,\"us_fuse\":%.1f,\"us_level\":%.1f",
+           1e6 * lead_seconds(b, ALIGN),
            1e6 * (lead_seconds(b, FUSE) +
-                  (is_ranked(b) ? lead_seconds(b, RANKING) : 0.0)));
+                  (is_ranked(b) ? lead_seconds(b, RANKING) : 0.0)),
+           1e6 * level_seconds(o, &fuse));
 }
 
 /* `head` may be NULL. */

@@ -1,9 +1,10 @@
 /* daemon/bridges.c — see bridges.h.
  *
- * Bridges are a megabyte each, read once and found by a key over what they were
- * read from (linkd_bridges_key()), so that nobody has to tell the cache of a
- * change: a changed collection has another key, and what nobody uses any more
- * goes when there is no room. */
+ * Bridges are a megabyte each, cohorts of 4,000 records with 384 numbers another
+ * one and a half for each generation. They are read once and found by a key over
+ * what they were read from (linkd_bridges_key()), so that nobody has to tell the
+ * cache of a change: a changed collection has another key, and what nobody uses
+ * any more goes when there is no room. */
 #include "daemon/bridges.h"
 
 #include <pthread.h>

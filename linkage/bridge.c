@@ -269,11 +269,13 @@ int linkd_vectors_encode(const float *vectors, size_t n, size_t dim,
                           : rc;
 }
 
-int linkd_vectors_decode(linkd_str bytes, lk_arena *arena, float **ret_vectors,
-                         size_t *ret_n, size_t *ret_dim, linkd_error *err)
+/* Before the numbers: how many vectors, of how many dimensions. */
+#define VECTORS_HEAD_BYTES (2 * sizeof(uint64_t))
+
+static int vectors_head_read(linkd_str bytes, size_t *ret_n, size_t *ret_dim,
+                             linkd_error *err)
 {
     uint64_t head[2];
-    void *copy;
 
     if (bytes.len < sizeof(head))
         return cut_fail(err);
@@ -282,13 +284,27 @@ int linkd_vectors_decode(linkd_str bytes, lk_arena *arena, float **ret_vectors,
         head[1] > LINKD_DIM_MAX ||
         bytes.len != sizeof(head) + head[0] * head[1] * sizeof(float))
         return cut_fail(err);
-    copy = lk_arena_copy(arena, bytes.bytes + sizeof(head),
-                         bytes.len - sizeof(head));
+    *ret_n = (size_t)head[0];
+    *ret_dim = (size_t)head[1];
+    return LINKD_OK;
+}
+
+int linkd_vectors_decode(linkd_str bytes, lk_arena *arena, float **ret_vectors,
+                         size_t *ret_n, size_t *ret_dim, linkd_error *err)
+{
+    size_t n = 0, dim = 0;
+    void *copy;
+    int rc = vectors_head_read(bytes, &n, &dim, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    copy = lk_arena_copy(arena, bytes.bytes + VECTORS_HEAD_BYTES,
+                         bytes.len - VECTORS_HEAD_BYTES);
     if (copy == NULL)
         return lk_fail_nomem(err);
     *ret_vectors = copy;
-    *ret_n = (size_t)head[0];
-    *ret_dim = (size_t)head[1];
+    *ret_n = n;
+    *ret_dim = dim;
     return LINKD_OK;
 }
 
@@ -393,8 +409,7 @@ struct linkd_bridges {
     bool has[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
     linkd_bridge bridges[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
     linkd_bridge reference; /* NATIVE: what scores of limits mean */
-    float *cohorts[LINKD_GENERATIONS_MAX]; /* [n_cohort, dims[i]] */
-    size_t n_cohort;
+    lk_cohort cohorts[LINKD_GENERATIONS_MAX];
 };
 
 /* The place of a generation; n: it has none. */
@@ -467,41 +482,37 @@ static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
                                           : rc;
 }
 
-const float *lk_bridges_cohort(const linkd_bridges *bridges,
-                               uint32_t generation, size_t *ret_n)
+const lk_cohort *lk_bridges_cohort(const linkd_bridges *bridges,
+                                   uint32_t generation)
 {
     size_t i = place_of(bridges, generation);
 
-    *ret_n = bridges->n_cohort;
-    return i < bridges->n ? bridges->cohorts[i] : NULL;
+    return i < bridges->n ? &bridges->cohorts[i] : NULL;
 }
 
 /* The same records for every generation, or levels would say nothing. */
 static int cohort_read(linkd_view *view, linkd_bridges *b, size_t i,
                        linkd_error *err)
 {
-    lk_arena arena = {0};
     linkd_str bytes;
-    float *anchors = NULL;
-    size_t n = 0, dim = 0, n_cohort = 0;
+    size_t n = 0, dim = 0;
     bool found = false;
     int rc = linkd_view_blob(view, b->numbers[i], LINKD_BLOB_ANCHORS, 0, &bytes,
                              &found, err);
 
     if (rc == LINKD_OK && found)
-        rc = linkd_vectors_decode(bytes, &arena, &anchors, &n, &dim, err);
+        rc = vectors_head_read(bytes, &n, &dim, err);
     if (rc == LINKD_OK && (n == 0 || dim != b->dims[i]))
         rc = lk_fail(err, LINKD_E_DATA,
                      "damaged database: generation %u has no anchors",
                      (unsigned)b->numbers[i]);
     if (rc == LINKD_OK)
-        rc = lk_cohort_copy(anchors, n, dim, &b->cohorts[i], &n_cohort, err);
-    if (rc == LINKD_OK && b->n_cohort > 0 && n_cohort != b->n_cohort)
+        rc = lk_cohort_make(bytes.bytes + VECTORS_HEAD_BYTES, n, dim,
+                            &b->cohorts[i], err);
+    if (rc == LINKD_OK && b->cohorts[i].n != b->cohorts[0].n)
         rc = lk_fail(err, LINKD_E_DATA,
                      "damaged database: generation %u has other anchors",
                      (unsigned)b->numbers[i]);
-    b->n_cohort = n_cohort;
-    lk_arena_clear(&arena);
     return rc;
 }
 
@@ -557,7 +568,7 @@ void linkd_bridges_close(linkd_bridges *bridges)
         for (size_t j = 0; j < LINKD_GENERATIONS_MAX; j++)
             linkd_bridge_clear(&bridges->bridges[i][j]);
     for (size_t i = 0; i < LINKD_GENERATIONS_MAX; i++)
-        free(bridges->cohorts[i]);
+        lk_cohort_clear(&bridges->cohorts[i]);
     linkd_bridge_clear(&bridges->reference);
     free(bridges);
 }

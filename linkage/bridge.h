@@ -16,30 +16,56 @@ bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
 /* Whether it is the query. */
 bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor);
 
+/* ---- a ranking on a sample -------------------------------------------------- */
+
+/* Ranks beyond are not told. */
+#define LK_RANKS_K ((size_t)10)
+/* Of so many hits at least a ranking decides the order: the first hundred by the
+ * fused query have nearly all that it would bring forward. */
+#define LK_RANKED ((size_t)100)
+
+typedef struct lk_rerank_task {
+    const linkd_bridge_task *sample;
+    const linkd_model_sample *to;
+    const float *found_by;  /* [n_queries, dim]: the fused queries */
+    const float *ranked_by; /* likewise: those that decide the order */
+} lk_rerank_task;
+
+/* Of the sample's anchors so many are put in order for a query. */
+size_t lk_rerank_n_first(const linkd_bridge_task *sample);
+/* ret_ranks [n_queries]: as those of linkd_bridge. */
+LINKD_MUST_CHECK int lk_rerank(const lk_rerank_task *task, uint32_t *ret_ranks,
+                               linkd_error *err);
+
 /* ---- the cohort: every so-manieth anchor ------------------------------------ */
 
-/* As many as there are unless more are asked for: with half of them linking over
- * two generations loses twice as much F1 at most, with a quarter four times
- * (docs/compat.md). Six megabytes of 384 numbers each, .2 ms a query. */
+/* As many as there are unless more are asked for: fewer cost F1 of linking over two
+ * generations (docs/compat.md). */
 #define LK_COHORT_MAX ((size_t)4096)
+
+typedef struct lk_cohort {
+    size_t n, dim;
+    int8_t *rows;  /* [n, dim], see cohort.c */
+    float *scales; /* [n]: what a row's numbers are multiplied by */
+} lk_cohort;
 
 /* Of so many anchors one is of the cohort, from the first. */
 size_t lk_cohort_stride(size_t n_anchors);
-/* Its vectors, [*ret_n, dim] of [n_anchors, dim], freed with free(). */
-LINKD_MUST_CHECK int lk_cohort_copy(const float *anchors, size_t n_anchors,
-                                    size_t dim, float **ret_cohort,
-                                    size_t *ret_n, linkd_error *err);
+/* From floats [n_anchors, dim], at any address. */
+LINKD_MUST_CHECK int lk_cohort_make(const void *anchors, size_t n_anchors,
+                                    size_t dim, lk_cohort *ret_cohort,
+                                    linkd_error *err);
+void lk_cohort_clear(lk_cohort *cohort);
 /* Where the scores of a query [dim] lie with a cohort. */
-linkd_level lk_cohort_level(const float *cohort, size_t n, size_t dim,
-                            const float *query);
+linkd_level lk_cohort_level(const lk_cohort *cohort, const float *query);
 /* The same for a query of a task, whose `scores` [n_anchors] are with all
  * anchors. What answers it is left out, as most collections have answers that are
  * not of the cohort; of a small one the cohort has half of all records. */
 linkd_level lk_cohort_level_of(const linkd_bridge_task *task, size_t query,
                                const float *scores);
 /* Of a generation's vectors; NULL: there is no such one. */
-const float *lk_bridges_cohort(const linkd_bridges *bridges,
-                               uint32_t generation, size_t *ret_n);
+const lk_cohort *lk_bridges_cohort(const linkd_bridges *bridges,
+                                   uint32_t generation);
 
 /* The query that is searched for with LINKD_WAY_FUSE: `own` is of the model that
  * the bridge leads to, `vector` of the other. ret_vector [dim of `own`], another

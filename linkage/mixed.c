@@ -24,10 +24,6 @@
 
 #include "linkage/bridge.h"
 
-/* Of so many hits at least a ranking decides the order: the first hundred by the
- * fused query have nearly all that it would bring forward. */
-#define RANKED_MIN ((size_t)100)
-
 /* One generation's part in a search. */
 typedef struct part {
     uint32_t generation;
@@ -109,15 +105,14 @@ static int part_rank(mixed *m, const linkd_bridge *bridge, part *p,
         lk_bridge_rank(bridge, home, m->query->vector, p->ranking, err), err);
 }
 
-/* `vector` [dim] is what is searched for. LINKD_E_DATA: the query's generation has
- * no calibrator. */
+/* `vector` is what is searched for. LINKD_E_DATA: the query's generation has no
+ * calibrator. */
 static int standing_make(const linkd_bridges *bridges, uint32_t from,
                          uint32_t to, linkd_way way, const float *vector,
-                         size_t dim, linkd_standing *ret, linkd_error *err)
+                         linkd_standing *ret, linkd_error *err)
 {
     const linkd_bridge *native = linkd_bridges_find(bridges, from, from);
-    size_t n = 0;
-    const float *cohort = lk_bridges_cohort(bridges, to, &n);
+    const lk_cohort *cohort = lk_bridges_cohort(bridges, to);
 
     if (native == NULL || cohort == NULL)
         return lk_fail(err, LINKD_E_DATA,
@@ -125,7 +120,7 @@ static int standing_make(const linkd_bridges *bridges, uint32_t from,
                        (unsigned)from);
     *ret = (linkd_standing){
         .scale = &linkd_bridges_find(bridges, from, to)->scales[way],
-        .level = lk_cohort_level(cohort, n, dim, vector),
+        .level = lk_cohort_level(cohort, vector),
         .calibrator = &native->calibrator};
     return LINKD_OK;
 }
@@ -149,7 +144,7 @@ static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
         rc = part_rank(m, bridge, p, err);
     if (rc == LINKD_OK)
         rc = standing_make(m->bridges, m->query->generation, g->number, p->way,
-                           p->ranking != NULL ? p->ranking : p->vector, g->dim,
+                           p->ranking != NULL ? p->ranking : p->vector,
                            &p->standing, err);
     m->n += rc == LINKD_OK;
     return rc;
@@ -241,7 +236,7 @@ static const float *part_vector(const part *p, const linkd_limit *limit)
 
 static size_t room_of(size_t k)
 {
-    return k > RANKED_MIN ? k : RANKED_MIN;
+    return k > LK_RANKED ? k : LK_RANKED;
 }
 
 /* hits [room_of(options->k)]: as many as that, if a ranking decides. */
@@ -504,7 +499,7 @@ int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
     linkd_standing standing = {0};
     size_t n_kept = 0;
     int rc = dim > 0 ? standing_make(bridges, own, own, LINKD_WAY_NATIVE,
-                                     query->vector, dim, &standing, err)
+                                     query->vector, &standing, err)
                      : LINKD_OK;
 
     for (size_t i = 0; i < *n && rc == LINKD_OK; i++) {

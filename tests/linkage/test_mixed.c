@@ -186,8 +186,8 @@ static void oracle(size_t query, bool has_home, linkd_found *ret_found)
         scores[1][i] =
             linkd_index_score(native, made->new_anchors + i * NEW_DIM, NEW_DIM);
     }
-    levels[0] = linkd_level_of(scores[0], N_ANCHORS);
-    levels[1] = linkd_level_of(scores[1], N_ANCHORS);
+    levels[0] = lk_cohort_level(lk_bridges_cohort(bridges, 1), ranking);
+    levels[1] = lk_cohort_level(lk_bridges_cohort(bridges, 2), native);
     for (size_t i = 0; i < N_ANCHORS; i++) {
         bool moved = i < N_MOVED;
         linkd_found *f = &ret_found[i];

@@ -19,7 +19,8 @@
  * taken, by MRR@10 of the aligned queries; closed forms both. The order of what
  * fused queries find may be left to a ranking, fused queries of another kind
  * (compat/whiten.c), if these are better for sure: the interval of the difference
- * is above 0. Made queries are not users' ones; what is only probably better for
+ * is above 0. It is tried on what searches would give it (rerank.c); only its weight
+ * is chosen by all anchors. Made queries are not users' ones; what is only probably better for
  * them is as often worse for others.
  */
 #include "linkage/bridge.h"
@@ -30,7 +31,6 @@
 
 #include <xxhash.h>
 
-#define RANKS_K ((size_t)10)
 /* Impostors that a calibrator sees; a sample serves, the share is put right. */
 #define IMPOSTORS_FITTED ((size_t)200000)
 
@@ -220,7 +220,7 @@ static int way_rank(const linkd_bridge_task *t, const groups *g,
     uint32_t *ranks = calloc(t->n_queries + 1, sizeof(*ranks));
     int rc = ranks == NULL
                  ? lk_fail_nomem(err)
-                 : linkd_compat_ranks(&task, RANKS_K, t->pool, ranks, err);
+                 : linkd_compat_ranks(&task, LK_RANKS_K, t->pool, ranks, err);
 
     free(bridge->ranks[way]);
     bridge->ranks[way] = ranks;
@@ -371,20 +371,20 @@ static int queries_fuse(const linkd_bridge_task *t, const groups *g,
     return rc;
 }
 
+/* ret_queries [n_queries, dim]: the fused ones, freed with free(), whatever is
+ * returned. */
 static int fuse_fit(const linkd_bridge_task *t, const groups *g,
                     const linkd_model_sample *to, const float *mapped,
-                    linkd_bridge *bridge, linkd_error *err)
+                    linkd_bridge *bridge, float **ret_queries, linkd_error *err)
 {
-    float *queries = NULL;
     int rc = queries_fuse(t, g, to, to->queries, mapped, &bridge->weight,
-                          &queries, err);
+                          ret_queries, err);
 
     if (rc == LINKD_OK)
-        rc = way_rank(t, g, queries, to, LINKD_WAY_FUSE, bridge, err);
+        rc = way_rank(t, g, *ret_queries, to, LINKD_WAY_FUSE, bridge, err);
     if (rc == LINKD_OK)
-        rc = scale_fit(t, queries, to, &bridge->scales[LINKD_WAY_FUSE], NULL,
-                       err);
-    free(queries);
+        rc = scale_fit(t, *ret_queries, to, &bridge->scales[LINKD_WAY_FUSE],
+                       NULL, err);
     return rc;
 }
 
@@ -418,11 +418,27 @@ static int whitened_fit(const linkd_bridge_task *t,
     return rc;
 }
 
-/* The queries that `ret->ranking` would put hits in order by, and their ranks. */
+static int ranking_rank(const linkd_bridge_task *t,
+                        const linkd_model_sample *to, const float *fused,
+                        const float *queries, linkd_bridge *ret,
+                        linkd_error *err)
+{
+    const lk_rerank_task task = {t, to, fused, queries};
+    uint32_t *ranks = calloc(t->n_queries + 1, sizeof(*ranks));
+    int rc = ranks == NULL ? lk_fail_nomem(err) : lk_rerank(&task, ranks, err);
+
+    ret->ranks[LINKD_WAY_FUSE] = ranks;
+    if (rc == LINKD_OK)
+        ret->mrr_10[LINKD_WAY_FUSE] =
+            linkd_compat_metrics_of(ranks, t->n_queries).mrr_10;
+    return rc;
+}
+
+/* How `ret->ranking` would put in order what the `fused` queries find. */
 static int ranking_try(const linkd_bridge_task *t, const groups *g,
                        const linkd_model_sample *from,
-                       const linkd_model_sample *to, linkd_bridge *ret,
-                       linkd_error *err)
+                       const linkd_model_sample *to, const float *fused,
+                       linkd_bridge *ret, linkd_error *err)
 {
     linkd_whitened *maps = &ret->ranking.maps;
     float *own = NULL;
@@ -438,7 +454,7 @@ static int ranking_try(const linkd_bridge_task *t, const groups *g,
         rc = queries_fuse(t, g, to, own, mapped, &ret->ranking.weight, &queries,
                           err);
     if (rc == LINKD_OK)
-        rc = way_rank(t, g, queries, to, LINKD_WAY_FUSE, ret, err);
+        rc = ranking_rank(t, to, fused, queries, ret, err);
     free(queries);
     free(mapped);
     free(own);
@@ -447,12 +463,12 @@ static int ranking_try(const linkd_bridge_task *t, const groups *g,
 
 static int ranking_fit(const linkd_bridge_task *t, const groups *g,
                        const linkd_model_sample *from,
-                       const linkd_model_sample *to, linkd_bridge *bridge,
-                       linkd_error *err)
+                       const linkd_model_sample *to, const float *fused,
+                       linkd_bridge *bridge, linkd_error *err)
 {
     linkd_bridge tried = {0};
     linkd_interval better;
-    int rc = ranking_try(t, g, from, to, &tried, err);
+    int rc = ranking_try(t, g, from, to, fused, &tried, err);
 
     if (rc == LINKD_OK)
         rc = linkd_compat_difference(bridge->ranks[LINKD_WAY_FUSE],
@@ -493,6 +509,7 @@ int linkd_bridge_fit(const linkd_bridge_task *task,
     linkd_bridge bridge = {0};
     groups g = {0};
     float *mapped = NULL;
+    float *fused = NULL;
     int rc = task_check(task, err);
 
     if (rc == LINKD_OK)
@@ -505,9 +522,10 @@ int linkd_bridge_fit(const linkd_bridge_task *task,
         rc = scale_fit(task, mapped, to, &bridge.scales[LINKD_WAY_ALIGN], NULL,
                        err);
     if (rc == LINKD_OK)
-        rc = fuse_fit(task, &g, to, mapped, &bridge, err);
+        rc = fuse_fit(task, &g, to, mapped, &bridge, &fused, err);
     if (rc == LINKD_OK)
-        rc = ranking_fit(task, &g, from, to, &bridge, err);
+        rc = ranking_fit(task, &g, from, to, fused, &bridge, err);
+    free(fused);
     free(mapped);
     groups_clear(&g);
     if (rc == LINKD_OK)

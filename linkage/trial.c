@@ -3,7 +3,8 @@
  *   for each query   scores with all anchors: old, fused, mapped, new
  *                      ├─► histograms, before and after calibration
  *                      ├─► rank at each share encoded anew, by log-odds, as a
- *                      │   mixed collection is searched (mixed.c)
+ *                      │   mixed collection is searched (mixed.c): of older
+ *                      │   records those that fused queries find first
  *                      └─► cascade: the best by fused and by mapped score have
  *                          the new score
  *
@@ -23,7 +24,6 @@
 
 #include "linkage/bridge.h"
 
-#define RANKS_K ((size_t)10)
 /* Beyond these log-odds everything is as good as certain. */
 #define LOG_ODDS_MOST 20.0
 
@@ -52,6 +52,7 @@ typedef struct desk {
 typedef struct replay {
     const linkd_trial_task *task;
     size_t n;              /* anchors */
+    size_t n_first;        /* of the older ones, by fused queries, are found */
     const double *places;  /* [n] */
     uint32_t *curve_ranks; /* [LINKD_TRIAL_SHARES, n_queries] */
     linkd_trial *result;
@@ -141,15 +142,26 @@ static uint32_t rank_of(const replay *t, size_t query, const double *log_odds)
     for (size_t j = 0; j < t->n; j++)
         rank += log_odds[j] > log_odds[best] ||
                 (j < best && log_odds[j] == log_odds[best]);
-    return rank <= RANKS_K ? (uint32_t)rank : 0;
+    return rank <= LK_RANKS_K ? (uint32_t)rank : 0;
 }
 
-static uint32_t share_rank(const replay *t, double share, size_t query, desk *d)
+/* `candidates[0]` are in order of fused scores. */
+static void share_mix(const replay *t, double share, desk *d)
 {
-    for (size_t j = 0; j < t->n; j++)
-        d->mixed[j] = t->places[j] < share ? d->log_odds[LINKD_TRIAL_NEW][j]
-                                           : d->log_odds[LINKD_TRIAL_FUSE][j];
-    return rank_of(t, query, d->mixed);
+    size_t n_older = 0;
+
+    for (size_t i = 0; i < t->n; i++) {
+        size_t j = d->candidates[0][i].anchor;
+        bool is_new = t->places[j] < share;
+
+        n_older += !is_new;
+        if (is_new)
+            d->mixed[j] = d->log_odds[LINKD_TRIAL_NEW][j];
+        else
+            d->mixed[j] = n_older <= t->n_first
+                              ? d->log_odds[LINKD_TRIAL_FUSE][j]
+                              : -(double)INFINITY;
+    }
 }
 
 static int candidate_compare(const void *a, const void *b)
@@ -162,31 +174,45 @@ static int candidate_compare(const void *a, const void *b)
     return (x->anchor > y->anchor) - (x->anchor < y->anchor);
 }
 
-/* Puts all anchors in order of their scores in ret_candidates. */
+/* Gives the first n candidates their scores with a query of the old model, and puts
+ * them in order. */
 static void candidates_order(const replay *t, size_t i, const float *query,
-                             candidate *ret_candidates)
+                             candidate *candidates, size_t n)
 {
     const linkd_model_sample *old = t->task->old_sample;
 
-    for (size_t j = 0; j < t->n; j++)
-        ret_candidates[j] =
-            (candidate){lk_bridge_asks(t->task->sample, i, j)
-                            ? -INFINITY
-                            : linkd_index_score(
-                                  query, old->anchors + j * old->dim, old->dim),
-                        (uint32_t)j};
-    qsort(ret_candidates, t->n, sizeof(*ret_candidates), candidate_compare);
+    for (size_t k = 0; k < n; k++) {
+        size_t j = candidates[k].anchor;
+
+        candidates[k].score =
+            lk_bridge_asks(t->task->sample, i, j)
+                ? -INFINITY
+                : linkd_index_score(query, old->anchors + j * old->dim,
+                                    old->dim);
+    }
+    qsort(candidates, n, sizeof(*candidates), candidate_compare);
 }
 
-/* As linkd_mixed_candidates() finds them, in turn. */
+/* All anchors, in order of their scores with fused queries and with mapped ones. */
+static void candidates_find(const replay *t, size_t query, desk *d)
+{
+    for (size_t list = 0; list < 2; list++) {
+        for (size_t j = 0; j < t->n; j++)
+            d->candidates[list][j].anchor = (uint32_t)j;
+        candidates_order(t, query, list == 0 ? d->fused : d->mapped,
+                         d->candidates[list], t->n);
+    }
+}
+
+/* As linkd_mixed_candidates() finds them, in turn. Puts the first fused ones in the
+ * order of the ranking. */
 static uint32_t cascade_rank(const replay *t, size_t query, desk *d)
 {
     size_t n_taken = 0;
 
-    candidates_order(t, query, d->ranking, d->candidates[0]);
-    candidates_order(t, query, d->mapped, d->candidates[1]);
+    share_mix(t, 0.0, d);
+    candidates_order(t, query, d->ranking, d->candidates[0], t->n_first);
     memset(d->taken, 0, t->n * sizeof(*d->taken));
-    memcpy(d->mixed, d->log_odds[LINKD_TRIAL_FUSE], t->n * sizeof(*d->mixed));
     for (size_t i = 0; i < 2 * t->n && n_taken < t->task->n_candidates; i++) {
         size_t anchor = d->candidates[i % 2][i / 2].anchor;
 
@@ -225,9 +251,11 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
     histograms_add(t, i, d);
     t->result->firsts[0][i] = first_of(d->scores[LINKD_TRIAL_OLD], t->n);
     t->result->firsts[1][i] = first_of(d->scores[LINKD_TRIAL_NEW], t->n);
-    for (size_t s = 0; s < LINKD_TRIAL_SHARES; s++)
-        t->curve_ranks[s * n_queries + i] =
-            share_rank(t, linkd_trial_shares[s], i, d);
+    candidates_find(t, i, d);
+    for (size_t s = 0; s < LINKD_TRIAL_SHARES; s++) {
+        share_mix(t, linkd_trial_shares[s], d);
+        t->curve_ranks[s * n_queries + i] = rank_of(t, i, d->mixed);
+    }
     t->result->cascade_ranks[i] = cascade_rank(t, i, d);
     return LINKD_OK;
 }
@@ -352,6 +380,7 @@ int linkd_trial_run(const linkd_trial_task *task, linkd_trial *ret_trial,
     double *places = places_make(sample->n_anchors);
     replay t = {.task = task,
                 .n = sample->n_anchors,
+                .n_first = lk_rerank_n_first(sample),
                 .places = places,
                 .result = &result};
     int rc = result_make(sample->n_queries, &result, err);
@@ -393,5 +422,5 @@ size_t linkd_trial_candidates(size_t n_candidates, size_t n_sample,
         n_records > n_sample ? (double)n_sample / (double)n_records : 1.0;
     size_t n = (size_t)ceil((double)n_candidates * share);
 
-    return n > RANKS_K ? n : RANKS_K;
+    return n > LK_RANKS_K ? n : LK_RANKS_K;
 }

@@ -444,6 +444,67 @@ static void a_ranking_is_kept_where_it_is_better_for_sure(void **state)
     bridged_free(spoilt);
 }
 
+/* Whether the record that a fused query looks for is among its first n. */
+static bool is_found(const bridged *b, const linkd_bridge *bridge, size_t query,
+                     size_t n)
+{
+    float fused[OLD_DIM];
+    float scores[N_ANCHORS];
+    size_t n_before = 0;
+
+    assert_int_equal(lk_bridge_fuse(bridge, b->old_queries + query * OLD_DIM,
+                                    b->new_queries + query * NEW_DIM, fused,
+                                    &err),
+                     LINKD_OK);
+    for (size_t i = 0; i < N_ANCHORS; i++)
+        scores[i] =
+            linkd_index_score(fused, b->old_anchors + i * OLD_DIM, OLD_DIM);
+    for (size_t i = 0; i < N_ANCHORS; i++)
+        n_before += scores[i] > scores[b->answers[query]];
+    return n_before < n;
+}
+
+/* Of a million records a search gives it a hundred: of 200 less than one. Those ten
+ * are put in order that quality is measured by, whatever it would bring forward. */
+static void a_ranking_is_tried_on_what_searches_give_it(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge bridge;
+    size_t n_beyond = 0;
+    float ranking[OLD_DIM];
+
+    directions_spoil(b->old_anchors, N_ANCHORS, 37);
+    directions_spoil(b->old_queries, N_QUERIES, 53);
+    b->task.n_records = 1000000;
+    bridge = fit(b);
+    assert_non_null(bridge.ranking.maps.home);
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        size_t n_before = 0;
+
+        assert_int_equal(lk_bridge_rank(&bridge, b->old_queries + i * OLD_DIM,
+                                        b->new_queries + i * NEW_DIM, ranking,
+                                        &err),
+                         LINKD_OK);
+        for (size_t j = 0; j < N_ANCHORS; j++)
+            n_before +=
+                linkd_index_score(ranking, b->old_anchors + j * OLD_DIM,
+                                  OLD_DIM) >
+                linkd_index_score(
+                    ranking, b->old_anchors + b->answers[i] * OLD_DIM, OLD_DIM);
+        assert_int_equal(bridge.ranks[LINKD_WAY_FUSE][i] > 0,
+                         is_found(b, &bridge, i, 10));
+        n_beyond += n_before < 10 && !is_found(b, &bridge, i, 10);
+    }
+    assert_true(n_beyond > 0); /* or this would show nothing */
+    linkd_bridge_clear(&bridge);
+}
+
+static int spoilt_setup(void **state)
+{
+    *state = bridged_make(0.3, 2.0);
+    return 0;
+}
+
 static void a_fit_without_memory_leaves_nothing(void **state)
 {
     bridged *b = *state;
@@ -526,6 +587,9 @@ int main(void)
         TEST(queries_that_find_nothing_have_no_calibrator),
         TEST(labels_of_one_class_are_refused),
         TEST(a_ranking_is_kept_where_it_is_better_for_sure),
+        cmocka_unit_test_setup_teardown(
+            a_ranking_is_tried_on_what_searches_give_it, spoilt_setup,
+            teardown),
         TEST(a_fit_without_memory_leaves_nothing),
         TEST(a_query_is_of_the_records_words),
         TEST(a_text_without_words_makes_no_query),

@@ -157,6 +157,48 @@ static void a_cascade_finds_what_mapped_queries_do(void **state)
     linkd_trial_clear(&trial);
 }
 
+/* Leaves fused queries nothing to find by, and gives them a ranking by the mapped
+ * query, which finds nearly all. */
+static void ranking_make(void)
+{
+    const linkd_whitening options = {0.1, 0.3};
+
+    f.to_old.weight = 0.0F;
+    for (size_t i = 0; i < N_QUERIES; i++)
+        memcpy(f.queries[0] + i * DIM, f.queries[0], DIM * sizeof(float));
+    linkd_whitened_clear(&f.to_old.ranking.maps);
+    assert_int_equal(
+        linkd_compat_fit_whitened(&(linkd_rows){f.anchors[1], N, DIM},
+                                  &(linkd_rows){f.anchors[0], N, DIM},
+                                  &(linkd_rows){f.anchors[0], N, DIM}, &options,
+                                  &f.to_old.ranking.maps, NULL),
+        LINKD_OK);
+    f.to_old.ranking.weight = 1.0F;
+}
+
+/* Of 300 records a hundred, of a million ten stand for what it would see. */
+static void a_ranking_orders_what_fused_queries_find(void **state)
+{
+    linkd_trial few, many;
+
+    (void)state;
+    ranking_make();
+    many = run();
+    f.sample.n_records = 1000000;
+    few = run();
+    assert_true(many.curve[0] > 0.1);
+    assert_true(few.curve[0] < 0.05);
+    assert_true(mrr(few.cascade_ranks) < mrr(many.cascade_ranks));
+    assert_true(few.curve[LINKD_TRIAL_SHARES - 1] ==
+                many.curve[LINKD_TRIAL_SHARES - 1]);
+    f.task.n_candidates = 0;
+    linkd_trial_clear(&few);
+    few = run();
+    assert_true(fabs(mrr(few.cascade_ranks) - few.curve[0]) < 1e-9);
+    linkd_trial_clear(&few);
+    linkd_trial_clear(&many);
+}
+
 static void a_cascade_of_all_records_is_the_new_model(void **state)
 {
     linkd_trial trial;
@@ -326,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_curve_leads_from_fused_queries_to_the_new_model),
         TEST(a_cascade_finds_what_mapped_queries_do),
+        TEST(a_ranking_orders_what_fused_queries_find),
         TEST(a_cascade_of_all_records_is_the_new_model),
         TEST(a_cascade_of_some_records_lies_between),
         TEST(histograms_hold_every_pair_once),

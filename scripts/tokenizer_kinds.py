@@ -112,14 +112,14 @@ CLIP_MARKS = r"<\|startoftext\|>|<\|endoftext\|>|"
 CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
-def clip(pattern, normalized):
+def clip(pattern, normalized, words=WORDS):
     """CLIP's: words of bytes of which the last one is another piece; every prefix of a
     few words, and every word, are pieces."""
     alphabet = sorted(ByteLevel.alphabet())
     vocab = {piece: id for id, piece in
              enumerate(alphabet + [letter + "</w>" for letter in alphabet])}
     merges = []
-    for word in WORDS:
+    for word in words:
         letters = ByteLevel(add_prefix_space=False).pre_tokenize_str(word.lower())[0][0]
         symbols = [*letters[:-1], letters[-1] + "</w>"]
         for right in symbols[1:]:

@@ -9,27 +9,32 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void scales_try(linkd_str blob)
+static void scales_use(const linkd_bridge *bridge)
 {
-    linkd_bridge bridge = {0};
-    const linkd_scale *scale = &bridge.scales[LINKD_WAY_NATIVE];
-    lk_buf again = {0};
-    double score;
+    const linkd_scale *scale = &bridge->scales[LINKD_WAY_NATIVE];
+    double score = linkd_quantiles_score(&scale->impostors, 0.01);
 
-    if (linkd_scales_decode(blob, &bridge, NULL) != LINKD_OK)
-        return;
-    LK_ASSERT(linkd_scales_encode(&bridge, &again, NULL) == LINKD_OK);
-    LK_ASSERT(again.len == blob.len);
-    LK_ASSERT(memcmp(again.data, blob.bytes, blob.len) == 0);
-    lk_buf_clear(&again);
-    if (linkd_scales_check(&bridge, NULL) != LINKD_OK)
-        return;
-    LK_ASSERT(linkd_calibrator_log_odds(&scale->calibrator, 1.0) >=
-              linkd_calibrator_log_odds(&scale->calibrator, 0.5));
-    score = linkd_quantiles_score(&scale->impostors, 0.01);
+    LK_ASSERT(linkd_calibrator_log_odds(&bridge->calibrator, 1.0) >=
+              linkd_calibrator_log_odds(&bridge->calibrator, 0.5));
     LK_ASSERT(isfinite(score));
     LK_ASSERT(linkd_quantiles_false_match_rate(&scale->impostors, score) <=
               1.0);
+}
+
+static void scales_try(linkd_str blob)
+{
+    linkd_bridge bridge = {0};
+    lk_buf again = {0};
+
+    if (linkd_scales_decode(blob, &bridge, NULL) == LINKD_OK) {
+        LK_ASSERT(linkd_scales_encode(&bridge, &again, NULL) == LINKD_OK);
+        LK_ASSERT(again.len == blob.len);
+        LK_ASSERT(memcmp(again.data, blob.bytes, blob.len) == 0);
+        if (linkd_scales_check(&bridge, NULL) == LINKD_OK)
+            scales_use(&bridge);
+    }
+    lk_buf_clear(&again);
+    linkd_bridge_clear(&bridge);
 }
 
 static void vectors_try(linkd_str blob)

@@ -156,7 +156,8 @@ static int ranking_decode(linkd_str blob, linkd_reranking *ret_ranking,
         return cut_fail(err);
     memcpy(&head, at, sizeof(head));
     if (head.lens[0] > blob.len || head.lens[1] > blob.len ||
-        head.lens[0] + head.lens[1] != blob.len - sizeof(head))
+        head.lens[0] + head.lens[1] != blob.len - sizeof(head) ||
+        (double)(float)head.weight != head.weight)
         return cut_fail(err);
     at += sizeof(head);
     ret_ranking->weight = (float)head.weight;

@@ -449,7 +449,7 @@ static void cut_and_flipped_rankings_are_refused(void **state)
 {
     linkd_bridge there = ranked_there();
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         blobs b = ranked_blobs(&there);
         lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
 
@@ -461,9 +461,11 @@ static void cut_and_flipped_rankings_are_refused(void **state)
             bytes->len--;
         if (i == 1)
             bytes->len = b.bytes[BLOB_BACK_SCALES].len + 7;
-        if (i == 2)
+        if (i == 2) /* the last bit of its weight, which is a float's */
+            bytes->data[b.bytes[BLOB_BACK_SCALES].len] ^= 1;
+        if (i == 3)
             bytes->data[bytes->len - 40] ^= 1;
-        open_fails(&b, i < 2 ? "damaged database: a blob has a wrong form"
+        open_fails(&b, i < 3 ? "damaged database: a blob has a wrong form"
                              : "not a map: its checksum is wrong");
     }
     linkd_whitened_clear(&there.ranking.maps);

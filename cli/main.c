@@ -60,34 +60,46 @@ static const lk_command *const commands[] = {
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 
-/* Commands of two words: the first, and what the second can be. */
-static const struct {
-    const char *word;
-    const char *hint;
-} groups[] = {
-    {"model", "there are model list, add, pull, info and verify"},
-    {"collection",
-     "there are collection create, list, info, log, drop, import and "
-     "export"},
-    {"compat", "there are compat fit, map and eval"},
-    {"upgrade",
-     "there are upgrade probe, start, status, backfill, rollback and gc"},
-    {"job", "there are job list, show, wait, cancel, results and delete"},
-};
-
-static void help_print(FILE *out)
+/* The second word of a command whose first is `group`; NULL: of another. */
+static const char *member_name(const lk_command *command, const char *group)
 {
-    (void)fprintf(out, "Usage: linkctl COMMAND [OPTION]...\n"
-                       "Links records that are the same thing.\n\n");
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        const char *summary = commands[i]->syntax->summary;
+    const char *name = command->syntax->name;
+    size_t length = strlen(group);
 
-        (void)fprintf(out, "  %-18s %.*s\n", commands[i]->syntax->name,
-                      (int)strcspn(summary, "\n"), summary);
+    if (strncmp(name, group, length) != 0 || name[length] != ' ')
+        return NULL;
+    return name + length + 1;
+}
+
+static bool is_group(const char *word)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (member_name(commands[i], word) != NULL)
+            return true;
     }
-    (void)fprintf(out, "\nlinkctl COMMAND --help tells more, with examples.\n"
-                       "linkctl --version prints the version.\n\n"
-                       "Exit codes: 0 done, 1 failed, 2 wrong usage.\n");
+    return false;
+}
+
+/* Lists the commands, or those of a group. */
+static void help_print(const char *group)
+{
+    (void)printf("Usage: linkctl %s%sCOMMAND [OPTION]...\n",
+                 group != NULL ? group : "", group != NULL ? " " : "");
+    if (group == NULL)
+        (void)printf("Links records that are the same thing.\n");
+    (void)printf("\n");
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        const lk_syntax *syntax = commands[i]->syntax;
+
+        if (group == NULL || member_name(commands[i], group) != NULL)
+            (void)printf("  %-18s %.*s\n", syntax->name,
+                         (int)strcspn(syntax->summary, "\n"), syntax->summary);
+    }
+    (void)printf("\nlinkctl %s%sCOMMAND --help tells more, with examples.\n",
+                 group != NULL ? group : "", group != NULL ? " " : "");
+    if (group == NULL)
+        (void)printf("linkctl --version prints the version.\n\n"
+                     "Exit codes: 0 done, 1 failed, 2 wrong usage.\n");
 }
 
 /* Is `argv` [argc] this command? Then *ret_n words of it are its name. */
@@ -106,37 +118,28 @@ static bool command_matches(const lk_command *command, int argc,
     return argc > 1 && strcmp(argv[1], name + first + 1) == 0;
 }
 
-static const char *group_hint(const char *word)
-{
-    for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
-        if (strcmp(groups[i].word, word) == 0)
-            return groups[i].hint;
-    }
-    return NULL;
-}
-
 static int fail_unknown(lk_cli *cli, int argc, char *const *argv,
                         linkd_error *err)
 {
     const char *names[N_COMMANDS + 1] = {NULL};
-    const char *hint = group_hint(argv[0]);
+    bool has_two = is_group(argv[0]) && argc > 1;
     char text[64];
     const char *nearest;
 
+    if (is_group(argv[0]) && argc < 2) {
+        lk_cli_hint(cli, "linkctl %s --help lists them", argv[0]);
+        return lk_fail(err, LINKD_E_ARG, "%s needs a command", argv[0]);
+    }
     for (size_t i = 0; i < N_COMMANDS; i++)
         names[i] = commands[i]->syntax->name;
-    (void)snprintf(text, sizeof(text), "%s%s%s", argv[0],
-                   hint != NULL && argc > 1 ? " " : "",
-                   hint != NULL && argc > 1 ? argv[1] : "");
+    (void)snprintf(text, sizeof(text), "%s%s%s", argv[0], has_two ? " " : "",
+                   has_two ? argv[1] : "");
     nearest = lk_nearest(text, names);
-    if (hint != NULL)
-        lk_cli_hint(cli, "%s", hint);
-    else if (nearest != NULL)
+    if (nearest != NULL)
         lk_cli_hint(cli, "did you mean %s?", nearest);
     else
-        lk_cli_hint(cli, "linkctl --help lists the commands");
-    if (hint != NULL && argc < 2)
-        return lk_fail(err, LINKD_E_ARG, "%s needs a command", argv[0]);
+        lk_cli_hint(cli, "linkctl %s%s--help lists the commands",
+                    has_two ? argv[0] : "", has_two ? " " : "");
     return lk_fail(err, LINKD_E_ARG, "there is no command \"%s\"", text);
 }
 
@@ -190,14 +193,23 @@ static const lk_command *command_find(int argc, char *const *argv,
     return NULL;
 }
 
-/* `argv` [argc] is the command that help is wanted for, if any. */
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* `argv` [argc] is the command or the group that help is wanted for, if any. */
 static int help_run(lk_cli *cli, int argc, char *const *argv, linkd_error *err)
 {
     const lk_command *command;
     int n_words = 0;
 
     if (argc == 0) {
-        help_print(stdout);
+        help_print(NULL);
+        return LINKD_OK;
+    }
+    if (argc == 1 && is_group(argv[0])) {
+        help_print(argv[0]);
         return LINKD_OK;
     }
     command = command_find(argc, argv, &n_words);
@@ -226,11 +238,12 @@ static int dispatch(lk_cli *cli, int argc, char *const *argv, linkd_error *err)
         lk_cli_hint(cli, "linkctl --help lists the commands");
         return lk_fail(err, LINKD_E_ARG, "a command is needed");
     }
-    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
-        strcmp(argv[0], "help") == 0)
+    if (is_help(argv[0]) || strcmp(argv[0], "help") == 0)
         return help_run(cli, argc - 1, argv + 1, err);
     if (strcmp(argv[0], "--version") == 0)
         return version_run(argc - 1, argv + 1, err);
+    if (argc == 2 && is_help(argv[1]) && is_group(argv[0]))
+        return help_run(cli, 1, argv, err);
     command = command_find(argc, argv, &n_words);
     if (command == NULL)
         return fail_unknown(cli, argc, argv, err);

@@ -106,7 +106,7 @@ static void draw(lk_meter *meter, uint64_t now_ns)
     if (has_total)
         (void)fprintf(meter->out, "  %2.0f %%",
                       floor((double)meter->done * 100 / (double)meter->total));
-    else
+    else if (meter->done > 0)
         (void)fprintf(meter->out, "  %s",
                       done_text(meter->step, meter->done).text);
     if (meter->rate > 0)
@@ -187,7 +187,9 @@ void lk_meter_finish(lk_meter *meter)
         return;
     seconds = seconds_between(meter->start_ns, meter->idle_ns);
     lk_meter_erase(meter);
-    if (seconds >= TOLD_FROM_S)
+    if (seconds >= TOLD_FROM_S && meter->done == 0)
+        (void)fprintf(meter->out, "%s: %.1f s\n", meter->step, seconds);
+    else if (seconds >= TOLD_FROM_S)
         (void)fprintf(
             meter->out, "%s: %s in %.1f s (%s/s)\n", meter->step,
             done_text(meter->step, meter->done).text, seconds,

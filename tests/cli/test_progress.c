@@ -124,6 +124,18 @@ static void a_step_too_short_to_time_is_not_told(void **state)
     assert_int_equal(f->len, 0);
 }
 
+/* A step that counts nothing has no rate. */
+static void a_step_without_a_count_leaves_its_time(void **state)
+{
+    fixture *f = *state;
+
+    tick(f, 0, "fit", 0, 0);
+    tick(f, 3, "fit", 0, 0);
+    lk_meter_finish(&f->meter);
+    (void)fflush(f->out);
+    assert_string_equal(f->text, "fit: 3.0 s\n");
+}
+
 static void work_that_is_first_reported_when_done_took_its_time(void **state)
 {
     fixture *f = *state;
@@ -286,6 +298,7 @@ int main(void)
         LINES(each_step_leaves_one_line_when_it_ends),
         LINES(the_same_step_from_the_beginning_is_a_new_one),
         LINES(a_step_too_short_to_time_is_not_told),
+        LINES(a_step_without_a_count_leaves_its_time),
         LINES(work_that_is_first_reported_when_done_took_its_time),
         LINES(a_silent_meter_is_not_even_asked),
         TERMINAL(the_line_is_redrawn_in_place_but_not_for_every_report),

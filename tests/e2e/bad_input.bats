@@ -130,6 +130,11 @@ bad() {
     refused 2 'there is no command "lnik"' "$LINKCTL" lnik
     [ "${stderr_lines[1]}" = "hint: did you mean link?" ]
     refused 2 'there is no command "model lst"' "$LINKCTL" model lst
+    [ "${stderr_lines[1]}" = "hint: did you mean model list?" ]
+    refused 2 'there is no command "model frobnicate"' "$LINKCTL" model frobnicate
+    [ "${stderr_lines[1]}" = "hint: linkctl model --help lists the commands" ]
+    refused 2 'model needs a command' "$LINKCTL" model
+    [ "${stderr_lines[1]}" = "hint: linkctl model --help lists them" ]
     refused 2 'link needs RIGHT' "$LINKCTL" link a.csv
     refused 2 '--k: 0 is not between 1 and 10000' "$LINKCTL" link a b --k 0
     refused 2 '--on excludes' "$LINKCTL" link a b --on x --left-on y
@@ -141,6 +146,14 @@ bad() {
     refused 2 'there is no command "lnik"' "$LINKCTL" --help lnik
     refused 2 'help does not know what to do with x' "$LINKCTL" help link x
     [ "$("$LINKCTL" help model list)" = "$("$LINKCTL" model list --help)" ]
+}
+
+@test "help of commands that begin with one word lists these" {
+    run -0 "$LINKCTL" job --help
+    [ "${lines[0]}" = "Usage: linkctl job COMMAND [OPTION]..." ]
+    [ "$(grep -c '^  job ' <<<"$output")" -eq 6 ]
+    [ "$(grep -c '^  ' <<<"$output")" -eq 6 ]
+    [ "$("$LINKCTL" help job)" = "$output" ]
 }
 
 @test "a model that is not there is noticed before anything is read" {

@@ -501,9 +501,9 @@ static int backfill_run(lk_cli *cli, const void *opaque, linkd_error *err)
         rc = lk_json_print(job, err);
     else if (rc == LINKD_OK)
         (void)printf(
-            "%s %s\n",
+            "%s moved, %s encoded\n",
             lk_counted(lk_job_count(job, "moved"), "record", "records").text,
-            lk_job_count(job, "mapped") > 0 ? "mapped or encoded" : "encoded");
+            lk_counted(lk_job_count(job, "encoded"), "text", "texts").text);
     json_decref(job);
     json_decref(body);
     return rc;

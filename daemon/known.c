@@ -133,6 +133,7 @@ struct lk_known {
     size_t n_files;
     const char **slots; /* [n_slots]: rows by hash, or NULL */
     size_t n_slots;     /* a power of two */
+    uint64_t n_found;
 };
 
 static size_t row_bytes(size_t dim)
@@ -299,7 +300,7 @@ static int known_embed(void *ctx, const linkd_str *texts, size_t n,
                        float *ret_vectors, linkd_encode_stats *stats,
                        linkd_error *err)
 {
-    const lk_known *k = ctx;
+    lk_known *k = ctx;
     unknown u = {.texts = calloc(n, sizeof(*u.texts)),
                  .places = calloc(n, sizeof(*u.places))};
     int rc = LINKD_OK;
@@ -320,6 +321,7 @@ static int known_embed(void *ctx, const linkd_str *texts, size_t n,
     }
     if (u.n > 0)
         rc = unknown_embed(k, &u, ret_vectors, stats, err);
+    k->n_found += n - u.n;
     if (rc == LINKD_OK && stats != NULL)
         stats->n_texts += n - u.n;
 done:
@@ -347,4 +349,9 @@ linkd_embedder lk_known_embedder(lk_known *k)
                             .dim = k->dim,
                             .fingerprint =
                                 k->below != NULL ? k->below->fingerprint : ""};
+}
+
+uint64_t lk_known_n_found(const lk_known *k)
+{
+    return k->n_found;
 }

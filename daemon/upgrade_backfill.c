@@ -8,8 +8,10 @@
  * that searches have found most often since (hits.h); the rest follows in the
  * order of record numbers, which is that of creation.
  *
- * A model that is a head on an older generation's needs no text there: the stored
- * vectors are mapped, which is what encoding would come to, bit for bit.
+ * Nothing is encoded twice. What start had to encode is kept with the generation as
+ * its anchors, and is found again by its text: of a collection of 4,000 records that
+ * is nearly all. A model that is a head on an older generation's needs no text there:
+ * the stored vectors are mapped. Either is what encoding would come to, bit for bit.
  *
  * A record that is written meanwhile is of the new model by that, and is left
  * alone. One whose text has no word that the new model knows would have no
@@ -22,6 +24,7 @@
 
 #include "daemon/bridges.h"
 #include "daemon/hits.h"
+#include "daemon/vector_sources.h"
 
 #define BATCH ((size_t)256)
 /* Looks at whether to stop. */
@@ -43,12 +46,14 @@ typedef struct backfill {
                       0: none */
     lk_model *model;
     lk_model_embedder storage;
+    linkd_embedder below;
+    lk_known *known; /* the generation's anchors */
     linkd_embedder embedder;
     uint64_t next; /* record number */
     uint64_t n_total;
     uint64_t n_seen;
     uint64_t n_moved;
-    uint64_t n_mapped; /* of these: without encoding their text */
+    uint64_t n_encoded; /* texts: not what was known or could be mapped */
     uint64_t n_unknown;
     uint64_t begin_ns;
     bool at_end;
@@ -71,7 +76,6 @@ static int record_map(backfill *b, linkd_view *view, uint64_t number,
                                     mapped, err);
     if (rc == LINKD_OK && vector != NULL)
         ret->moves[ret->n].vector = mapped;
-    b->n_mapped += rc == LINKD_OK && vector != NULL;
     return rc;
 }
 
@@ -184,6 +188,7 @@ static int batch_embed(backfill *b, batch *taken, linkd_error *err)
 {
     linkd_str texts[BATCH];
     size_t n = 0;
+    uint64_t n_found = lk_known_n_found(b->known);
     float *vectors = lk_arena_alloc(&taken->arena, taken->n * b->embedder.dim *
                                                        sizeof(*vectors));
     int rc = vectors == NULL ? lk_fail_nomem(err) : LINKD_OK;
@@ -193,6 +198,7 @@ static int batch_embed(backfill *b, batch *taken, linkd_error *err)
             texts[n++] = taken->texts[i];
     if (rc == LINKD_OK && n > 0)
         rc = b->embedder.embed(b->embedder.ctx, texts, n, vectors, NULL, err);
+    b->n_encoded += n - (lk_known_n_found(b->known) - n_found);
     n = 0;
     for (size_t i = 0; i < taken->n && rc == LINKD_OK; i++)
         if (taken->moves[i].vector == NULL)
@@ -247,7 +253,7 @@ static int batch_do(backfill *b, linkd_error *err)
 static int fingerprint_check(const backfill *b, linkd_str fingerprint,
                              linkd_error *err)
 {
-    const char *found = b->embedder.fingerprint;
+    const char *found = b->below.fingerprint;
 
     if (lk_fingerprint_is(fingerprint, found))
         return LINKD_OK;
@@ -267,31 +273,90 @@ static bool is_base(const lk_model *model, const linkd_generation *generation)
                   generation->fingerprint.bytes, LINKD_MODEL_DIGITS) == 0;
 }
 
-static int model_open(backfill *b, const linkd_collection_info *info,
-                      linkd_error *err)
+/* Writes the anchors' texts and vectors, if the generation has any. */
+static int anchors_write(linkd_view *view, uint32_t generation,
+                         lk_known_writer *file, linkd_error *err)
 {
-    linkd_generation all[LINKD_GENERATIONS_MAX];
-    linkd_view *view = NULL;
-    int rc = lk_models_get(b->run->service->models, info->options.model,
-                           &b->model, err);
+    lk_arena arena = {0};
+    linkd_str bytes;
+    linkd_str *texts = NULL;
+    float *vectors = NULL;
+    size_t dim = 0;
+    size_t n = 0;
+    size_t n_texts = 0;
+    bool found = false;
+    int rc = linkd_view_blob(view, 0, LINKD_BLOB_TEXTS, 0, &bytes, &found, err);
+
+    if (rc == LINKD_OK && found)
+        rc = linkd_texts_decode(bytes, &arena, &texts, &n_texts, err);
+    if (rc == LINKD_OK && found)
+        rc = linkd_view_blob(view, generation, LINKD_BLOB_ANCHORS, 0, &bytes,
+                             &found, err);
+    if (rc == LINKD_OK && found)
+        rc = linkd_vectors_decode(bytes, &arena, &vectors, &n, &dim, err);
+    if (rc == LINKD_OK && (n > n_texts || dim != linkd_view_dim(view)) && found)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "damaged database: generation %u has other anchors",
+                     (unsigned)generation);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = lk_known_writer_add(file, texts[i], vectors + i * dim, err);
+    lk_arena_clear(&arena);
+    return rc;
+}
+
+/* Puts what start has encoded before the model. */
+static int anchors_open(backfill *b, linkd_view *view, linkd_error *err)
+{
+    lk_known_writer *file = NULL;
+    lk_buf path = {0};
+    int rc = lk_buf_printf(&path, err, "%s/known", b->run->dir);
 
     if (rc == LINKD_OK)
-        rc = linkd_view_open(b->run->service->store, b->run->spec->collection,
-                             &view, err);
+        rc = lk_known_writer_open(path.data, b->below.dim, &file, err);
+    if (rc == LINKD_OK)
+        rc = anchors_write(view, b->generation, file, err);
+    if (file != NULL) {
+        int rc_close = lk_known_writer_close(file, rc == LINKD_OK,
+                                             rc == LINKD_OK ? err : NULL);
+
+        rc = rc == LINKD_OK ? rc_close : rc;
+    }
+    if (rc == LINKD_OK)
+        rc = lk_known_open((const char *[]){path.data}, 1, b->below.dim,
+                           &b->below, &b->known, err);
+    if (rc == LINKD_OK)
+        b->embedder = lk_known_embedder(b->known);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+/* The model that serves, and what need not be encoded with it. */
+static int model_open(backfill *b, linkd_str name, linkd_str fingerprint,
+                      linkd_view *view, linkd_error *err)
+{
+    linkd_generation all[LINKD_GENERATIONS_MAX];
+    int rc = lk_models_get(b->run->service->models, name, &b->model, err);
+
     if (rc != LINKD_OK)
         return rc;
+    b->storage = (lk_model_embedder){.model = b->model,
+                                     .urgency = LK_JOB,
+                                     .use = LINKD_USE_RECORD,
+                                     .stop_cb = b->run->stop_cb,
+                                     .stop_ctx = b->run->stop_ctx};
+    b->below = lk_model_embedder_of(&b->storage);
+    rc = fingerprint_check(b, fingerprint, err);
     for (size_t i = linkd_view_generations(view, all); i > 0; i--)
         if (is_base(b->model, &all[i - 1]))
             b->base = all[i - 1].number;
-    linkd_view_close(view);
-    return LINKD_OK;
+    return rc == LINKD_OK ? anchors_open(b, view, err) : rc;
 }
 
 static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
 {
     const lk_job_run *run = b->run;
     linkd_collection_info info;
-    linkd_generation serving[LINKD_GENERATIONS_MAX] = {0};
+    linkd_generation all[LINKD_GENERATIONS_MAX] = {0};
     linkd_view *view = NULL;
     size_t n = 0;
     int rc = linkd_store_describe(run->service->store, run->spec->collection,
@@ -304,25 +369,17 @@ static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
         rc = linkd_view_open(run->service->store, run->spec->collection, &view,
                              err);
     if (rc == LINKD_OK)
-        n = linkd_view_generations(view, serving);
+        n = linkd_view_generations(view, all);
     for (size_t i = 0; i < n; i++)
-        if (serving[i].number != info.generation)
-            b->n_total += serving[i].n_vectors;
-    linkd_view_close(view);
-    if (rc != LINKD_OK || b->n_total == 0)
-        return rc;
+        if (all[i].number != info.generation)
+            b->n_total += all[i].n_vectors;
     b->collection = info.number;
     b->generation = info.generation;
-    rc = model_open(b, &info, err);
-    if (rc != LINKD_OK)
-        return rc;
-    b->storage = (lk_model_embedder){.model = b->model,
-                                     .urgency = LK_JOB,
-                                     .use = LINKD_USE_RECORD,
-                                     .stop_cb = run->stop_cb,
-                                     .stop_ctx = run->stop_ctx};
-    b->embedder = lk_model_embedder_of(&b->storage);
-    return fingerprint_check(b, info.options.fingerprint, err);
+    if (rc == LINKD_OK && b->n_total > 0)
+        rc = model_open(b, info.options.model, info.options.fingerprint, view,
+                        err);
+    linkd_view_close(view);
+    return rc;
 }
 
 int lk_upgrade_backfill(const lk_job_run *run, lk_job_outcome *outcome,
@@ -335,12 +392,13 @@ int lk_upgrade_backfill(const lk_job_run *run, lk_job_outcome *outcome,
     b.at_end = b.n_total == 0;
     while (rc == LINKD_OK && !b.at_end && batch_room(&b) > 0)
         rc = batch_do(&b, err);
+    lk_known_close(b.known);
     lk_arena_clear(&arena);
     if (rc != LINKD_OK)
         return rc;
     outcome->counts = json_pack(
-        "{s:I, s:I, s:I}", "moved", (json_int_t)b.n_moved, "mapped",
-        (json_int_t)b.n_mapped, "without_words", (json_int_t)b.n_unknown);
+        "{s:I, s:I, s:I}", "moved", (json_int_t)b.n_moved, "encoded",
+        (json_int_t)b.n_encoded, "without_words", (json_int_t)b.n_unknown);
     return outcome->counts == NULL ? lk_fail_nomem(err) : LINKD_OK;
 }
 

@@ -40,6 +40,8 @@ LINKD_MUST_CHECK int lk_known_open(const char *const *paths, size_t n_paths,
                                    lk_known **ret_known, linkd_error *err);
 void lk_known_close(lk_known *known);
 linkd_embedder lk_known_embedder(lk_known *known);
+/* Texts that the embedder found in a file. */
+uint64_t lk_known_n_found(const lk_known *known);
 
 /* ---- checkpoint: what this job has encoded ------------------------------- */
 

@@ -223,6 +223,30 @@ static void a_backfill_moves_records_and_stops_at_its_limit(void **state)
     store_check();
 }
 
+/* A hundred of 240 are anchors. */
+static void what_start_has_encoded_is_not_encoded_again(void **state)
+{
+    uint64_t n_before;
+
+    (void)state;
+    firms_make();
+    upgrade_do(lk_handle_upgrade_start,
+               "{\"model\":\"other\",\"anchors\":100}");
+    n_before = encoded_count();
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":120}");
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    assert_json_at("counts.moved", "120");
+    assert_json_at("counts.encoded", "70");
+    assert_int_equal(encoded_count() - n_before, 140);
+    /* all are as if they had been encoded */
+    for (int i = 0; i < 240; i++) {
+        search_for(i, ",\"k\":1");
+        assert_text_at("hits.0.way", "native");
+        assert_json_at("hits.0.score", "1.0");
+    }
+    store_check();
+}
+
 /* Searches that were answered before it count, and those for records that have
  * moved do not. */
 static void a_backfill_begins_with_what_is_found_most(void **state)
@@ -895,6 +919,7 @@ int main(void)
         TEST(a_collection_of_cascades_encodes_what_it_finds),
         TEST(a_way_ends_with_its_generation),
         TEST(a_backfill_moves_records_and_stops_at_its_limit),
+        TEST(what_start_has_encoded_is_not_encoded_again),
         TEST(a_backfill_begins_with_what_is_found_most),
         TEST(a_slow_backfill_holds_up_no_other_job),
         TEST(changes_of_one_collection_take_their_turns),

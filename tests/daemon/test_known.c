@@ -104,6 +104,7 @@ static void known_texts_are_looked_up_and_others_encoded(void **state)
     assert_memory_equal(vectors, expected, sizeof(expected));
     assert_int_equal(n_encoded, 2);
     assert_int_equal(stats.n_texts, 4);
+    assert_int_equal(lk_known_n_found(known), 2);
     assert_string_equal(embedder.fingerprint, "below");
     lk_known_close(known);
 }

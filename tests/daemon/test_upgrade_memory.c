@@ -139,6 +139,32 @@ static void labels_tell_of_it(void **state)
     lk_buf_clear(&body);
 }
 
+/* ---- a backfill ------------------------------------------------------------------ */
+
+static void a_backfill_tells_of_it(void **state)
+{
+    bool failed = true;
+    request *r;
+
+    (void)state;
+    firms_make();
+    start("other");
+    r = request_make("");
+    r->spec.limit = 3;
+    for (size_t n = 1; failed; n++) {
+        lk_job_outcome outcome = {0};
+        linkd_error err = {0};
+        int rc;
+
+        alloc_fail_at(n);
+        rc = lk_upgrade_backfill(&r->run, &outcome, &err);
+        failed = alloc_fail_off();
+        told_check(rc, failed, &n);
+        json_decref(outcome.counts);
+    }
+    request_free(r);
+}
+
 /* ---- the estimate ---------------------------------------------------------------- */
 
 static void an_estimate_tells_of_it(void **state)
@@ -208,8 +234,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(made_queries_tell_of_it), TEST(given_queries_tell_of_it),
-        TEST(labels_tell_of_it),       TEST(an_estimate_tells_of_it),
-        TEST(a_verdict_tells_of_it),
+        TEST(labels_tell_of_it),       TEST(a_backfill_tells_of_it),
+        TEST(an_estimate_tells_of_it), TEST(a_verdict_tells_of_it),
     };
 
     return cmocka_run_group_tests(tests, upgrade_group_enter,

@@ -105,7 +105,7 @@ create() {
     "$LINKCTL" collection import firms firms.csv -q
     "$LINKCTL" upgrade start firms --model tiny --head dsimplex --labels labels.csv -q >/dev/null
     before=$(curl -s --unix-socket s http://x/metrics | grep '^linkd_encoder_texts_total ')
-    [ "$("$LINKCTL" upgrade backfill firms)" = "160 records mapped or encoded" ]
+    [ "$("$LINKCTL" upgrade backfill firms)" = "160 records moved, 0 texts encoded" ]
     [ "$(curl -s --unix-socket s http://x/metrics | grep '^linkd_encoder_texts_total ')" = "$before" ]
     [ "$("$LINKCTL" collection info firms --json | jq -r '"\(.model) \(.dim)"')" = "tiny+firms 1023" ]
 }

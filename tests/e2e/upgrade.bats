@@ -54,7 +54,7 @@ daemon_start() {
     run --separate-stderr "$LINKCTL" upgrade start firms --model other
     [ "$status" -eq 0 ]
     [[ "$stderr" == *"other serves collection firms"* ]]
-    [ "$("$LINKCTL" upgrade backfill firms --limit 50)" = "50 records encoded" ]
+    [ "$("$LINKCTL" upgrade backfill firms --limit 50)" = "50 records moved, 0 texts encoded" ]
     run "$LINKCTL" upgrade status firms
     [[ "${lines[1]}" =~ ^\ +1\ +old\ +tiny\ +100\ +66\.7\ +50\ +fuse$ ]]
     [[ "${lines[2]}" =~ ^\ +2\ +serving\ +other\ +50\ +33\.3\ +0\ +native$ ]]

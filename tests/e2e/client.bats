@@ -1,42 +1,10 @@
 #!/usr/bin/env bats
 # linkctl as the client of a linkd that really runs, with a tiny model.
 load helpers
+load daemon
 
 setup_file() {
     model_make
-}
-
-setup() {
-    # short: a socket's path has 107 bytes at most
-    work=$(mktemp -d /tmp/linkctl-e2e-XXXXXX)
-    cd "$work" || return 1
-    export LINKD_SOCKET=$work/s
-    unset XDG_RUNTIME_DIR
-    daemon_start
-}
-
-teardown() {
-    kill -TERM "$daemon" 2>/dev/null || true
-    wait "$daemon" 2>/dev/null || true
-    cd /
-    rm -rf "$work"
-}
-
-daemon_start() {
-    "$LINKD" --data data --socket s --model tiny 2>>err 3>&- &
-    daemon=$!
-    until_true "$LINKCTL" collection list
-}
-
-# Waits until COMMAND succeeds, for at most a minute.
-until_true() {
-    local i
-    for ((i = 0; i < 600; i++)); do
-        if "$@" >/dev/null 2>&1; then return 0; fi
-        sleep 0.1
-    done
-    cat err
-    return 1
 }
 
 firms_make() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # linkd from its start to its end: sockets, locks, options, signals, systemd.
-bats_require_minimum_version 1.5.0
+load helpers
 
 setup() {
     # short: a socket's path has 107 bytes at most
@@ -33,17 +33,6 @@ get() {
     shift
     curl -s -m 10 -o body -w '%{http_code}' --unix-socket s "$@" \
         "http://localhost$path"
-}
-
-# Waits until COMMAND succeeds, for at most a minute.
-until_true() {
-    local i
-    for ((i = 0; i < 600; i++)); do
-        if "$@"; then return 0; fi
-        sleep 0.1
-    done
-    cat err
-    return 1
 }
 
 is_ready() { [ "$(get /readyz)" = 200 ]; }

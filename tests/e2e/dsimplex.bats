@@ -2,6 +2,7 @@
 # --head dsimplex: a collection whose model has a head that is learnt from
 # labels, and a later model that compares without a map.
 load helpers
+load daemon
 
 setup_file() {
     model_make
@@ -9,17 +10,8 @@ setup_file() {
 }
 
 setup() {
-    # short: a socket's path has 107 bytes at most
-    work=$(mktemp -d /tmp/linkctl-e2e-XXXXXX)
-    cd "$work" || return 1
-    export LINKD_SOCKET=$work/s
-    unset XDG_RUNTIME_DIR
-    "$LINKD" --data data --socket s --model tiny 2>>err 3>&- &
-    daemon=$!
-    for _ in $(seq 600); do
-        if "$LINKCTL" collection list >/dev/null 2>&1; then break; fi
-        sleep 0.1
-    done
+    work_enter
+    daemon_start
     # 40 firms, each of them written in several ways, and some that nobody knows
     python3 - <<'END'
 import random
@@ -43,10 +35,8 @@ END
 }
 
 teardown() {
-    kill -TERM "$daemon" 2>/dev/null || true
-    wait "$daemon" 2>/dev/null || true
-    cd /
-    rm -rf "$work" "$LINKD_MODELS"/*+*
+    work_leave
+    rm -rf "$LINKD_MODELS"/*+*
 }
 
 create() {

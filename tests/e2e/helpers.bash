@@ -47,6 +47,17 @@ twins() {
     done
 }
 
+# Waits until COMMAND succeeds, for at most a minute.
+until_true() {
+    local i
+    for ((i = 0; i < 600; i++)); do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        sleep 0.1
+    done
+    cat err
+    return 1
+}
+
 # refused STATUS PATTERN COMMAND...: fails with one line and at most a hint,
 # and leaves the directory as it was
 refused() {

@@ -1,43 +1,18 @@
 #!/usr/bin/env bats
 # Collections of records with pictures in a linkd that really runs, by tiny checkpoints.
 load helpers
+load daemon
 
 golden=$BATS_TEST_DIRNAME/../golden
 
 setup() {
-    # short: a socket's path has 107 bytes at most
-    work=$(mktemp -d /tmp/linkctl-e2e-XXXXXX)
-    cd "$work" || return 1
-    export LINKD_SOCKET=$work/s LINKD_MODELS=$work/models
-    unset XDG_RUNTIME_DIR
+    work_enter
+    export LINKD_MODELS=$work/models
     mkdir models
     cp -r "$golden/clip" models/clip
     cp -r "$golden/vision/bare" models/vit
     cp -r "$golden/vision/dinov2-larger" models/dino
-    daemon_start
-}
-
-teardown() {
-    kill -TERM "$daemon" 2>/dev/null || true
-    wait "$daemon" 2>/dev/null || true
-    cd /
-    rm -rf "$work"
-}
-
-daemon_start() {
-    "$LINKD" --data data --socket s --model clip 2>>err 3>&- &
-    daemon=$!
-    until_true "$LINKCTL" collection list
-}
-
-until_true() {
-    local i
-    for ((i = 0; i < 600; i++)); do
-        if "$@" >/dev/null 2>&1; then return 0; fi
-        sleep 0.1
-    done
-    cat err
-    return 1
+    daemon_start clip
 }
 
 goods_make() {

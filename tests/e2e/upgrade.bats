@@ -2,6 +2,7 @@
 # linkctl upgrade against a linkd that really runs: two tiny models, one
 # collection, there and back.
 load helpers
+load daemon
 
 setup_file() {
     model_make
@@ -9,11 +10,7 @@ setup_file() {
 }
 
 setup() {
-    # short: a socket's path has 107 bytes at most
-    work=$(mktemp -d /tmp/linkctl-e2e-XXXXXX)
-    cd "$work" || return 1
-    export LINKD_SOCKET=$work/s
-    unset XDG_RUNTIME_DIR
+    work_enter
     daemon_start
     python3 -c "
 import random
@@ -23,24 +20,6 @@ for i in range(150):
     print('%d,%s' % (i, ' '.join(''.join(random.choices('abcdefghijklmnopqrstuvwxyz', k=6)) for _ in range(4))))" >firms.csv
     "$LINKCTL" collection create firms --on name -q
     "$LINKCTL" collection import firms firms.csv -q
-}
-
-teardown() {
-    kill -TERM "$daemon" 2>/dev/null || true
-    wait "$daemon" 2>/dev/null || true
-    cd /
-    rm -rf "$work"
-}
-
-daemon_start() {
-    "$LINKD" --data data --socket s --model tiny 2>>err 3>&- &
-    daemon=$!
-    for _ in $(seq 600); do
-        if "$LINKCTL" collection list >/dev/null 2>&1; then return 0; fi
-        sleep 0.1
-    done
-    cat err
-    return 1
 }
 
 @test "a model is probed, changed, backfilled, taken back and freed" {

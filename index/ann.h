@@ -37,6 +37,9 @@ LINKD_MUST_CHECK int lk_ann_search(const lk_ann *ann, const float *query,
                                    size_t n_asked, float *ret_scores,
                                    int64_t *ret_positions, linkd_error *err);
 
+/* For qsort: hits best first, those of one score by id. */
+int lk_hit_compare(const void *a, const void *b);
+
 /* From and to an open file, at its position. Only ever read what a recorded
  * hash vouches for: FAISS's reader trusts its input. */
 LINKD_MUST_CHECK int lk_ann_write(const lk_ann *ann, FILE *file,

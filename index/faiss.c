@@ -212,7 +212,7 @@ int linkd_index_add(linkd_index *index, const float *vectors, size_t n,
 
 /* ---- search -------------------------------------------------------------- */
 
-static int hit_compare(const void *a, const void *b)
+int lk_hit_compare(const void *a, const void *b)
 {
     const linkd_hit *x = a;
     const linkd_hit *y = b;
@@ -258,7 +258,7 @@ static bool proposal_rank(search *s, const float *query, const float *scores,
             return false;
         s->ranked[i] = hit_score(s, query, (size_t)labels[i]);
     }
-    qsort(s->ranked, s->n_asked, sizeof(*s->ranked), hit_compare);
+    qsort(s->ranked, s->n_asked, sizeof(*s->ranked), lk_hit_compare);
     if (s->n_asked < index->n &&
         !((double)s->ranked[s->k - 1].score > best_outside))
         return false;
@@ -280,12 +280,12 @@ static void query_scan(search *s, const float *query, linkd_hit *ret_hits)
             continue;
         s->ranked[n_kept++] = hit;
         if (n_kept == s->n_asked && n_kept > s->k) {
-            qsort(s->ranked, n_kept, sizeof(*s->ranked), hit_compare);
+            qsort(s->ranked, n_kept, sizeof(*s->ranked), lk_hit_compare);
             n_kept = s->k;
             is_cut = true;
         }
     }
-    qsort(s->ranked, n_kept, sizeof(*s->ranked), hit_compare);
+    qsort(s->ranked, n_kept, sizeof(*s->ranked), lk_hit_compare);
     hits_write(s->ranked, n_kept, s->k, ret_hits);
 }
 

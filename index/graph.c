@@ -127,16 +127,6 @@ typedef struct scratch {
     linkd_hit *hits;
 } scratch;
 
-static int hit_compare(const void *a, const void *b)
-{
-    const linkd_hit *x = a;
-    const linkd_hit *y = b;
-
-    if (x->score != y->score)
-        return x->score < y->score ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
 static int query_search(const linkd_graph *g, const float *query, size_t k,
                         size_t width, const scratch *work, linkd_hit *ret_hits,
                         linkd_error *err)
@@ -154,7 +144,7 @@ static int query_search(const linkd_graph *g, const float *query, size_t k,
             .id = id,
             .score = linkd_index_score(query, vector_of(g, id), g->dim)};
     }
-    qsort(work->hits, n, sizeof(*work->hits), hit_compare);
+    qsort(work->hits, n, sizeof(*work->hits), lk_hit_compare);
     for (size_t i = 0; i < k; i++)
         ret_hits[i] = i < n ? work->hits[i] : (linkd_hit){.id = LINKD_ID_NONE};
     return LINKD_OK;

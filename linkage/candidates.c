@@ -514,7 +514,7 @@ static void finder_clear(finder *f)
     lk_blocks_clear(&f->blocks);
 }
 
-static int pair_compare(const void *a, const void *b)
+int lk_pair_compare(const void *a, const void *b)
 {
     const linkd_pair *x = a;
     const linkd_pair *y = b;
@@ -533,9 +533,9 @@ static size_t slots_unite(linkd_pair *slots, size_t n_slots)
     for (size_t i = 0; i < n_slots; i++)
         if (slots[i].left != SLOT_UNUSED)
             slots[n_used++] = slots[i];
-    qsort(slots, n_used, sizeof(*slots), pair_compare);
+    qsort(slots, n_used, sizeof(*slots), lk_pair_compare);
     for (size_t i = 0; i < n_used; i++)
-        if (n == 0 || pair_compare(&slots[n - 1], &slots[i]) != 0) {
+        if (n == 0 || lk_pair_compare(&slots[n - 1], &slots[i]) != 0) {
             slots[n] = slots[i];
             slots[n++].score = lk_score_round(slots[i].score);
         }

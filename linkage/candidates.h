@@ -33,4 +33,7 @@ LINKD_MUST_CHECK int lk_candidates_search(const lk_side *left,
                                           linkd_error *err);
 void lk_candidates_clear(lk_candidates *candidates);
 
+/* For qsort: pairs by left, then right. */
+int lk_pair_compare(const void *a, const void *b);
+
 #endif

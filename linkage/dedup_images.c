@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linkage/candidates.h"
 #include "linkage/cluster.h"
 #include "linkage/picture.h"
 
@@ -18,18 +19,13 @@
 
 #define NONE SIZE_MAX
 
-typedef struct hashed {
-    uint64_t hash;
-    size_t row;
-} hashed;
-
 typedef struct dedup {
     const linkd_table *table;
     const linkd_dedup_images_options *options;
     lk_pool *pool;
     const linkd_progress *progress;
     size_t n_rows;
-    hashed *hashes; /* of the rows that have one */
+    lk_hashed *hashes; /* of the rows that have one, with their numbers */
     size_t n_hashes;
     size_t *firsts;  /* [n_rows] first row of that hash, or NONE */
     uint64_t *codes; /* distinct hashes */
@@ -99,7 +95,7 @@ static int chunk_take(dedup *d, const chunk *c, size_t n,
         else if (c->errors[i].code != LINKD_OK)
             rc = problem_note(problems, d, row, &c->errors[i], err);
         else
-            d->hashes[d->n_hashes++] = (hashed){c->hashes[i], row};
+            d->hashes[d->n_hashes++] = (lk_hashed){c->hashes[i], row};
     }
     return rc;
 }
@@ -131,28 +127,18 @@ static int rows_hash(dedup *d, linkd_dedup_result *result,
 
 /* ---- distinct hashes ---------------------------------------------------- */
 
-static int hashed_compare(const void *a, const void *b)
-{
-    const hashed *x = a;
-    const hashed *y = b;
-
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    return (x->row > y->row) - (x->row < y->row);
-}
-
 static void codes_number(dedup *d)
 {
     size_t first = 0;
 
     for (size_t row = 0; row < d->n_rows; row++)
         d->firsts[row] = NONE;
-    qsort(d->hashes, d->n_hashes, sizeof(*d->hashes), hashed_compare);
+    qsort(d->hashes, d->n_hashes, sizeof(*d->hashes), lk_hashed_compare);
     for (size_t i = 0; i < d->n_hashes; i++) {
         if (d->hashes[i].hash != d->hashes[first].hash)
             first = i;
-        d->firsts[d->hashes[i].row] = d->hashes[first].row;
-        d->clusters[d->hashes[i].row] = i;
+        d->firsts[d->hashes[i].number] = d->hashes[first].number;
+        d->clusters[d->hashes[i].number] = i;
     }
     /* in the order of their first rows: `clusters` has the places for now */
     for (size_t row = 0; row < d->n_rows; row++)
@@ -248,16 +234,6 @@ static int entities_number(const dedup *d, linkd_dedup_result *result,
     return LINKD_OK;
 }
 
-static int pair_compare(const void *a, const void *b)
-{
-    const linkd_pair *x = a;
-    const linkd_pair *y = b;
-
-    if (x->left != y->left)
-        return x->left < y->left ? -1 : 1;
-    return (x->right > y->right) - (x->right < y->right);
-}
-
 /* Pairs of first rows, and each further row of a hash with its first. */
 static int pairs_keep(const dedup *d, linkd_dedup_result *result,
                       linkd_error *err)
@@ -279,7 +255,8 @@ static int pairs_keep(const dedup *d, linkd_dedup_result *result,
         if (d->firsts[row] != NONE && d->firsts[row] != row)
             result->pairs[result->n_pairs++] = (linkd_pair){
                 .left = d->firsts[row], .right = row, .score = 1.0F};
-    qsort(result->pairs, result->n_pairs, sizeof(*result->pairs), pair_compare);
+    qsort(result->pairs, result->n_pairs, sizeof(*result->pairs),
+          lk_pair_compare);
     result->n_candidates = d->n_candidates + d->n_hashes - d->n_codes;
     return LINKD_OK;
 }

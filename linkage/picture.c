@@ -294,3 +294,13 @@ int linkd_picture_uri(const char *table_path, linkd_str source, lk_buf *ret_uri,
     lk_buf_clear(&bytes);
     return rc;
 }
+
+int lk_hashed_compare(const void *a, const void *b)
+{
+    const lk_hashed *x = a;
+    const lk_hashed *y = b;
+
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return (x->number > y->number) - (x->number < y->number);
+}

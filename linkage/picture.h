@@ -21,4 +21,13 @@ LINKD_MUST_CHECK int lk_picture_problem(linkd_image_problems *problems,
                                         const linkd_error *problem,
                                         linkd_error *err);
 
+/* The perceptual hash of a picture, which has a number. */
+typedef struct lk_hashed {
+    uint64_t hash;
+    size_t number;
+} lk_hashed;
+
+/* For qsort: by hash, those of one hash by number. */
+int lk_hashed_compare(const void *a, const void *b);
+
 #endif

@@ -223,42 +223,17 @@ float lk_resemblance_score(const void *ctx, size_t a, size_t b)
 
 /* ---- candidates --------------------------------------------------------- */
 
-static int pair_compare(const void *a, const void *b)
-{
-    const linkd_pair *x = a;
-    const linkd_pair *y = b;
-
-    if (x->left != y->left)
-        return x->left < y->left ? -1 : 1;
-    return (x->right > y->right) - (x->right < y->right);
-}
-
-typedef struct hashed {
-    uint64_t hash;
-    size_t number;
-} hashed;
-
-static int hashed_compare(const void *a, const void *b)
-{
-    const hashed *x = a;
-    const hashed *y = b;
-
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    return (x->number > y->number) - (x->number < y->number);
-}
-
 /* The first vector of each hash, as thousands of copies would be millions of
  * pairs: those are near by their vectors, too. */
-static size_t firsts_find(const lk_resemblance *r, hashed *firsts,
+static size_t firsts_find(const lk_resemblance *r, lk_hashed *firsts,
                           uint64_t *codes)
 {
     size_t n = 0, n_distinct = 0;
 
     for (size_t i = 0; i < r->vectors->n; i++)
         if (r->has_hash[i])
-            firsts[n++] = (hashed){r->hashes[i], i};
-    qsort(firsts, n, sizeof(*firsts), hashed_compare);
+            firsts[n++] = (lk_hashed){r->hashes[i], i};
+    qsort(firsts, n, sizeof(*firsts), lk_hashed_compare);
     for (size_t i = 0; i < n; i++)
         if (i == 0 || firsts[i].hash != codes[n_distinct - 1]) {
             codes[n_distinct] = firsts[i].hash;
@@ -277,7 +252,7 @@ static bool is_one_block(const lk_resemblance *r, size_t a, size_t b)
 /* Appends them to the candidates. */
 static int near_add(const lk_resemblance *r, lk_candidates *c,
                     const linkd_code_pair *pairs, size_t n,
-                    const hashed *firsts, linkd_error *err)
+                    const lk_hashed *firsts, linkd_error *err)
 {
     linkd_pair *all = realloc(c->pairs, (c->n + n + 1) * sizeof(*all));
 
@@ -298,7 +273,7 @@ static int near_add(const lk_resemblance *r, lk_candidates *c,
 static int near_find(const lk_resemblance *r, lk_candidates *candidates,
                      linkd_error *err)
 {
-    hashed *firsts = calloc(r->vectors->n, sizeof(*firsts));
+    lk_hashed *firsts = calloc(r->vectors->n, sizeof(*firsts));
     uint64_t *codes = calloc(r->vectors->n, sizeof(*codes));
     linkd_code_pair *pairs = NULL;
     size_t n = 0;
@@ -326,11 +301,11 @@ int lk_resemblance_candidates(const lk_resemblance *r,
     if (rc != LINKD_OK)
         return rc;
     qsort(candidates->pairs, candidates->n, sizeof(*candidates->pairs),
-          pair_compare);
+          lk_pair_compare);
     for (size_t i = 0; i < candidates->n; i++) {
         linkd_pair pair = candidates->pairs[i];
 
-        if (n > 0 && pair_compare(&candidates->pairs[n - 1], &pair) == 0)
+        if (n > 0 && lk_pair_compare(&candidates->pairs[n - 1], &pair) == 0)
             continue;
         pair.score = lk_resemblance_score(r, pair.left, pair.right);
         candidates->pairs[n++] = pair;

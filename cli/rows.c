@@ -31,6 +31,7 @@ linkd_format lk_rows_format(const char *path)
         {".tsv", LINKD_FORMAT_TSV},
         {".jsonl", LINKD_FORMAT_JSONL},
         {".ndjson", LINKD_FORMAT_JSONL},
+        {".json", LINKD_FORMAT_JSONL},
     };
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {

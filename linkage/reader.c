@@ -154,8 +154,8 @@ static void piece_count(linkd_reader *reader, const char *bytes, size_t len)
     reader->last_byte = bytes[len - 1];
 }
 
-int lk_reader_piece(linkd_reader *reader, char **ret_bytes, size_t *ret_len,
-                    linkd_error *err)
+int lk_reader_peek(linkd_reader *reader, char **ret_bytes, size_t *ret_len,
+                   linkd_error *err)
 {
     size_t len;
 
@@ -175,9 +175,19 @@ int lk_reader_piece(linkd_reader *reader, char **ret_bytes, size_t *ret_len,
     }
     *ret_bytes = reader->window + reader->begin;
     *ret_len = len;
-    if (len > 0)
-        piece_count(reader, *ret_bytes, len);
-    reader->begin += len;
+    return LINKD_OK;
+}
+
+int lk_reader_piece(linkd_reader *reader, char **ret_bytes, size_t *ret_len,
+                    linkd_error *err)
+{
+    int rc = lk_reader_peek(reader, ret_bytes, ret_len, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    if (*ret_len > 0)
+        piece_count(reader, *ret_bytes, *ret_len);
+    reader->begin += *ret_len;
     return LINKD_OK;
 }
 
@@ -285,7 +295,8 @@ static linkd_format format_by_ending(const char *path)
 {
     if (ends_with(path, ".tsv"))
         return LINKD_FORMAT_TSV;
-    if (ends_with(path, ".jsonl") || ends_with(path, ".ndjson"))
+    if (ends_with(path, ".jsonl") || ends_with(path, ".ndjson") ||
+        ends_with(path, ".json"))
         return LINKD_FORMAT_JSONL;
     return LINKD_FORMAT_CSV;
 }

@@ -63,6 +63,9 @@ struct linkd_reader {
  * last until the next call. len 0: the end of the file. */
 LINKD_MUST_CHECK int lk_reader_piece(linkd_reader *reader, char **ret_bytes,
                                      size_t *ret_len, linkd_error *err);
+/* The same, without going on behind it. */
+LINKD_MUST_CHECK int lk_reader_peek(linkd_reader *reader, char **ret_bytes,
+                                    size_t *ret_len, linkd_error *err);
 
 /* Copies the name. Answers the column that has it already, if there is one. */
 LINKD_MUST_CHECK int lk_reader_column_add(linkd_reader *reader, linkd_str name,

@@ -17,6 +17,8 @@
  *   records is blank and no record. So an empty cell of a one-column file must
  *   be written as "".
  * - One column may have no name: tools write the row index that way.
+ * - The delimiter is a comma; without one in the header, a semicolon or a tab
+ *   that is there; in any case what Excel's line "sep=;" in front of it says.
  * TSV differs in the delimiter only, as Python's "excel-tab" does.
  *
  * libcsv's strict mode is what reports the odd quotes; csv_exception() then lets
@@ -29,6 +31,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <csv.h>
 
@@ -207,12 +210,12 @@ static int finish(csv_state *state)
     return state->failure;
 }
 
-static bool is_blank(const csv_state *state, const char *bytes, size_t len)
+static bool is_blank(const char *bytes, size_t len, unsigned char separator)
 {
     for (size_t i = 0; i < len; i++) {
-        bool is_space =
-            bytes[i] == ' ' || bytes[i] == '\r' || bytes[i] == '\n' ||
-            (bytes[i] == '\t' && state->parser.delim_char != CSV_TAB);
+        bool is_space = bytes[i] == ' ' || bytes[i] == '\r' ||
+                        bytes[i] == '\n' ||
+                        (bytes[i] == '\t' && separator != CSV_TAB);
 
         if (!is_space)
             return false;
@@ -245,7 +248,7 @@ static int record_read(csv_state *state, linkd_error *err)
         if (len == 0)
             return finish(state);
         if (!state->is_in_record) {
-            if (is_blank(state, bytes, len))
+            if (is_blank(bytes, len, state->parser.delim_char))
                 continue;
             record_begin(state);
         }
@@ -296,24 +299,6 @@ static int header_use(csv_state *state, linkd_error *err)
     return LINKD_OK;
 }
 
-/* Spreadsheets of many countries write semicolons. Read as CSV, such a file is
- * one column of whole lines, and would be linked by them without a word. */
-static int separator_check(csv_state *state, linkd_error *err)
-{
-    const linkd_reader *reader = state->reader;
-    linkd_str name = reader->columns[0];
-
-    if (reader->n_columns != 1 || csv_get_delim(&state->parser) != ',')
-        return LINKD_OK;
-    if (memchr(name.bytes, ';', name.len) != NULL)
-        return lk_reader_fail(reader, LINKD_COLUMN_NONE, err,
-                              "fields are separated by \";\", not by \",\"");
-    if (memchr(name.bytes, '\t', name.len) != NULL)
-        return lk_reader_fail(reader, LINKD_COLUMN_NONE, err,
-                              "fields are separated by tabs: it is TSV");
-    return LINKD_OK;
-}
-
 static int header_read(csv_state *state, linkd_error *err)
 {
     linkd_reader *reader = state->reader;
@@ -332,10 +317,67 @@ static int header_read(csv_state *state, linkd_error *err)
                               state->n_fields, LINKD_COLUMNS_MAX);
     cells_place(state);
     rc = header_use(state, err);
-    if (rc == LINKD_OK)
-        rc = separator_check(state, err);
     state->max_fields = reader->n_columns;
     return rc;
+}
+
+/* ---- separator ----------------------------------------------------------- */
+
+/* Excel's first line "sep=;", quoted or not: what it names, else 0. */
+static unsigned char separator_named(const char *line, size_t len)
+{
+    while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+        len--;
+    if (len >= 2 && line[0] == '"' && line[len - 1] == '"') {
+        line++;
+        len -= 2;
+    }
+    if (len != 5 || strncasecmp(line, "sep=", 4) != 0 ||
+        memchr(",;|\t", line[4], 4) == NULL)
+        return 0;
+    return (unsigned char)line[4];
+}
+
+/* Commas, if a header has one outside of quotes. Spreadsheets of many countries
+ * write semicolons; read with commas, such a file is one column of whole lines,
+ * and would be linked by them without a word. */
+static unsigned char separator_of(const char *header, size_t len)
+{
+    size_t n_semicolons = 0, n_tabs = 0;
+    bool is_quoted = false;
+
+    for (size_t i = 0; i < len; i++) {
+        if (header[i] == '"')
+            is_quoted = !is_quoted;
+        else if (header[i] == ',' && !is_quoted)
+            return CSV_COMMA;
+        n_semicolons += header[i] == ';' && !is_quoted;
+        n_tabs += header[i] == '\t' && !is_quoted;
+    }
+    if (n_semicolons > 0 && n_semicolons >= n_tabs)
+        return ';';
+    return n_tabs > 0 ? CSV_TAB : CSV_COMMA;
+}
+
+static int separator_find(linkd_reader *reader, unsigned char *ret_separator,
+                          linkd_error *err)
+{
+    char *line;
+    size_t len;
+    int rc = lk_reader_peek(reader, &line, &len, err);
+
+    while (rc == LINKD_OK && len > 0 && is_blank(line, len, CSV_TAB)) {
+        rc = lk_reader_piece(reader, &line, &len, err);
+        if (rc == LINKD_OK)
+            rc = lk_reader_peek(reader, &line, &len, err);
+    }
+    if (rc != LINKD_OK)
+        return rc;
+    *ret_separator = separator_named(line, len);
+    if (*ret_separator != 0)
+        return lk_reader_piece(reader, &line, &len, err);
+    *ret_separator = separator_of(line, len);
+    return LINKD_OK;
 }
 
 /* ---- the format --------------------------------------------------------- */
@@ -359,7 +401,10 @@ static int delimited_open(linkd_reader *reader, unsigned char delimiter,
 
 static int csv_open(linkd_reader *reader, linkd_error *err)
 {
-    return delimited_open(reader, CSV_COMMA, err);
+    unsigned char separator;
+    int rc = separator_find(reader, &separator, err);
+
+    return rc == LINKD_OK ? delimited_open(reader, separator, err) : rc;
 }
 
 static int tsv_open(linkd_reader *reader, linkd_error *err)

@@ -383,6 +383,10 @@ static int jsonl_next(linkd_reader *reader, bool *ret_more, linkd_error *err)
     *ret_more = len > 0;
     if (len == 0)
         return LINKD_OK;
+    if (reader->row == 1 && *space_end(line) == '[')
+        return lk_fail(err, LINKD_E_DATA,
+                       "%s: file is a JSON array, make JSON lines of it first",
+                       reader->label.text);
     rc = object_load(reader, line, len, err);
     if (rc != LINKD_OK)
         return rc;

@@ -496,13 +496,33 @@ static void repeated_and_empty_names_are_errors(void **state)
                      "t.csv: header (line 1): fields 2 and 3 have no name");
 }
 
-static void another_separator_is_not_taken_for_one_column(void **state)
+static void a_header_without_a_comma_tells_the_separator(void **state)
 {
     (void)state;
-    assert_csv_fails("id;name\n1;a\n", "t.csv: header (line 1): fields are "
-                                       "separated by \";\", not by \",\"");
-    assert_csv_fails("id\tname\n1\ta\n", "t.csv: header (line 1): fields are "
-                                         "separated by tabs: it is TSV");
+    assert_csv_reads("id;name\n1;a, b\n2;\"c;d\"\n", "1:2 1|a, b\n2:3 2|c;d\n");
+    assert_csv_reads("\xEF\xBB\xBF\nid;\"last, first\"\r\n1;a\r\n",
+                     "1:3 1|a\n");
+    assert_csv_reads("id\tname\n1\ta;b\n", "1:2 1|a;b\n");
+    assert_csv_reads("\"a;b\"\n1\n", "1:2 1\n");
+    assert_csv_fails("id;name\n1,a\n", "t.csv: row 1 (line 2): 1 field where "
+                                       "the header has 2");
+}
+
+static void a_comma_in_the_header_wins_over_other_separators(void **state)
+{
+    (void)state;
+    assert_csv_reads("id,a;b\n1,2\n", "1:2 1|2\n");
+    assert_csv_reads("id,a\tb\n1,2\n", "1:2 1|2\n");
+}
+
+static void a_line_of_excel_names_the_separator(void **state)
+{
+    (void)state;
+    assert_csv_reads("sep=;\r\nid;a,b\r\n1;2\r\n", "1:3 1|2\n");
+    assert_csv_reads("\"SEP=|\"\nid|a;b\n1|2\n", "1:3 1|2\n");
+    assert_csv_reads("sep=,\nid,a;b\n1,2\n", "1:3 1|2\n");
+    assert_csv_reads("sep=x\n1\n", "1:2 1\n");
+    assert_csv_fails("sep=;\n", "t.csv: file is empty");
 }
 
 static void a_name_that_would_break_the_message_is_made_harmless(void **state)
@@ -657,14 +677,25 @@ static void bad_json_is_named_by_row_and_line(void **state)
     assert_jsonl_fails("{\"a\": 1}\n\n{\"a\": }\n",
                        "t.jsonl: row 2 (line 3): invalid JSON at byte 7: "
                        "unexpected token near '}'");
-    assert_jsonl_fails("[1, 2]\n", "t.jsonl: row 1 (line 1): an array where a "
-                                   "JSON object should be");
+    assert_jsonl_fails("{\"a\": 1}\n[1, 2]\n",
+                       "t.jsonl: row 2 (line 2): an array where a JSON object "
+                       "should be");
     assert_jsonl_fails("{\"a\": 1, \"a\": 2}\n",
                        "t.jsonl: row 1 (line 1): invalid JSON at byte 12: "
                        "duplicate object key near '\"a\"'");
     assert_jsonl_fails("{\"a\": 1} {\n",
                        "t.jsonl: row 1 (line 1): invalid JSON at byte 10: end "
                        "of file expected near '{'");
+}
+
+static void a_json_array_is_told_from_json_lines(void **state)
+{
+    (void)state;
+    assert_jsonl_fails("[{\"a\": 1}]\n", "t.jsonl: file is a JSON array, make "
+                                         "JSON lines of it first");
+    assert_jsonl_fails("\n [\n{\"a\": 1}\n]\n",
+                       "t.jsonl: file is a JSON array, make JSON lines of it "
+                       "first");
 }
 
 static void bytes_that_are_no_text_fail_in_jsonl_too(void **state)
@@ -828,7 +859,9 @@ int main(void)
         cmocka_unit_test(invalid_utf8_is_named_by_its_byte),
         cmocka_unit_test(a_nul_byte_is_named_by_its_byte),
         cmocka_unit_test(repeated_and_empty_names_are_errors),
-        cmocka_unit_test(another_separator_is_not_taken_for_one_column),
+        cmocka_unit_test(a_header_without_a_comma_tells_the_separator),
+        cmocka_unit_test(a_comma_in_the_header_wins_over_other_separators),
+        cmocka_unit_test(a_line_of_excel_names_the_separator),
         cmocka_unit_test(a_name_that_would_break_the_message_is_made_harmless),
         cmocka_unit_test(a_field_over_the_limit_is_refused_while_it_grows),
         cmocka_unit_test(a_field_at_the_limit_is_read),
@@ -842,6 +875,7 @@ int main(void)
         cmocka_unit_test(a_json_line_longer_than_the_window_is_read_whole),
         cmocka_unit_test(an_empty_jsonl_file_is_an_error),
         cmocka_unit_test(bad_json_is_named_by_row_and_line),
+        cmocka_unit_test(a_json_array_is_told_from_json_lines),
         cmocka_unit_test(bytes_that_are_no_text_fail_in_jsonl_too),
         cmocka_unit_test(json_that_is_nested_without_end_is_refused),
         cmocka_unit_test(a_json_line_or_field_over_the_limit_is_refused),

@@ -275,6 +275,15 @@ static bool std_descriptors_fill(void)
     return true;
 }
 
+/* Old spreadsheets write Windows' code page, which nothing in it tells. */
+static void encoding_hint(lk_cli *cli, const linkd_error *err)
+{
+    if (err->code == LINKD_E_DATA && cli->hint.len == 0 &&
+        strstr(err->message, "invalid UTF-8 at byte") != NULL)
+        lk_cli_hint(cli, "tables are UTF-8; of Western European ones this "
+                         "makes it: iconv -f WINDOWS-1252 -t UTF-8 FILE");
+}
+
 int main(int argc, char **argv)
 {
     lk_cli cli = {0};
@@ -289,6 +298,7 @@ int main(int argc, char **argv)
     if (rc == LINKD_OK)
         rc = stdout_flush(&err);
     if (rc != LINKD_OK) {
+        encoding_hint(&cli, &err);
         lk_meter_erase(&cli.meter);
         lk_log(LK_LOG_ERROR, "%s", err.message);
         if (cli.hint.len > 0)

@@ -24,6 +24,7 @@
 #include <xxhash.h>
 
 #include "cli/interrupt.h"
+#include "cli/rows.h"
 #include "linkage/linkage.h"
 
 #define BUFFER_BYTES ((size_t)64 << 10)
@@ -198,6 +199,22 @@ static int new_open(lk_output *output, linkd_error *err)
     return fail_write(output, err);
 }
 
+/* Files of these endings would be taken for what they are not. */
+static int ending_check(const lk_output *output, linkd_error *err)
+{
+    static const char *const foreign[] = {".parquet", ".arrow", ".feather",
+                                          ".xlsx",    ".xls",   ".ods",
+                                          ".gz",      ".zst",   ".zip"};
+
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(*foreign); i++) {
+        if (lk_path_ends_in(output->path, foreign[i]))
+            return lk_fail(err, LINKD_E_ARG,
+                           "cannot write %s: %s files are not written",
+                           output->label.text, foreign[i]);
+    }
+    return LINKD_OK;
+}
+
 static int path_open(lk_output *output, const char *const *inputs,
                      size_t n_inputs, linkd_error *err)
 {
@@ -234,6 +251,8 @@ int lk_output_open(const char *path, const char *const *inputs, size_t n_inputs,
     if (output->path == NULL)
         rc = lk_fail_nomem(err);
     else
+        rc = ending_check(output, err);
+    if (rc == LINKD_OK)
         rc = path_open(output, inputs, n_inputs, err);
     if (rc != LINKD_OK) {
         lk_output_close(output);

@@ -44,6 +44,7 @@ bad() {
 @test "invalid UTF-8" {
     printf 'id,name\n1,a\n2,b\xff\n' >bad.csv
     bad 'bad.csv: row 2 (line 3), column "name"'
+    [[ "${stderr_lines[1]}" == "hint: tables are UTF-8;"*"iconv "* ]]
 }
 
 @test "a NUL byte" {
@@ -154,6 +155,14 @@ bad() {
     [ "$(grep -c '^  job ' <<<"$output")" -eq 6 ]
     [ "$(grep -c '^  ' <<<"$output")" -eq 6 ]
     [ "$("$LINKCTL" help job)" = "$output" ]
+}
+
+@test "a file of a kind that is not written is refused before the work" {
+    printf 'id,name\n1,a\n2,b\n' >t.csv
+    for file in o.parquet o.XLSX o.csv.gz; do
+        refused 2 "cannot write $file: " \
+            "$LINKCTL" dedup t.csv -m tiny -q -o $file
+    done
 }
 
 @test "a model that is not there is noticed before anything is read" {

@@ -21,15 +21,15 @@
 #define MEMORY_S     8.0 /* time constant of the rate: guess */
 #define WEIGHT_MAX   0.3 /* of one sample, however long it took */
 #define LEFT_FROM_S  2.0
-#define TOLD_FROM_S  0.05 /* what would be told as 0.0 s is not told */
+#define TOLD_FROM_S  0.25 /* what nobody has waited for is not told: guess */
 #define LEFT_LIMIT_S (100.0 * 3600)
 
 static const char *step_unit(const char *step)
 {
     static const char *const in_bytes[] = {"read", "download", "copy", "upload",
                                            "backup"};
-    static const char *const in_rows[] = {"encode", "search", "embed", "import",
-                                          "export"};
+    static const char *const in_rows[] = {"encode", "search", "candidates",
+                                          "embed",  "import", "export"};
 
     for (size_t i = 0; i < sizeof(in_bytes) / sizeof(*in_bytes); i++) {
         if (strcmp(step, in_bytes[i]) == 0)
@@ -148,6 +148,7 @@ static int report(void *ctx, const char *step, uint64_t done, uint64_t total)
     }
     meter->done = done;
     meter->total = total;
+    meter->report_ns = now_ns;
     sample_take(meter, now_ns);
     if (meter->style == LK_METER_TERMINAL &&
         now_ns - meter->drawn_ns >= DRAW_NS)
@@ -180,12 +181,15 @@ void lk_meter_erase(lk_meter *meter)
 
 void lk_meter_finish(lk_meter *meter)
 {
+    bool is_whole = meter->total > 0 && meter->done >= meter->total;
     double seconds;
 
     meter->idle_ns = meter->now_ns();
     if (meter->step[0] == '\0')
         return;
-    seconds = seconds_between(meter->start_ns, meter->idle_ns);
+    /* what comes behind a step that is done may not be of it */
+    seconds = seconds_between(meter->start_ns,
+                              is_whole ? meter->report_ns : meter->idle_ns);
     lk_meter_erase(meter);
     if (seconds >= TOLD_FROM_S && meter->done == 0)
         (void)fprintf(meter->out, "%s: %.1f s\n", meter->step, seconds);

@@ -110,7 +110,7 @@ static void the_same_step_from_the_beginning_is_a_new_one(void **state)
     tick(f, 1, "read", 600, 600);
     lk_meter_finish(&f->meter);
     (void)fflush(f->out);
-    assert_string_equal(f->text, "read: 500 B in 3.0 s (167 B/s)\n"
+    assert_string_equal(f->text, "read: 500 B in 1.0 s (500 B/s)\n"
                                  "read: 600 B in 1.0 s (600 B/s)\n");
 }
 
@@ -118,7 +118,7 @@ static void a_step_too_short_to_time_is_not_told(void **state)
 {
     fixture *f = *state;
 
-    tick(f, 0.04, "read", 500, 500);
+    tick(f, 0.24, "read", 500, 500);
     lk_meter_finish(&f->meter);
     (void)fflush(f->out);
     assert_int_equal(f->len, 0);
@@ -134,6 +134,18 @@ static void a_step_without_a_count_leaves_its_time(void **state)
     lk_meter_finish(&f->meter);
     (void)fflush(f->out);
     assert_string_equal(f->text, "fit: 3.0 s\n");
+}
+
+static void what_follows_a_step_that_is_done_is_not_its_time(void **state)
+{
+    fixture *f = *state;
+
+    tick(f, 2, "candidates", 600, 600);
+    clock_ns += 9 * SECOND;
+    lk_meter_finish(&f->meter);
+    (void)fflush(f->out);
+    assert_string_equal(f->text,
+                        "candidates: 600 rows in 2.0 s (300 rows/s)\n");
 }
 
 static void work_that_is_first_reported_when_done_took_its_time(void **state)
@@ -299,6 +311,7 @@ int main(void)
         LINES(the_same_step_from_the_beginning_is_a_new_one),
         LINES(a_step_too_short_to_time_is_not_told),
         LINES(a_step_without_a_count_leaves_its_time),
+        LINES(what_follows_a_step_that_is_done_is_not_its_time),
         LINES(work_that_is_first_reported_when_done_took_its_time),
         LINES(a_silent_meter_is_not_even_asked),
         TERMINAL(the_line_is_redrawn_in_place_but_not_for_every_report),

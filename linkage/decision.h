@@ -159,7 +159,7 @@ LINKD_MUST_CHECK int lk_unseen_count(const lk_pairset *pairs,
                                      lk_unseen *ret_unseen, linkd_error *err);
 
 /* The cut with the best expected F1 of posteriors, and what is expected there.
- * `extra` are matches that are expected beyond the candidates. */
+ * `extra` are matches that are expected beyond the candidates. Never below .05. */
 typedef struct lk_expected {
     double threshold, precision, recall, f1;
 } lk_expected;

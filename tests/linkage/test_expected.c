@@ -123,6 +123,19 @@ static void where_nothing_is_expected_nothing_is_accepted(void **state)
     }
 }
 
+/* The best expected F1 is that of the nearest stranger, 2 x .0002 / 1.0003. */
+static void what_is_next_to_impossible_is_not_accepted(void **state)
+{
+    static const float posteriors[] = {0.0002F, 0.0001F};
+    lk_expected expected;
+
+    (void)state;
+    assert_int_equal(lk_expected_cut(posteriors, 2, 0.0, &expected, NULL),
+                     LINKD_OK);
+    assert_near(expected.threshold, 0.05);
+    assert_near(expected.f1, 0.0);
+}
+
 static void what_is_no_probability_is_refused(void **state)
 {
     static const float wrong[] = {1.5F, -0.1F, NAN};
@@ -169,6 +182,7 @@ int main(void)
         cmocka_unit_test(no_other_cut_is_better),
         cmocka_unit_test(a_cut_that_was_asked_for_is_judged_as_it_is),
         cmocka_unit_test(where_nothing_is_expected_nothing_is_accepted),
+        cmocka_unit_test(what_is_next_to_impossible_is_not_accepted),
         cmocka_unit_test(what_is_no_probability_is_refused),
     };
 

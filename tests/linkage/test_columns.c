@@ -83,6 +83,18 @@ static void other_columns_pair_by_what_they_hold(void **state)
                  "person=who phone=tel born=date");
 }
 
+static void dates_pair_however_they_are_written(void **state)
+{
+    (void)state;
+    assert_pairs("id,name,born\n1,Anna,1936-03-04\n2,Bo,1971-12-30\n",
+                 "id,who,dob,shelf\n1,Anna,04.03.1936,A-1936\n"
+                 "2,Bo,30.12.1971,B-1971\n",
+                 "name=who born=dob -=shelf");
+    assert_pairs("id,name,born\n1,Anna,1936-03-04\n2,Bo,1971-12-30\n",
+                 "id,who,dob\n1,Anna,3/4/1936\n2,Bo,12/30/1971\n",
+                 "name=who born=dob");
+}
+
 static void columns_without_a_counterpart_stand_alone(void **state)
 {
     (void)state;
@@ -235,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_names_pair_whatever_they_hold),
         cmocka_unit_test(other_columns_pair_by_what_they_hold),
+        cmocka_unit_test(dates_pair_however_they_are_written),
         cmocka_unit_test(columns_without_a_counterpart_stand_alone),
         cmocka_unit_test(id_columns_take_no_part),
         cmocka_unit_test(a_text_column_takes_no_part),

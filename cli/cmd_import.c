@@ -91,6 +91,7 @@ typedef struct import_run {
     lk_buf path; /* of the collection's records */
     bool has_model;
     size_t dim;
+    json_t *text; /* names of the fields that make texts; NULL: all do */
     uint64_t nonce;
     uint64_t n_batches;
     uint64_t n_created;
@@ -121,6 +122,7 @@ static int collection_look(import_run *run, linkd_error *err)
         const json_t *image = json_object_get(info, "image");
 
         run->has_model = json_is_string(json_object_get(info, "model"));
+        run->text = json_incref(json_object_get(info, "text"));
         rc = lk_buf_append(&run->pictures.field, json_string_value(image),
                            json_string_length(image), err);
     }
@@ -382,6 +384,47 @@ static int table_survey(import_run *run, linkd_error *err)
     return rc;
 }
 
+static bool has_column(const import_run *run, linkd_str name)
+{
+    return linkd_reader_find_column(run->reader, name) != LINKD_COLUMN_NONE;
+}
+
+/* A record without text is found by no search, so a table of nothing else is
+ * taken for the wrong one. Of JSON lines nobody knows yet what will come. */
+static int text_columns_check(import_run *run, linkd_error *err)
+{
+    const char *path = run->cli->args.operands[1];
+    linkd_str image = {run->pictures.field.data, run->pictures.field.len};
+    size_t n = json_array_size(run->text), n_missing = 0;
+    lk_buf missing = {0};
+    int rc = LINKD_OK;
+
+    if (linkd_reader_n_columns(run->reader) == 0)
+        return LINKD_OK;
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+        const json_t *field = json_array_get(run->text, i);
+        linkd_str name = {json_string_value(field), json_string_length(field)};
+
+        if (!has_column(run, name))
+            rc = lk_buf_printf(&missing, err, "%s\"%s\"",
+                               n_missing++ > 0 ? ", " : "",
+                               lk_label_of(name).text);
+    }
+    if (rc == LINKD_OK && n_missing > 0 && n_missing == n &&
+        (image.len == 0 || !has_column(run, image))) {
+        lk_columns_hint(run->cli, run->reader);
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "%s has no column of those that make the text of %s: %s",
+                     lk_label_of_path(path).text, run->cli->args.operands[0],
+                     missing.data);
+    } else if (rc == LINKD_OK && n_missing > 0 && !run->cli->args.quiet) {
+        (void)fprintf(stderr, "%s has no column %s: texts are made without\n",
+                      lk_label_of_path(path).text, missing.data);
+    }
+    lk_buf_clear(&missing);
+    return rc;
+}
+
 static int table_import(import_run *run, linkd_error *err)
 {
     bool more = true;
@@ -391,6 +434,8 @@ static int table_import(import_run *run, linkd_error *err)
         rc = linkd_reader_open(run->cli->args.operands[1],
                                (linkd_format)run->values->format, &run->reader,
                                err);
+    if (rc == LINKD_OK)
+        rc = text_columns_check(run, err);
     while (rc == LINKD_OK && more) {
         linkd_record record;
 
@@ -512,6 +557,7 @@ static int import_all(lk_cli *cli, const void *values, linkd_error *err)
     lk_picture_cells_clear(&run.pictures);
     lk_buf_clear(&run.body);
     lk_buf_clear(&run.path);
+    json_decref(run.text);
     lk_client_close(&run.client);
     return rc;
 }

@@ -61,6 +61,20 @@ assert abs(info["threshold"] - 0.8) < 1e-6, info'
     [ "$("$LINKCTL" collection export again --id key -q)" = "$(cat out.jsonl)" ]
 }
 
+@test "a table without what makes texts is refused, and what is missing is told" {
+    firms_make
+    printf 'key,title,town\n1,a,b\n' >wrong.csv
+    refused 2 'wrong.csv has no column of those that make the text of firms: "name", "city"' \
+        "$LINKCTL" collection import firms wrong.csv
+    [ "${stderr_lines[1]}" = "hint: its columns are key, title, town" ]
+    "$LINKCTL" collection export firms --id key -q -o out.csv
+    cmp firms.csv out.csv
+    printf 'key,name,town\n1,a,b\n' >half.csv
+    run --separate-stderr "$LINKCTL" collection import firms half.csv
+    [ "$status" -eq 0 ]
+    [ "${stderr_lines[0]}" = 'half.csv has no column "city": texts are made without' ]
+}
+
 @test "numbers and nested values of JSON lines stay what they were" {
     printf '%s\n' '{"id":"a","n":1e5,"x":0.1,"l":[1,{"k":null}],"t":"\u00e9"}' >in.jsonl
     "$LINKCTL" collection create c -q

@@ -323,6 +323,11 @@ static int header_read(csv_state *state, linkd_error *err)
 
 /* ---- separator ----------------------------------------------------------- */
 
+static bool is_separator(char c)
+{
+    return c == ',' || c == ';' || c == '|' || c == '\t';
+}
+
 /* Excel's first line "sep=;", quoted or not: what it names, else 0. */
 static unsigned char separator_named(const char *line, size_t len)
 {
@@ -332,8 +337,7 @@ static unsigned char separator_named(const char *line, size_t len)
         line++;
         len -= 2;
     }
-    if (len != 5 || strncasecmp(line, "sep=", 4) != 0 ||
-        memchr(",;|\t", line[4], 4) == NULL)
+    if (len != 5 || strncasecmp(line, "sep=", 4) != 0 || !is_separator(line[4]))
         return 0;
     return (unsigned char)line[4];
 }

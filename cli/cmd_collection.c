@@ -56,7 +56,7 @@ static const lk_option create_options[] = {
      "fields that filters may use (all)"},
     {"index", 0, LK_OPTION_WORD, AT(index), "KIND", index_words, 0, 0,
      "auto: exact while small, then hnsw (default); exact;\nhnsw; ivf"},
-    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
+    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "SCORE", NULL, -1, 1,
      "from which score on a new record is a known one"},
     {"head", 0, LK_OPTION_WORD, AT(head), "HEAD", head_words, 0, 0,
      "dsimplex: a head on the model that is learnt from\n"

@@ -55,7 +55,7 @@ static const lk_option options[] = {
      "look for what is near this record"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, (double)LINKD_K_MAX,
      "records to find (10)"},
-    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "P", NULL, -1, 1,
+    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "SCORE", NULL, -1, 1,
      "least score: a cosine from -1 to 1"},
     {"filter", 'f', LK_OPTION_TEXT, AT(filter), "JSON", NULL, 0, 0,
      "only records that it lets through"},

@@ -46,6 +46,39 @@ END
     grep -q '"rows_without_image": 1' out.csv.manifest.json
 }
 
+# A few hundred bytes that would take 1.2 GB, and a line of 100,000 pixels.
+@test "pictures of too many pixels are refused by their heads, and the run goes on" {
+    pictures_make
+    python3 - <<'END'
+import struct
+import zlib
+
+
+def chunk(kind, data):
+    return (struct.pack(">I", len(data)) + kind + data +
+            struct.pack(">I", zlib.crc32(kind + data)))
+
+
+def png(path, width, height):
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((1 + (width + 7) // 8) * height), 9)
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) +
+                   chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+
+
+png("pictures/bomb.png", 20000, 20000)
+png("pictures/line.png", 1, 100000)
+END
+    printf 'h,pictures/bomb.png\ni,pictures/line.png\nj,pictures/turned-1.png\n' >>t.csv
+    run --separate-stderr "$LINKCTL" dedup t.csv --image file -o out.csv
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"row 8: pictures/bomb.png: "*"pixels"* ]]
+    [[ "$stderr" == *"row 9: pictures/line.png: "*"pixels"* ]]
+    [[ "$stderr" == *"5 images that cannot be used"* ]]
+    [ "$(tail -n 1 out.csv)" = j,pictures/turned-1.png,1 ]
+}
+
 @test "paths are seen from the table, and threads change no byte" {
     pictures_make
     mkdir elsewhere

@@ -3,8 +3,7 @@
  *   bench_open_speed MODEL_DIR [ROUNDS]
  *
  * Best and median of wall time, in milliseconds, files in the page cache. The
- * first round makes the cache of packed weights (encoder/pack_cache.h) unless
- * LINKD_PACK_CACHE is off. LINKD_ISA and LINKD_PRECISION choose the kernels. */
+ * first round packs the model (encoder/packed.h) unless LINKD_PACKED is off. LINKD_ISA and LINKD_PRECISION choose the kernels. */
 #include <stdio.h>
 #include <stdlib.h>
 

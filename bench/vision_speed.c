@@ -23,6 +23,7 @@ typedef struct setup {
     lk_preparation preparation;
     lk_weights weights;
     lk_vision_model model;
+    lk_block block; /* its numbers */
     lk_stack_space space;
     linkd_image picture;  /* as it is read */
     linkd_image prepared; /* as the model takes it */
@@ -252,18 +253,33 @@ static void picture_make(setup *s)
         s->picture.pixels[i] = (uint8_t)(i * 2654435761U >> 24);
 }
 
+static int model_load(lk_packer *packer, void *ctx, linkd_error *err)
+{
+    setup *s = ctx;
+
+    return lk_vision_model_load(packer, &s->config, &s->preparation, &s->model,
+                                err);
+}
+
+static void model_clear(void *ctx)
+{
+    setup *s = ctx;
+
+    lk_vision_model_clear(&s->model);
+}
+
 static int setup_open(setup *s, const char *dir, linkd_error *err)
 {
-    const lk_kernels *kernels = NULL;
-    int rc = lk_kernels_wanted(NULL, &kernels, err);
+    const lk_pack_job job = {model_load, model_clear, s};
+    lk_packer packer = {.weights = &s->weights, .prefix = ""};
+    int rc = lk_kernels_wanted(NULL, &packer.kernels, err);
 
     if (rc == LINKD_OK)
         rc = settings_read(s, dir, err);
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &s->weights, err);
     if (rc == LINKD_OK)
-        rc = lk_vision_model_load(&s->weights, &s->config, &s->preparation,
-                                  kernels, &s->model, err);
+        rc = lk_block_make(&packer, &job, &s->block, err);
     if (rc != LINKD_OK)
         return rc;
     s->n_rows = 1 + s->model.n_across * s->model.n_down;
@@ -306,6 +322,7 @@ int main(int argc, char **argv)
     linkd_image_clear(&s.picture);
     linkd_image_clear(&s.prepared);
     lk_vision_model_clear(&s.model);
+    lk_block_clear(&s.block);
     lk_weights_close(&s.weights);
     return rc == LINKD_OK ? 0 : 1;
 }

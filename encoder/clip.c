@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encoder/fingerprint.h"
-
 /* Far below any score, and far enough from the least float. */
 #define AHEAD (-1e30F)
 
@@ -25,44 +23,37 @@
 /* ---- loading ------------------------------------------------------------ */
 
 /* Distances -(n - 1) … n - 1, the same for every head. */
-static int distances_load(lk_loader *loader, size_t n, lk_heads *heads,
-                          linkd_error *err)
+static void distances_load(lk_packer *packer, size_t n, lk_heads *heads)
 {
     /* reading rows of scores, kernels go a vector beyond them */
-    float *distances = lk_loader_floats(loader, 2 * n + LK_STRIDE_UNIT, err);
+    float *distances = lk_pack_take(packer, 2 * n + LK_STRIDE_UNIT);
 
-    if (distances == NULL)
-        return LINKD_E_NOMEM;
-    for (size_t i = n; i < 2 * n; i++)
+    for (size_t i = n; i < 2 * n && !packer->is_packed; i++)
         distances[i] = AHEAD;
     heads->distances = distances;
     heads->distance_stride = 0;
     heads->n_distances = n - 1;
-    return LINKD_OK;
 }
 
-static int positions_load(lk_loader *loader, const lk_config *config,
+static int positions_load(lk_packer *packer, const lk_config *config,
                           const float **ret_positions, linkd_error *err)
 {
-    const size_t stride = lk_stride(config->dim);
+    const size_t dim = config->dim;
     const size_t n = config->n_positions;
-    float *rows = lk_loader_floats(loader, n * stride, err);
-    float *table = malloc(n * config->dim * sizeof(*table));
-    int rc = rows != NULL && table != NULL ? LINKD_OK : lk_fail_nomem(err);
+    const lk_tensor *table = NULL;
+    float *rows = lk_pack_take(packer, n * lk_stride(dim));
+    int rc = lk_pack_numbers(packer, n * dim, &table, err,
+                             "embeddings.position_embedding.weight");
 
-    if (rc == LINKD_OK)
-        rc = lk_loader_read(loader, "embeddings.position_embedding.weight",
-                            n * config->dim, table, err);
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
-        memcpy(rows + i * stride, table + i * config->dim,
-               config->dim * sizeof(*rows));
-    free(table);
+    for (size_t i = 0; i < n && rc == LINKD_OK && !packer->is_packed; i++)
+        rc = lk_pack_values(packer, table, i * dim, dim,
+                            rows + i * lk_stride(dim), err);
     *ret_positions = rows;
     return rc;
 }
 
-static int parts_load(lk_loader *loader, const lk_config *config,
-                      lk_clip_text *text, linkd_error *err)
+int lk_clip_text_load(lk_packer *packer, const lk_config *config,
+                      lk_clip_text *ret_text, linkd_error *err)
 {
     static const lk_stack_names names =
         LK_CLIP_STACK_NAMES("final_layer_norm", "text_projection.weight");
@@ -75,49 +66,28 @@ static int parts_load(lk_loader *loader, const lk_config *config,
                                   .activation = config->has_quick_gelu
                                                     ? LK_ACTIVATION_QUICK_GELU
                                                     : LK_ACTIVATION_GELU};
-    int rc = lk_weights_get(loader->weights,
-                            "text_model.embeddings.token_embedding.weight",
-                            config->vocab_size, config->dim, &text->words, err);
-
-    if (rc == LINKD_OK)
-        rc = lk_stack_reserve(loader, &sizes, 0, 0, err);
-    if (rc == LINKD_OK)
-        rc = positions_load(loader, config, &text->positions, err);
-    if (rc == LINKD_OK)
-        rc = lk_stack_load(loader, &sizes, &names, &text->stack, err);
-    if (rc == LINKD_OK)
-        rc = distances_load(loader, config->n_positions, &text->stack.heads,
-                            err);
-    return rc;
-}
-
-int lk_clip_text_load(const lk_weights *weights, const lk_config *config,
-                      const lk_kernels *kernels, lk_clip_text *ret_text,
-                      linkd_error *err)
-{
-    lk_clip_text text = {.end_id = (uint32_t)config->end_id,
-                         .is_end_the_largest = config->end_id == END_ID_WRONG};
-    lk_loader loader = {.weights = weights,
-                        .kernels = kernels,
-                        .arrays = &text.arrays,
-                        .prefix = "text_model."};
     int rc;
 
-    if (strcmp(kernels->precision, "int8") == 0)
+    *ret_text =
+        (lk_clip_text){.end_id = (uint32_t)config->end_id,
+                       .is_end_the_largest = config->end_id == END_ID_WRONG};
+    if (strcmp(packer->kernels->precision, "int8") == 0)
         return lk_fail(err, LINKD_E_ARG, "CLIP has no precision int8 yet");
-    rc = parts_load(&loader, config, &text, err);
-    free(loader.rows);
+    packer->prefix = "text_model.";
+    rc = lk_pack_tensor(packer, config->vocab_size, config->dim,
+                        &ret_text->words, err,
+                        "embeddings.token_embedding.weight");
     if (rc == LINKD_OK)
-        *ret_text = text;
-    else
-        lk_clip_text_clear(&text);
+        rc = positions_load(packer, config, &ret_text->positions, err);
+    if (rc == LINKD_OK)
+        rc = lk_stack_load(packer, &sizes, &names, &ret_text->stack, err);
+    distances_load(packer, config->n_positions, &ret_text->stack.heads);
     return rc;
 }
 
 void lk_clip_text_clear(lk_clip_text *text)
 {
     lk_stack_clear(&text->stack);
-    lk_arrays_clear(&text->arrays);
     *text = (lk_clip_text){0};
 }
 
@@ -197,23 +167,19 @@ int lk_clip_text_forward(const lk_clip_text *text, const lk_batch *batch,
 
 /* ---- the fingerprint ---------------------------------------------------- */
 
-int lk_clip_fingerprint(const lk_weights *weights, const char *dir,
-                        char ret_digits[], linkd_error *err)
+int lk_clip_hash(lk_fingerprint *fingerprint, const lk_weights *weights,
+                 const char *dir, linkd_error *err)
 {
     static const char *const files[] = {
         "config.json", "preprocessor_config.json", "tokenizer.json",
         "config_sentence_transformers.json"};
-    lk_fingerprint f;
     bool exists;
-    int rc = lk_fingerprint_begin(&f, err);
+    int rc = LINKD_OK;
 
-    if (rc != LINKD_OK)
-        return rc;
-    lk_fingerprint_weights(&f, weights);
+    lk_fingerprint_weights(fingerprint, weights);
     for (size_t i = 0; i < sizeof(files) / sizeof(*files) && rc == LINKD_OK;
          i++)
-        rc = lk_fingerprint_file(&f, dir, files[i], &exists, err);
-    lk_fingerprint_text(&f, FINGERPRINT_VERSION);
-    lk_fingerprint_end(&f, ret_digits);
+        rc = lk_fingerprint_file(fingerprint, dir, files[i], &exists, err);
+    lk_fingerprint_text(fingerprint, FINGERPRINT_VERSION);
     return rc;
 }

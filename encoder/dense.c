@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encoder/model_pack.h"
-
 int lk_dense_open(const char *dir, const lk_config *config, lk_dense *dense,
                   linkd_error *err)
 {
@@ -31,49 +29,54 @@ void lk_dense_close(lk_dense *dense)
 {
     for (size_t i = 0; i < dense->n; i++) {
         lk_weights_close(&dense->weights[i]);
-        free(dense->blocks[i]);
+        lk_block_clear(&dense->blocks[i]);
     }
     *dense = (lk_dense){0};
 }
 
-/* `packer` has a block and rows for it. */
-static int layer_read(lk_packer *packer, const lk_dense_config *config,
-                      size_t n_in, lk_linear *ret_layer, linkd_error *err)
+/* A layer that is being read. */
+typedef struct loading {
+    const lk_dense_config *config;
+    size_t n_in;
+    lk_linear layer;
+} loading;
+
+static int layer_read(lk_packer *packer, void *ctx, linkd_error *err)
 {
-    lk_matrix m = {
-        .n_parts = 1, .n_rows_each = config->n_out, .n_columns = n_in};
+    loading *l = ctx;
+    const size_t n_out = l->config->n_out;
+    lk_matrix m = {.n_parts = 1, .n_rows_each = n_out, .n_columns = l->n_in};
     const lk_tensor *tensor = NULL;
     float *bias = NULL;
-    int rc = lk_pack_tensor(packer, config->n_out, n_in, &m.parts[0], err,
+    int rc = lk_pack_tensor(packer, n_out, l->n_in, &m.parts[0], err,
                             "linear.weight");
 
-    if (rc == LINKD_OK && config->has_bias)
-        rc = lk_pack_tensor(packer, config->n_out, 0, &tensor, err,
-                            "linear.bias");
+    if (rc == LINKD_OK && l->config->has_bias)
+        rc = lk_pack_tensor(packer, n_out, 0, &tensor, err, "linear.bias");
     if (rc == LINKD_OK)
-        rc = lk_pack_matrix(packer, &m, ret_layer, &bias, err);
+        rc = lk_pack_matrix(packer, &m, &l->layer, &bias, err);
     if (rc == LINKD_OK && tensor != NULL)
-        rc = lk_pack_values(packer, tensor, 0, config->n_out, bias, err);
+        rc = lk_pack_values(packer, tensor, 0, n_out, bias, err);
     return rc;
+}
+
+static void layer_clear(void *ctx)
+{
+    loading *l = ctx;
+
+    l->layer = (lk_linear){0};
 }
 
 static int layer_load(lk_dense *dense, size_t i, const lk_dense_config *config,
                       size_t n_in, linkd_error *err)
 {
-    const lk_kernels *kernels = dense->kernels;
-    const size_t n = lk_pack_linear_floats(kernels, n_in, config->n_out);
+    loading l = {.config = config, .n_in = n_in};
+    const lk_pack_job job = {layer_read, layer_clear, &l};
     lk_packer packer = {
-        .weights = &dense->weights[i], .kernels = kernels, .prefix = ""};
-    int rc;
+        .weights = &dense->weights[i], .kernels = dense->kernels, .prefix = ""};
+    int rc = lk_block_make(&packer, &job, &dense->blocks[i], err);
 
-    dense->blocks[i] = lk_alloc_aligned(n, sizeof(float));
-    packer.rows = lk_alloc_aligned(kernels->panel_width * n_in, sizeof(float));
-    packer.next = dense->blocks[i];
-    packer.end = packer.next + n;
-    rc = packer.next != NULL && packer.rows != NULL
-             ? layer_read(&packer, config, n_in, &dense->layers[i], err)
-             : lk_fail_nomem(err);
-    free(packer.rows);
+    dense->layers[i] = l.layer;
     return rc;
 }
 

@@ -5,8 +5,7 @@
 #define LK_ENCODER_DENSE_H
 
 #include "encoder/config.h"
-#include "encoder/kernels.h"
-#include "encoder/weights.h"
+#include "encoder/model_pack.h"
 
 /* {0} is no layer. */
 typedef struct lk_dense {
@@ -15,7 +14,7 @@ typedef struct lk_dense {
     lk_dense_activation activations[LK_DENSE_MAX];
     lk_weights weights[LK_DENSE_MAX];
     lk_linear layers[LK_DENSE_MAX];
-    float *blocks[LK_DENSE_MAX];
+    lk_block blocks[LK_DENSE_MAX];
     size_t dim; /* of the last one's outputs */
 } lk_dense;
 

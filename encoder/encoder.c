@@ -13,20 +13,16 @@
  * windows and tiles cannot be seen in the result. */
 #include "encoder/encoder.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <xxhash.h>
 
 #include "encoder/clip.h"
 #include "encoder/config.h"
-#include "encoder/file.h"
 #include "encoder/forward.h"
 #include "encoder/kernels.h"
 #include "encoder/model.h"
-#include "encoder/packed.h"
+#include "encoder/packing.h"
 #include "encoder/prompts.h"
 #include "encoder/repeats.h"
 #include "encoder/self_check.h"
@@ -47,9 +43,6 @@
 
 /* Raised whenever a change of linkd's own alters vectors beyond rounding. */
 #define FINGERPRINT_VERSION 1
-
-/* Read in pieces so that hashing a file does not keep all of it in memory. */
-#define HASH_BYTES ((size_t)4 << 20)
 
 struct linkd_encoder {
     lk_tokenizer *tokenizer;
@@ -75,63 +68,24 @@ struct linkd_encoder {
 
 /* ---- fingerprint -------------------------------------------------------- */
 
-/* What vectors depend on goes through here twice: by contents it becomes the
- * fingerprint, by what the file system tells of the files, which costs no
- * reading, the key of what was packed. */
-typedef struct hasher {
-    XXH3_state_t *state;
-    bool by_identity;
-    int64_t changed_ns; /* when the file was that was changed last */
-} hasher;
-
-static void hash_file(hasher *h, const lk_file *file)
-{
-    if (file->identity.changed_ns > h->changed_ns)
-        h->changed_ns = file->identity.changed_ns;
-    if (h->by_identity) {
-        (void)XXH3_128bits_update(h->state, &file->identity,
-                                  sizeof(file->identity));
-        return;
-    }
-    for (size_t at = 0; at < file->len; at += HASH_BYTES) {
-        size_t left = file->len - at;
-        size_t n = left < HASH_BYTES ? left : HASH_BYTES;
-
-        (void)XXH3_128bits_update(h->state, file->bytes + at, n);
-        lk_file_release(file->bytes + at, n);
-    }
-}
-
-/* A file that need not be there. */
-static int optional_hash(hasher *h, const char *dir, const char *name,
-                         int *ret_exists, linkd_error *err)
-{
-    lk_buf path = {0};
-    lk_file file = {0};
-    int rc = lk_file_path(dir, name, &path, err);
-
-    if (rc == LINKD_OK) {
-        *ret_exists = lk_file_exists(path.data);
-        if (*ret_exists)
-            rc = lk_file_map(path.data, &file, err);
-    }
-    hash_file(h, &file);
-    lk_file_unmap(&file);
-    lk_buf_clear(&path);
-    return rc;
-}
+/* What is known while a model is opened. */
+typedef struct opening {
+    linkd_encoder *encoder;
+    const char *dir;
+    const lk_kernels *kernels;
+} opening;
 
 /* The files that the tokenizer was read from. */
-static int tokenizer_hash(hasher *h, const char *dir, linkd_error *err)
+static int tokenizer_hash(lk_fingerprint *f, const char *dir, linkd_error *err)
 {
-    int exists = 0;
-    int rc = optional_hash(h, dir, "tokenizer.json", &exists, err);
+    bool exists = false;
+    int rc = lk_fingerprint_file(f, dir, "tokenizer.json", &exists, err);
 
     if (rc != LINKD_OK || exists)
         return rc;
-    rc = optional_hash(h, dir, "vocab.txt", &exists, err);
+    rc = lk_fingerprint_file(f, dir, "vocab.txt", &exists, err);
     if (rc == LINKD_OK)
-        rc = optional_hash(h, dir, "tokenizer_config.json", &exists, err);
+        rc = lk_fingerprint_file(f, dir, "tokenizer_config.json", &exists, err);
     return rc;
 }
 
@@ -140,12 +94,7 @@ static int is_int8(const lk_kernels *kernels)
     return strcmp(kernels->precision, "int8") == 0;
 }
 
-static void text_hash(hasher *h, const char *text)
-{
-    (void)XXH3_128bits_update(h->state, text, strlen(text));
-}
-
-static void config_hash(hasher *h, const lk_config *config,
+static void config_hash(lk_fingerprint *f, const lk_config *config,
                         const lk_kernels *kernels)
 {
     char text[160];
@@ -157,80 +106,76 @@ static void config_hash(hasher *h, const lk_config *config,
         lk_architecture_name(config->architecture),
         lk_pooling_name(config->pooling), config->max_tokens, config->n_heads,
         (double)config->norm_epsilon, is_int8(kernels) ? "int8" : "float");
-    text_hash(h, text);
+    lk_fingerprint_text(f, text);
     if (config->cut == LK_CUT_BEGINNING)
-        text_hash(h, "cut at the beginning");
+        lk_fingerprint_text(f, "cut at the beginning");
     if (config->architecture != LK_MODERNBERT)
         return;
     (void)snprintf(text, sizeof(text), "window %zu every %zu theta %a %a",
                    config->window, config->global_every, config->rotary_theta,
                    config->local_theta);
-    text_hash(h, text);
+    lk_fingerprint_text(f, text);
 }
 
-static void dense_hash(hasher *h, const lk_dense *dense)
+static void dense_hash(lk_fingerprint *f, const lk_dense *dense)
 {
     for (size_t i = 0; i < dense->n; i++) {
         char text[32];
 
         (void)snprintf(text, sizeof(text), "dense %d",
                        (int)dense->activations[i]);
-        text_hash(h, text);
-        for (size_t j = 0; j < dense->weights[i].n_parts; j++)
-            hash_file(h, &dense->weights[i].parts[j].file);
+        lk_fingerprint_text(f, text);
+        lk_fingerprint_weights(f, &dense->weights[i]);
     }
 }
 
 /* Records that were encoded behind another prompt have other vectors. */
-static void prompts_hash(hasher *h, const lk_prompts *prompts)
+static void prompts_hash(lk_fingerprint *f, const lk_prompts *prompts)
 {
-    text_hash(h, prompts->standard);
+    lk_fingerprint_text(f, prompts->standard);
     for (linkd_use use = LINKD_USE_QUERY; use < LINKD_N_USES; use++) {
         const char *prompt = lk_prompts_for(prompts, use);
 
         if (strcmp(prompt, prompts->standard) == 0)
             continue;
-        text_hash(h, use == LINKD_USE_QUERY ? " query " : " record ");
-        text_hash(h, prompt);
+        lk_fingerprint_text(f, use == LINKD_USE_QUERY ? " query " : " record ");
+        lk_fingerprint_text(f, prompt);
     }
 }
 
-static int sources_hash(const linkd_encoder *encoder, const char *dir,
-                        const lk_kernels *kernels, hasher *h, linkd_error *err)
+static int sources_hash(lk_fingerprint *f, void *ctx, linkd_error *err)
 {
-    for (size_t i = 0; i < encoder->weights.n_parts; i++)
-        hash_file(h, &encoder->weights.parts[i].file);
-    config_hash(h, &encoder->config, kernels);
+    const opening *o = ctx;
+    const linkd_encoder *encoder = o->encoder;
+
+    if (f->by_identity) /* what is packed is lower case already */
+        lk_fingerprint_text(f, encoder->config.lowercases ? "lower case"
+                                                          : "as it is");
+    if (encoder->config.architecture == LK_CLIP)
+        return lk_clip_hash(f, &encoder->weights, o->dir, err);
+    lk_fingerprint_weights(f, &encoder->weights);
+    config_hash(f, &encoder->config, o->kernels);
     if (encoder->is_lowercased)
-        text_hash(h, "lower case");
-    dense_hash(h, &encoder->dense);
-    prompts_hash(h, &encoder->prompts);
-    return tokenizer_hash(h, dir, err);
+        lk_fingerprint_text(f, "lower case");
+    dense_hash(f, &encoder->dense);
+    prompts_hash(f, &encoder->prompts);
+    return tokenizer_hash(f, o->dir, err);
 }
 
-static int fingerprint_compute(linkd_encoder *encoder, const char *dir,
-                               const lk_kernels *kernels, linkd_error *err)
+static int fingerprint_compute(opening *o, char ret_fingerprint[],
+                               linkd_error *err)
 {
-    hasher h = {0};
-    XXH128_hash_t hash;
-    int rc;
+    lk_fingerprint f;
+    int rc = lk_fingerprint_begin(&f, false, err);
 
-    if (encoder->config.architecture == LK_CLIP)
-        return lk_clip_fingerprint(&encoder->weights, dir,
-                                   encoder->packed.fingerprint, err);
-    h.state = XXH3_createState();
-    if (h.state == NULL)
-        return lk_fail_nomem(err);
-    (void)XXH3_128bits_reset(h.state);
-    rc = sources_hash(encoder, dir, kernels, &h, err);
-    hash = XXH3_128bits_digest(h.state);
-    (void)snprintf(encoder->packed.fingerprint,
-                   sizeof(encoder->packed.fingerprint),
-                   "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
-                   (uint64_t)hash.low64);
-    (void)XXH3_freeState(h.state);
+    if (rc != LINKD_OK)
+        return rc;
+    rc = sources_hash(&f, o, err);
+    lk_fingerprint_end(&f, ret_fingerprint);
     return rc;
 }
+
+/* ---- the parts, made or taken ------------------------------------------- */
 
 static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
 {
@@ -266,95 +211,64 @@ static int vocabulary_settle(linkd_encoder *encoder, linkd_error *err)
     return check_vocabulary(encoder, err);
 }
 
-/* ---- what was packed before --------------------------------------------- */
-
-/* Where the packed weights of these kernels are, and what they depend on:
- * config.json, too, since its sizes shape them. */
-typedef struct packing {
-    const char *dir;
-    char layout[32];
-    lk_packed_key key;
-    int64_t changed_ns; /* as hasher has it */
-} packing;
-
-static int packing_find(const linkd_encoder *encoder, const char *dir,
-                        const lk_kernels *kernels, packing *ret_packing,
-                        linkd_error *err)
+/* From what was packed before. */
+static int parts_take(void *ctx, const lk_packed *packed, linkd_error *err)
 {
-    hasher h = {.state = XXH3_createState(), .by_identity = true};
-    packing p = {.dir = dir};
-    XXH128_hash_t hash;
-    int exists = 0;
-    int rc;
-
-    if (h.state == NULL)
-        return lk_fail_nomem(err);
-    (void)snprintf(p.layout, sizeof(p.layout), "%s-%s", kernels->isa,
-                   kernels->precision);
-    (void)XXH3_128bits_reset(h.state);
-    text_hash(&h, LK_ENCODER_SOURCES);
-    text_hash(&h, p.layout);
-    text_hash(&h, encoder->config.lowercases ? "lower case" : "as it is");
-    rc = sources_hash(encoder, dir, kernels, &h, err);
-    if (rc == LINKD_OK)
-        rc = optional_hash(&h, dir, "config.json", &exists, err);
-    hash = XXH3_128bits_digest(h.state);
-    p.key = (lk_packed_key){hash.low64, hash.high64};
-    p.changed_ns = h.changed_ns;
-    *ret_packing = p;
-    (void)XXH3_freeState(h.state);
-    return rc;
-}
-
-/* Takes the encoder's parts from what was packed. LINKD_E_DATA: it does not fit
- * after all. */
-static int packed_take(linkd_encoder *encoder, const char *dir,
-                       const lk_kernels *kernels, linkd_error *err)
-{
-    const lk_packed *packed = &encoder->packed;
+    const opening *o = ctx;
+    linkd_encoder *encoder = o->encoder;
     int rc = packed->tokenizer.len > 0
                  ? lk_tokenizer_image_read(packed->tokenizer,
                                            &encoder->tokenizer, err)
-                 : lk_tokenizer_open(dir, &encoder->tokenizer, err);
+                 : lk_tokenizer_open(o->dir, &encoder->tokenizer, err);
 
     if (rc == LINKD_OK)
         rc = vocabulary_settle(encoder, err);
     if (rc == LINKD_OK)
-        rc = lk_model_place(&encoder->weights, &encoder->config, kernels,
+        rc = lk_model_place(&encoder->weights, &encoder->config, o->kernels,
                             packed->block, packed->n_floats, &encoder->model,
                             err);
     return rc;
 }
 
-static void packed_drop(linkd_encoder *encoder)
+static void parts_drop(void *ctx)
 {
-    lk_model_clear(&encoder->model);
-    lk_tokenizer_close(encoder->tokenizer);
-    encoder->tokenizer = NULL;
-    lk_packed_close(&encoder->packed);
+    const opening *o = ctx;
+
+    lk_model_clear(&o->encoder->model);
+    lk_tokenizer_close(o->encoder->tokenizer);
+    o->encoder->tokenizer = NULL;
 }
 
-/* Writes down what was made, unless a file was changed so lately that it may
- * change again without the file system's clock having moved on. */
-static int packed_keep(const linkd_encoder *encoder, const packing *p,
-                       linkd_error *err)
+/* From the model's own files. */
+static int parts_make(void *ctx, char ret_fingerprint[], linkd_error *err)
 {
-    lk_packed made = {.block = encoder->model.block,
-                      .n_floats = encoder->model.n_floats};
-    lk_buf image = {0};
-    struct timespec now;
-    int rc = LINKD_OK;
+    opening *o = ctx;
+    linkd_encoder *encoder = o->encoder;
+    int rc = lk_tokenizer_open(o->dir, &encoder->tokenizer, err);
 
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec - p->changed_ns / 1000000000 < lk_packed_settle_seconds)
-        return LINKD_OK;
-    memcpy(made.fingerprint, encoder->packed.fingerprint,
-           sizeof(made.fingerprint));
-    rc = lk_tokenizer_image_write(encoder->tokenizer, &image, err);
-    made.tokenizer = (linkd_str){image.data, image.len};
     if (rc == LINKD_OK)
-        rc = lk_packed_save(p->dir, p->layout, p->key, &made, err);
-    lk_buf_clear(&image);
+        rc = vocabulary_settle(encoder, err);
+    if (rc == LINKD_OK)
+        rc = fingerprint_compute(o, ret_fingerprint, err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (is_int8(o->kernels))
+        return lk_checked_load(&encoder->weights, &encoder->config, o->kernels,
+                               encoder->tokenizer, &encoder->model, err);
+    return lk_model_load(&encoder->weights, &encoder->config, o->kernels, NULL,
+                         &encoder->model, err);
+}
+
+static int parts_keep(const void *ctx, lk_buf *image, lk_packed *ret_packed,
+                      linkd_error *err)
+{
+    const opening *o = ctx;
+    const linkd_encoder *encoder = o->encoder;
+    int rc = lk_tokenizer_image_write(encoder->tokenizer, image, err);
+
+    ret_packed->tokenizer = (linkd_str){image->data, image->len};
+    ret_packed->block = encoder->model.block.floats;
+    ret_packed->n_floats = encoder->model.block.n;
     return rc;
 }
 
@@ -393,55 +307,17 @@ static void info_fill(linkd_encoder *encoder)
         .prompt = encoder->prompts.standard};
 }
 
-/* Everything from the model's own files. */
-static int parts_make(linkd_encoder *encoder, const char *dir,
-                      const lk_kernels *kernels, linkd_error *err)
-{
-    int rc = lk_tokenizer_open(dir, &encoder->tokenizer, err);
-
-    if (rc == LINKD_OK)
-        rc = vocabulary_settle(encoder, err);
-    if (rc == LINKD_OK)
-        rc = fingerprint_compute(encoder, dir, kernels, err);
-    if (rc != LINKD_OK)
-        return rc;
-    if (is_int8(kernels))
-        return lk_checked_load(&encoder->weights, &encoder->config, kernels,
-                               encoder->tokenizer, &encoder->model, err);
-    return lk_model_load(&encoder->weights, &encoder->config, kernels, NULL,
-                         &encoder->model, err);
-}
-
-/* From what was packed before, or the long way, and packed for the next time. */
-static int parts_find(linkd_encoder *encoder, const char *dir,
-                      const lk_kernels *kernels, linkd_error *err)
-{
-    packing p;
-    int rc = packing_find(encoder, dir, kernels, &p, err);
-
-    if (rc == LINKD_OK)
-        rc = lk_packed_open(dir, p.layout, p.key, &encoder->packed, err);
-    if (rc != LINKD_OK)
-        return rc;
-    if (encoder->packed.block != NULL) {
-        rc = packed_take(encoder, dir, kernels, err);
-        if (rc != LINKD_E_DATA)
-            return rc;
-        packed_drop(encoder);
-    }
-    rc = parts_make(encoder, dir, kernels, err);
-    return rc == LINKD_OK ? packed_keep(encoder, &p, err) : rc;
-}
-
-/* CLIP's weights do not lie in one block. */
-static bool packs(const linkd_encoder *encoder)
-{
-    return encoder->config.architecture != LK_CLIP && lk_packed_is_wanted();
-}
-
 static int parts_open(linkd_encoder *encoder, const char *dir,
                       const lk_kernels *kernels, linkd_error *err)
 {
+    opening o = {encoder, dir, kernels};
+    const lk_packing packing = {.kind = "",
+                                .hash = sources_hash,
+                                .take = parts_take,
+                                .drop = parts_drop,
+                                .make = parts_make,
+                                .keep = parts_keep,
+                                .model = &o};
     int rc = lk_config_read(dir, &encoder->config, err);
 
     if (rc == LINKD_OK)
@@ -453,8 +329,7 @@ static int parts_open(linkd_encoder *encoder, const char *dir,
     if (rc == LINKD_OK)
         rc = lk_dense_open(dir, &encoder->config, &encoder->dense, err);
     if (rc == LINKD_OK)
-        rc = packs(encoder) ? parts_find(encoder, dir, kernels, err)
-                            : parts_make(encoder, dir, kernels, err);
+        rc = lk_packing_open(&packing, dir, kernels, &encoder->packed, err);
     if (rc == LINKD_OK && encoder->dense.n > 0) {
         rc = lk_dense_load(&encoder->dense, &encoder->config, kernels, err);
         encoder->model.dense = &encoder->dense;

@@ -8,22 +8,31 @@
 /* Read in pieces so that hashing a file does not keep all of it in memory. */
 #define HASH_BYTES ((size_t)4 << 20)
 
-int lk_fingerprint_begin(lk_fingerprint *fingerprint, linkd_error *err)
+int lk_fingerprint_begin(lk_fingerprint *fingerprint, bool by_identity,
+                         linkd_error *err)
 {
-    fingerprint->state = XXH3_createState();
+    *fingerprint = (lk_fingerprint){.state = XXH3_createState(),
+                                    .by_identity = by_identity};
     if (fingerprint->state == NULL)
         return lk_fail_nomem(err);
     (void)XXH3_128bits_reset(fingerprint->state);
     return LINKD_OK;
 }
 
-void lk_fingerprint_text(const lk_fingerprint *fingerprint, const char *text)
+void lk_fingerprint_text(lk_fingerprint *fingerprint, const char *text)
 {
     (void)XXH3_128bits_update(fingerprint->state, text, strlen(text));
 }
 
-static void file_hash(const lk_fingerprint *fingerprint, const lk_file *file)
+static void file_hash(lk_fingerprint *fingerprint, const lk_file *file)
 {
+    if (file->identity.changed_ns > fingerprint->changed_ns)
+        fingerprint->changed_ns = file->identity.changed_ns;
+    if (fingerprint->by_identity) {
+        (void)XXH3_128bits_update(fingerprint->state, &file->identity,
+                                  sizeof(file->identity));
+        return;
+    }
     for (size_t at = 0; at < file->len; at += HASH_BYTES) {
         const size_t left = file->len - at;
         const size_t n = left < HASH_BYTES ? left : HASH_BYTES;
@@ -33,14 +42,14 @@ static void file_hash(const lk_fingerprint *fingerprint, const lk_file *file)
     }
 }
 
-void lk_fingerprint_weights(const lk_fingerprint *fingerprint,
+void lk_fingerprint_weights(lk_fingerprint *fingerprint,
                             const lk_weights *weights)
 {
     for (size_t i = 0; i < weights->n_parts; i++)
         file_hash(fingerprint, &weights->parts[i].file);
 }
 
-int lk_fingerprint_file(const lk_fingerprint *fingerprint, const char *dir,
+int lk_fingerprint_file(lk_fingerprint *fingerprint, const char *dir,
                         const char *name, bool *ret_exists, linkd_error *err)
 {
     lk_buf path = {0};
@@ -58,14 +67,20 @@ int lk_fingerprint_file(const lk_fingerprint *fingerprint, const char *dir,
     return rc;
 }
 
-void lk_fingerprint_end(lk_fingerprint *fingerprint,
-                        char ret_digits[LK_FINGERPRINT_DIGITS + 1])
+lk_packed_key lk_fingerprint_end_key(lk_fingerprint *fingerprint)
 {
     const XXH128_hash_t hash = XXH3_128bits_digest(fingerprint->state);
 
-    (void)snprintf(ret_digits, LK_FINGERPRINT_DIGITS + 1,
-                   "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
-                   (uint64_t)hash.low64);
     (void)XXH3_freeState(fingerprint->state);
     fingerprint->state = NULL;
+    return (lk_packed_key){hash.low64, hash.high64};
+}
+
+void lk_fingerprint_end(lk_fingerprint *fingerprint,
+                        char ret_digits[LK_FINGERPRINT_DIGITS + 1])
+{
+    const lk_packed_key key = lk_fingerprint_end_key(fingerprint);
+
+    (void)snprintf(ret_digits, LK_FINGERPRINT_DIGITS + 1,
+                   "%016" PRIx64 "%016" PRIx64, key.high, key.low);
 }

@@ -4,9 +4,8 @@
 
 #include "encoder/config.h"
 #include "encoder/dense.h"
-#include "encoder/kernels.h"
+#include "encoder/model_pack.h"
 #include "encoder/rotary.h"
-#include "encoder/weights.h"
 
 #include <stdbool.h>
 
@@ -21,12 +20,6 @@ typedef struct lk_layer {
     lk_norm ffn_norm;
     bool is_local; /* attends to a window only */
 } lk_layer;
-
-/* Which of a layer's inputs a pass may note. */
-typedef enum lk_noted {
-    LK_NOTED_PROJECTION,
-    LK_NOTED_FFN_IN,
-} lk_noted;
 
 /* {0} holds nothing. */
 typedef struct lk_model {
@@ -52,9 +45,7 @@ typedef struct lk_model {
                             * model puts it here */
     lk_layer *layers;
     size_t n_layers;
-    const float *block; /* every number above but `words`: [n_floats] */
-    size_t n_floats;
-    float *owned; /* the block, or NULL: it is borrowed */
+    lk_block block; /* every number above but `words` */
     /* Where a pass notes the largest magnitude of each input:
      * [n_layers][lk_noted][lk_stride(dim)]. NULL, as it is unless somebody puts it
      * here: nowhere. */
@@ -81,5 +72,11 @@ LINKD_MUST_CHECK int lk_model_place(const lk_weights *weights,
                                     const float *block, size_t n_floats,
                                     lk_model *ret_model, linkd_error *err);
 void lk_model_clear(lk_model *model);
+
+/* Loaders of a family, for model.c. `model` has its sizes and `layers`. */
+LINKD_MUST_CHECK int lk_bert_load(lk_packer *packer, const lk_config *config,
+                                  lk_model *model, linkd_error *err);
+LINKD_MUST_CHECK int lk_modern_load(lk_packer *packer, const lk_config *config,
+                                    lk_model *model, linkd_error *err);
 
 #endif

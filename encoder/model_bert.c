@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encoder/model_pack.h"
+#include "encoder/model.h"
 
 /* Keys further off than this share MPNet's last bucket. */
 #define FAR_DISTANCE 128.0
@@ -61,27 +61,6 @@ static const layout layouts[] = {
 static size_t distance_stride(const lk_config *config)
 {
     return lk_round_up(2 * config->max_tokens, LK_LINE_FLOATS);
-}
-
-static size_t distances_floats(const lk_config *config)
-{
-    return config->n_buckets > 0 ? config->n_heads * distance_stride(config)
-                                 : 0;
-}
-
-size_t lk_bert_floats(const lk_kernels *kernels, const lk_config *config)
-{
-    const size_t dim = config->dim;
-    const size_t inner = config->n_inner;
-    const size_t norm = 2 * lk_stride(dim);
-    const size_t layer = lk_pack_linear_floats(kernels, dim, 3 * dim) +
-                         lk_pack_linear_floats(kernels, dim, dim) + norm +
-                         lk_pack_linear_floats(kernels, dim, inner) +
-                         lk_pack_linear_floats(kernels, inner, dim) + norm;
-
-    return distances_floats(config) + config->max_tokens * lk_stride(dim) +
-           norm +
-           config->n_layers * (layer + 2 * lk_pack_scales_floats(kernels, dim));
 }
 
 /* A checkpoint that is being read. */
@@ -190,29 +169,6 @@ static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
 
 /* ---- the other parts ---------------------------------------------------- */
 
-/* `name` is the norm's tensors' name without ".weight" and ".bias". */
-static int norm_load(loader *l, const char *name, float epsilon,
-                     lk_norm *ret_norm, linkd_error *err)
-{
-    const lk_tensor *gamma = NULL;
-    const lk_tensor *beta = NULL;
-    float *values = lk_pack_take(l->pack, 2 * lk_stride(l->dim));
-    int rc = lk_pack_tensor(l->pack, l->dim, 0, &gamma, err, "%s.weight", name);
-
-    if (rc == LINKD_OK)
-        rc = lk_pack_tensor(l->pack, l->dim, 0, &beta, err, "%s.bias", name);
-    if (rc == LINKD_OK)
-        rc = lk_pack_values(l->pack, gamma, 0, l->dim, values, err);
-    if (rc == LINKD_OK)
-        rc = lk_pack_values(l->pack, beta, 0, l->dim,
-                            values + lk_stride(l->dim), err);
-    *ret_norm = (lk_norm){.width = l->dim,
-                          .epsilon = epsilon,
-                          .gamma = values,
-                          .beta = values + lk_stride(l->dim)};
-    return rc;
-}
-
 static int layer_norm_load(loader *l, size_t layer, const char *name,
                            float epsilon, lk_norm *ret_norm, linkd_error *err)
 {
@@ -220,7 +176,7 @@ static int layer_norm_load(loader *l, size_t layer, const char *name,
 
     (void)snprintf(path, sizeof(path), "%s.%zu.%s", l->names->layers, layer,
                    name);
-    return norm_load(l, path, epsilon, ret_norm, err);
+    return lk_pack_norm(l->pack, path, l->dim, epsilon, ret_norm, err);
 }
 
 static int layer_load(loader *l, size_t i, const lk_config *config,
@@ -348,7 +304,8 @@ static int distances_load(loader *l, const lk_config *config, lk_heads *heads,
         return LINKD_OK;
     rc = lk_pack_tensor(l->pack, config->n_buckets, config->n_heads, &tensor,
                         err, "encoder.relative_attention_bias.weight");
-    distances = lk_pack_take(l->pack, distances_floats(config));
+    distances =
+        lk_pack_take(l->pack, config->n_heads * distance_stride(config));
     if (rc == LINKD_OK && !l->pack->is_packed)
         rc = distances_fill(l, config, tensor, distances, err);
     heads->distances = distances;
@@ -368,8 +325,8 @@ static int embeddings_load(loader *l, const lk_config *config, lk_model *model,
     if (rc == LINKD_OK)
         rc = positions_load(l, config, &model->positions, err);
     if (rc == LINKD_OK)
-        rc = norm_load(l, "embeddings.LayerNorm", config->norm_epsilon,
-                       &model->embedding_norm, err);
+        rc = lk_pack_norm(l->pack, "embeddings.LayerNorm", l->dim,
+                          config->norm_epsilon, &model->embedding_norm, err);
     return rc;
 }
 

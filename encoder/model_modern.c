@@ -10,35 +10,15 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "encoder/model_pack.h"
-
-static size_t rotary_floats(const lk_config *config)
-{
-    return lk_round_up(
-        lk_rotary_floats(config->max_tokens, config->dim / config->n_heads),
-        LK_LINE_FLOATS);
-}
-
-size_t lk_modern_floats(const lk_kernels *kernels, const lk_config *config)
-{
-    const size_t dim = config->dim;
-    const size_t inner = config->n_inner;
-    const size_t norm = 2 * lk_stride(dim);
-    const size_t layer = norm + lk_pack_linear_floats(kernels, dim, 3 * dim) +
-                         lk_pack_linear_floats(kernels, dim, dim) + norm +
-                         2 * lk_pack_linear_floats(kernels, dim, inner) +
-                         lk_pack_linear_floats(kernels, inner, dim) +
-                         3 * lk_pack_scales_floats(kernels, dim);
-
-    return 2 * rotary_floats(config) + norm + config->n_layers * layer + norm;
-}
+#include "encoder/model.h"
 
 /* ---- parts -------------------------------------------------------------- */
 
 static int norm_load(lk_packer *packer, const lk_config *config,
                      const char *name, lk_norm *ret_norm, linkd_error *err)
 {
-    float *values = lk_pack_take(packer, 2 * lk_stride(config->dim));
+    float *values = lk_pack_take(packer, lk_stride(config->dim));
+    float *zeros = lk_pack_take(packer, lk_stride(config->dim));
     const lk_tensor *gamma = NULL;
     int rc =
         lk_pack_tensor(packer, config->dim, 0, &gamma, err, "%s.weight", name);
@@ -46,7 +26,7 @@ static int norm_load(lk_packer *packer, const lk_config *config,
     *ret_norm = (lk_norm){.width = config->dim,
                           .epsilon = config->norm_epsilon,
                           .gamma = values,
-                          .beta = values + lk_stride(config->dim)};
+                          .beta = zeros};
     if (rc == LINKD_OK)
         rc = lk_pack_values(packer, gamma, 0, config->dim, values, err);
     return rc;
@@ -153,11 +133,12 @@ static int layer_load(lk_packer *packer, const lk_config *config, size_t i,
 static const float *rotary_load(lk_packer *packer, const lk_config *config,
                                 double theta)
 {
-    float *turns = lk_pack_take(packer, rotary_floats(config));
+    const size_t n = config->max_tokens;
+    const size_t head_dim = config->dim / config->n_heads;
+    float *turns = lk_pack_take(packer, lk_rotary_floats(n, head_dim));
 
     if (!packer->is_packed)
-        lk_rotary_fill(theta, config->max_tokens, config->dim / config->n_heads,
-                       turns);
+        lk_rotary_fill(theta, n, head_dim, turns);
     return turns;
 }
 

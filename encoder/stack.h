@@ -6,7 +6,7 @@
 #ifndef LK_ENCODER_STACK_H
 #define LK_ENCODER_STACK_H
 
-#include "encoder/loader.h"
+#include "encoder/model_pack.h"
 
 static inline size_t lk_larger(size_t a, size_t b)
 {
@@ -38,7 +38,7 @@ typedef struct lk_stack_names {
     const char *attention_norm, *attention_out, *attention_scale;
     const char *ffn_norm, *ffn_in, *ffn_out, *ffn_scale;
     const char *final_norm; /* NULL: there is none */
-    const char *projection; /* without the loader's prefix */
+    const char *projection; /* without the packer's prefix */
 } lk_stack_names;
 
 /* Of both towers of CLIP. */
@@ -74,20 +74,13 @@ typedef struct lk_stack {
 /* Numbers of a vector. */
 size_t lk_stack_dim(const lk_stack *stack);
 
-/* Reserves the loader's rows for the stack, and for one more matrix [n_out,
- * n_in] of the caller's. LINKD_E_NOMEM. */
-LINKD_MUST_CHECK int lk_stack_reserve(lk_loader *loader,
-                                      const lk_stack_sizes *sizes, size_t n_out,
-                                      size_t n_in, linkd_error *err);
-
-/* Packs the layers; numbers go to the loader's arrays. On failure `ret_stack`
- * may hold a part, to be cleared. LINKD_E_DATA: a tensor is missing or does not
- * fit, or a value is not finite. */
-LINKD_MUST_CHECK int lk_stack_load(lk_loader *loader,
+/* Packs the layers. On failure `ret_stack` may hold a part, to be cleared.
+ * LINKD_E_DATA: a tensor is missing or does not fit, or a value is not finite. */
+LINKD_MUST_CHECK int lk_stack_load(lk_packer *packer,
                                    const lk_stack_sizes *sizes,
                                    const lk_stack_names *names,
                                    lk_stack *ret_stack, linkd_error *err);
-/* Frees all but the loader's arrays. */
+/* Frees all but the numbers. */
 void lk_stack_clear(lk_stack *stack);
 
 /* Sequences one after the other, without padding. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "encoder/clip.h"
-#include "encoder/fingerprint.h"
+#include "encoder/packing.h"
 #include "encoder/vision_cct.h"
 #include "encoder/vision_model.h"
 #include "encoder/vision_swin.h"
@@ -27,24 +27,34 @@ struct linkd_vision {
     lk_vision_model model; /* what is of another kind is {0} */
     lk_swin swin;
     lk_cct cct;
+    lk_block block; /* their numbers */
     linkd_vision_info info;
-    char fingerprint[LK_FINGERPRINT_DIGITS + 1];
+    lk_packed packed; /* the fingerprint, and what the block may be a part of */
     float **scratches; /* [n_workers] */
     size_t n_workers;
 };
 
 /* ---- the kinds of models ------------------------------------------------ */
 
-static int model_load(linkd_vision *v, linkd_error *err)
+static int model_load(lk_packer *packer, void *ctx, linkd_error *err)
 {
+    linkd_vision *v = ctx;
+
     if (v->config.kind == LK_VISION_SWIN)
-        return lk_swin_load(&v->weights, &v->config, &v->preparation,
-                            v->kernels, &v->swin, err);
+        return lk_swin_load(packer, &v->config, &v->preparation, &v->swin, err);
     if (v->config.kind == LK_VISION_CCT)
-        return lk_cct_load(&v->weights, &v->config, &v->preparation, v->kernels,
-                           &v->cct, err);
-    return lk_vision_model_load(&v->weights, &v->config, &v->preparation,
-                                v->kernels, &v->model, err);
+        return lk_cct_load(packer, &v->config, &v->preparation, &v->cct, err);
+    return lk_vision_model_load(packer, &v->config, &v->preparation, &v->model,
+                                err);
+}
+
+static void model_clear(void *ctx)
+{
+    linkd_vision *v = ctx;
+
+    lk_vision_model_clear(&v->model);
+    lk_swin_clear(&v->swin);
+    lk_cct_clear(&v->cct);
 }
 
 static size_t scratch_floats(const linkd_vision *v)
@@ -88,7 +98,7 @@ static size_t layers_count(const lk_vision_config *config)
 /* ---- fingerprint -------------------------------------------------------- */
 
 /* Of Swin and CCT: what the shapes of the weights do not say. */
-static void kind_hash(const lk_fingerprint *f, const lk_vision_config *config)
+static void kind_hash(lk_fingerprint *f, const lk_vision_config *config)
 {
     const lk_cct_sizes *c = &config->cct;
     char text[200];
@@ -108,7 +118,7 @@ static void kind_hash(const lk_fingerprint *f, const lk_vision_config *config)
 }
 
 /* What is not in the weights and changes vectors. */
-static void settings_hash(const lk_fingerprint *f, const linkd_vision *vision)
+static void settings_hash(lk_fingerprint *f, const linkd_vision *vision)
 {
     const lk_preparation *p = &vision->preparation;
     const lk_vision_config *c = &vision->config;
@@ -128,23 +138,101 @@ static void settings_hash(const lk_fingerprint *f, const linkd_vision *vision)
     lk_fingerprint_text(f, text);
 }
 
-static int fingerprint_compute(linkd_vision *vision, const char *dir,
+/* What is known while a model is opened. */
+typedef struct opening {
+    linkd_vision *vision;
+    const char *dir;
+} opening;
+
+static int sources_hash(lk_fingerprint *f, void *ctx, linkd_error *err)
+{
+    const opening *o = ctx;
+    const linkd_vision *v = o->vision;
+
+    if (v->config.kind == LK_VISION_CLIP)
+        return lk_clip_hash(f, &v->weights, o->dir, err);
+    lk_fingerprint_weights(f, &v->weights);
+    settings_hash(f, v);
+    kind_hash(f, &v->config);
+    return LINKD_OK;
+}
+
+static int fingerprint_compute(opening *o, char ret_fingerprint[],
                                linkd_error *err)
 {
     lk_fingerprint f;
-    int rc;
+    int rc = lk_fingerprint_begin(&f, false, err);
 
-    if (vision->config.kind == LK_VISION_CLIP)
-        return lk_clip_fingerprint(&vision->weights, dir, vision->fingerprint,
-                                   err);
-    rc = lk_fingerprint_begin(&f, err);
     if (rc != LINKD_OK)
         return rc;
-    lk_fingerprint_weights(&f, &vision->weights);
-    settings_hash(&f, vision);
-    kind_hash(&f, &vision->config);
-    lk_fingerprint_end(&f, vision->fingerprint);
+    rc = sources_hash(&f, o, err);
+    lk_fingerprint_end(&f, ret_fingerprint);
+    return rc;
+}
+
+/* ---- the model, made or taken ------------------------------------------- */
+
+static lk_packer packer_of(const linkd_vision *v)
+{
+    return (lk_packer){
+        .weights = &v->weights, .kernels = v->kernels, .prefix = ""};
+}
+
+static int model_take(void *ctx, const lk_packed *packed, linkd_error *err)
+{
+    const opening *o = ctx;
+    const lk_pack_job job = {model_load, model_clear, o->vision};
+    lk_packer packer = packer_of(o->vision);
+
+    return lk_block_place(&packer, &job, packed->block, packed->n_floats,
+                          &o->vision->block, err);
+}
+
+static void model_drop(void *ctx)
+{
+    const opening *o = ctx;
+
+    model_clear(o->vision);
+    lk_block_clear(&o->vision->block);
+}
+
+static int model_make(void *ctx, char ret_fingerprint[], linkd_error *err)
+{
+    opening *o = ctx;
+    const lk_pack_job job = {model_load, model_clear, o->vision};
+    lk_packer packer = packer_of(o->vision);
+    int rc = fingerprint_compute(o, ret_fingerprint, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_block_make(&packer, &job, &o->vision->block, err);
+    return rc;
+}
+
+static int model_keep(const void *ctx, lk_buf *image, lk_packed *ret_packed,
+                      linkd_error *err)
+{
+    const opening *o = ctx;
+
+    (void)image; /* there is no tokenizer */
+    (void)err;
+    ret_packed->block = o->vision->block.floats;
+    ret_packed->n_floats = o->vision->block.n;
     return LINKD_OK;
+}
+
+static int model_open(linkd_vision *vision, const char *dir, linkd_error *err)
+{
+    opening o = {vision, dir};
+    const lk_packing packing = {.kind = "-vision",
+                                .hash = sources_hash,
+                                .take = model_take,
+                                .drop = model_drop,
+                                .make = model_make,
+                                .keep = model_keep,
+                                .model = &o};
+
+    return lk_packing_open(&packing, dir, vision->kernels, &vision->packed,
+                           err);
 }
 
 /* ---- open and close ----------------------------------------------------- */
@@ -202,7 +290,7 @@ static void info_fill(linkd_vision *vision)
         .architecture = lk_vision_kind_name(vision->config.kind),
         .isa = vision->kernels->isa,
         .precision = vision->kernels->precision,
-        .fingerprint = vision->fingerprint,
+        .fingerprint = vision->packed.fingerprint,
         .dim = vector_dim(vision),
         .n_layers = layers_count(&vision->config),
         .n_parameters = lk_weights_n_parameters(&vision->weights),
@@ -238,9 +326,7 @@ int linkd_vision_open(const char *dir, const char *precision, size_t n_workers,
     if (rc == LINKD_OK)
         rc = lk_weights_open(dir, &vision->weights, err);
     if (rc == LINKD_OK)
-        rc = fingerprint_compute(vision, dir, err);
-    if (rc == LINKD_OK)
-        rc = model_load(vision, err);
+        rc = model_open(vision, dir, err);
     if (rc == LINKD_OK)
         rc = scratches_new(vision, n_workers, err);
     if (rc != LINKD_OK) {
@@ -259,9 +345,9 @@ void linkd_vision_close(linkd_vision *vision)
     for (size_t i = 0; i < vision->n_workers; i++)
         free(vision->scratches[i]);
     free(vision->scratches);
-    lk_vision_model_clear(&vision->model);
-    lk_swin_clear(&vision->swin);
-    lk_cct_clear(&vision->cct);
+    model_clear(vision);
+    lk_block_clear(&vision->block);
+    lk_packed_close(&vision->packed);
     lk_weights_close(&vision->weights);
     free(vision);
 }
@@ -271,14 +357,14 @@ static int merged_hash(linkd_vision *vision, size_t n_tokens, linkd_error *err)
 {
     char text[2 * LK_FINGERPRINT_DIGITS];
     lk_fingerprint f;
-    int rc = lk_fingerprint_begin(&f, err);
+    int rc = lk_fingerprint_begin(&f, false, err);
 
     if (rc != LINKD_OK)
         return rc;
-    (void)snprintf(text, sizeof(text), "%s merge %zu", vision->fingerprint,
-                   n_tokens);
+    (void)snprintf(text, sizeof(text), "%s merge %zu",
+                   vision->packed.fingerprint, n_tokens);
     lk_fingerprint_text(&f, text);
-    lk_fingerprint_end(&f, vision->fingerprint);
+    lk_fingerprint_end(&f, vision->packed.fingerprint);
     return LINKD_OK;
 }
 

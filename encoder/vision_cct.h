@@ -26,17 +26,16 @@ typedef struct lk_cct {
     const float *positions; /* [side_pooled^2, lk_stride(dim)], or NULL */
     const float *attention; /* [dim] the rows' weights are the softmax of their
                              * products with it; times log2(e) */
-    lk_arrays arrays;       /* the numbers */
 } lk_cct;
 
 /* Packs the weights for pictures as `preparation` leaves them. LINKD_E_DATA: a
  * tensor is missing or does not fit, a value is not finite, or the model is for
- * pictures of another size. */
-LINKD_MUST_CHECK int lk_cct_load(const lk_weights *weights,
+ * pictures of another size. Whatever it answers, lk_cct_clear() frees all but the
+ * numbers. */
+LINKD_MUST_CHECK int lk_cct_load(lk_packer *packer,
                                  const lk_vision_config *config,
                                  const lk_preparation *preparation,
-                                 const lk_kernels *kernels, lk_cct *ret_cct,
-                                 linkd_error *err);
+                                 lk_cct *ret_cct, linkd_error *err);
 void lk_cct_clear(lk_cct *cct);
 
 /* Floats of scratch that one forward pass needs, 64-byte aligned. */

@@ -7,13 +7,11 @@
 
 #include "encoder/vision_cct.h"
 
-#define LOG2_E 1.44269504088896340736
-
 /* Attention takes the square of them. */
 #define ROWS_MAX ((size_t)4096)
 
 typedef struct loader {
-    lk_loader tensors;
+    lk_packer *pack;
     const lk_vision_config *config;
     const lk_preparation *preparation;
     lk_cct *cct;
@@ -71,41 +69,48 @@ static size_t rows_count(const lk_cct *cct)
 
 /* ---- tensors ------------------------------------------------------------ */
 
-/* Weights [planes, kernel, kernel] of one output, to the order in which a map's
- * rows lie. */
-static void output_turn(float *weights, size_t n_planes, size_t area,
-                        float *scratch)
+/* One output's weights [planes, area], to the order in which a map's rows lie. */
+typedef struct turning {
+    size_t n_planes, area;
+    float *scratch; /* as many as they are */
+} turning;
+
+static void row_turn(const void *ctx, size_t row, float *weights)
 {
-    for (size_t plane = 0; plane < n_planes; plane++)
-        for (size_t i = 0; i < area; i++)
-            scratch[i * n_planes + plane] = weights[plane * area + i];
-    memcpy(weights, scratch, n_planes * area * sizeof(*weights));
+    const turning *t = ctx;
+
+    (void)row;
+    for (size_t plane = 0; plane < t->n_planes; plane++)
+        for (size_t i = 0; i < t->area; i++)
+            t->scratch[i * t->n_planes + plane] = weights[plane * t->area + i];
+    memcpy(weights, t->scratch, t->n_planes * t->area * sizeof(*weights));
 }
 
 /* One that reads a map. */
-static int convolution_load(loader *l, const char *name, size_t n_out,
+static int convolution_load(const loader *l, const char *name, size_t n_out,
                             lk_cct_convolution *c, linkd_error *err)
 {
     const size_t area = l->config->cct.kernel * l->config->cct.kernel;
     const size_t n_in = c->n_planes * area;
-    float *bias = lk_loader_floats(&l->tensors, lk_stride(n_out), err);
-    float *scratch = malloc(n_in * sizeof(*scratch));
-    int rc = LINKD_OK;
+    const turning t = {c->n_planes, area, malloc(n_in * sizeof(*t.scratch))};
+    lk_matrix m = {.n_parts = 1,
+                   .n_rows_each = n_out,
+                   .n_columns = n_in,
+                   .change = row_turn,
+                   .change_ctx = &t};
+    float *bias;
+    int rc = t.scratch != NULL ? LINKD_OK : lk_fail_nomem(err);
 
-    if (bias == NULL || scratch == NULL)
-        rc = lk_fail_nomem(err);
     if (rc == LINKD_OK)
-        rc = lk_loader_read(&l->tensors, name, n_out * n_in, l->tensors.rows,
-                            err);
-    for (size_t i = 0; i < n_out && rc == LINKD_OK; i++)
-        output_turn(l->tensors.rows + i * n_in, c->n_planes, area, scratch);
+        rc = lk_pack_numbers(l->pack, n_out * n_in, &m.parts[0], err, "%s",
+                             name);
     if (rc == LINKD_OK)
-        rc = lk_loader_linear(&l->tensors, n_in, n_out, bias, &c->linear, err);
-    free(scratch);
+        rc = lk_pack_matrix(l->pack, &m, &c->linear, &bias, err);
+    free(t.scratch);
     return rc;
 }
 
-static int convolutions_load(loader *l, linkd_error *err)
+static int convolutions_load(const loader *l, linkd_error *err)
 {
     const lk_cct_sizes *s = &l->config->cct;
     int rc = LINKD_OK;
@@ -122,65 +127,51 @@ static int convolutions_load(loader *l, linkd_error *err)
             rc = convolution_load(l, name, n_out, c, err);
             continue;
         }
-        rc = lk_pixels_load(&l->tensors, l->preparation, name, false, s->kernel,
+        rc = lk_pixels_load(l->pack, l->preparation, name, false, s->kernel,
                             n_out, &l->cct->pixels, err);
         c->linear = l->cct->pixels.linear;
     }
     return rc;
 }
 
-static int positions_load(loader *l, linkd_error *err)
+static int positions_load(const loader *l, linkd_error *err)
 {
     const size_t dim = l->config->sizes.dim;
     const size_t n = rows_count(l->cct);
-    float *packed, *rows;
+    const lk_tensor *tensor = NULL;
+    float *rows;
     int rc;
 
     if (!l->config->cct.has_positions)
         return LINKD_OK;
-    packed = malloc(n * dim * sizeof(*packed));
-    if (packed == NULL)
-        return lk_fail_nomem(err);
-    rows = lk_loader_floats(&l->tensors, n * lk_stride(dim), err);
-    rc = rows == NULL ? LINKD_E_NOMEM
-                      : lk_loader_read(&l->tensors, "classifier.positional_emb",
-                                       n * dim, packed, err);
-    for (size_t i = 0; i < n * dim && rc == LINKD_OK; i++)
-        rows[i / dim * lk_stride(dim) + i % dim] = packed[i];
+    rows = lk_pack_take(l->pack, n * lk_stride(dim));
     l->cct->positions = rows;
-    free(packed);
+    rc = lk_pack_numbers(l->pack, n * dim, &tensor, err,
+                         "classifier.positional_emb");
+    for (size_t i = 0; i < n && rc == LINKD_OK && !l->pack->is_packed; i++)
+        rc = lk_pack_values(l->pack, tensor, i * dim, dim,
+                            rows + i * lk_stride(dim), err);
     return rc;
 }
 
 /* The bias adds the same to all rows' products. */
-static int attention_load(loader *l, linkd_error *err)
+static int attention_load(const loader *l, linkd_error *err)
 {
     const size_t dim = l->config->sizes.dim;
-    float *weights = lk_loader_floats(&l->tensors, dim, err);
-    int rc;
+    const lk_tensor *tensor = NULL;
+    float *weights = lk_pack_take(l->pack, dim);
+    int rc = lk_pack_numbers(l->pack, dim, &tensor, err,
+                             "classifier.attention_pool.weight");
 
-    if (weights == NULL)
-        return LINKD_E_NOMEM;
-    rc = lk_loader_read(&l->tensors, "classifier.attention_pool.weight", dim,
-                        weights, err);
-    for (size_t i = 0; i < dim; i++)
-        weights[i] = (float)((double)weights[i] * LOG2_E);
+    if (rc == LINKD_OK)
+        rc = lk_pack_values(l->pack, tensor, 0, dim, weights, err);
+    for (size_t i = 0; i < dim && rc == LINKD_OK && !l->pack->is_packed; i++)
+        weights[i] = (float)((double)weights[i] * LK_LOG2_E);
     l->cct->attention = weights;
     return rc;
 }
 
-static int reserve(loader *l, linkd_error *err)
-{
-    const lk_stack_sizes *s = &l->config->sizes;
-    const lk_cct_sizes *c = &l->config->cct;
-    const size_t area = c->kernel * c->kernel;
-    const size_t widest = s->dim > c->n_planes ? s->dim : c->n_planes;
-    const size_t planes = c->n_planes > 3 ? c->n_planes : 3;
-
-    return lk_stack_reserve(&l->tensors, s, widest, planes * area, err);
-}
-
-static int parts_load(loader *l, linkd_error *err)
+static int parts_load(const loader *l, linkd_error *err)
 {
     static const lk_stack_names names = {.layers = "classifier.blocks",
                                          .query_key_value = {"self_attn.qkv"},
@@ -190,33 +181,30 @@ static int parts_load(loader *l, linkd_error *err)
                                          .ffn_in = "linear1",
                                          .ffn_out = "linear2",
                                          .final_norm = "classifier.norm"};
-    int rc = reserve(l, err);
+    int rc = convolutions_load(l, err);
 
-    if (rc == LINKD_OK)
-        rc = convolutions_load(l, err);
     if (rc == LINKD_OK)
         rc = positions_load(l, err);
     if (rc == LINKD_OK)
-        rc = lk_stack_load(&l->tensors, &l->config->sizes, &names,
-                           &l->cct->stack, err);
+        rc = lk_stack_load(l->pack, &l->config->sizes, &names, &l->cct->stack,
+                           err);
     if (rc == LINKD_OK)
         rc = attention_load(l, err);
     return rc;
 }
 
-int lk_cct_load(const lk_weights *weights, const lk_vision_config *config,
-                const lk_preparation *preparation, const lk_kernels *kernels,
-                lk_cct *ret_cct, linkd_error *err)
+int lk_cct_load(lk_packer *packer, const lk_vision_config *config,
+                const lk_preparation *preparation, lk_cct *ret_cct,
+                linkd_error *err)
 {
-    lk_cct cct = {.sizes = config->cct};
-    loader l = {.tensors = {.weights = weights,
-                            .kernels = kernels,
-                            .arrays = &cct.arrays},
-                .config = config,
-                .preparation = preparation,
-                .cct = &cct};
+    const loader l = {.pack = packer,
+                      .config = config,
+                      .preparation = preparation,
+                      .cct = ret_cct};
     int rc;
 
+    *ret_cct = (lk_cct){.sizes = config->cct};
+    packer->prefix = "";
     if (preparation->out_width != config->image_side ||
         preparation->out_height != config->image_side)
         return lk_fail(err, LINKD_E_DATA,
@@ -224,14 +212,9 @@ int lk_cct_load(const lk_weights *weights, const lk_vision_config *config,
                        "pixels, but config.json has img_size %zu",
                        preparation->out_width, preparation->out_height,
                        config->image_side);
-    rc = convolutions_new(&cct, config, err);
+    rc = convolutions_new(ret_cct, config, err);
     if (rc == LINKD_OK)
         rc = parts_load(&l, err);
-    free(l.tensors.rows);
-    if (rc == LINKD_OK)
-        *ret_cct = cct;
-    else
-        lk_cct_clear(&cct);
     return rc;
 }
 
@@ -239,6 +222,5 @@ void lk_cct_clear(lk_cct *cct)
 {
     free(cct->convolutions);
     lk_stack_clear(&cct->stack);
-    lk_arrays_clear(&cct->arrays);
     *cct = (lk_cct){0};
 }

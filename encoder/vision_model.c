@@ -7,9 +7,7 @@
 #include "encoder/vision_model.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define CUBIC_A (-0.75)
 
@@ -72,7 +70,7 @@ static const names all_names[] = {
 };
 
 typedef struct loader {
-    lk_loader tensors;
+    lk_packer *pack;
     const lk_vision_config *config;
     const lk_preparation *preparation;
     const names *names;
@@ -145,50 +143,68 @@ static void positions_interpolate(const loader *l, const float *table, size_t n,
         }
 }
 
-static int positions_load(loader *l, linkd_error *err)
+/* Reads the checkpoint's positions, [n_own, dim], and the class token after them
+ * into `table`, and makes the model's of them. */
+static int positions_fill(const loader *l, const lk_tensor *positions,
+                          const lk_tensor *class_token, float *table,
+                          float *rows, linkd_error *err)
+{
+    const size_t dim = l->config->sizes.dim;
+    const size_t side = l->config->image_side / l->config->patch_side;
+    float *token = table + (1 + side * side) * dim;
+    int rc = lk_pack_values(l->pack, positions, 0, (1 + side * side) * dim,
+                            table, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_pack_values(l->pack, class_token, 0, dim, token, err);
+    if (rc != LINKD_OK)
+        return rc;
+    for (size_t d = 0; d < dim; d++)
+        rows[d] = table[d] + token[d];
+    positions_interpolate(l, table, side, rows);
+    return LINKD_OK;
+}
+
+static int positions_load(const loader *l, linkd_error *err)
 {
     lk_vision_model *m = l->model;
     const size_t dim = l->config->sizes.dim;
     const size_t side = l->config->image_side / l->config->patch_side;
     const size_t n_own = 1 + side * side;
     const size_t n = 1 + m->n_down * m->n_across;
-    float *table = lk_alloc_aligned(n_own + 1, dim * sizeof(*table));
-    float *rows = NULL;
-    int rc;
+    float *rows = lk_pack_take(l->pack, n * lk_stride(dim));
+    const lk_tensor *positions = NULL, *class_token = NULL;
+    float *table = NULL;
+    int rc = lk_pack_numbers(l->pack, n_own * dim, &positions, err, "%s",
+                             l->names->positions);
 
-    if (table == NULL)
-        return lk_fail_nomem(err);
-    rc = lk_loader_read(&l->tensors, l->names->positions, n_own * dim, table,
-                        err);
     if (rc == LINKD_OK)
-        rc = lk_loader_read(&l->tensors, l->names->class_token, dim,
-                            table + n_own * dim, err);
-    if (rc == LINKD_OK)
-        rows = lk_loader_floats(&l->tensors, n * lk_stride(dim), err);
-    if (rc == LINKD_OK && rows == NULL)
-        rc = LINKD_E_NOMEM;
-    for (size_t d = 0; d < dim && rc == LINKD_OK; d++)
-        rows[d] = table[d] + table[n_own * dim + d];
-    if (rc == LINKD_OK)
-        positions_interpolate(l, table, side, rows);
+        rc = lk_pack_numbers(l->pack, dim, &class_token, err, "%s",
+                             l->names->class_token);
     m->positions = rows;
+    if (rc != LINKD_OK || l->pack->is_packed)
+        return rc;
+    table = lk_alloc_aligned(n_own + 1, dim * sizeof(*table));
+    rc = table != NULL
+             ? positions_fill(l, positions, class_token, table, rows, err)
+             : lk_fail_nomem(err);
     free(table);
     return rc;
 }
 
-static int embeddings_load(loader *l, linkd_error *err)
+static int embeddings_load(const loader *l, linkd_error *err)
 {
-    int rc =
-        lk_pixels_load(&l->tensors, l->preparation, l->names->patches,
-                       l->config->kind != LK_VISION_CLIP, l->config->patch_side,
-                       l->config->sizes.dim, &l->model->patches, err);
+    const lk_vision_config *c = l->config;
+    int rc = lk_pixels_load(l->pack, l->preparation, l->names->patches,
+                            c->kind != LK_VISION_CLIP, c->patch_side,
+                            c->sizes.dim, &l->model->patches, err);
 
     if (rc == LINKD_OK)
         rc = positions_load(l, err);
     if (rc == LINKD_OK && l->names->embedding_norm != NULL)
-        rc = lk_loader_norm(&l->tensors, l->names->embedding_norm,
-                            l->config->sizes.dim, l->config->sizes.norm_epsilon,
-                            &l->model->embedding_norm, err);
+        rc =
+            lk_pack_norm(l->pack, l->names->embedding_norm, c->sizes.dim,
+                         c->sizes.norm_epsilon, &l->model->embedding_norm, err);
     return rc;
 }
 
@@ -215,54 +231,33 @@ static int size_check(const lk_vision_config *c, const lk_preparation *p,
     return LINKD_OK;
 }
 
-static int parts_load(loader *l, linkd_error *err)
-{
-    const lk_vision_config *c = l->config;
-    int rc = lk_stack_reserve(&l->tensors, &c->sizes, c->sizes.dim,
-                              3 * c->patch_side * c->patch_side, err);
-
-    if (rc == LINKD_OK)
-        rc = embeddings_load(l, err);
-    if (rc == LINKD_OK)
-        rc = lk_stack_load(&l->tensors, &c->sizes, &l->names->stack,
-                           &l->model->stack, err);
-    return rc;
-}
-
-int lk_vision_model_load(const lk_weights *weights,
-                         const lk_vision_config *config,
+int lk_vision_model_load(lk_packer *packer, const lk_vision_config *config,
                          const lk_preparation *preparation,
-                         const lk_kernels *kernels, lk_vision_model *ret_model,
-                         linkd_error *err)
+                         lk_vision_model *ret_model, linkd_error *err)
 {
-    lk_vision_model model = {
-        .n_across = preparation->out_width / config->patch_side,
-        .n_down = preparation->out_height / config->patch_side};
-    loader l = {.tensors = {.weights = weights,
-                            .kernels = kernels,
-                            .arrays = &model.arrays},
-                .config = config,
-                .preparation = preparation,
-                .names = &all_names[config->kind],
-                .model = &model};
+    const loader l = {.pack = packer,
+                      .config = config,
+                      .preparation = preparation,
+                      .names = &all_names[config->kind],
+                      .model = ret_model};
     int rc = size_check(config, preparation, err);
 
-    if (!lk_loader_has(&l.tensors, l.names->class_token))
-        (void)snprintf(l.tensors.prefix, sizeof(l.tensors.prefix), "%s",
-                       l.names->prefix);
+    *ret_model = (lk_vision_model){
+        .n_across = preparation->out_width / config->patch_side,
+        .n_down = preparation->out_height / config->patch_side};
+    packer->prefix = "";
+    if (!lk_pack_has(packer, "%s", l.names->class_token))
+        packer->prefix = l.names->prefix;
     if (rc == LINKD_OK)
-        rc = parts_load(&l, err);
-    free(l.tensors.rows);
+        rc = embeddings_load(&l, err);
     if (rc == LINKD_OK)
-        *ret_model = model;
-    else
-        lk_vision_model_clear(&model);
+        rc = lk_stack_load(packer, &config->sizes, &l.names->stack,
+                           &ret_model->stack, err);
     return rc;
 }
 
 void lk_vision_model_clear(lk_vision_model *model)
 {
     lk_stack_clear(&model->stack);
-    lk_arrays_clear(&model->arrays);
     *model = (lk_vision_model){0};
 }

@@ -16,16 +16,15 @@ typedef struct lk_vision_model {
                              * first one has the class token added */
     lk_norm embedding_norm; /* of CLIP; width 0: there is none */
     size_t n_merged;        /* rows that each layer merges away */
-    lk_arrays arrays;       /* all numbers above */
 } lk_vision_model;
 
 /* Packs the weights for pictures as `preparation` leaves them. LINKD_E_DATA: a
  * tensor is missing or does not fit, a value is not finite, or the model is for
- * pictures of another size. */
-LINKD_MUST_CHECK int lk_vision_model_load(const lk_weights *weights,
+ * pictures of another size. Whatever it answers, lk_vision_model_clear() frees all
+ * but the numbers. */
+LINKD_MUST_CHECK int lk_vision_model_load(lk_packer *packer,
                                           const lk_vision_config *config,
                                           const lk_preparation *preparation,
-                                          const lk_kernels *kernels,
                                           lk_vision_model *ret_model,
                                           linkd_error *err);
 void lk_vision_model_clear(lk_vision_model *model);

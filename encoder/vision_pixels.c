@@ -7,60 +7,67 @@
  * be a whole number. */
 #include "encoder/vision_pixels.h"
 
-#include <stdio.h>
 #include <string.h>
 
-static int tensors_read(lk_loader *loader, const char *name, bool needs_bias,
-                        size_t n_in, size_t dim, float *ret_bias,
-                        linkd_error *err)
-{
-    char path[128];
-    int rc;
+typedef struct folding {
+    const lk_preparation *preparation;
+    size_t area; /* of a kernel */
+} folding;
 
-    (void)snprintf(path, sizeof(path), "%s.weight", name);
-    rc = lk_loader_read(loader, path, dim * n_in, loader->rows, err);
-    (void)snprintf(path, sizeof(path), "%s.bias", name);
-    if (rc == LINKD_OK && (needs_bias || lk_loader_has(loader, path)))
-        rc = lk_loader_read(loader, path, dim, ret_bias, err);
+/* One output's weights for bytes in place of normalised values. */
+static void row_fold(const void *ctx, size_t row, float *weights)
+{
+    const folding *f = ctx;
+
+    (void)row;
+    for (size_t k = 0; k < 3 * f->area; k++)
+        weights[k] *= f->preparation->scales[k / f->area];
+}
+
+/* And its bias. */
+static int bias_fold(const lk_packer *packer, const folding *f,
+                     const lk_tensor *weights, size_t row, float *bias,
+                     linkd_error *err)
+{
+    const size_t n = 3 * f->area;
+    double sum = (double)*bias;
+    int rc = lk_pack_values(packer, weights, row * n, n, packer->rows, err);
+
+    for (size_t k = 0; k < n && rc == LINKD_OK; k++)
+        sum += (double)packer->rows[k] *
+               (double)f->preparation->shifts[k / f->area];
+    *bias = (float)sum;
     return rc;
 }
 
-/* Turns one output's weights and bias from normalised values to bytes. */
-static void output_fold(const lk_preparation *p, size_t area, float *weights,
-                        float *bias)
-{
-    double sum = (double)*bias;
-
-    for (size_t k = 0; k < 3 * area; k++) {
-        const size_t colour = k / area;
-
-        sum += (double)weights[k] * (double)p->shifts[colour];
-        weights[k] *= p->scales[colour];
-    }
-    *bias = (float)sum;
-}
-
-int lk_pixels_load(lk_loader *loader, const lk_preparation *preparation,
+int lk_pixels_load(lk_packer *packer, const lk_preparation *preparation,
                    const char *name, bool needs_bias, size_t side, size_t dim,
                    lk_pixels *ret_pixels, linkd_error *err)
 {
-    const size_t area = side * side;
-    float *bias = lk_loader_floats(loader, lk_stride(dim), err);
-    int rc;
+    const folding f = {preparation, side * side};
+    lk_matrix m = {.n_parts = 1,
+                   .n_rows_each = dim,
+                   .n_columns = 3 * f.area,
+                   .change = row_fold,
+                   .change_ctx = &f};
+    const lk_tensor *tensor = NULL;
+    float *bias = NULL;
+    int rc = lk_pack_numbers(packer, dim * m.n_columns, &m.parts[0], err,
+                             "%s.weight", name);
 
-    if (bias == NULL)
-        return LINKD_E_NOMEM;
-    rc = tensors_read(loader, name, needs_bias, 3 * area, dim, bias, err);
-    if (rc != LINKD_OK)
-        return rc;
-    for (size_t i = 0; i < dim; i++)
-        output_fold(preparation, area, loader->rows + i * 3 * area, &bias[i]);
     ret_pixels->side = side;
     for (size_t c = 0; c < 3; c++)
         ret_pixels->padding[c] =
             -preparation->shifts[c] / preparation->scales[c];
-    return lk_loader_linear(loader, 3 * area, dim, bias, &ret_pixels->linear,
-                            err);
+    if (rc == LINKD_OK)
+        rc = lk_pack_matrix(packer, &m, &ret_pixels->linear, &bias, err);
+    if (rc == LINKD_OK && (needs_bias || lk_pack_has(packer, "%s.bias", name)))
+        rc = lk_pack_numbers(packer, dim, &tensor, err, "%s.bias", name);
+    if (rc == LINKD_OK && tensor != NULL)
+        rc = lk_pack_values(packer, tensor, 0, dim, bias, err);
+    for (size_t i = 0; i < dim && rc == LINKD_OK && !packer->is_packed; i++)
+        rc = bias_fold(packer, &f, m.parts[0], i, &bias[i], err);
+    return rc;
 }
 
 void lk_pixels_read(const lk_pixels *pixels, const linkd_image *image,

@@ -3,7 +3,7 @@
 #define LK_ENCODER_VISION_PIXELS_H
 
 #include "encoder/image_prepare.h"
-#include "encoder/loader.h"
+#include "encoder/model_pack.h"
 
 /* A convolution with square kernels. Rescaling and normalising are folded into
  * it, so that it takes bytes. */
@@ -14,9 +14,9 @@ typedef struct lk_pixels {
 } lk_pixels;
 
 /* `<name>.weight` [dim, 3, side, side] and `<name>.bias`, which may be missing
- * unless `needs_bias`. The loader's rows must have room for it. LINKD_E_DATA: a
- * tensor is missing or does not fit, or a value is not finite. */
-LINKD_MUST_CHECK int lk_pixels_load(lk_loader *loader,
+ * unless `needs_bias`. LINKD_E_DATA: a tensor is missing or does not fit, or a
+ * value is not finite. */
+LINKD_MUST_CHECK int lk_pixels_load(lk_packer *packer,
                                     const lk_preparation *preparation,
                                     const char *name, bool needs_bias,
                                     size_t side, size_t dim,

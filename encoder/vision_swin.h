@@ -33,17 +33,16 @@ typedef struct lk_swin {
     size_t window_rows; /* the square of the window's side */
     lk_swin_stage stages[LK_SWIN_STAGES_MAX];
     size_t n_stages;
-    lk_arrays arrays; /* the numbers */
 } lk_swin;
 
 /* Packs the weights for pictures as `preparation` leaves them, of any size that
  * no stage's grid gets too small for a window. LINKD_E_DATA: one does, a tensor
- * is missing or does not fit, or a value is not finite. */
-LINKD_MUST_CHECK int lk_swin_load(const lk_weights *weights,
+ * is missing or does not fit, or a value is not finite. Whatever it answers,
+ * lk_swin_clear() frees all but the numbers. */
+LINKD_MUST_CHECK int lk_swin_load(lk_packer *packer,
                                   const lk_vision_config *config,
                                   const lk_preparation *preparation,
-                                  const lk_kernels *kernels, lk_swin *ret_swin,
-                                  linkd_error *err);
+                                  lk_swin *ret_swin, linkd_error *err);
 void lk_swin_clear(lk_swin *swin);
 
 /* Numbers of a vector. */

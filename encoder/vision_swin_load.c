@@ -8,10 +8,8 @@
 
 #include "encoder/vision_swin.h"
 
-#define LOG2_E 1.44269504088896340736
-
 /* What transformers adds to a score to hide a key: it vanishes in the sum. */
-#define HIDDEN (-100.0 * LOG2_E)
+#define HIDDEN (-100.0 * LK_LOG2_E)
 
 /* 1,024 x 1,024 pixels in patches of 4. */
 #define PATCHES_MAX ((size_t)1 << 16)
@@ -22,7 +20,7 @@
 #define PATCHES "embeddings.patch_embeddings.projection"
 
 typedef struct loader {
-    lk_loader tensors;
+    lk_packer *pack;
     const lk_vision_config *config;
     const lk_preparation *preparation;
     lk_swin *swin;
@@ -91,22 +89,20 @@ static void mask_fill(size_t window, bool is_last_down, bool is_last_across,
     }
 }
 
-static int shifted_load(loader *l, lk_swin_stage *stage, linkd_error *err)
+static int shifted_load(const loader *l, lk_swin_stage *stage, linkd_error *err)
 {
     const size_t window = l->config->swin.window;
     const size_t n = window * window;
-    float *masks = lk_loader_floats(&l->tensors, 4 * n * n, err);
+    float *masks = lk_pack_take(l->pack, 4 * n * n);
 
-    if (masks == NULL)
-        return LINKD_E_NOMEM;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4 && !l->pack->is_packed; i++)
         mask_fill(window, i / 2 == 1, i % 2 == 1, masks + i * n * n);
     stage->masks = masks;
     stage->shifted_places = places_new(stage, window, window / 2);
     return stage->shifted_places != NULL ? LINKD_OK : lk_fail_nomem(err);
 }
 
-static int windows_load(loader *l, lk_swin_stage *stage, size_t number,
+static int windows_load(const loader *l, lk_swin_stage *stage, size_t number,
                         linkd_error *err)
 {
     const size_t window = l->config->swin.window;
@@ -143,35 +139,48 @@ static void biases_spread(const float *table, size_t window, size_t n_heads,
         const float *row = table + (down * (2 * window - 1) + across) * n_heads;
 
         for (size_t head = 0; head < n_heads; head++)
-            ret_biases[head * n * n + i] = (float)((double)row[head] * LOG2_E);
+            ret_biases[head * n * n + i] =
+                (float)((double)row[head] * LK_LOG2_E);
     }
 }
 
-static int biases_load(loader *l, lk_swin_stage *stage, size_t number,
+/* Those of one layer; `table` is scratch. */
+static int layer_biases_load(const loader *l, const lk_swin_stage *stage,
+                             size_t number, size_t layer, float *table,
+                             float *biases, linkd_error *err)
+{
+    const size_t n_heads = stage->stack.sizes.n_heads;
+    const size_t window = l->config->swin.window;
+    const size_t n = (2 * window - 1) * (2 * window - 1) * n_heads;
+    const lk_tensor *tensor = NULL;
+    int rc = lk_pack_numbers(l->pack, n, &tensor, err,
+                             "encoder.layers.%zu.blocks.%zu.attention.self."
+                             "relative_position_bias_table",
+                             number, layer);
+
+    if (rc != LINKD_OK || l->pack->is_packed)
+        return rc;
+    rc = lk_pack_values(l->pack, tensor, 0, n, table, err);
+    if (rc == LINKD_OK)
+        biases_spread(table, window, n_heads, biases);
+    return rc;
+}
+
+static int biases_load(const loader *l, lk_swin_stage *stage, size_t number,
                        linkd_error *err)
 {
     const lk_stack_sizes *s = &stage->stack.sizes;
     const size_t window = l->config->swin.window;
     const size_t one = s->n_heads * window * window * window * window;
-    const size_t n_table = (2 * window - 1) * (2 * window - 1) * s->n_heads;
-    float *table = malloc(n_table * sizeof(*table));
-    float *biases = lk_loader_floats(&l->tensors, s->n_layers * one, err);
-    int rc = LINKD_OK;
+    float *table = malloc(s->n_heads * 4 * window * window * sizeof(*table));
+    float *biases = lk_pack_take(l->pack, s->n_layers * one);
+    int rc = table != NULL ? LINKD_OK : lk_fail_nomem(err);
 
-    if (table == NULL || biases == NULL)
-        rc = lk_fail_nomem(err);
-    for (size_t i = 0; i < s->n_layers && rc == LINKD_OK; i++) {
-        char name[128];
-
-        (void)snprintf(name, sizeof(name),
-                       "encoder.layers.%zu.blocks.%zu.attention.self."
-                       "relative_position_bias_table",
-                       number, i);
-        rc = lk_loader_read(&l->tensors, name, n_table, table, err);
-        if (rc == LINKD_OK)
-            biases_spread(table, window, s->n_heads, biases + i * one);
-    }
     stage->biases = biases;
+    for (size_t i = 0; i < s->n_layers && rc == LINKD_OK; i++)
+        rc = layer_biases_load(l, stage, number, i, table,
+                               l->pack->is_packed ? NULL : biases + i * one,
+                               err);
     free(table);
     return rc;
 }
@@ -179,32 +188,29 @@ static int biases_load(loader *l, lk_swin_stage *stage, size_t number,
 /* ---- stages ------------------------------------------------------------- */
 
 /* Four rows of dim numbers to one of 2 * dim. */
-static int merge_load(loader *l, lk_swin_stage *stage, size_t number,
+static int merge_load(const loader *l, lk_swin_stage *stage, size_t number,
                       linkd_error *err)
 {
     const size_t dim = stage->stack.sizes.dim;
-    char name[64];
-    float *bias = lk_loader_floats(&l->tensors, lk_stride(2 * dim), err);
+    lk_matrix m = {.n_parts = 1, .n_rows_each = 2 * dim, .n_columns = 4 * dim};
+    char norm[64];
+    float *bias;
     int rc;
 
-    if (bias == NULL)
-        return LINKD_E_NOMEM;
-    (void)snprintf(name, sizeof(name), "encoder.layers.%zu.downsample.norm",
+    (void)snprintf(norm, sizeof(norm), "encoder.layers.%zu.downsample.norm",
                    number);
-    rc = lk_loader_norm(&l->tensors, name, 4 * dim, NORM_EPSILON,
-                        &stage->merge_norm, err);
-    (void)snprintf(name, sizeof(name),
-                   "encoder.layers.%zu.downsample.reduction.weight", number);
+    rc = lk_pack_norm(l->pack, norm, 4 * dim, NORM_EPSILON, &stage->merge_norm,
+                      err);
     if (rc == LINKD_OK)
-        rc = lk_loader_read(&l->tensors, name, 8 * dim * dim, l->tensors.rows,
-                            err);
+        rc = lk_pack_numbers(l->pack, 8 * dim * dim, &m.parts[0], err,
+                             "encoder.layers.%zu.downsample.reduction.weight",
+                             number);
     if (rc == LINKD_OK)
-        rc = lk_loader_linear(&l->tensors, 4 * dim, 2 * dim, bias,
-                              &stage->merge, err);
+        rc = lk_pack_matrix(l->pack, &m, &stage->merge, &bias, err);
     return rc;
 }
 
-static int stage_load(loader *l, size_t i, linkd_error *err)
+static int stage_load(const loader *l, size_t i, linkd_error *err)
 {
     lk_swin_stage *stage = &l->swin->stages[i];
     const bool is_last = i + 1 == l->config->swin.n_stages;
@@ -224,7 +230,7 @@ static int stage_load(loader *l, size_t i, linkd_error *err)
 
     (void)snprintf(layers, sizeof(layers), "encoder.layers.%zu.blocks", i);
     if (rc == LINKD_OK)
-        rc = lk_stack_load(&l->tensors, &sizes, &names, &stage->stack, err);
+        rc = lk_stack_load(l->pack, &sizes, &names, &stage->stack, err);
     if (rc == LINKD_OK)
         rc = biases_load(l, stage, i, err);
     if (rc == LINKD_OK && !is_last)
@@ -232,34 +238,16 @@ static int stage_load(loader *l, size_t i, linkd_error *err)
     return rc;
 }
 
-/* The last stage's matrices are the largest. */
-static int reserve(loader *l, linkd_error *err)
+static int parts_load(const loader *l, linkd_error *err)
 {
     const lk_vision_config *c = l->config;
-    const lk_stack_sizes last = stage_sizes(c, c->swin.n_stages - 1);
-    const size_t shapes[][2] = {
-        {3 * last.dim, last.dim},
-        {last.n_inner, last.dim},
-        {last.dim, last.n_inner},
-        {last.dim, 2 * last.dim},
-        {c->sizes.dim, 3 * c->patch_side * c->patch_side}};
-
-    return lk_loader_reserve(&l->tensors, sizeof(shapes) / sizeof(*shapes),
-                             shapes, err);
-}
-
-static int parts_load(loader *l, linkd_error *err)
-{
-    const lk_vision_config *c = l->config;
-    int rc = reserve(l, err);
+    int rc =
+        lk_pixels_load(l->pack, l->preparation, PATCHES, true, c->patch_side,
+                       c->sizes.dim, &l->swin->patches, err);
 
     if (rc == LINKD_OK)
-        rc =
-            lk_pixels_load(&l->tensors, l->preparation, PATCHES, true,
-                           c->patch_side, c->sizes.dim, &l->swin->patches, err);
-    if (rc == LINKD_OK)
-        rc = lk_loader_norm(&l->tensors, "embeddings.norm", c->sizes.dim,
-                            NORM_EPSILON, &l->swin->patch_norm, err);
+        rc = lk_pack_norm(l->pack, "embeddings.norm", c->sizes.dim,
+                          NORM_EPSILON, &l->swin->patch_norm, err);
     for (size_t i = 0; i < c->swin.n_stages && rc == LINKD_OK; i++)
         rc = stage_load(l, i, err);
     return rc;
@@ -287,28 +275,24 @@ static int grids_set(lk_swin *swin, const lk_vision_config *config,
     return LINKD_OK;
 }
 
-int lk_swin_load(const lk_weights *weights, const lk_vision_config *config,
-                 const lk_preparation *preparation, const lk_kernels *kernels,
-                 lk_swin *ret_swin, linkd_error *err)
+int lk_swin_load(lk_packer *packer, const lk_vision_config *config,
+                 const lk_preparation *preparation, lk_swin *ret_swin,
+                 linkd_error *err)
 {
-    lk_swin swin = {.window_rows = config->swin.window * config->swin.window};
-    loader l = {.tensors = {.weights = weights,
-                            .kernels = kernels,
-                            .arrays = &swin.arrays},
-                .config = config,
-                .preparation = preparation,
-                .swin = &swin};
-    int rc = grids_set(&swin, config, preparation, err);
+    const loader l = {.pack = packer,
+                      .config = config,
+                      .preparation = preparation,
+                      .swin = ret_swin};
+    int rc;
 
-    if (!lk_loader_has(&l.tensors, PATCHES ".weight"))
-        (void)snprintf(l.tensors.prefix, sizeof(l.tensors.prefix), "swin.");
+    *ret_swin =
+        (lk_swin){.window_rows = config->swin.window * config->swin.window};
+    packer->prefix = "";
+    if (!lk_pack_has(packer, PATCHES ".weight"))
+        packer->prefix = "swin.";
+    rc = grids_set(ret_swin, config, preparation, err);
     if (rc == LINKD_OK)
         rc = parts_load(&l, err);
-    free(l.tensors.rows);
-    if (rc == LINKD_OK)
-        *ret_swin = swin;
-    else
-        lk_swin_clear(&swin);
     return rc;
 }
 
@@ -319,6 +303,5 @@ void lk_swin_clear(lk_swin *swin)
         free(swin->stages[i].places);
         free(swin->stages[i].shifted_places);
     }
-    lk_arrays_clear(&swin->arrays);
     *swin = (lk_swin){0};
 }

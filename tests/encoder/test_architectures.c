@@ -76,19 +76,19 @@ static void model_close(opened *o)
  * file is. */
 static void model_place(opened *o)
 {
-    const size_t n_bytes = o->model.n_floats * sizeof(float);
+    const size_t n_bytes = o->model.block.n * sizeof(float);
     void *copy = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     lk_model placed;
 
     assert_ptr_not_equal(copy, MAP_FAILED);
-    memcpy(copy, o->model.block, n_bytes);
+    memcpy(copy, o->model.block.floats, n_bytes);
     assert_int_equal(mprotect(copy, n_bytes, PROT_READ), 0);
     assert_int_equal(lk_model_place(&o->weights, &o->config, o->model.kernels,
-                                    copy, o->model.n_floats - 1, &placed, NULL),
+                                    copy, o->model.block.n - 1, &placed, NULL),
                      LINKD_E_DATA);
     assert_int_equal(lk_model_place(&o->weights, &o->config, o->model.kernels,
-                                    copy, o->model.n_floats, &placed, NULL),
+                                    copy, o->model.block.n, &placed, NULL),
                      LINKD_OK);
     placed.dense = o->model.dense;
     lk_model_clear(&o->model);
@@ -97,8 +97,8 @@ static void model_place(opened *o)
 
 static void block_unmap(const lk_model *placed)
 {
-    assert_int_equal(munmap((void *)(uintptr_t)placed->block,
-                            placed->n_floats * sizeof(float)),
+    assert_int_equal(munmap((void *)(uintptr_t)placed->block.floats,
+                            placed->block.n * sizeof(float)),
                      0);
 }
 

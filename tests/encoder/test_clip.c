@@ -164,10 +164,21 @@ static void pictures_have_the_vectors_of_transformers(void **state)
     linkd_vision_close(vision);
 }
 
+/* Of files alone. */
+static void fingerprint_of(const char *dir,
+                           char ret_digits[LK_FINGERPRINT_DIGITS + 1])
+{
+    static const lk_weights none;
+    lk_fingerprint f;
+
+    assert_int_equal(lk_fingerprint_begin(&f, false, NULL), LINKD_OK);
+    assert_int_equal(lk_clip_hash(&f, &none, dir, NULL), LINKD_OK);
+    lk_fingerprint_end(&f, ret_digits);
+}
+
 /* They change the vectors of texts. */
 static void prompts_are_in_the_fingerprint(void **state)
 {
-    static const lk_weights none;
     char dir[] = "/tmp/linkd-clip-XXXXXX";
     char seen[2][LK_FINGERPRINT_DIGITS + 1];
     char path[64];
@@ -175,14 +186,14 @@ static void prompts_are_in_the_fingerprint(void **state)
 
     (void)state;
     assert_non_null(mkdtemp(dir));
-    assert_int_equal(lk_clip_fingerprint(&none, dir, seen[0], NULL), LINKD_OK);
+    fingerprint_of(dir, seen[0]);
     (void)snprintf(path, sizeof(path), "%s/config_sentence_transformers.json",
                    dir);
     file = fopen(path, "w");
     assert_non_null(file);
     (void)fputs("{\"prompts\": {\"query\": \"a photo of \"}}", file);
     assert_int_equal(fclose(file), 0);
-    assert_int_equal(lk_clip_fingerprint(&none, dir, seen[1], NULL), LINKD_OK);
+    fingerprint_of(dir, seen[1]);
     assert_string_not_equal(seen[0], seen[1]);
     assert_int_equal(remove(path), 0);
     assert_int_equal(remove(dir), 0);
@@ -222,19 +233,19 @@ static void the_largest_id_ends_a_text_where_the_file_says_2(void **state)
     assert_int_equal(lk_weights_open(CLIP_DIR, &weights, NULL), LINKD_OK);
     for (size_t i = 0; i < 2; i++) {
         lk_config config;
-        lk_clip_text text;
+        lk_model model;
         lk_scratch scratch = {0};
 
         assert_int_equal(lk_config_read(CLIP_DIR, &config, NULL), LINKD_OK);
         config.end_id = i == 0 ? 9 : 2;
         assert_int_equal(
-            lk_clip_text_load(&weights, &config, kernels, &text, NULL),
+            lk_model_load(&weights, &config, kernels, NULL, &model, NULL),
             LINKD_OK);
-        assert_int_equal(
-            lk_clip_text_forward(&text, &batch, &scratch, vectors[i], NULL),
-            LINKD_OK);
+        assert_int_equal(lk_clip_text_forward(model.clip, &batch, &scratch,
+                                              vectors[i], NULL),
+                         LINKD_OK);
         lk_scratch_clear(&scratch);
-        lk_clip_text_clear(&text);
+        lk_model_clear(&model);
     }
     assert_memory_equal(vectors[0], vectors[1], sizeof(vectors[0]));
     lk_weights_close(&weights);

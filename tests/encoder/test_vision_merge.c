@@ -307,14 +307,14 @@ static void vectors_are_those_of_the_paper(void **state)
 
 /* A stack of layers whose weights are all but random. */
 typedef struct layers {
-    lk_loader loader;
-    lk_arrays arrays;
     lk_stack stack;
+    lk_block block;
     lk_weights weights;
 } layers;
 
-static void layers_open(layers *l)
+static int layers_load(lk_packer *packer, void *ctx, linkd_error *err)
 {
+    layers *l = ctx;
     static const lk_stack_names names = {
         .layers = "encoder.layer",
         .query_key_value = {"attention.attention.query",
@@ -334,22 +334,32 @@ static void layers_open(layers *l)
                                   .n_heads = 4,
                                   .norm_epsilon = 1e-6F};
 
+    return lk_stack_load(packer, &sizes, &names, &l->stack, err);
+}
+
+static void layers_clear(void *ctx)
+{
+    layers *l = ctx;
+
+    lk_stack_clear(&l->stack);
+}
+
+static void layers_open(layers *l)
+{
+    const lk_pack_job job = {layers_load, layers_clear, l};
+    lk_packer packer = {.weights = &l->weights, .prefix = ""};
+
     *l = (layers){0};
-    l->loader = (lk_loader){.weights = &l->weights, .arrays = &l->arrays};
-    assert_int_equal(lk_kernels_choose(NULL, "f32", &l->loader.kernels, NULL),
+    assert_int_equal(lk_kernels_choose(NULL, "f32", &packer.kernels, NULL),
                      LINKD_OK);
     assert_int_equal(lk_weights_open(MERGED, &l->weights, NULL), LINKD_OK);
-    assert_int_equal(lk_stack_reserve(&l->loader, &sizes, 1, 1, NULL),
-                     LINKD_OK);
-    assert_int_equal(lk_stack_load(&l->loader, &sizes, &names, &l->stack, NULL),
-                     LINKD_OK);
+    assert_int_equal(lk_block_make(&packer, &job, &l->block, NULL), LINKD_OK);
 }
 
 static void layers_close(layers *l)
 {
-    free(l->loader.rows);
     lk_stack_clear(&l->stack);
-    lk_arrays_clear(&l->arrays);
+    lk_block_clear(&l->block);
     lk_weights_close(&l->weights);
 }
 

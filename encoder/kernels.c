@@ -1,6 +1,7 @@
 /* encoder/kernels.c — which kernel table this processor runs.
  * A table is one instruction set at one precision; the list is ordered from
- * slow to fast. */
+ * slow to fast. Every precision has a table in plain C, the reference for the
+ * others; that of bf16 is slower than any f32, so it has to be named. */
 #include "encoder/kernels.h"
 
 #if defined(__x86_64__)
@@ -56,6 +57,7 @@ static int has_avx512_vnni(void)
 #endif
 
 static const tier TIERS[] = {
+    {&lk_kernels_scalar_bf16, always},
     {&lk_kernels_scalar, always},
     {&lk_kernels_scalar_int8, always},
 #if LK_HAVE_X86
@@ -79,6 +81,12 @@ static bool is_asked(const char *asked, const char *name)
 static bool is_precise(const char *asked, const char *name)
 {
     return asked == NULL ? strcmp(name, "int8") != 0 : strcmp(asked, name) == 0;
+}
+
+/* A reference that is slower than any f32 is no answer to "the fastest". */
+static bool has_name(const char *isa, const lk_kernels *kernels)
+{
+    return isa != NULL || kernels != &lk_kernels_scalar_bf16;
 }
 
 static bool is_known(const char *isa)
@@ -127,7 +135,7 @@ int lk_kernels_choose(const char *isa, const char *precision,
 
         if (is_asked(isa, candidate->kernels->isa) &&
             is_precise(precision, candidate->kernels->precision) &&
-            candidate->is_supported()) {
+            has_name(isa, candidate->kernels) && candidate->is_supported()) {
             *ret_kernels = candidate->kernels;
             return LINKD_OK;
         }

@@ -142,6 +142,8 @@ size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,
 
 /* The table that `isa` names, or for NULL the fastest that this processor can
  * run; of that precision ("f32", "bf16" or "int8"), or for NULL of f32 or bf16.
+ * "scalar" runs everywhere and has all three, f32 for NULL; it is bf16's only
+ * where it is named, since it is a reference and far slower than f32.
  * LINKD_E_ARG: a name is unknown, or the processor lacks what is asked for. */
 LINKD_MUST_CHECK int lk_kernels_choose(const char *isa, const char *precision,
                                        const lk_kernels **ret_kernels,

@@ -55,6 +55,7 @@
 #include <string.h>
 
 #include "encoder/kernels.h"
+#include "encoder/kernels_pairs.h"
 
 #define VEC_LANES   ((size_t)16)
 #define PANEL_WIDTH ((size_t)VEC_TILE_VECS * VEC_LANES)

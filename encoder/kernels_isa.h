@@ -16,6 +16,7 @@
 #define STEP_BYTES 4
 
 extern const lk_kernels lk_kernels_scalar;
+extern const lk_kernels lk_kernels_scalar_bf16;
 extern const lk_kernels lk_kernels_scalar_int8;
 #if LK_HAVE_X86
 extern const lk_kernels lk_kernels_avx2;

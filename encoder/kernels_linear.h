@@ -39,25 +39,6 @@ static void pack(const float *rows, size_t n_in, float *ret_panel)
 
 enum { PANEL_HEAD = 0 };
 
-/* Round to nearest, ties to even; a value that is not finite is never here. */
-static uint32_t bf16_of(float value)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof(bits));
-    return (bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16;
-}
-
-/* The first input of a pair is its low half. */
-static float pair_of(float first, float second)
-{
-    uint32_t bits = bf16_of(first) | bf16_of(second) << 16;
-    float pair;
-
-    memcpy(&pair, &bits, sizeof(pair));
-    return pair;
-}
-
 static void pack(const float *rows, size_t n_in, float *ret_panel)
 {
     for (size_t k = 0; k < n_in; k += 2)

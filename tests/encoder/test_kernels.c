@@ -30,14 +30,25 @@ static const lk_kernels *tier(size_t i)
     return kernels;
 }
 
-/* NULL where the processor has none. */
-static const lk_kernels *bf16_tier(void)
+static const char *const BF16_ISAS[] = {"scalar", "avx512_bf16"};
+
+enum { N_BF16_ISAS = 2 };
+
+/* NULL where the processor does not have it. */
+static const lk_kernels *bf16_tier(size_t i)
 {
     const lk_kernels *kernels = NULL;
 
-    if (lk_kernels_choose(NULL, "bf16", &kernels, NULL) != LINKD_OK)
+    if (lk_kernels_choose(BF16_ISAS[i], "bf16", &kernels, NULL) != LINKD_OK)
         return NULL;
     return kernels;
+}
+
+static void check_bf16_tiers(void (*check)(const lk_kernels *kernels))
+{
+    for (size_t i = 0; i < N_BF16_ISAS; i++)
+        if (bf16_tier(i) != NULL)
+            check(bf16_tier(i));
 }
 
 static const lk_kernels *scalar_tier(void)
@@ -635,8 +646,7 @@ static void the_first_tokens_alone_take_the_same_from_all(void **state)
     for (size_t i = 0; i < N_ISAS; i++)
         if (tier(i) != NULL)
             check_first_queries(tier(i));
-    if (bf16_tier() != NULL)
-        check_first_queries(bf16_tier());
+    check_bf16_tiers(check_first_queries);
 }
 
 /* What is kept of a tile of queries grows with the tokens, not with their square:
@@ -764,13 +774,8 @@ static float bf16_round(float value)
 /* Of inputs and weights that are bf16 already nothing is lost, so that the
  * result is that of exact products. What lies past a row of odd width must not
  * matter, and is not a number here. */
-static void bf16_layers_multiply_what_was_rounded(void **state)
+static void check_bf16_layers(const lk_kernels *kernels)
 {
-    const lk_kernels *kernels = bf16_tier();
-
-    (void)state;
-    if (kernels == NULL)
-        skip();
     for (size_t shape = 0; shape < N_SHAPES; shape++) {
         layer l = layer_new(SHAPES[shape][0], SHAPES[shape][1]);
         const size_t stride = lk_stride(l.n_in);
@@ -792,16 +797,18 @@ static void bf16_layers_multiply_what_was_rounded(void **state)
     }
 }
 
-static void bf16_rounds_to_the_nearest_of_8_bits(void **state)
+static void bf16_layers_multiply_what_was_rounded(void **state)
 {
-    const lk_kernels *kernels = bf16_tier();
+    (void)state;
+    check_bf16_tiers(check_bf16_layers);
+}
+
+static void check_bf16_rounding(const lk_kernels *kernels)
+{
     layer l = layer_new(33, 16);
     layer rounded = layer_new(33, 16);
     float *y, *z;
 
-    (void)state;
-    if (kernels == NULL)
-        skip();
     for (size_t i = 0; i < l.n_in * l.n_out; i++)
         rounded.weights[i] = bf16_round(l.weights[i]);
     for (size_t i = 0; i < ROWS_MAX * lk_stride(l.n_in); i++)
@@ -815,6 +822,12 @@ static void bf16_rounds_to_the_nearest_of_8_bits(void **state)
     layer_free(&l);
 }
 
+static void bf16_rounds_to_the_nearest_of_8_bits(void **state)
+{
+    (void)state;
+    check_bf16_tiers(check_bf16_rounding);
+}
+
 static void all_round(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -823,13 +836,8 @@ static void all_round(float *x, size_t n)
 
 /* Queries, keys and values are rounded, and so is what weighs the values, each by
  * 1/512 of it at most: no answer is off by more than that of the largest value. */
-static void bf16_attention_multiplies_what_was_rounded(void **state)
+static void check_bf16_attention(const lk_kernels *kernels)
 {
-    const lk_kernels *kernels = bf16_tier();
-
-    (void)state;
-    if (kernels == NULL)
-        skip();
     for (size_t c = 0; c < N_ATTENTIONS; c++) {
         const lk_heads heads = attention_heads(c);
         const size_t width = heads.n_heads * heads.head_dim;
@@ -854,6 +862,54 @@ static void bf16_attention_multiplies_what_was_rounded(void **state)
         free(context);
         free(qkv);
         free(expected);
+    }
+}
+
+static void bf16_attention_multiplies_what_was_rounded(void **state)
+{
+    (void)state;
+    check_bf16_tiers(check_bf16_attention);
+}
+
+static void bf16_layers_agree_in_every_tier(void **state)
+{
+    (void)state;
+    if (bf16_tier(1) == NULL)
+        skip();
+    for (size_t shape = 0; shape < N_SHAPES; shape++) {
+        layer l = layer_new(SHAPES[shape][0], SHAPES[shape][1]);
+
+        for (kind what = LINEAR; what <= LINEAR_ADD_NORM; what++) {
+            float *scalar = layer_run(bf16_tier(0), &l, what, ROWS_MAX);
+            float *y = layer_run(bf16_tier(1), &l, what, ROWS_MAX);
+
+            assert_rows_identical(y, scalar, ROWS_MAX, l.n_out);
+            free(y);
+            free(scalar);
+        }
+        layer_free(&l);
+    }
+}
+
+static void bf16_attention_agrees_in_every_tier(void **state)
+{
+    (void)state;
+    if (bf16_tier(1) == NULL)
+        skip();
+    for (size_t c = 0; c < N_ATTENTIONS; c++) {
+        const lk_heads heads = attention_heads(c);
+        const size_t width = heads.n_heads * heads.head_dim;
+        const size_t n = ATTENTIONS[c][2];
+        float *qkv, *scalar, *context;
+
+        seed = (uint32_t)c;
+        qkv = rows_new(n, 3 * width);
+        scalar = attention_run(bf16_tier(0), &heads, qkv, n);
+        context = attention_run(bf16_tier(1), &heads, qkv, n);
+        assert_rows_identical(context, scalar, n, width);
+        free(context);
+        free(scalar);
+        free(qkv);
     }
 }
 
@@ -887,9 +943,7 @@ static void check_rows_alone(const lk_kernels *kernels)
 static void a_bf16_row_does_not_depend_on_its_batch(void **state)
 {
     (void)state;
-    if (bf16_tier() == NULL)
-        skip();
-    check_rows_alone(bf16_tier());
+    check_bf16_tiers(check_rows_alone);
 }
 
 /* ---- int8 --------------------------------------------------------------- */
@@ -1115,9 +1169,9 @@ static void an_unknown_instruction_set_is_refused_by_name(void **state)
     assert_string_equal(err.message,
                         "unknown precision \"f16\": f32, bf16 and int8 are "
                         "known");
-    assert_int_equal(lk_kernels_choose("scalar", "bf16", &kernels, &err),
+    assert_int_equal(lk_kernels_choose("avx2", "bf16", &kernels, &err),
                      LINKD_E_ARG);
-    assert_string_equal(err.message, "scalar, which LINKD_ISA asks for, has no "
+    assert_string_equal(err.message, "avx2, which LINKD_ISA asks for, has no "
                                      "precision bf16");
     assert_int_equal(lk_kernels_choose("avx_vnni", NULL, &kernels, &err),
                      LINKD_E_ARG);
@@ -1137,12 +1191,34 @@ static void the_fastest_tier_is_chosen_without_a_name(void **state)
     assert_int_equal(lk_kernels_choose(NULL, "f32", &best, NULL), LINKD_OK);
     assert_string_equal(best->isa, ISAS[i - 1]);
     assert_int_equal(lk_kernels_choose(NULL, NULL, &best, NULL), LINKD_OK);
-    assert_string_equal(best->precision, bf16_tier() != NULL ? "bf16" : "f32");
+    assert_string_equal(best->precision, bf16_tier(1) != NULL ? "bf16" : "f32");
     i = N_INT8_ISAS;
     while (int8_tier(i - 1) == NULL)
         i--;
     assert_int_equal(lk_kernels_choose(NULL, "int8", &best, NULL), LINKD_OK);
     assert_string_equal(best->isa, INT8_ISAS[i - 1]);
+}
+
+/* Plain C is a reference for all precisions, but whoever asks for bf16 wants it
+ * to be fast. */
+static void plain_c_has_every_precision_but_bf16_only_by_its_name(void **state)
+{
+    static const char *const precisions[] = {"f32", "bf16", "int8"};
+    const lk_kernels *kernels = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(
+            lk_kernels_choose("scalar", precisions[i], &kernels, NULL),
+            LINKD_OK);
+        assert_string_equal(kernels->isa, "scalar");
+        assert_string_equal(kernels->precision, precisions[i]);
+    }
+    assert_int_equal(lk_kernels_choose("scalar", NULL, &kernels, NULL),
+                     LINKD_OK);
+    assert_string_equal(kernels->precision, "f32");
+    if (lk_kernels_choose(NULL, "bf16", &kernels, NULL) == LINKD_OK)
+        assert_string_equal(kernels->isa, "avx512_bf16");
 }
 
 int main(void)
@@ -1168,6 +1244,8 @@ int main(void)
         cmocka_unit_test(bf16_layers_multiply_what_was_rounded),
         cmocka_unit_test(bf16_rounds_to_the_nearest_of_8_bits),
         cmocka_unit_test(bf16_attention_multiplies_what_was_rounded),
+        cmocka_unit_test(bf16_layers_agree_in_every_tier),
+        cmocka_unit_test(bf16_attention_agrees_in_every_tier),
         cmocka_unit_test(a_bf16_row_does_not_depend_on_its_batch),
         cmocka_unit_test(int8_layers_multiply_bytes_exactly),
         cmocka_unit_test(int8_layers_are_near_what_f32_says),
@@ -1178,6 +1256,7 @@ int main(void)
         cmocka_unit_test(an_int8_row_does_not_depend_on_its_batch),
         cmocka_unit_test(an_unknown_instruction_set_is_refused_by_name),
         cmocka_unit_test(the_fastest_tier_is_chosen_without_a_name),
+        cmocka_unit_test(plain_c_has_every_precision_but_bf16_only_by_its_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

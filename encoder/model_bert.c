@@ -131,24 +131,6 @@ static int projection_load(loader *l, size_t layer, size_t head_dim,
     return rc;
 }
 
-/* Adds to the bias what the layer makes of the value's bias. */
-static int bias_fold(loader *l, const lk_tensor *weights, float *bias,
-                     linkd_error *err)
-{
-    for (size_t i = 0; i < l->dim; i++) {
-        double sum = (double)bias[i];
-        int rc = lk_pack_values(l->pack, weights, i * l->dim, l->dim,
-                                l->pack->rows, err);
-
-        if (rc != LINKD_OK)
-            return rc;
-        for (size_t k = 0; k < l->dim; k++)
-            sum += (double)l->pack->rows[k] * (double)l->value_bias[k];
-        bias[i] = (float)sum;
-    }
-    return LINKD_OK;
-}
-
 static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
                        linkd_error *err)
 {
@@ -162,8 +144,9 @@ static int output_load(loader *l, size_t layer, lk_linear *ret_linear,
 
     if (rc == LINKD_OK)
         rc = dense_load(l, layer, name, m, ret_linear, &bias, err);
-    if (rc == LINKD_OK && !l->pack->is_packed)
-        rc = bias_fold(l, weights, bias, err);
+    if (rc == LINKD_OK)
+        rc = lk_pack_shift(l->pack, weights, l->dim, l->value_bias, l->dim,
+                           bias, err);
     return rc;
 }
 

@@ -339,6 +339,24 @@ int lk_pack_matrix(lk_packer *packer, const lk_matrix *matrix,
                           : rc;
 }
 
+int lk_pack_shift(const lk_packer *packer, const lk_tensor *matrix,
+                  size_t n_out, const float *shift, size_t n_in, float *bias,
+                  linkd_error *err)
+{
+    for (size_t i = 0; i < n_out && !packer->is_packed; i++) {
+        double sum = (double)bias[i];
+        int rc =
+            lk_pack_values(packer, matrix, i * n_in, n_in, packer->rows, err);
+
+        if (rc != LINKD_OK)
+            return rc;
+        for (size_t k = 0; k < n_in; k++)
+            sum += (double)packer->rows[k] * (double)shift[k];
+        bias[i] = (float)sum;
+    }
+    return LINKD_OK;
+}
+
 /* ---- norms -------------------------------------------------------------- */
 
 int lk_pack_norm(lk_packer *packer, const char *name, size_t width,

@@ -119,6 +119,14 @@ LINKD_MUST_CHECK int lk_pack_matrix(lk_packer *packer, const lk_matrix *matrix,
                                     lk_linear *ret_linear, float **ret_bias,
                                     linkd_error *err);
 
+/* Adds to the bias [n_out] what the matrix [n_out, n_in] makes of `shift`, which is
+ * then left out of its inputs. Of a packed block nothing is read. LINKD_E_DATA as
+ * above. */
+LINKD_MUST_CHECK int lk_pack_shift(const lk_packer *packer,
+                                   const lk_tensor *matrix, size_t n_out,
+                                   const float *shift, size_t n_in, float *bias,
+                                   linkd_error *err);
+
 /* The norm `<prefix><name>.weight` and `.bias`. LINKD_E_DATA as above. */
 LINKD_MUST_CHECK int lk_pack_norm(lk_packer *packer, const char *name,
                                   size_t width, float epsilon,

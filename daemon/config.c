@@ -495,7 +495,10 @@ static int flag_split(command_line *line, const char *text, linkd_error *err)
     }
     /* a value that begins with two dashes was more likely forgotten */
     if (line->at == line->argc || strncmp(line->argv[line->at], "--", 2) == 0)
-        return lk_fail(err, LINKD_E_ARG, "--%s needs a value", text);
+        return option_find(line->name) != NULL || strcmp(text, "config") == 0
+                   ? lk_fail(err, LINKD_E_ARG, "--%s needs a value", text)
+                   : lk_fail(err, LINKD_E_ARG, "--%s: there is no such option",
+                             text);
     line->value = str_of(line->argv[line->at++]);
     return LINKD_OK;
 }

@@ -38,6 +38,16 @@ static void store_log(void *ctx, linkd_store_event event, const char *message)
     lk_log(levels[event], "%s", message);
 }
 
+/* It may be put there later, so this is no error. */
+static void default_model_look(const char *name)
+{
+    linkd_error why;
+
+    if (lk_models_look((linkd_str){name, strlen(name)}, &why) != LINKD_OK)
+        lk_log(LK_LOG_WARN, "%s: collections that name none cannot be made",
+               why.message);
+}
+
 static int service_load(lk_service *service, linkd_error *err)
 {
     const lk_config *config = service->config;
@@ -56,6 +66,8 @@ static int service_load(lk_service *service, linkd_error *err)
         rc = lk_data_dir_make(config->data, "files", &service->upload_dir, err);
     if (rc == LINKD_OK)
         rc = lk_jobs_new(service, &service->jobs, err);
+    if (rc == LINKD_OK)
+        default_model_look(config->model);
     if (rc == LINKD_OK)
         lk_log(LK_LOG_INFO, "loaded %s in %.2f s", config->data,
                lk_clock_seconds_since(start_ns));

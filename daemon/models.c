@@ -536,6 +536,15 @@ static int model_path(linkd_str name, lk_buf *ret_path, linkd_error *err)
     return rc;
 }
 
+int lk_models_look(linkd_str name, linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = model_path(name, &path, err);
+
+    lk_buf_clear(&path);
+    return rc;
+}
+
 static int model_start(lk_model *model, linkd_error *err)
 {
     model->dim = model->info.dim;

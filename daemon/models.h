@@ -30,6 +30,8 @@ void lk_models_free(lk_models *models);
  * (paths are refused). */
 LINKD_MUST_CHECK int lk_models_get(lk_models *models, linkd_str name,
                                    lk_model **ret_model, linkd_error *err);
+/* Whether lk_models_get would find it. LINKD_E_ABSENT: it would not. */
+LINKD_MUST_CHECK int lk_models_look(linkd_str name, linkd_error *err);
 /* The model if it is open already, else NULL. */
 lk_model *lk_models_find(lk_models *models, linkd_str name);
 /* Of a model for pictures alone: what is the same, and no limit of tokens. */

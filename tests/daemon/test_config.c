@@ -188,11 +188,14 @@ static void wrong_flags_are_errors_that_name_them(void **state)
 
     fail_with(f, flags_read(f, "--sokcet", "/x", NULL),
               "--sokcet: there is no such option");
+    fail_with(f, flags_read(f, "--hepl", NULL),
+              "--hepl: there is no such option");
     fail_with(f, flags_read(f, "--data", "/a", "--data", "/b", NULL),
               "--data: given twice");
     fail_with(f, flags_read(f, "--config", "/a", "--config", "/b", NULL),
               "--config: given twice");
     fail_with(f, flags_read(f, "--data", NULL), "--data needs a value");
+    fail_with(f, flags_read(f, "--config", NULL), "--config needs a value");
     fail_with(f, flags_read(f, "--data", "--model", NULL),
               "--data needs a value");
     fail_with(f, flags_read(f, "--data=", NULL), "--data: the value is empty");

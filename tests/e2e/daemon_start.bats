@@ -56,6 +56,15 @@ refused() {
     [[ "$stderr" == *"linkd: "*"$pattern"* ]]
 }
 
+@test "a default model that is not there is told, and may come later" {
+    daemon --model nope
+    until_true is_ready
+    has_line err 'warn there is no model "nope" in the model store: '
+    [ "$(get /v1/collections/a -X PUT -H Content-Type:application/json -d '{}')" = 400 ]
+    kill "$pid"
+    ended "$pid" 0
+}
+
 @test "the data directory is made, and it gets ready" {
     "$LINKD" --data a/b/data --socket s 2>err 3>&- &
     pids+=($!)

@@ -159,8 +159,9 @@ static int real_parse(const lk_option *option, const char *text,
         return lk_fail(err, LINKD_E_ARG, "--%s: \"%s\" is not a number",
                        option->name, text);
     if (value < option->min || value > option->max)
-        return lk_fail(err, LINKD_E_ARG, "--%s: %s is not between %g and %g",
-                       option->name, text, option->min, option->max);
+        return lk_fail(err, LINKD_E_ARG,
+                       "--%s: %s is not between %.15g and %.15g", option->name,
+                       text, option->min, option->max);
     *ret_value = value;
     return LINKD_OK;
 }

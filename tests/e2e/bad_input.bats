@@ -138,6 +138,8 @@ bad() {
     [ "${stderr_lines[1]}" = "hint: linkctl model --help lists them" ]
     refused 2 'link needs RIGHT' "$LINKCTL" link a.csv
     refused 2 '--k: 0 is not between 1 and 10000' "$LINKCTL" link a b --k 0
+    refused 2 '--max-size: 0 is not between 1 and 1000000000' \
+        "$LINKCTL" dedup a --max-size 0
     refused 2 '--on excludes' "$LINKCTL" link a b --on x --left-on y
     refused 2 '--left-on needs --right-on' "$LINKCTL" link a b --left-on y
     refused 2 'only one table can be standard input' "$LINKCTL" link - -

@@ -627,14 +627,26 @@ int lk_bridge_map(const linkd_bridge *bridge, const float *vector,
     return map_one(bridge->map, vector, ret_vector, err);
 }
 
+/* What slerp would leave out, by a weight of 0 or 1, is not mapped: a map takes as
+ * long as all else that is done to a query. */
 int lk_bridge_fuse(const linkd_bridge *bridge, const float *own,
                    const float *vector, float *ret_vector, linkd_error *err)
 {
-    size_t dim = linkd_compat_map_info(bridge->map).dim_compat;
-    int rc = map_one(bridge->map, vector, ret_vector, err);
+    linkd_compat_info info = linkd_compat_map_info(bridge->map);
+    linkd_rows rows = {vector, 1, info.dim_from};
+    float checked[LINKD_DIM_MAX];
+    int rc;
 
-    if (rc == LINKD_OK)
-        linkd_compat_slerp(own, ret_vector, dim, bridge->weight, ret_vector);
+    LK_ASSERT(info.dim_from <= LINKD_DIM_MAX);
+    if (bridge->weight == 0.0F)
+        rc = linkd_compat_normalise(&rows, "the vectors", checked, err);
+    else
+        rc = map_one(bridge->map, vector, ret_vector, err);
+    if (rc == LINKD_OK && bridge->weight == 0.0F)
+        memcpy(ret_vector, own, info.dim_compat * sizeof(*ret_vector));
+    else if (rc == LINKD_OK)
+        linkd_compat_slerp(own, ret_vector, info.dim_compat, bridge->weight,
+                           ret_vector);
     return rc;
 }
 
@@ -644,9 +656,14 @@ int lk_bridge_rank(const linkd_bridge *bridge, const float *own,
     const linkd_reranking *ranking = &bridge->ranking;
     size_t dim = linkd_compat_map_info(bridge->map).dim_compat;
     float home[LINKD_DIM_MAX];
-    int rc = map_one(ranking->maps.map, vector, ret_vector, err);
+    int rc;
 
     LK_ASSERT(dim <= LINKD_DIM_MAX);
+    if (ranking->weight == 0.0F)
+        return map_one(ranking->maps.home, own, ret_vector, err);
+    rc = map_one(ranking->maps.map, vector, ret_vector, err);
+    if (ranking->weight == 1.0F)
+        return rc;
     if (rc == LINKD_OK)
         rc = map_one(ranking->maps.home, own, home, err);
     if (rc == LINKD_OK)

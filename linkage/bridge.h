@@ -45,7 +45,8 @@ LINKD_MUST_CHECK int lk_rerank(const lk_rerank_task *task, uint32_t *ret_ranks,
 
 typedef struct lk_cohort {
     size_t n, dim;
-    int8_t *rows;  /* [n, dim], see cohort.c */
+    size_t width;  /* dim, and what is added for products.h */
+    uint8_t *rows; /* [n, width], see cohort.c */
     float *scales; /* [n]: what a row's numbers are multiplied by */
 } lk_cohort;
 

@@ -344,6 +344,14 @@ static blobs ranked_blobs(const linkd_bridge *there)
     return b;
 }
 
+static void unit(float *vector)
+{
+    linkd_rows row = {vector, 1, OLD_DIM};
+
+    assert_int_equal(linkd_compat_normalise(&row, "row", vector, &err),
+                     LINKD_OK);
+}
+
 /* Searches after a restart are those before it. */
 static void a_ranking_comes_back_as_it_was_fitted(void **state)
 {
@@ -371,6 +379,41 @@ static void a_ranking_comes_back_as_it_was_fitted(void **state)
     linkd_bridges_close(bridges);
     linkd_whitened_clear(&there.ranking.maps);
     blobs_clear(&b);
+}
+
+/* What is left out of a query is not mapped, but has to be a vector all the same. */
+static void a_weight_of_0_or_1_is_one_side_alone(void **state)
+{
+    linkd_bridge there = ranked_there();
+    linkd_rows own = {made->old_queries, 1, OLD_DIM};
+    linkd_rows foreign = {made->new_queries, 1, NEW_DIM};
+    const float zeros[NEW_DIM] = {0.0F};
+    float expected[OLD_DIM];
+    float query[OLD_DIM];
+
+    (void)state;
+    there.weight = there.ranking.weight = 0.0F;
+    assert_int_equal(lk_bridge_fuse(&there, own.data, zeros, query, &err),
+                     LINKD_E_DATA);
+    assert_int_equal(
+        lk_bridge_fuse(&there, own.data, foreign.data, query, &err), LINKD_OK);
+    assert_memory_equal(query, own.data, sizeof(query));
+    assert_int_equal(
+        linkd_compat_map_apply(there.ranking.maps.home, &own, expected, &err),
+        LINKD_OK);
+    unit(expected);
+    assert_int_equal(
+        lk_bridge_rank(&there, own.data, foreign.data, query, &err), LINKD_OK);
+    assert_memory_equal(query, expected, sizeof(query));
+    there.ranking.weight = 1.0F;
+    assert_int_equal(linkd_compat_map_apply(there.ranking.maps.map, &foreign,
+                                            expected, &err),
+                     LINKD_OK);
+    unit(expected);
+    assert_int_equal(
+        lk_bridge_rank(&there, own.data, foreign.data, query, &err), LINKD_OK);
+    assert_memory_equal(query, expected, sizeof(query));
+    linkd_whitened_clear(&there.ranking.maps);
 }
 
 /* The cache in front of bridges rests on it. */
@@ -755,6 +798,7 @@ int main(void)
         TEST(a_collection_of_one_model_has_no_bridges),
         TEST(bridges_come_back_as_they_were_fitted),
         TEST(a_ranking_comes_back_as_it_was_fitted),
+        TEST(a_weight_of_0_or_1_is_one_side_alone),
         TEST(what_cannot_be_mapped_says_why),
         TEST(the_key_is_that_of_the_scales),
         TEST(a_flipped_byte_of_a_map_is_refused),

@@ -98,7 +98,7 @@ static void a_vector_without_direction_scores_nothing(void **state)
 {
     lk_cohort cohort = cohort_of(anchors, 100);
     const float zeros[DIM] = {0};
-    const float none[DIM] = {NAN};
+    const float none[DIM] = {0.5F, NAN};
 
     (void)state;
     assert_level(&cohort, zeros, 0.0, 0.0);

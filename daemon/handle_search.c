@@ -186,7 +186,8 @@ static int range_search(lk_search *s, size_t i, linkd_error *err)
 static linkd_mixed_query mixed_query_of(const lk_search *s, const lk_query *q)
 {
     linkd_mixed_query mixed = {.generation = q->generation,
-                               .vector = q->vector};
+                               .vector = q->vector,
+                               .is_record = q->id.bytes != NULL};
 
     if (q->place != SIZE_MAX)
         lk_homes_add(&s->homes, q->place, &mixed);

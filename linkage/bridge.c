@@ -3,7 +3,9 @@
  *
  *   SCALES   version u32 | weight f32 | the calibrator's slope f64, offset f64 |
  *            for each way: mrr f64, n u64, impostors' quantiles f32 [512]
- *            and, if version is 4, a ranking: weight f64 | two maps:
+ *            and, if version is 5 or 6, for each way those of records:
+ *            n u64, quantiles f32 [512]
+ *            and, if version is 4 or 6, a ranking: weight f64 | two maps:
  *            lengths u64 [2] | bytes
  *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
  *   TEXTS    n u64 | lengths u32 [n] | bytes
@@ -19,9 +21,10 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* 1 and 2 had a calibrator for each way, of raw scores. */
-#define SCALES_VERSION         3U
-#define SCALES_VERSION_RANKING 4U
+/* 1 and 2 had a calibrator for each way, of raw scores. What follows adds to 3. */
+#define SCALES_VERSION 3U
+#define HAS_RANKING    1U
+#define HAS_RECORDS    2U
 
 const char *const linkd_way_words[LINKD_N_WAYS] = {
     [LINKD_WAY_NATIVE] = "native",
@@ -114,6 +117,54 @@ _Static_assert(sizeof(scales_bytes) ==
                "written as it is, without holes");
 #define SCALES_BYTES sizeof(scales_bytes)
 
+typedef struct records_bytes {
+    struct {
+        uint64_t n;
+        float scores[LINKD_QUANTILES];
+    } ways[LINKD_N_SCALES];
+} records_bytes;
+
+static bool has_records(const linkd_bridge *bridge)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < LINKD_N_SCALES; i++)
+        n |= bridge->scales[i].records.n;
+    return n > 0;
+}
+
+static int records_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
+                          linkd_error *err)
+{
+    records_bytes bytes = {0};
+
+    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
+        const linkd_quantiles *records = &bridge->scales[i].records;
+
+        bytes.ways[i].n = records->n;
+        memcpy(bytes.ways[i].scores, records->scores, sizeof(records->scores));
+    }
+    return lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
+}
+
+static int records_decode(linkd_str *blob, linkd_bridge *ret_bridge,
+                          linkd_error *err)
+{
+    records_bytes bytes;
+
+    if (blob->len < sizeof(bytes))
+        return cut_fail(err);
+    memcpy(&bytes, blob->bytes, sizeof(bytes));
+    *blob = (linkd_str){blob->bytes + sizeof(bytes), blob->len - sizeof(bytes)};
+    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
+        linkd_quantiles *records = &ret_bridge->scales[i].records;
+
+        records->n = bytes.ways[i].n;
+        memcpy(records->scores, bytes.ways[i].scores, sizeof(records->scores));
+    }
+    return has_records(ret_bridge) ? LINKD_OK : cut_fail(err);
+}
+
 typedef struct ranking_bytes {
     double weight;
     uint64_t lens[2]; /* of home, and of map, which follow */
@@ -171,9 +222,9 @@ static int ranking_decode(linkd_str blob, linkd_reranking *ret_ranking,
 int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
                         linkd_error *err)
 {
-    bool is_ranked = bridge->ranking.maps.home != NULL;
-    scales_bytes bytes = {.version = is_ranked ? SCALES_VERSION_RANKING
-                                               : SCALES_VERSION,
+    uint32_t parts = (bridge->ranking.maps.home != NULL ? HAS_RANKING : 0U) |
+                     (has_records(bridge) ? HAS_RECORDS : 0U);
+    scales_bytes bytes = {.version = SCALES_VERSION + parts,
                           .weight = bridge->weight,
                           .slope = bridge->calibrator.slope,
                           .offset = bridge->calibrator.offset};
@@ -188,9 +239,25 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
         memcpy(way->scores, scale->impostors.scores, sizeof(way->scores));
     }
     rc = lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
-    return rc == LINKD_OK && is_ranked
-               ? ranking_encode(&bridge->ranking, ret_bytes, err)
-               : rc;
+    if (rc == LINKD_OK && (parts & HAS_RECORDS) != 0)
+        rc = records_encode(bridge, ret_bytes, err);
+    if (rc == LINKD_OK && (parts & HAS_RANKING) != 0)
+        rc = ranking_encode(&bridge->ranking, ret_bytes, err);
+    return rc;
+}
+
+static void ways_decode(const scales_bytes *bytes, linkd_bridge *ret_bridge)
+{
+    ret_bridge->weight = bytes->weight;
+    ret_bridge->calibrator = (linkd_calibrator){bytes->slope, bytes->offset};
+    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
+        const way_bytes *way = &bytes->ways[i];
+        linkd_scale *scale = &ret_bridge->scales[i];
+
+        ret_bridge->mrr_10[i] = way->mrr_10;
+        scale->impostors.n = way->n;
+        memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
+    }
 }
 
 int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
@@ -198,38 +265,38 @@ int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
 {
     scales_bytes bytes;
     linkd_str rest;
+    uint32_t parts;
+    int rc = LINKD_OK;
 
     if (blob.len < sizeof(bytes))
         return cut_fail(err);
     memcpy(&bytes, blob.bytes, sizeof(bytes));
     rest = (linkd_str){blob.bytes + sizeof(bytes), blob.len - sizeof(bytes)};
-    if (bytes.version != SCALES_VERSION_RANKING &&
-        (bytes.version != SCALES_VERSION || rest.len != 0))
+    parts = bytes.version - SCALES_VERSION;
+    if (parts > (HAS_RANKING | HAS_RECORDS))
         return cut_fail(err);
-    ret_bridge->weight = bytes.weight;
-    ret_bridge->calibrator = (linkd_calibrator){bytes.slope, bytes.offset};
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        const way_bytes *way = &bytes.ways[i];
-        linkd_scale *scale = &ret_bridge->scales[i];
-
-        ret_bridge->mrr_10[i] = way->mrr_10;
-        scale->impostors.n = way->n;
-        memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
-    }
-    return bytes.version == SCALES_VERSION_RANKING
-               ? ranking_decode(rest, &ret_bridge->ranking, err)
-               : LINKD_OK;
+    ways_decode(&bytes, ret_bridge);
+    if ((parts & HAS_RECORDS) != 0)
+        rc = records_decode(&rest, ret_bridge, err);
+    if (rc == LINKD_OK && (parts & HAS_RANKING) != 0)
+        return ranking_decode(rest, &ret_bridge->ranking, err);
+    return rc == LINKD_OK && rest.len > 0 ? cut_fail(err) : rc;
 }
 
-static bool scale_is_sound(const linkd_scale *scale)
+static bool quantiles_are_sound(const linkd_quantiles *q)
 {
-    const linkd_quantiles *q = &scale->impostors;
     bool sound = q->n >= LINKD_QUANTILES;
 
     for (size_t i = 0; i < LINKD_QUANTILES && sound; i++)
         sound = isfinite(q->scores[i]) &&
                 (i == 0 || q->scores[i - 1] <= q->scores[i]);
     return sound;
+}
+
+static bool scale_is_sound(const linkd_scale *scale)
+{
+    return quantiles_are_sound(&scale->impostors) &&
+           (scale->records.n == 0 || quantiles_are_sound(&scale->records));
 }
 
 static bool weight_is_sound(float weight)
@@ -727,16 +794,19 @@ double linkd_standing_log_odds(const linkd_standing *standing, double score)
 float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
                         const linkd_standing *standing)
 {
-    const linkd_scale *scale = standing->scale;
-    const linkd_quantiles *reference =
-        &bridges->reference.scales[LINKD_WAY_NATIVE].impostors;
+    const linkd_scale *from = &bridges->reference.scales[LINKD_WAY_NATIVE];
+    const linkd_scale *to = standing->scale;
+    bool of_records =
+        standing->is_record && from->records.n > 0 && to->records.n > 0;
+    const linkd_quantiles *others = of_records ? &to->records : &to->impostors;
     double p = limit->value;
 
     switch (limit->kind) {
     case LINKD_LIMIT_SCORE:
-        return (float)score_transfer(reference, &scale->impostors, p);
+        return (float)score_transfer(
+            of_records ? &from->records : &from->impostors, others, p);
     case LINKD_LIMIT_FALSE_MATCH_RATE:
-        return (float)linkd_quantiles_score(&scale->impostors, p);
+        return (float)linkd_quantiles_score(others, p);
     case LINKD_LIMIT_PROBABILITY:
         return (float)linkd_level_score(
             &standing->level,

@@ -16,6 +16,17 @@ bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
 /* Whether it is the query. */
 bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor);
 
+/* Whether an anchor is not fitted on. */
+bool lk_bridge_holds(const linkd_bridge_task *task, size_t anchor);
+
+/* What records score with others in each way of a bridge that is fitted otherwise:
+ * the scales' `records`. `from` is not looked at if it leads to its own. */
+LINKD_MUST_CHECK int lk_bridge_fit_records(const linkd_bridge_task *task,
+                                           const linkd_model_sample *from,
+                                           const linkd_model_sample *to,
+                                           linkd_bridge *bridge,
+                                           linkd_error *err);
+
 /* ---- a ranking on a sample -------------------------------------------------- */
 
 /* Ranks beyond are not told. */

@@ -232,9 +232,10 @@ static int way_rank(const linkd_bridge_task *t, const groups *g,
 
 /* ---- maps ------------------------------------------------------------------ */
 
-static bool is_held(const linkd_bridge_task *t, size_t i)
+bool lk_bridge_holds(const linkd_bridge_task *task, size_t anchor)
 {
-    return t->held != NULL ? t->held[i] : i % LINKD_ANCHORS_HELD == 0;
+    return task->held != NULL ? task->held[anchor]
+                              : anchor % LINKD_ANCHORS_HELD == 0;
 }
 
 /* The anchors that are fitted on. */
@@ -245,7 +246,7 @@ static float *fitted_copy(const linkd_bridge_task *t,
     size_t n = 0;
 
     for (size_t i = 0; rows != NULL && i < t->n_anchors; i++)
-        if (!is_held(t, i))
+        if (!lk_bridge_holds(t, i))
             memcpy(rows + n++ * sample->dim, sample->anchors + i * sample->dim,
                    sample->dim * sizeof(*rows));
     *ret_n = n;
@@ -258,7 +259,7 @@ static uint64_t *labels_copy(const linkd_bridge_task *t)
     size_t n = 0;
 
     for (size_t i = 0; labels != NULL && i < t->n_anchors; i++)
-        if (!is_held(t, i))
+        if (!lk_bridge_holds(t, i))
             labels[n++] = t->labels[i];
     return labels;
 }
@@ -525,6 +526,8 @@ int linkd_bridge_fit(const linkd_bridge_task *task,
         rc = fuse_fit(task, &g, to, mapped, &bridge, &fused, err);
     if (rc == LINKD_OK)
         rc = ranking_fit(task, &g, from, to, fused, &bridge, err);
+    if (rc == LINKD_OK)
+        rc = lk_bridge_fit_records(task, from, to, &bridge, err);
     free(fused);
     free(mapped);
     groups_clear(&g);
@@ -552,6 +555,8 @@ int linkd_bridge_native(const linkd_bridge_task *task,
         rc = scale_fit(task, sample->queries, sample,
                        &bridge.scales[LINKD_WAY_NATIVE], &bridge.calibrator,
                        err);
+    if (rc == LINKD_OK)
+        rc = lk_bridge_fit_records(task, NULL, sample, &bridge, err);
     groups_clear(&g);
     if (rc == LINKD_OK)
         *ret_bridge = bridge;

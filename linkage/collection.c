@@ -324,7 +324,7 @@ static int mixed_nearest(const linkd_bridges *bridges, linkd_view *view,
     linkd_limit limit = {LINKD_LIMIT_SCORE, (double)options->threshold};
     linkd_mixed_query query = {.generation = c->put->generation,
                                .vector = c->put->vector,
-                               .by_score = true};
+                               .is_record = true};
     linkd_found found;
     linkd_search_stats stats;
     size_t n = 0;

@@ -132,7 +132,8 @@ bool linkd_way_parse(linkd_str word, linkd_way *ret_way);
 
 /* What a score of one way says. */
 typedef struct linkd_scale {
-    linkd_quantiles impostors; /* scores of others */
+    linkd_quantiles impostors; /* scores of queries with others */
+    linkd_quantiles records;   /* of records with others; n is 0: unknown */
 } linkd_scale;
 
 /* What decides the order of hits that a fused query has found: another fused
@@ -302,7 +303,9 @@ typedef struct linkd_mixed_query {
         const float *vector;
     } homes[LINKD_GENERATIONS_MAX];
     size_t n_homes;
-    bool by_score; /* no ranking: equal texts have to be each other's nearest */
+    /* A record's vector: limits are of scores of records, and there is no
+     * ranking, since equal texts have to be each other's nearest. */
+    bool is_record;
 } linkd_mixed_query;
 
 /* What hits have to reach. Scores are those of the model that the collection
@@ -379,6 +382,7 @@ typedef struct linkd_standing {
     const linkd_scale *scale; /* of the way */
     linkd_level level;
     const linkd_calibrator *calibrator; /* of the query's generation */
+    bool is_record;                     /* as of linkd_mixed_query */
 } linkd_standing;
 
 double linkd_standing_log_odds(const linkd_standing *standing, double score);

@@ -95,7 +95,7 @@ static int part_rank(mixed *m, const linkd_bridge *bridge, part *p,
 {
     const float *home = home_find(m->query, p->generation);
 
-    if (m->query->by_score || p->way != LINKD_WAY_FUSE ||
+    if (m->query->is_record || p->way != LINKD_WAY_FUSE ||
         bridge->ranking.maps.home == NULL)
         return LINKD_OK;
     p->ranking = lk_arena_alloc(&m->arena, p->dim * sizeof(*p->ranking));
@@ -146,6 +146,7 @@ static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
         rc = standing_make(m->bridges, m->query->generation, g->number, p->way,
                            p->ranking != NULL ? p->ranking : p->vector,
                            &p->standing, err);
+    p->standing.is_record = m->query->is_record;
     m->n += rc == LINKD_OK;
     return rc;
 }
@@ -474,7 +475,7 @@ static bool is_kept(const linkd_bridges *bridges, uint32_t generation,
                     const linkd_limit *limit, const linkd_standing *standing,
                     const linkd_found *f)
 {
-    linkd_standing of_other;
+    linkd_standing of_other = *standing;
     double p = limit->value;
 
     if (limit->kind == LINKD_LIMIT_PROBABILITY)
@@ -502,6 +503,7 @@ int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
                                      query->vector, &standing, err)
                      : LINKD_OK;
 
+    standing.is_record = query->is_record;
     for (size_t i = 0; i < *n && rc == LINKD_OK; i++) {
         linkd_found f = found[i];
         const float *vector = NULL;

@@ -261,6 +261,10 @@ static void assert_bridge_equal(const linkd_bridge *read,
         assert_memory_equal(read->scales[i].impostors.scores,
                             fit->scales[i].impostors.scores,
                             sizeof(fit->scales[i].impostors.scores));
+        assert_int_equal(read->scales[i].records.n, fit->scales[i].records.n);
+        assert_memory_equal(read->scales[i].records.scores,
+                            fit->scales[i].records.scores,
+                            sizeof(fit->scales[i].records.scores));
     }
 }
 
@@ -710,7 +714,19 @@ static float limit_score(const linkd_bridges *bridges, linkd_limit_kind kind,
                          double value, const linkd_scale *scale)
 {
     linkd_limit limit = {kind, value};
-    linkd_standing standing = {scale, {0.5, 0.1}, &fits.new_native.calibrator};
+    linkd_standing standing = {.scale = scale,
+                               .level = {0.5, 0.1},
+                               .calibrator = &fits.new_native.calibrator};
+
+    return linkd_limit_score(bridges, &limit, &standing);
+}
+
+static float record_limit_score(const linkd_bridges *bridges,
+                                linkd_limit_kind kind, double value,
+                                const linkd_scale *scale)
+{
+    linkd_limit limit = {kind, value};
+    linkd_standing standing = {.scale = scale, .is_record = true};
 
     return linkd_limit_score(bridges, &limit, &standing);
 }
@@ -782,6 +798,94 @@ static void other_limits_are_of_the_way_itself(void **state)
     blobs_clear(&b);
 }
 
+/* Records score otherwise than queries, the more so if a model has a prompt for
+ * each. */
+static void limits_of_records_are_of_their_scores(void **state)
+{
+    blobs b = blobs_make(made, &fits);
+    linkd_bridges *bridges = NULL;
+    const linkd_scale *reference = &fits.old_native.scales[LINKD_WAY_NATIVE];
+    const linkd_scale *scale = &fits.there.scales[LINKD_WAY_FUSE];
+    size_t n_apart = 0;
+
+    (void)state;
+    firms_upgrade(&b);
+    assert_int_equal(open_rc(&bridges), LINKD_OK);
+    for (size_t i = 10; i < LINKD_QUANTILES - 1; i += 25) {
+        double t = (double)reference->records.scores[i];
+        double rate = linkd_quantiles_false_match_rate(&reference->records, t);
+        float score = record_limit_score(bridges, LINKD_LIMIT_SCORE, t, scale);
+
+        assert_true(fabs(log(linkd_quantiles_false_match_rate(&scale->records,
+                                                              (double)score) /
+                             rate)) < 0.05);
+        assert_true(fabs((double)(record_limit_score(
+                                      bridges, LINKD_LIMIT_FALSE_MATCH_RATE,
+                                      rate, scale) -
+                                  score)) < 1e-3);
+        n_apart += fabsf(score - limit_score(bridges, LINKD_LIMIT_SCORE, t,
+                                             scale)) > 1e-2F;
+    }
+    assert_true(n_apart > 0);
+    linkd_bridges_close(bridges);
+    blobs_clear(&b);
+}
+
+static void records_forget(linkd_bridge *bridge)
+{
+    for (size_t i = 0; i < LINKD_N_SCALES; i++)
+        bridge->scales[i].records = (linkd_quantiles){.n = 0};
+}
+
+/* Of changes of the model that were made before there were such scales. */
+static void without_scales_of_records_those_of_queries_serve(void **state)
+{
+    linkd_bridge native = fits.old_native;
+    blobs b = blobs_make(made, &fits);
+    linkd_bridges *bridges = NULL;
+    const linkd_scale *scale = &fits.there.scales[LINKD_WAY_FUSE];
+    lk_buf *bytes = &b.bytes[BLOB_REFERENCE];
+    size_t len = bytes->len;
+
+    (void)state;
+    records_forget(&native);
+    lk_buf_reset(bytes);
+    assert_int_equal(linkd_scales_encode(&native, bytes, &err), LINKD_OK);
+    assert_int_equal(bytes->data[0], 3);
+    assert_true(bytes->len < len);
+    firms_upgrade(&b);
+    assert_int_equal(open_rc(&bridges), LINKD_OK);
+    assert_true(record_limit_score(bridges, LINKD_LIMIT_SCORE, 0.5, scale) ==
+                limit_score(bridges, LINKD_LIMIT_SCORE, 0.5, scale));
+    linkd_bridges_close(bridges);
+    blobs_clear(&b);
+}
+
+static void scales_of_records_that_are_none_are_refused(void **state)
+{
+    for (int i = 0; i < 3; i++) {
+        blobs b = blobs_make(made, &fits);
+        linkd_bridge bridge = fits.new_native;
+        lk_buf *bytes = &b.bytes[BLOB_NEW_SCALES];
+
+        if (i > 0) {
+            scratch_store_leave(state);
+            setup(state);
+        }
+        if (i == 0)
+            bridge.scales[LINKD_WAY_NATIVE].records.scores[7] = NAN;
+        if (i == 1)
+            bridge.scales[LINKD_WAY_NATIVE].records.n = 1;
+        lk_buf_reset(bytes);
+        assert_int_equal(linkd_scales_encode(&bridge, bytes, &err), LINKD_OK);
+        if (i == 2) /* said to be there, and are not */
+            memset(bytes->data + bytes->len - 3 * (8 + 4 * LINKD_QUANTILES), 0,
+                   3 * (8 + 4 * LINKD_QUANTILES));
+        open_fails(&b, i < 2 ? "damaged database: a scale is no scale"
+                             : "damaged database: a blob has a wrong form");
+    }
+}
+
 #define TEST(name)                                                             \
  cmocka_unit_test_setup_teardown(name, setup, scratch_store_leave)
 
@@ -817,6 +921,9 @@ int main(void)
         TEST(opening_without_memory_leaves_nothing),
         TEST(a_score_keeps_its_share_of_impostors),
         TEST(other_limits_are_of_the_way_itself),
+        TEST(limits_of_records_are_of_their_scores),
+        TEST(without_scales_of_records_those_of_queries_serve),
+        TEST(scales_of_records_that_are_none_are_refused),
     };
 
     return cmocka_run_group_tests(tests, group_enter, group_leave);

@@ -124,6 +124,70 @@ static void scales_know_the_share_of_impostors(void **state)
     linkd_bridge_clear(&bridge);
 }
 
+/* The score that a hundredth of what an anchor that is held out scores with the
+ * others reaches, by brute force. */
+static void assert_records(const linkd_bridge *bridge, const bridged *b,
+                           linkd_way way)
+{
+    const linkd_quantiles *records = &bridge->scales[way].records;
+    double limit = linkd_quantiles_score(records, 0.01);
+    size_t n_above = 0;
+
+    assert_int_equal(records->n, N_QUERIES * (N_ANCHORS - 1));
+    for (size_t i = 0; i < N_ANCHORS; i += LINKD_ANCHORS_HELD) {
+        float query[OLD_DIM];
+        const float *own = b->old_anchors + i * OLD_DIM;
+        const float *foreign = b->new_anchors + i * NEW_DIM;
+
+        memcpy(query, own, sizeof(query));
+        if (way == LINKD_WAY_ALIGN)
+            assert_int_equal(lk_bridge_map(bridge, foreign, query, NULL),
+                             LINKD_OK);
+        if (way == LINKD_WAY_FUSE)
+            assert_int_equal(lk_bridge_fuse(bridge, own, foreign, query, NULL),
+                             LINKD_OK);
+        for (size_t j = 0; j < N_ANCHORS; j++)
+            n_above += i != j && (double)linkd_index_score(
+                                     query, b->old_anchors + j * OLD_DIM,
+                                     OLD_DIM) >= limit;
+    }
+    assert_true(fabs((double)n_above / (double)records->n - 0.01) < 5e-4);
+}
+
+static void records_have_scales_of_their_own(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge bridge = fit(b);
+
+    assert_true(bridge.weight > 0.0F);
+    assert_records(&bridge, b, LINKD_WAY_ALIGN);
+    assert_records(&bridge, b, LINKD_WAY_FUSE);
+    assert_int_equal(bridge.scales[LINKD_WAY_NATIVE].records.n, 0);
+    linkd_bridge_clear(&bridge);
+    bridge = native(b, &b->older);
+    assert_records(&bridge, b, LINKD_WAY_NATIVE);
+    linkd_bridge_clear(&bridge);
+}
+
+/* Where few are held out, any anchor looks for others; what is one with it is no
+ * stranger. */
+static void records_of_one_entity_are_no_strangers(void **state)
+{
+    bridged *b = *state;
+    bool held[N_ANCHORS] = {true};
+    size_t groups[N_ANCHORS];
+    linkd_bridge bridge;
+
+    for (size_t i = 0; i < N_ANCHORS; i++)
+        groups[i] = i / 2;
+    b->task.held = held;
+    b->task.groups = groups;
+    bridge = native(b, &b->older);
+    assert_int_equal(bridge.scales[LINKD_WAY_NATIVE].records.n,
+                     N_ANCHORS * (N_ANCHORS - 2));
+    linkd_bridge_clear(&bridge);
+}
+
 /* An anchor that is the query would come before every answer. */
 static void a_query_among_the_anchors_does_not_count(void **state)
 {
@@ -573,6 +637,8 @@ int main(void)
         TEST(fused_queries_are_never_worse_than_the_old_model),
         TEST(a_useless_model_has_no_weight),
         TEST(scales_know_the_share_of_impostors),
+        TEST(records_have_scales_of_their_own),
+        TEST(records_of_one_entity_are_no_strangers),
         TEST(a_query_among_the_anchors_does_not_count),
         TEST(probabilities_are_among_all_records),
         TEST(calibrators_tell_matches_from_impostors),

@@ -418,6 +418,45 @@ static void a_false_match_rate_is_kept_in_each_generation(void **state)
         assert_true(fabs((double)n_false[g] / n_pairs[g] - 0.05) < 0.01);
 }
 
+/* As those of its model's records with others, which no query's are. */
+static void a_limit_of_a_record_is_of_records(void **state)
+{
+    double limit =
+        linkd_quantiles_score(&fits.there.scales[LINKD_WAY_FUSE].records, 0.05);
+    linkd_search_options options = LINKD_SEARCH_OPTIONS_INIT;
+    const linkd_limit rate = {LINKD_LIMIT_FALSE_MATCH_RATE, 0.05};
+
+    (void)state;
+    for (size_t i = 0; i < 10; i++) {
+        linkd_mixed_query query = {
+            .generation = 2,
+            .vector = made->new_anchors + i * NEW_DIM,
+            .homes = {{1, made->old_anchors + i * OLD_DIM}},
+            .n_homes = 1,
+            .is_record = true};
+        linkd_found *found = NULL;
+        linkd_search_stats stats;
+        float fused[OLD_DIM];
+        size_t n = 0;
+        size_t n_older = 0;
+
+        assert_int_equal(linkd_mixed_range(bridges, view, &query, &options,
+                                           &rate, &found, &n, &stats, &err),
+                         LINKD_OK);
+        for (size_t j = 0; j < n; j++)
+            n_older += found[j].generation == 1;
+        assert_int_equal(lk_bridge_fuse(&fits.there, query.homes[0].vector,
+                                        query.vector, fused, &err),
+                         LINKD_OK);
+        for (size_t j = N_MOVED; j < N_ANCHORS; j++)
+            n_older -= lk_score_round(linkd_index_score(
+                           fused, made->old_anchors + j * OLD_DIM, OLD_DIM)) >=
+                       lk_score_round((float)limit);
+        assert_int_equal(n_older, 0);
+        free(found);
+    }
+}
+
 static void a_range_without_hits_is_empty(void **state)
 {
     linkd_found *found = NULL;
@@ -670,6 +709,7 @@ int main(void)
         TEST(no_generation_is_left_out),
         TEST(a_range_is_all_within_the_limit),
         TEST(a_false_match_rate_is_kept_in_each_generation),
+        TEST(a_limit_of_a_record_is_of_records),
         TEST(a_range_without_hits_is_empty),
         TEST(the_view_turns_back),
         TEST(queries_that_are_no_vectors_are_refused),

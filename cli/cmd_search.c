@@ -22,7 +22,8 @@ typedef enum search_format {
 } search_format;
 
 static const char *const format_words[] = {"auto", "table", "jsonl", NULL};
-static const char *const compat_words[] = {"fuse", "align", "cascade", NULL};
+static const char *const compat_words[] = {"fuse", "align", "cascade", "native",
+                                           NULL};
 
 typedef struct search_values {
     const char *socket;
@@ -65,8 +66,8 @@ static const lk_option options[] = {
      "compare with every vector: slower, misses nothing"},
     {"compat", 0, LK_OPTION_WORD, AT(compat), "WAY", compat_words, 0, 0,
      "how records of an older model are searched: fuse, align\n"
-     "or cascade (as upgrade start --way said); see\n"
-     "docs/upgrade.md"},
+     "or cascade (as upgrade start --way said); native: they\n"
+     "are not; see docs/upgrade.md"},
     {"candidates", 0, LK_OPTION_COUNT, AT(candidates), "N", NULL, 1, 1000,
      "records that --compat cascade encodes anew (100)"},
     {"format", 0, LK_OPTION_WORD, AT(format), "FORMAT", format_words, 0, 0,

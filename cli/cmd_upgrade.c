@@ -420,6 +420,8 @@ static int generation_add(lk_grid *grid, const json_t *g, linkd_error *err)
     if (rc == LINKD_OK)
         rc = cell_add(grid, lk_count((uint64_t)number_of(g, "inactive")).text,
                       err);
+    if (rc == LINKD_OK && json_object_get(g, "damaged") != NULL)
+        return cell_add(grid, "damaged", err);
     return rc == LINKD_OK ? cell_add(grid, text_of(g, "way"), err) : rc;
 }
 

@@ -130,6 +130,17 @@ void lk_bridges_release(lk_bridge_cache *cache, const linkd_bridges *bridges)
     (void)pthread_mutex_unlock(&cache->lock);
 }
 
+int lk_damage_name(int rc, linkd_str collection, linkd_error *err)
+{
+    linkd_error damage;
+
+    if (rc != LINKD_E_DATA || err == NULL)
+        return rc;
+    damage = *err;
+    return lk_fail(err, rc, "collection \"%s\": %s",
+                   lk_label_of(collection).text, damage.message);
+}
+
 /* ---- queries of older models ------------------------------------------------- */
 
 static int str_keep(lk_arena *arena, linkd_str *str, linkd_error *err)

@@ -17,6 +17,8 @@ LINKD_MUST_CHECK int lk_bridges_get(lk_bridge_cache *cache, linkd_view *view,
                                     const linkd_bridges **ret_bridges,
                                     linkd_error *err);
 void lk_bridges_release(lk_bridge_cache *cache, const linkd_bridges *bridges);
+/* Names the collection in what says that something of it is damaged; `rc` again. */
+int lk_damage_name(int rc, linkd_str collection, linkd_error *err);
 
 /* Texts under the models of the older generations in which records are alive,
  * as far as those models are there. */

@@ -115,6 +115,7 @@ int lk_handle_attach(lk_service *service, lk_request *request,
             service->store, target.name, &target.settings,
             target.model != NULL ? &target.embedder : NULL, &put, &options,
             &attached, err);
+    rc = lk_damage_name(rc, target.name, err);
     if (rc == LINKD_OK && linkd_settings_check_picture(&target.settings, &put,
                                                        &problem) != LINKD_OK)
         rc = problem.code == LINKD_E_NOMEM ? lk_fail_nomem(err) : LINKD_OK;

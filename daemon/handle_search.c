@@ -187,7 +187,8 @@ static linkd_mixed_query mixed_query_of(const lk_search *s, const lk_query *q)
 {
     linkd_mixed_query mixed = {.generation = q->generation,
                                .vector = q->vector,
-                               .is_record = q->id.bytes != NULL};
+                               .is_record = q->id.bytes != NULL,
+                               .own_only = s->own_only};
 
     if (q->place != SIZE_MAX)
         lk_homes_add(&s->homes, q->place, &mixed);
@@ -443,7 +444,7 @@ int lk_handle_search(lk_service *service, lk_request *request,
     if (rc == LINKD_OK && s.way == LINKD_WAY_CASCADE)
         cascade_run(&s);
     if (rc == LINKD_OK)
-        rc = view_search(&s, err);
+        rc = lk_damage_name(view_search(&s, err), s.target.name, err);
     if (rc == LINKD_OK)
         lk_cascade_write(&s.cascade);
     json_decref(json);

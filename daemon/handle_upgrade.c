@@ -148,6 +148,7 @@ typedef struct status {
     bool has_model[LINKD_GENERATIONS_MAX];
     linkd_bridge scales[LINKD_GENERATIONS_MAX]; /* from what serves, no maps */
     bool has_bridge[LINKD_GENERATIONS_MAX];
+    linkd_error damages[LINKD_GENERATIONS_MAX]; /* why it has none */
     size_t n;
     size_t serving; /* its place */
     linkd_way way;  /* the collection's */
@@ -178,11 +179,12 @@ static int status_read(status *s, lk_request *request, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_bridges_get(s->service->bridges, view, &bridges, err);
     for (size_t i = 0; i < s->n && rc == LINKD_OK && bridges != NULL; i++) {
-        const linkd_bridge *bridge =
-            linkd_bridges_find(bridges, s->generations[s->serving].number,
-                               s->generations[i].number);
+        const linkd_bridge *bridge = NULL;
 
-        s->has_bridge[i] = bridge != NULL;
+        s->has_bridge[i] =
+            linkd_bridges_need(bridges, s->generations[s->serving].number,
+                               s->generations[i].number, &bridge,
+                               &s->damages[i]) == LINKD_OK;
         if (bridge != NULL)
             s->scales[i] = *bridge; /* its map is not used after release */
     }
@@ -198,6 +200,15 @@ static linkd_way way_of(const status *s, size_t i)
         return LINKD_WAY_NATIVE;
     return s->way != LINKD_WAY_FUSE || s->has_model[i] ? s->way
                                                        : LINKD_WAY_ALIGN;
+}
+
+static int damage_print(const linkd_error *damage, lk_buf *body,
+                        linkd_error *err)
+{
+    linkd_str text = {damage->message, strlen(damage->message)};
+    int rc = lk_buf_append(body, ",\"damaged\":", 11, err);
+
+    return rc == LINKD_OK ? lk_json_put_string(body, text, err) : rc;
 }
 
 static int generation_print(const status *s, size_t i, lk_buf *body,
@@ -226,6 +237,8 @@ static int generation_print(const status *s, size_t i, lk_buf *body,
     if (rc == LINKD_OK && s->has_bridge[i] && way < LINKD_N_SCALES)
         rc = lk_buf_printf(body, err, ",\"mrr_10\":%.4f",
                            s->scales[i].mrr_10[way]);
+    if (rc == LINKD_OK && s->damages[i].code != LINKD_OK)
+        rc = damage_print(&s->damages[i], body, err);
     return rc == LINKD_OK ? lk_buf_append(body, "}", 1, err) : rc;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "daemon/bridges.h"
 #include "daemon/models.h"
 #include "daemon/vector_sources.h"
 
@@ -326,7 +327,7 @@ static int collection_save(lk_service *service, const lk_job_side *side,
         (void)fclose(e->file);
     linkd_bridges_close(e->bridges);
     linkd_view_close(e->view);
-    return rc;
+    return lk_damage_name(rc, side->collection, err);
 }
 
 /* ---- which vectors ------------------------------------------------------- */

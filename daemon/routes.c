@@ -102,7 +102,7 @@ const lk_route lk_routes[] = {
      "\"exact\":{\"type\":\"boolean\"},\"effort\":{\"type\":\"integer\"},"
      "\"false_match_rate\":{\"type\":\"number\"},"
      "\"probability\":{\"type\":\"number\"},"
-     "\"compat\":{\"enum\":[\"fuse\",\"align\",\"cascade\"]},"
+     "\"compat\":{\"enum\":[\"fuse\",\"align\",\"cascade\",\"native\"]},"
      "\"candidates\":{\"type\":\"integer\",\"default\":100}}}",
      OBJECT},
     {LK_POST, COLLECTION "/attach", lk_handle_attach, LK_ROLE_WRITE,

@@ -33,7 +33,8 @@ typedef struct lk_search {
     bool has_threshold;
     float lowest; /* score of a hit, rounded */
     linkd_limit limit;
-    bool has_way; /* else the collection's serves */
+    bool own_only; /* older models' records are not searched */
+    bool has_way;  /* else the collection's serves */
     linkd_way way;
     bool has_candidates;
     size_t n_candidates; /* of each query, that are encoded anew */

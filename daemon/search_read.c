@@ -99,12 +99,13 @@ static int compat_read(const json_t *object, lk_search *s, linkd_error *err)
     linkd_str compat = {0};
     int rc = lk_json_get_string(object, "compat", &compat, err);
 
-    s->has_way = compat.bytes != NULL;
+    s->own_only = lk_str_is(compat, linkd_way_words[LINKD_WAY_NATIVE]);
+    s->has_way = compat.bytes != NULL && !s->own_only;
     s->has_candidates = has_member(object, "candidates");
     s->n_candidates = LK_CASCADE;
     if (rc == LINKD_OK && s->has_way && !linkd_way_parse(compat, &s->way))
         rc = lk_fail(err, LINKD_E_ARG,
-                     "\"compat\" is not fuse, align or cascade");
+                     "\"compat\" is not fuse, align, cascade or native");
     return rc == LINKD_OK
                ? lk_json_get_size(object, "candidates", 1, LK_CASCADE_MAX,
                                   &s->n_candidates, err)
@@ -310,6 +311,8 @@ static int way_settle(lk_search *s, linkd_error *err)
 
     if (!s->has_way && s->all && s->way == LINKD_WAY_CASCADE)
         s->way = LINKD_WAY_FUSE;
+    if (s->own_only)
+        s->way = LINKD_WAY_ALIGN; /* needs no other model's vector */
     if (rc == LINKD_OK && s->has_candidates && s->way != LINKD_WAY_CASCADE)
         rc = lk_fail(err, LINKD_E_ARG,
                      "\"candidates\" needs \"compat\": \"cascade\"");

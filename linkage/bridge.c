@@ -476,8 +476,11 @@ struct linkd_bridges {
     size_t dims[LINKD_GENERATIONS_MAX];
     bool has[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
     linkd_bridge bridges[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
+    /* Why there is none, if it is damaged */
+    linkd_error damages[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
     linkd_bridge reference; /* NATIVE: what scores of limits mean */
     lk_cohort cohorts[LINKD_GENERATIONS_MAX];
+    size_t n_cohort; /* records in each */
 };
 
 /* The place of a generation; n: it has none. */
@@ -499,6 +502,27 @@ const linkd_bridge *linkd_bridges_find(const linkd_bridges *bridges,
     return i < bridges->n && j < bridges->n && bridges->has[i][j]
                ? &bridges->bridges[i][j]
                : NULL;
+}
+
+int linkd_bridges_need(const linkd_bridges *bridges, uint32_t from, uint32_t to,
+                       const linkd_bridge **ret_bridge, linkd_error *err)
+{
+    size_t i = place_of(bridges, from);
+    size_t j = place_of(bridges, to);
+    const linkd_bridge *bridge = linkd_bridges_find(bridges, from, to);
+    const char *why = "nothing leads from one to the other";
+
+    if (bridge == NULL && i < bridges->n && j < bridges->n &&
+        bridges->damages[i][j].code != LINKD_OK)
+        why = bridges->damages[i][j].message;
+    if (bridge == NULL)
+        return lk_fail(err, LINKD_E_DATA,
+                       "generation %u's records cannot be found by generation "
+                       "%u's model until a rollback, or until they are encoded "
+                       "anew: %s",
+                       (unsigned)to, (unsigned)from, why);
+    *ret_bridge = bridge;
+    return LINKD_OK;
 }
 
 static int map_check(const linkd_compat_map *map, size_t dim_from,
@@ -577,11 +601,49 @@ static int cohort_read(linkd_view *view, linkd_bridges *b, size_t i,
     if (rc == LINKD_OK)
         rc = lk_cohort_make(bytes.bytes + VECTORS_HEAD_BYTES, n, dim,
                             &b->cohorts[i], err);
-    if (rc == LINKD_OK && b->cohorts[i].n != b->cohorts[0].n)
+    if (rc == LINKD_OK && b->n_cohort == 0)
+        b->n_cohort = b->cohorts[i].n;
+    if (rc == LINKD_OK && b->cohorts[i].n != b->n_cohort)
         rc = lk_fail(err, LINKD_E_DATA,
                      "damaged database: generation %u has other anchors",
                      (unsigned)b->numbers[i]);
     return rc;
+}
+
+/* A bridge that is damaged is missed by those alone who need it: a rollback does
+ * not, nor does a model that nothing is left of. */
+static int bridge_try(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
+                      linkd_error *err)
+{
+    linkd_error *damage = &b->damages[i][j];
+    int rc = bridge_read(view, b, i, j, damage);
+
+    if (rc == LINKD_E_DATA) {
+        linkd_bridge_clear(&b->bridges[i][j]);
+        b->has[i][j] = false;
+        return LINKD_OK;
+    }
+    if (rc != LINKD_OK && err != NULL)
+        *err = *damage;
+    return rc;
+}
+
+/* Without a cohort nothing leads to a generation. */
+static int cohort_try(linkd_view *view, linkd_bridges *b, size_t j,
+                      linkd_error *err)
+{
+    linkd_error damage = {0};
+    int rc = cohort_read(view, b, j, &damage);
+
+    if (rc != LINKD_OK && rc != LINKD_E_DATA && err != NULL)
+        *err = damage;
+    if (rc != LINKD_E_DATA)
+        return rc;
+    for (size_t i = 0; i < b->n; i++) {
+        b->has[i][j] = false;
+        b->damages[i][j] = damage;
+    }
+    return LINKD_OK;
 }
 
 /* The scale of limits, and whether there is one: the mark of a collection whose
@@ -618,9 +680,9 @@ int linkd_bridges_open(linkd_view *view, linkd_bridges **ret_bridges,
         b->dims[i] = generations[i].dim;
     }
     for (size_t i = 0; i < b->n * b->n && rc == LINKD_OK; i++)
-        rc = bridge_read(view, b, i / b->n, i % b->n, err);
+        rc = bridge_try(view, b, i / b->n, i % b->n, err);
     for (size_t i = 0; i < b->n && rc == LINKD_OK; i++)
-        rc = cohort_read(view, b, i, err);
+        rc = cohort_try(view, b, i, err);
     if (rc == LINKD_OK)
         *ret_bridges = b;
     else
@@ -641,6 +703,23 @@ void linkd_bridges_close(linkd_bridges *bridges)
     free(bridges);
 }
 
+/* Damaged scales are as good as none for a key; who needs them will say so. */
+static int scales_find(linkd_view *view, const uint32_t pair[2],
+                       linkd_str *ret_bytes, bool *ret_found, linkd_error *err)
+{
+    linkd_error damage = {0};
+    int rc = linkd_view_blob(view, pair[0], LINKD_BLOB_SCALES, pair[1],
+                             ret_bytes, ret_found, &damage);
+
+    if (rc == LINKD_E_DATA) {
+        *ret_found = false;
+        return LINKD_OK;
+    }
+    if (rc != LINKD_OK && err != NULL)
+        *err = damage;
+    return rc;
+}
+
 /* Numbers are given out again after a generation was freed, so that the key is
  * over scales, which differ between any two fits. */
 int linkd_bridges_key(linkd_view *view, uint64_t *ret_key, linkd_error *err)
@@ -659,8 +738,7 @@ int linkd_bridges_key(linkd_view *view, uint64_t *ret_key, linkd_error *err)
         uint32_t pair[2] = {generations[i / n].number,
                             generations[i % n].number};
 
-        rc = linkd_view_blob(view, pair[0], LINKD_BLOB_SCALES, pair[1], &bytes,
-                             &found, err);
+        rc = scales_find(view, pair, &bytes, &found, err);
         key = XXH3_64bits_withSeed(pair, sizeof(pair), key);
         if (rc == LINKD_OK && found)
             key = XXH3_64bits_withSeed(
@@ -741,13 +819,14 @@ int lk_bridge_rank(const linkd_bridge *bridge, const float *own,
 int linkd_bridges_map(const linkd_bridges *bridges, uint32_t from, uint32_t to,
                       const float *vector, float *ret_vector, linkd_error *err)
 {
-    const linkd_bridge *bridge = linkd_bridges_find(bridges, from, to);
+    const linkd_bridge *bridge = NULL;
+    int rc = linkd_bridges_need(bridges, from, to, &bridge, err);
 
-    if (bridge == NULL || bridge->map == NULL)
-        return lk_fail(err, LINKD_E_DATA,
-                       "there is no map from generation %u to %u",
-                       (unsigned)from, (unsigned)to);
-    return lk_bridge_map(bridge, vector, ret_vector, err);
+    if (rc == LINKD_OK && bridge->map == NULL)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "there is no map from generation %u to %u", (unsigned)from,
+                     (unsigned)to);
+    return rc == LINKD_OK ? lk_bridge_map(bridge, vector, ret_vector, err) : rc;
 }
 
 /* ---- limits -------------------------------------------------------------------- */

@@ -275,7 +275,8 @@ LINKD_MUST_CHECK int linkd_canaries_check(const float *stored, const float *now,
 typedef struct linkd_bridges linkd_bridges;
 
 /* *ret_bridges is NULL where the collection's model was never changed. Freed by
- * linkd_bridges_close(). LINKD_E_DATA: a blob is damaged. */
+ * linkd_bridges_close(). LINKD_E_DATA: the scale of limits is damaged. Other
+ * damages are told to those who need what is damaged. */
 LINKD_MUST_CHECK int linkd_bridges_open(linkd_view *view,
                                         linkd_bridges **ret_bridges,
                                         linkd_error *err);
@@ -287,6 +288,11 @@ LINKD_MUST_CHECK int linkd_bridges_key(linkd_view *view, uint64_t *ret_key,
 /* NULL: there is none. */
 const linkd_bridge *linkd_bridges_find(const linkd_bridges *bridges,
                                        uint32_t from, uint32_t to);
+/* LINKD_E_DATA: there is none, or it is damaged. */
+LINKD_MUST_CHECK int linkd_bridges_need(const linkd_bridges *bridges,
+                                        uint32_t from, uint32_t to,
+                                        const linkd_bridge **ret_bridge,
+                                        linkd_error *err);
 /* Maps a vector of one generation to another's: ret_vector [dim of `to`]. */
 LINKD_MUST_CHECK int linkd_bridges_map(const linkd_bridges *bridges,
                                        uint32_t from, uint32_t to,
@@ -306,6 +312,7 @@ typedef struct linkd_mixed_query {
     /* A record's vector: limits are of scores of records, and there is no
      * ranking, since equal texts have to be each other's nearest. */
     bool is_record;
+    bool own_only; /* other generations are not searched */
 } linkd_mixed_query;
 
 /* What hits have to reach. Scores are those of the model that the collection

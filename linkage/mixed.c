@@ -105,41 +105,37 @@ static int part_rank(mixed *m, const linkd_bridge *bridge, part *p,
         lk_bridge_rank(bridge, home, m->query->vector, p->ranking, err), err);
 }
 
-/* `vector` is what is searched for. LINKD_E_DATA: the query's generation has no
- * calibrator. */
+/* `vector` is what is searched for. LINKD_E_DATA: a bridge is damaged. */
 static int standing_make(const linkd_bridges *bridges, uint32_t from,
                          uint32_t to, linkd_way way, const float *vector,
                          linkd_standing *ret, linkd_error *err)
 {
-    const linkd_bridge *native = linkd_bridges_find(bridges, from, from);
-    const lk_cohort *cohort = lk_bridges_cohort(bridges, to);
+    const linkd_bridge *native = NULL;
+    const linkd_bridge *bridge = NULL;
+    int rc = linkd_bridges_need(bridges, from, from, &native, err);
 
-    if (native == NULL || cohort == NULL)
-        return lk_fail(err, LINKD_E_DATA,
-                       "damaged database: generation %u has no scale",
-                       (unsigned)from);
-    *ret = (linkd_standing){
-        .scale = &linkd_bridges_find(bridges, from, to)->scales[way],
-        .level = lk_cohort_level(cohort, vector),
-        .calibrator = &native->calibrator};
-    return LINKD_OK;
+    if (rc == LINKD_OK)
+        rc = linkd_bridges_need(bridges, from, to, &bridge, err);
+    if (rc == LINKD_OK)
+        *ret = (linkd_standing){
+            .scale = &bridge->scales[way],
+            .level = lk_cohort_level(lk_bridges_cohort(bridges, to), vector),
+            .calibrator = &native->calibrator};
+    return rc;
 }
 
 static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
 {
-    const linkd_bridge *bridge =
-        linkd_bridges_find(m->bridges, m->query->generation, g->number);
+    const linkd_bridge *bridge = NULL;
     part *p = &m->parts[m->n];
-    int rc;
+    int rc = linkd_bridges_need(m->bridges, m->query->generation, g->number,
+                                &bridge, err);
 
-    if (bridge == NULL)
-        return lk_fail(err, LINKD_E_DATA,
-                       "damaged database: nothing leads from generation %u to "
-                       "%u",
-                       (unsigned)m->query->generation, (unsigned)g->number);
     *p = (part){.generation = g->number, .dim = g->dim};
-    rc = g->number == m->query->generation ? part_native(m, g, p, err)
-                                           : part_mapped(m, g, bridge, p, err);
+    if (rc == LINKD_OK)
+        rc = g->number == m->query->generation
+                 ? part_native(m, g, p, err)
+                 : part_mapped(m, g, bridge, p, err);
     if (rc == LINKD_OK)
         rc = part_rank(m, bridge, p, err);
     if (rc == LINKD_OK)
@@ -159,7 +155,9 @@ static int mixed_open(mixed *m, linkd_error *err)
     int rc = LINKD_OK;
 
     for (size_t i = 0; i < n && rc == LINKD_OK; i++)
-        if (generations[i].n_vectors > 0)
+        if (generations[i].n_vectors > 0 &&
+            (!m->query->own_only ||
+             generations[i].number == m->query->generation))
             rc = part_make(m, &generations[i], err);
     return rc;
 }

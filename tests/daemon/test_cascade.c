@@ -382,7 +382,7 @@ static void what_does_not_go_together_is_refused(void **state)
     refused("{\"text\":\"a\",\"all\":true,\"threshold\":0.5" CASCADE "}",
             "\"all\" takes no cascade");
     refused("{\"text\":\"a\",\"compat\":\"waterfall\"}",
-            "\"compat\" is not fuse, align or cascade");
+            "\"compat\" is not fuse, align, cascade or native");
     assert_int_equal(call_json(lk_handle_search, "firms",
                                "{\"text\":\"a\",\"candidates\":0" CASCADE "}"),
                      400);

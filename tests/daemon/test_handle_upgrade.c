@@ -679,7 +679,9 @@ static void damaged_bridges_are_named(void **state)
                                "\"collection\":\"firms\"},"
                                "\"min_score\":0.9}"),
                      500);
-    assert_problem(500, "damaged", "damaged database: a blob has a wrong form");
+    assert_problem(
+        500, "damaged",
+        "collection \"firms\": damaged database: a blob has a wrong form");
     assert_int_equal(call_json(lk_handle_get_collection, "firms", NULL), 200);
     assert_json_at("records", "240");
     store_check();
@@ -724,21 +726,48 @@ static void map_flip(void)
     assert_int_equal(lk_bridge_cache_new(&service.bridges, NULL), LINKD_OK);
 }
 
-/* It is named, the records stay, and going back gets rid of it. */
+#define DAMAGE                                                                 \
+ "generation 1's records cannot be found by generation 2's model until a "     \
+ "rollback, or until they are encoded anew: not a map: its checksum is wrong"
+
+/* It is named, the records stay, and what does without it goes on. */
 static void a_flipped_byte_of_a_map_is_named(void **state)
 {
     (void)state;
     firms_make();
     start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
     map_flip();
     assert_int_equal(
         call_json(lk_handle_search, "firms", "{\"text\":\"quartz\"}"), 500);
-    assert_problem(500, "damaged", "not a map: its checksum is wrong");
-    store_check();
-    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
-    upgrade_do(lk_handle_upgrade_gc, "{}");
+    assert_problem(500, "damaged", "collection \"firms\": " DAMAGE);
+    assert_int_equal(
+        call_json(lk_handle_attach, "firms",
+                  "{\"id\":\"a\",\"fields\":{\"name\":\"quartz\"}}"),
+        500);
+    assert_problem(500, "damaged", "collection \"firms\": " DAMAGE);
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("generations.0.damaged", DAMAGE);
+    assert_text_at("generations.1.way", "native");
+    search_for(5, ",\"k\":100,\"compat\":\"native\"");
+    assert_text_at("hits.0.id", "r5");
+    assert_int_equal(size_at("hits"), 50);
+    upgrade_do(lk_handle_upgrade_backfill, "{}");
     search_for(5, ",\"k\":1");
     assert_text_at("hits.0.id", "r5");
+    store_check();
+}
+
+static void a_rollback_does_without_a_damaged_map(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    map_flip();
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    search_for(5, ",\"k\":1");
+    assert_text_at("hits.0.id", "r5");
+    upgrade_do(lk_handle_upgrade_gc, "{}");
     assert_untouched();
 }
 
@@ -937,6 +966,7 @@ int main(void)
         TEST(a_link_finds_partners_of_two_generations),
         TEST(damaged_bridges_are_named),
         TEST(a_flipped_byte_of_a_map_is_named),
+        TEST(a_rollback_does_without_a_damaged_map),
         TEST(what_cannot_be_started_is_refused_at_once),
         TEST(too_few_records_are_refused),
         TEST(records_that_are_all_alike_are_refused),

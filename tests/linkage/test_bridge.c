@@ -444,6 +444,42 @@ static void the_key_is_that_of_the_scales(void **state)
 
 /* ---- damage ---------------------------------------------------------------------- */
 
+/* Whether one generation's model has a way to another's records; `message` is why
+ * it has none. */
+static bool leads(const linkd_bridges *bridges, uint32_t from, uint32_t to,
+                  const char *message)
+{
+    const linkd_bridge *bridge = NULL;
+    int rc = linkd_bridges_need(bridges, from, to, &bridge, &err);
+
+    if (rc == LINKD_OK) {
+        assert_non_null(bridge);
+        return true;
+    }
+    assert_int_equal(rc, LINKD_E_DATA);
+    if (strstr(err.message, message) == NULL)
+        fail_msg("%s", err.message);
+    return false;
+}
+
+/* Bits of what is damaged: 1 to 1, 1 to 2, 2 to 1, 2 to 2. */
+enum { ONE = 1, BACK = 2, THERE = 4, TWO = 8 };
+
+/* That alone fails, and says why. */
+static void assert_damaged(blobs *b, unsigned damaged, const char *message)
+{
+    linkd_bridges *bridges = NULL;
+
+    firms_upgrade(b);
+    assert_int_equal(open_rc(&bridges), LINKD_OK);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(leads(bridges, 1 + i / 2, 1 + i % 2, message),
+                         (damaged >> i & 1U) == 0);
+    linkd_bridges_close(bridges);
+    blobs_clear(b);
+}
+
+/* The scale of limits serves every search. */
 static void open_fails(blobs *b, const char *message)
 {
     linkd_bridges *bridges = NULL;
@@ -462,7 +498,7 @@ static void a_flipped_byte_of_a_map_is_refused(void **state)
 
     (void)state;
     b.bytes[BLOB_BACK_MAP].data[b.bytes[BLOB_BACK_MAP].len / 2] ^= 1;
-    open_fails(&b, "checksum");
+    assert_damaged(&b, BACK, "checksum");
 }
 
 static void a_cut_map_is_refused(void **state)
@@ -471,7 +507,7 @@ static void a_cut_map_is_refused(void **state)
 
     (void)state;
     b.bytes[BLOB_THERE_MAP].len /= 2;
-    open_fails(&b, "map");
+    assert_damaged(&b, THERE, "map");
 }
 
 static void scales_of_another_version_are_refused(void **state)
@@ -480,7 +516,7 @@ static void scales_of_another_version_are_refused(void **state)
 
     (void)state;
     b.bytes[BLOB_NEW_SCALES].data[0] = 99;
-    open_fails(&b, "damaged database: a blob has a wrong form");
+    assert_damaged(&b, TWO, "damaged database: a blob has a wrong form");
 }
 
 static void cut_scales_are_refused(void **state)
@@ -512,7 +548,8 @@ static void cut_and_flipped_rankings_are_refused(void **state)
             bytes->data[b.bytes[BLOB_BACK_SCALES].len] ^= 1;
         if (i == 3)
             bytes->data[bytes->len - 40] ^= 1;
-        open_fails(&b, i < 3 ? "damaged database: a blob has a wrong form"
+        assert_damaged(&b, THERE,
+                       i < 3 ? "damaged database: a blob has a wrong form"
                              : "not a map: its checksum is wrong");
     }
     linkd_whitened_clear(&there.ranking.maps);
@@ -528,7 +565,8 @@ static void a_ranking_between_other_models_is_refused(void **state)
     there.ranking.maps.home =
         there.ranking.maps.map; /* from 12 dimensions, not from 8 */
     b = ranked_blobs(&there);
-    open_fails(&b, "damaged database: a map leads from another model");
+    assert_damaged(&b, THERE,
+                   "damaged database: a map leads from another model");
     there.ranking.maps.home = home;
     linkd_whitened_clear(&there.ranking.maps);
 }
@@ -541,7 +579,7 @@ static void a_weight_beyond_1_is_refused(void **state)
     (void)state;
     there.ranking.weight = 1.5F;
     b = ranked_blobs(&there);
-    open_fails(&b, "damaged database: a scale is no scale");
+    assert_damaged(&b, THERE, "damaged database: a scale is no scale");
     linkd_whitened_clear(&there.ranking.maps);
 }
 
@@ -562,7 +600,7 @@ static void scales_that_are_no_numbers_are_refused(void **state)
         bridge.calibrator.slope = slopes[i];
         lk_buf_reset(bytes);
         assert_int_equal(linkd_scales_encode(&bridge, bytes, &err), LINKD_OK);
-        open_fails(&b, "damaged database: a scale is no scale");
+        assert_damaged(&b, TWO, "damaged database: a scale is no scale");
     }
 }
 
@@ -591,7 +629,8 @@ static void anchors_that_are_others_are_refused(void **state)
             anchors_encode(&b.bytes[BLOB_NEW_ANCHORS], 0, NEW_DIM);
         if (i == 3)
             b.of[BLOB_NEW_ANCHORS].kind = LINKD_BLOB_CANARIES;
-        open_fails(&b, i == 0
+        assert_damaged(&b, BACK | TWO,
+                       i == 0
                            ? "damaged database: generation 2 has other anchors"
                            : "damaged database: generation 2 has no anchors");
     }
@@ -607,7 +646,8 @@ static void a_map_between_other_models_is_refused(void **state)
     b.bytes[BLOB_THERE_MAP] = b.bytes[BLOB_BACK_MAP];
     b.bytes[BLOB_BACK_MAP] = there;
     (void)state;
-    open_fails(&b, "damaged database: a map leads from another model");
+    assert_damaged(&b, THERE | BACK,
+                   "damaged database: a map leads from another model");
 }
 
 static void a_map_to_another_model_is_refused(void **state)
@@ -629,7 +669,8 @@ static void a_map_to_another_model_is_refused(void **state)
         lk_buf_append(&all.bytes[BLOB_THERE_MAP], bytes, len, &err), LINKD_OK);
     free(bytes);
     linkd_bridge_clear(&self);
-    open_fails(&all, "damaged database: a map leads to another model");
+    assert_damaged(&all, THERE,
+                   "damaged database: a map leads to another model");
 }
 
 static void a_map_that_is_gone_is_named(void **state)
@@ -638,7 +679,7 @@ static void a_map_that_is_gone_is_named(void **state)
 
     (void)state;
     b.of[BLOB_THERE_MAP].kind = 77;
-    open_fails(&b, "damaged database: a map between models is gone");
+    assert_damaged(&b, THERE, "damaged database: a map between models is gone");
 }
 
 /* ---- the way --------------------------------------------------------------------- */
@@ -798,6 +839,16 @@ static void other_limits_are_of_the_way_itself(void **state)
     blobs_clear(&b);
 }
 
+static void anchors_of_the_first_model_are_missed_there_alone(void **state)
+{
+    blobs b = blobs_make(made, &fits);
+
+    (void)state;
+    b.of[BLOB_OLD_ANCHORS].kind = 77;
+    assert_damaged(&b, ONE | THERE,
+                   "generation 1's records cannot be found by generation ");
+}
+
 /* Records score otherwise than queries, the more so if a model has a prompt for
  * each. */
 static void limits_of_records_are_of_their_scores(void **state)
@@ -881,7 +932,8 @@ static void scales_of_records_that_are_none_are_refused(void **state)
         if (i == 2) /* said to be there, and are not */
             memset(bytes->data + bytes->len - 3 * (8 + 4 * LINKD_QUANTILES), 0,
                    3 * (8 + 4 * LINKD_QUANTILES));
-        open_fails(&b, i < 2 ? "damaged database: a scale is no scale"
+        assert_damaged(&b, TWO,
+                       i < 2 ? "damaged database: a scale is no scale"
                              : "damaged database: a blob has a wrong form");
     }
 }
@@ -911,6 +963,7 @@ int main(void)
         TEST(cut_scales_are_refused),
         TEST(scales_that_are_no_numbers_are_refused),
         TEST(anchors_that_are_others_are_refused),
+        TEST(anchors_of_the_first_model_are_missed_there_alone),
         TEST(cut_and_flipped_rankings_are_refused),
         TEST(a_ranking_between_other_models_is_refused),
         TEST(a_weight_beyond_1_is_refused),

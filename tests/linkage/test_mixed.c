@@ -500,8 +500,11 @@ static void queries_that_are_no_vectors_are_refused(void **state)
     query = query_of(0, false);
     query.generation = 3;
     assert_int_equal(search_rc(&query, K, found, &n), LINKD_E_DATA);
-    assert_string_equal(err.message, "damaged database: nothing leads from "
-                                     "generation 3 to 1");
+    assert_string_equal(err.message,
+                        "generation 1's records cannot be found by "
+                        "generation 3's model until a rollback, or until "
+                        "they are encoded anew: nothing leads from one "
+                        "to the other");
 }
 
 static void a_search_without_memory_finds_nothing(void **state)

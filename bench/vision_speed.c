@@ -111,8 +111,9 @@ static void ffn_in(setup *s)
     const lk_stack *stack = &s->model.stack;
 
     for (size_t i = 0; i < stack->sizes.n_layers; i++)
-        stack->kernels->linear_gelu(&stack->layers[i].ffn_in, s->space.x,
-                                    s->n_rows, s->space.scratch, s->space.wide);
+        stack->kernels->linear_activate(
+            &stack->layers[i].ffn_in, stack->sizes.activation, s->space.x,
+            s->n_rows, s->space.scratch, s->space.wide);
 }
 
 static void ffn_out(setup *s)

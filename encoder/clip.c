@@ -63,9 +63,7 @@ int lk_clip_text_load(lk_packer *packer, const lk_config *config,
                                   .n_heads = config->n_heads,
                                   .n_out = config->n_out,
                                   .norm_epsilon = config->norm_epsilon,
-                                  .activation = config->has_quick_gelu
-                                                    ? LK_ACTIVATION_QUICK_GELU
-                                                    : LK_ACTIVATION_GELU};
+                                  .activation = config->activation};
     int rc;
 
     *ret_text =

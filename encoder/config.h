@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "base/base.h"
+#include "encoder/kernels.h"
 
 typedef enum lk_pooling {
     LK_POOLING_MEAN, /* of all tokens */
@@ -55,6 +55,7 @@ typedef struct lk_config {
     lk_architecture architecture;
     size_t dim;
     size_t n_inner; /* width of the feed-forward layer */
+    lk_activation activation;
     size_t n_layers;
     size_t n_heads;
     size_t vocab_size; /* 0: as many as the tokenizer's */
@@ -79,7 +80,6 @@ typedef struct lk_config {
     /* of CLIP only */
     size_t n_out;  /* width of the projection */
     size_t end_id; /* of the token whose row is the vector; clip.c */
-    bool has_quick_gelu;
 } lk_config;
 
 /* The files as bytes, so that each can be fuzzed. All read hostile input.

@@ -3,6 +3,7 @@
  * a file may hold what differs alone. */
 #include <string.h>
 
+#include "encoder/activation.h"
 #include "encoder/config_json.h"
 
 #define LAYERS_MAX ((size_t)1024)
@@ -58,19 +59,6 @@ static int sizes_check(const lk_config *config, linkd_error *err)
     return LINKD_OK;
 }
 
-static int activation_get(const json_t *json, lk_config *config,
-                          linkd_error *err)
-{
-    const json_t *value = json_object_get(json, "hidden_act");
-    const char *name = value != NULL ? json_string_value(value) : "quick_gelu";
-
-    config->has_quick_gelu = name != NULL && strcmp(name, "quick_gelu") == 0;
-    if (config->has_quick_gelu || (name != NULL && strcmp(name, "gelu") == 0))
-        return LINKD_OK;
-    return lk_fail(err, LINKD_E_DATA,
-                   LK_CONFIG_FILE ": hidden_act is not quick_gelu or gelu");
-}
-
 static int epsilon_get(const json_t *json, lk_config *config, linkd_error *err)
 {
     const json_t *value = json_object_get(json, "layer_norm_eps");
@@ -91,6 +79,7 @@ int lk_config_clip(const json_t *root, lk_config *config, linkd_error *err)
 
     config->architecture = LK_CLIP;
     config->pooling = LK_POOLING_END;
+    config->activation = LK_ACTIVATION_QUICK_GELU;
     if (!json_is_object(json))
         return lk_fail(err, LINKD_E_DATA,
                        LK_CONFIG_FILE ": text_config is not an object");
@@ -98,7 +87,7 @@ int lk_config_clip(const json_t *root, lk_config *config, linkd_error *err)
     if (rc == LINKD_OK)
         rc = sizes_check(config, err);
     if (rc == LINKD_OK)
-        rc = activation_get(json, config, err);
+        rc = lk_activation_get(json, "hidden_act", &config->activation, err);
     if (rc == LINKD_OK)
         rc = epsilon_get(json, config, err);
     if (rc == LINKD_OK)

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "encoder/activation.h"
 #include "encoder/config_json.h"
 
 #define LAYERS_MAX ((size_t)1024)
@@ -107,10 +108,10 @@ static const family *family_find(const char *model_type)
 static int options_check(const json_t *json, const family *names,
                          linkd_error *err)
 {
-    int rc = text_require(json, names->activation, "gelu", err);
+    int rc = LINKD_OK;
 
     /* ModernBERT's files may have any and its code reads none */
-    if (rc == LINKD_OK && names->architecture != LK_MODERNBERT)
+    if (names->architecture != LK_MODERNBERT)
         rc = text_require(json, "position_embedding_type", "absolute", err);
     if (rc == LINKD_OK && json_is_true(json_object_get(json, "is_decoder")))
         rc = lk_fail(err, LINKD_E_DATA,
@@ -239,6 +240,9 @@ static int model_parse(const json_t *json, lk_config *config, linkd_error *err)
                        type);
     config->architecture = names->architecture;
     rc = options_check(json, names, err);
+    if (rc == LINKD_OK)
+        rc = lk_activation_get(json, names->activation, &config->activation,
+                               err);
     if (rc == LINKD_OK)
         rc = sizes_get(json, names, config, err);
     if (rc == LINKD_OK)

@@ -109,6 +109,11 @@ static void config_hash(lk_fingerprint *f, const lk_config *config,
     lk_fingerprint_text(f, text);
     if (config->cut == LK_CUT_BEGINNING)
         lk_fingerprint_text(f, "cut at the beginning");
+    if (config->activation != LK_ACTIVATION_GELU) {
+        (void)snprintf(text, sizeof(text), "activation %d",
+                       (int)config->activation);
+        lk_fingerprint_text(f, text);
+    }
     if (config->architecture != LK_MODERNBERT)
         return;
     (void)snprintf(text, sizeof(text), "window %zu every %zu theta %a %a",

@@ -226,7 +226,8 @@ static void layer_run(pass *p, const lk_layer *layer, int reduces)
     kernels->linear_add_norm(&layer->attention_out, &layer->attention_norm,
                              p->context, p->n_rows, p->scratch, p->x);
     note(p, layer, LK_NOTED_FFN_IN, p->x);
-    kernels->linear_gelu(&layer->ffn_in, p->x, p->n_rows, p->scratch, p->wide);
+    kernels->linear_activate(&layer->ffn_in, p->model->activation, p->x,
+                             p->n_rows, p->scratch, p->wide);
     kernels->linear_add_norm(&layer->ffn_out, &layer->ffn_norm, p->wide,
                              p->n_rows, p->scratch, p->x);
 }
@@ -273,7 +274,8 @@ static void gated_run(pass *p, const lk_layer *layer)
     const size_t n = p->n_rows * lk_stride(p->model->n_inner);
 
     note(p, layer, LK_NOTED_FFN_IN, x);
-    kernels->linear_gelu(&layer->ffn_in, x, p->n_rows, p->scratch, p->wide);
+    kernels->linear_activate(&layer->ffn_in, p->model->activation, x, p->n_rows,
+                             p->scratch, p->wide);
     kernels->linear(&layer->ffn_gate, x, p->n_rows, p->scratch, p->gate);
     for (size_t i = 0; i < n; i++)
         p->wide[i] *= p->gate[i];

@@ -82,6 +82,14 @@ typedef struct lk_heads {
     size_t window;
 } lk_heads;
 
+/* What goes between two layers, number by number. */
+typedef enum lk_activation {
+    LK_ACTIVATION_GELU, /* x Phi(x), Phi the normal distribution function */
+    LK_ACTIVATION_GELU_TANH, /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 */
+    LK_ACTIVATION_QUICK_GELU, /* x / (1 + e^(-1.702 x)) */
+    LK_ACTIVATION_NONE,
+} lk_activation;
+
 typedef struct lk_kernels {
     const char *isa;
     const char *precision;
@@ -96,13 +104,11 @@ typedef struct lk_kernels {
      *   scratch  lk_linear_scratch() floats, 64-byte aligned */
     void (*linear)(const lk_linear *linear, const float *x, size_t n_rows,
                    float *scratch, float *ret_y);
-    /* y = gelu(W x + b), GELU in its exact form x * Phi(x); of int8, whose next
-     * layer rounds it to bytes, to 1.7e-4. */
-    void (*linear_gelu)(const lk_linear *linear, const float *x, size_t n_rows,
-                        float *scratch, float *ret_y);
-    /* y = quick_gelu(W x + b), quick_gelu(x) = x / (1 + e^(-1.702 x)). */
-    void (*linear_quick_gelu)(const lk_linear *linear, const float *x,
-                              size_t n_rows, float *scratch, float *ret_y);
+    /* y = activation(W x + b), to 1e-6; GELU of int8, whose next layer rounds it
+     * to bytes, to 1.7e-4. */
+    void (*linear_activate)(const lk_linear *linear, lk_activation activation,
+                            const float *x, size_t n_rows, float *scratch,
+                            float *ret_y);
     /* y = norm(y + W x + b): the residual is updated in place. */
     void (*linear_add_norm)(const lk_linear *linear, const lk_norm *norm,
                             const float *x, size_t n_rows, float *scratch,

@@ -165,15 +165,29 @@ ALWAYS_INLINE vec vec_gelu(vec x)
 
 #endif
 
-/* x / (1 + e^(-1.702 x)), absolute error 1e-6: what CLIP was trained with. Below
- * -50 it vanishes, so smaller powers are cut. */
-ALWAYS_INLINE vec vec_quick_gelu(vec x)
+/* x / (1 + 2^exponent). Where the exponent is cut, x or 0 is left. */
+ALWAYS_INLINE vec vec_gate(vec x, vec exponent)
 {
-    const vec factor = vec_set(-1.702F * 1.44269504F);
-    vec power = vec_exp2(vec_max(vec_set(-125.0F),
-                                 vec_min(vec_mul(x, factor), vec_set(126.0F))));
+    vec power =
+        vec_exp2(vec_max(vec_set(-125.0F), vec_min(exponent, vec_set(126.0F))));
 
     return vec_div(x, vec_add(power, vec_set(1.0F)));
+}
+
+/* x / (1 + e^(-1.702 x)), absolute error 1e-6: what CLIP was trained with. */
+ALWAYS_INLINE vec vec_quick_gelu(vec x)
+{
+    return vec_gate(x, vec_mul(x, vec_set(-1.702F * 1.44269504F)));
+}
+
+/* x (1 + tanh(z)) / 2 is x / (1 + e^(-2 z)), here with z = sqrt(2 / pi) *
+ * (x + 0.044715 x^3); absolute error 1e-6. */
+ALWAYS_INLINE vec vec_gelu_tanh(vec x)
+{
+    const vec linear = vec_set(-2.0F * 0.797884561F * 1.44269504F);
+    const vec cubic = vec_set(-2.0F * 0.797884561F * 1.44269504F * 0.044715F);
+
+    return vec_gate(x, vec_mul(x, vec_fma(vec_mul(x, x), cubic, linear)));
 }
 
 /* ---- layer normalisation ------------------------------------------------ */
@@ -239,26 +253,21 @@ static void add_norm(const lk_norm *norm, const float *addend, size_t n_rows,
 static void linear(const lk_linear *linear, const float *x, size_t n_rows,
                    float *scratch, float *ret_y)
 {
-    multiply(linear, x, n_rows, scratch, ret_y, 0, ACTIVATION_NONE);
+    multiply(linear, x, n_rows, scratch, ret_y, 0, LK_ACTIVATION_NONE);
 }
 
-static void linear_gelu(const lk_linear *linear, const float *x, size_t n_rows,
-                        float *scratch, float *ret_y)
+static void linear_activate(const lk_linear *linear, lk_activation activation,
+                            const float *x, size_t n_rows, float *scratch,
+                            float *ret_y)
 {
-    multiply(linear, x, n_rows, scratch, ret_y, 0, ACTIVATION_GELU);
-}
-
-static void linear_quick_gelu(const lk_linear *linear, const float *x,
-                              size_t n_rows, float *scratch, float *ret_y)
-{
-    multiply(linear, x, n_rows, scratch, ret_y, 0, ACTIVATION_QUICK_GELU);
+    multiply(linear, x, n_rows, scratch, ret_y, 0, activation);
 }
 
 static void linear_add_norm(const lk_linear *linear, const lk_norm *norm,
                             const float *x, size_t n_rows, float *scratch,
                             float *y)
 {
-    multiply(linear, x, n_rows, scratch, y, 1, ACTIVATION_NONE);
+    multiply(linear, x, n_rows, scratch, y, 1, LK_ACTIVATION_NONE);
     for (size_t i = 0; i < n_rows; i++)
         norm_row(norm, y + i * lk_stride(norm->width));
 }
@@ -302,8 +311,7 @@ const lk_kernels VEC_TABLE = {
     .step = VEC_STEP,
     .pack = pack,
     .linear = linear,
-    .linear_gelu = linear_gelu,
-    .linear_quick_gelu = linear_quick_gelu,
+    .linear_activate = linear_activate,
     .linear_add_norm = linear_add_norm,
     .add_norm = add_norm,
     .attention = attention,

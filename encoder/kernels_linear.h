@@ -242,30 +242,36 @@ static block block_encode(const lk_linear *linear, const float *x,
     return b;
 }
 
-/* What an output goes through. */
-typedef enum activation {
-    ACTIVATION_NONE,
-    ACTIVATION_GELU,
-    ACTIVATION_QUICK_GELU,
-} activation;
-
-static void gelu_rows(float *y, size_t y_stride, size_t n_rows)
+/* What the outputs of a tile go through. */
+ALWAYS_INLINE void rows_map(vec (*map)(vec), float *y, size_t y_stride,
+                            size_t n_rows)
 {
     for (size_t i = 0; i < n_rows; i++, y += y_stride)
         for (size_t j = 0; j < PANEL_WIDTH; j += VEC_LANES)
-            vec_store(y + j, vec_gelu(vec_load(y + j)));
+            vec_store(y + j, map(vec_load(y + j)));
 }
 
-static void quick_gelu_rows(float *y, size_t y_stride, size_t n_rows)
+static void rows_activate(lk_activation activation, float *y, size_t y_stride,
+                          size_t n_rows)
 {
-    for (size_t i = 0; i < n_rows; i++, y += y_stride)
-        for (size_t j = 0; j < PANEL_WIDTH; j += VEC_LANES)
-            vec_store(y + j, vec_quick_gelu(vec_load(y + j)));
+    switch (activation) {
+    case LK_ACTIVATION_GELU:
+        rows_map(vec_gelu, y, y_stride, n_rows);
+        break;
+    case LK_ACTIVATION_GELU_TANH:
+        rows_map(vec_gelu_tanh, y, y_stride, n_rows);
+        break;
+    case LK_ACTIVATION_QUICK_GELU:
+        rows_map(vec_quick_gelu, y, y_stride, n_rows);
+        break;
+    case LK_ACTIVATION_NONE:
+        break;
+    }
 }
 
 /* Cuts the block into tiles of nearly equal height, since a tile of few rows
  * leaves the multipliers idle. */
-static void panel_multiply(tile t, const block *b, activation act)
+static void panel_multiply(tile t, const block *b, lk_activation act)
 {
     size_t n_tiles = (b->n_rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
 
@@ -276,16 +282,13 @@ static void panel_multiply(tile t, const block *b, activation act)
         t.x = b->x + row * b->x_stride;
         t.codes = b->codes + row;
         linear_tile_run(&t, height);
-        if (act == ACTIVATION_GELU)
-            gelu_rows(t.y, t.y_stride, height);
-        else if (act == ACTIVATION_QUICK_GELU)
-            quick_gelu_rows(t.y, t.y_stride, height);
+        rows_activate(act, t.y, t.y_stride, height);
         t.y += height * t.y_stride;
     }
 }
 
 static void block_multiply(const lk_linear *linear, const block *b, float *y,
-                           int adds, activation act)
+                           int adds, lk_activation act)
 {
     const float *panel = linear->panels;
     tile t = {.x_stride = b->x_stride,
@@ -305,7 +308,7 @@ static void block_multiply(const lk_linear *linear, const block *b, float *y,
 }
 
 static void multiply(const lk_linear *linear, const float *x, size_t n_rows,
-                     float *scratch, float *y, int adds, activation act)
+                     float *scratch, float *y, int adds, lk_activation act)
 {
     const size_t n_blocks = (n_rows + LK_BLOCK_ROWS - 1) / LK_BLOCK_ROWS;
 

@@ -102,6 +102,7 @@ static int making_load(lk_packer *packer, void *ctx, linkd_error *err)
                   .head_dim = config->dim / config->n_heads},
         .dim = config->dim,
         .n_inner = config->n_inner,
+        .activation = config->activation,
         .max_tokens = config->max_tokens,
         .layers = calloc(config->n_layers + 1, sizeof(*m->model.layers)),
         .n_layers = config->n_layers};

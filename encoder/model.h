@@ -27,6 +27,7 @@ typedef struct lk_model {
     lk_heads heads;
     size_t dim;
     size_t n_inner;
+    lk_activation activation; /* between the feed-forward layer's halves */
     size_t max_tokens;
     const lk_tensor *words; /* [vocab_size, dim], looked up in the file */
     const float *positions; /* [max_tokens, lk_stride(dim)], with type 0 added;

@@ -116,12 +116,9 @@ void lk_stack_feed_forward(const lk_stack *stack, const lk_stack_layer *layer,
     lk_stack_normalise(stack, &layer->ffn_norm, space, n_rows);
     if (stack->sizes.restarts)
         memcpy(space->x, space->context, n * sizeof(*space->x));
-    if (stack->sizes.activation == LK_ACTIVATION_QUICK_GELU)
-        kernels->linear_quick_gelu(&layer->ffn_in, space->context, n_rows,
-                                   space->scratch, space->wide);
-    else
-        kernels->linear_gelu(&layer->ffn_in, space->context, n_rows,
-                             space->scratch, space->wide);
+    kernels->linear_activate(&layer->ffn_in, stack->sizes.activation,
+                             space->context, n_rows, space->scratch,
+                             space->wide);
     kernels->linear(&layer->ffn_out, space->wide, n_rows, space->scratch,
                     space->context);
     lk_stack_add(stack, space->context, n_rows, space->x);

@@ -13,11 +13,6 @@ static inline size_t lk_larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-typedef enum lk_activation {
-    LK_ACTIVATION_GELU,
-    LK_ACTIVATION_QUICK_GELU, /* x / (1 + e^(-1.702 x)) */
-} lk_activation;
-
 typedef struct lk_stack_sizes {
     size_t dim;
     size_t n_inner; /* width of the feed-forward layer */

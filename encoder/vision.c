@@ -134,7 +134,11 @@ static void settings_hash(lk_fingerprint *f, const linkd_vision *vision)
         p->out_width, p->out_height, (double)p->scales[0], (double)p->scales[1],
         (double)p->scales[2], (double)p->shifts[0], (double)p->shifts[1],
         (double)p->shifts[2]);
-
+    lk_fingerprint_text(f, text);
+    if (c->sizes.activation == LK_ACTIVATION_GELU)
+        return;
+    (void)snprintf(text, sizeof(text), "activation %d",
+                   (int)c->sizes.activation);
     lk_fingerprint_text(f, text);
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "encoder/activation.h"
 #include "encoder/json.h"
 
 #define FILE_NAME LK_VISION_CONFIG_FILE
@@ -99,26 +100,6 @@ static int kind_get(const json_t *json, lk_vision_kind *ret_kind,
                              "that is supported (vit, dinov2, clip, "
                              "swin, cct)",
                    type != NULL ? type : "");
-}
-
-static int activation_get(const source *s, lk_activation *ret_activation,
-                          linkd_error *err)
-{
-    const json_t *act = json_object_get(s->json, "hidden_act");
-    const bool is_clip = s->kind == LK_VISION_CLIP;
-    const char *name = json_string_value(act);
-
-    *ret_activation = is_clip ? LK_ACTIVATION_QUICK_GELU : LK_ACTIVATION_GELU;
-    if (act == NULL)
-        return LINKD_OK;
-    if (name != NULL && strcmp(name, "gelu") == 0) {
-        *ret_activation = LK_ACTIVATION_GELU;
-        return LINKD_OK;
-    }
-    if (is_clip && name != NULL && strcmp(name, "quick_gelu") == 0)
-        return LINKD_OK;
-    return lk_fail(err, LINKD_E_DATA, FILE_NAME ": hidden_act is not %sgelu",
-                   is_clip ? "quick_gelu or " : "");
 }
 
 static int options_check(const source *s, linkd_error *err)
@@ -233,10 +214,13 @@ static int model_parse(const json_t *json, lk_vision_config *config,
     int rc = source_get(json, &s, err);
 
     config->kind = s.kind;
+    if (s.kind == LK_VISION_CLIP)
+        config->sizes.activation = LK_ACTIVATION_QUICK_GELU;
     if (rc == LINKD_OK)
         rc = options_check(&s, err);
     if (rc == LINKD_OK)
-        rc = activation_get(&s, &config->sizes.activation, err);
+        rc = lk_activation_get(s.json, "hidden_act", &config->sizes.activation,
+                               err);
     if (rc != LINKD_OK)
         return rc;
     if (s.kind == LK_VISION_SWIN)

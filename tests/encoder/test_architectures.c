@@ -208,7 +208,9 @@ static void vectors_are_those_of_transformers(void **state)
                   /* the older config.json, and the first token's vector */
                   {"modernbert-cls", "modernbert", 64},
                   /* two dense layers behind the pooling */
-                  {"mpnet-dense", "mpnet", 62}};
+                  {"mpnet-dense", "mpnet", 62},
+                  /* "gelu_new" */
+                  {"roberta-tanh", "roberta", 62}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++) {
@@ -257,7 +259,7 @@ static void dense_layers_report_memory_that_runs_out(void **state)
 static void lower_precisions_stay_close_to_transformers(void **state)
 {
     static const char *const names[] = {"mpnet", "modernbert", "modernbert-cls",
-                                        "mpnet-dense"};
+                                        "mpnet-dense", "roberta-tanh"};
     static const char *const isas[] = {"scalar", "avx2", "avx512_vnni"};
 
     (void)state;
@@ -538,8 +540,8 @@ static void sizes_that_an_architecture_cannot_have_are_refused(void **state)
                   "-1"),
             "config.json: pad_token_id is not between 0 and 65536");
     refused("{\"model_type\": \"distilbert\", \"activation\": \"relu\"}",
-            "config.json: activation \"relu\" is not supported, only \"gelu\" "
-            "is");
+            "config.json: activation \"relu\" is not supported, only gelu, "
+            "gelu_new, gelu_fast, gelu_pytorch_tanh and quick_gelu are");
 }
 
 int main(void)

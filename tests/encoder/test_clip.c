@@ -288,6 +288,24 @@ static void vision_refused(const char *json, const char *message)
     assert_string_equal(err.message, message);
 }
 
+static void both_towers_may_have_the_tanh_gelu(void **state)
+{
+    static const char json[] =
+        CONFIG("\"hidden_act\":\"gelu_new\"",
+               "\"hidden_act\":\"gelu_pytorch_tanh\"", "");
+    lk_config text;
+    lk_vision_config vision;
+
+    (void)state;
+    assert_int_equal(lk_config_parse_model(json, sizeof(json) - 1, &text, NULL),
+                     LINKD_OK);
+    assert_int_equal(text.activation, LK_ACTIVATION_GELU_TANH);
+    assert_int_equal(
+        lk_vision_config_parse(json, sizeof(json) - 1, &vision, NULL),
+        LINKD_OK);
+    assert_int_equal(vision.sizes.activation, LK_ACTIVATION_GELU_TANH);
+}
+
 static void what_a_config_does_not_say_is_as_in_vit_b_32(void **state)
 {
     static const char json[] = CONFIG("", "", "");
@@ -304,7 +322,7 @@ static void what_a_config_does_not_say_is_as_in_vit_b_32(void **state)
     assert_int_equal(text.max_tokens, 77);
     assert_int_equal(text.n_out, 512);
     assert_int_equal(text.end_id, 49407);
-    assert_true(text.has_quick_gelu);
+    assert_int_equal(text.activation, LK_ACTIVATION_QUICK_GELU);
     assert_int_equal(
         lk_vision_config_parse(json, sizeof(json) - 1, &vision, NULL),
         LINKD_OK);
@@ -321,8 +339,10 @@ static void configs_that_are_not_supported_are_refused(void **state)
     (void)state;
     text_refused("{\"model_type\":\"clip\"}",
                  "config.json: text_config is not an object");
-    text_refused(CONFIG("\"hidden_act\":\"relu\"", "", ""),
-                 "config.json: hidden_act is not quick_gelu or gelu");
+    text_refused(
+        CONFIG("\"hidden_act\":\"relu\"", "", ""),
+        "config.json: hidden_act \"relu\" is not supported, only gelu, "
+        "gelu_new, gelu_fast, gelu_pytorch_tanh and quick_gelu are");
     text_refused(CONFIG("\"hidden_size\":0", "", ""),
                  "config.json: hidden_size is 0, not between 1 and 65536");
     text_refused(CONFIG("\"num_attention_heads\":7", "", ""),
@@ -337,8 +357,10 @@ static void configs_that_are_not_supported_are_refused(void **state)
                  "config.json: projection_dim is missing or not a number");
     vision_refused("{\"model_type\":\"clip\"}",
                    "config.json: vision_config is not an object");
-    vision_refused(CONFIG("", "\"hidden_act\":\"relu\"", ""),
-                   "config.json: hidden_act is not quick_gelu or gelu");
+    vision_refused(
+        CONFIG("", "\"hidden_act\":\"relu\"", ""),
+        "config.json: hidden_act \"relu\" is not supported, only gelu, "
+        "gelu_new, gelu_fast, gelu_pytorch_tanh and quick_gelu are");
 }
 
 /* ---- memory ------------------------------------------------------------- */
@@ -396,6 +418,7 @@ int main(void)
         cmocka_unit_test(texts_and_pictures_may_be_compared),
         cmocka_unit_test(the_largest_id_ends_a_text_where_the_file_says_2),
         cmocka_unit_test(int8_is_refused),
+        cmocka_unit_test(both_towers_may_have_the_tanh_gelu),
         cmocka_unit_test(what_a_config_does_not_say_is_as_in_vit_b_32),
         cmocka_unit_test(configs_that_are_not_supported_are_refused),
         cmocka_unit_test(memory_that_runs_out_is_reported),

@@ -102,6 +102,31 @@ static void defaults_stand_in_for_what_old_configs_lack(void **state)
     assert_true(config.norm_epsilon == 1e-12F);
 }
 
+static void an_activation_goes_by_the_names_of_transformers(void **state)
+{
+    static const struct {
+        const char *name;
+        lk_activation activation;
+    } names[] = {{"\"gelu\"", LK_ACTIVATION_GELU},
+                 {"\"gelu_python\"", LK_ACTIVATION_GELU},
+                 {"\"gelu_new\"", LK_ACTIVATION_GELU_TANH},
+                 {"\"gelu_fast\"", LK_ACTIVATION_GELU_TANH},
+                 {"\"gelu_pytorch_tanh\"", LK_ACTIVATION_GELU_TANH},
+                 {"\"gelu_python_tanh\"", LK_ACTIVATION_GELU_TANH},
+                 {"\"quick_gelu\"", LK_ACTIVATION_QUICK_GELU},
+                 {NULL, LK_ACTIVATION_GELU}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        lk_config config;
+
+        assert_int_equal(parse_with("hidden_act", names[i].name, &config, NULL),
+                         LINKD_OK);
+        assert_int_equal(config.activation, names[i].activation);
+    }
+    assert_refused("hidden_act", "7", "config.json: hidden_act is not a text");
+}
+
 static void models_of_another_kind_are_refused_by_name(void **state)
 {
     (void)state;
@@ -111,7 +136,8 @@ static void models_of_another_kind_are_refused_by_name(void **state)
                    "config.json: model_type is missing or not a text");
     assert_refused("hidden_act", "\"relu\"",
                    "config.json: hidden_act \"relu\" is not supported, only "
-                   "\"gelu\" is");
+                   "gelu, gelu_new, gelu_fast, gelu_pytorch_tanh and "
+                   "quick_gelu are");
     assert_refused("position_embedding_type", "\"relative_key\"",
                    "config.json: position_embedding_type \"relative_key\" is "
                    "not supported, only \"absolute\" is");
@@ -537,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bert_config_gives_its_sizes),
         cmocka_unit_test(defaults_stand_in_for_what_old_configs_lack),
+        cmocka_unit_test(an_activation_goes_by_the_names_of_transformers),
         cmocka_unit_test(models_of_another_kind_are_refused_by_name),
         cmocka_unit_test(sizes_that_cannot_be_are_refused),
         cmocka_unit_test(a_config_that_is_not_json_is_refused_with_its_line),

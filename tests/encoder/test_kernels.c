@@ -120,6 +120,12 @@ static double gelu(double x)
     return 0.5 * x * (1.0 + erf(x * 0.70710678118654752440));
 }
 
+static double gelu_tanh(double x)
+{
+    return 0.5 * x *
+           (1.0 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+}
+
 static double quick_gelu(double x)
 {
     return x / (1.0 + exp(-1.702 * x));
@@ -216,9 +222,11 @@ static float *panels_new(const lk_kernels *kernels, const layer *l)
     return panels;
 }
 
+/* The activations in the order of the kernels. */
 typedef enum kind {
     LINEAR,
     LINEAR_GELU,
+    LINEAR_GELU_TANH,
     LINEAR_QUICK_GELU,
     LINEAR_ADD_NORM
 } kind;
@@ -241,12 +249,11 @@ static float *layer_run(const lk_kernels *kernels, const layer *l, kind what,
     memcpy(y, l->residual, n_rows * lk_stride(l->n_out) * sizeof(*y));
     if (what == LINEAR)
         kernels->linear(&linear, l->x, n_rows, scratch, y);
-    else if (what == LINEAR_GELU)
-        kernels->linear_gelu(&linear, l->x, n_rows, scratch, y);
-    else if (what == LINEAR_QUICK_GELU)
-        kernels->linear_quick_gelu(&linear, l->x, n_rows, scratch, y);
-    else
+    else if (what == LINEAR_ADD_NORM)
         kernels->linear_add_norm(&linear, &l->norm, l->x, n_rows, scratch, y);
+    else
+        kernels->linear_activate(&linear, (lk_activation)(what - LINEAR_GELU),
+                                 l->x, n_rows, scratch, y);
     free(scratch);
     free(panels);
     return y;
@@ -262,6 +269,8 @@ static double *layer_reference(const layer *l, kind what, size_t n_rows)
         for (size_t n = 0; n < l->n_out; n++) {
             if (what == LINEAR_GELU)
                 row[n] = gelu(row[n]);
+            if (what == LINEAR_GELU_TANH)
+                row[n] = gelu_tanh(row[n]);
             if (what == LINEAR_QUICK_GELU)
                 row[n] = quick_gelu(row[n]);
             if (what == LINEAR_ADD_NORM)
@@ -318,6 +327,12 @@ static void a_gelu_layer_is_a_linear_layer_and_gelu(void **state)
     check_layers(LINEAR_GELU);
 }
 
+static void a_tanh_gelu_layer_is_a_linear_layer_and_its_gelu(void **state)
+{
+    (void)state;
+    check_layers(LINEAR_GELU_TANH);
+}
+
 static void a_quick_gelu_layer_is_a_linear_layer_and_quick_gelu(void **state)
 {
     (void)state;
@@ -369,7 +384,8 @@ static void gelu_is_exact_to_1e_7_everywhere(void **state)
 
         if (kernels == NULL)
             continue;
-        kernels->linear_gelu(&linear, x, N_STEPS, NULL, y);
+        kernels->linear_activate(&linear, LK_ACTIVATION_GELU, x, N_STEPS, NULL,
+                                 y);
         for (size_t j = 0; j < N_STEPS; j++) {
             double input = (double)x[j * LK_STRIDE_UNIT];
             double off = fabs((double)y[j * LK_STRIDE_UNIT] - gelu(input));
@@ -383,8 +399,8 @@ static void gelu_is_exact_to_1e_7_everywhere(void **state)
     free(y);
 }
 
-static void
-quick_gelu_is_exact_to_1e_6_from_200_below_to_200_above(void **state)
+static void check_from_200_below_to_200_above(lk_activation activation,
+                                              double (*wanted)(double))
 {
     enum { N_STEPS = 4001 };
     const float weight[LK_STRIDE_UNIT] = {1.0F};
@@ -394,7 +410,6 @@ quick_gelu_is_exact_to_1e_6_from_200_below_to_200_above(void **state)
     const lk_linear linear = {
         .n_in = 1, .n_out = 1, .panels = weight, .bias = bias};
 
-    (void)state;
     for (size_t i = 0; i < N_STEPS; i++) /* from -200 to 200, dense around 0 */
         x[i * LK_STRIDE_UNIT] = powf(((float)i - 2000.0F) / 342.0F, 3.0F);
     for (size_t i = 0; i < N_ISAS; i++) {
@@ -402,11 +417,11 @@ quick_gelu_is_exact_to_1e_6_from_200_below_to_200_above(void **state)
 
         if (kernels == NULL)
             continue;
-        kernels->linear_quick_gelu(&linear, x, N_STEPS, NULL, y);
+        kernels->linear_activate(&linear, activation, x, N_STEPS, NULL, y);
         for (size_t j = 0; j < N_STEPS; j++) {
             const double input = (double)x[j * LK_STRIDE_UNIT];
             const double off =
-                fabs((double)y[j * LK_STRIDE_UNIT] - quick_gelu(input));
+                fabs((double)y[j * LK_STRIDE_UNIT] - wanted(input));
 
             assert_true(off <= 1e-6 + 1e-7 * fabs(input));
         }
@@ -414,6 +429,14 @@ quick_gelu_is_exact_to_1e_6_from_200_below_to_200_above(void **state)
     free(bias);
     free(x);
     free(y);
+}
+
+static void
+tanh_and_quick_gelu_are_exact_to_1e_6_from_200_below_to_200_above(void **state)
+{
+    (void)state;
+    check_from_200_below_to_200_above(LK_ACTIVATION_GELU_TANH, gelu_tanh);
+    check_from_200_below_to_200_above(LK_ACTIVATION_QUICK_GELU, quick_gelu);
 }
 
 static void gelu_of_huge_numbers_is_themselves_or_zero(void **state)
@@ -433,7 +456,7 @@ static void gelu_of_huge_numbers_is_themselves_or_zero(void **state)
 
         if (kernels == NULL)
             continue;
-        kernels->linear_gelu(&linear, x, 2, NULL, y);
+        kernels->linear_activate(&linear, LK_ACTIVATION_GELU, x, 2, NULL, y);
         assert_true(y[0] == 1e6F);
         assert_true(fabsf(y[LK_STRIDE_UNIT]) < 1e-8F);
     }
@@ -1119,12 +1142,12 @@ static void int8_scales_its_inputs_in_every_tier(void **state)
 }
 
 /* A row of one input is exact in bytes, so GELU's own error is seen. */
-static void int8_gelu_is_near_to_2e_4_everywhere(void **state)
+static void check_int8_activation(kind what, double (*wanted)(double),
+                                  double most)
 {
     enum { N_STEPS = 4001 };
     layer l = layer_new(1, 1);
 
-    (void)state;
     l.weights[0] = 1.0F;
     l.bias[0] = 0.0F;
     for (size_t i = 0; i < N_INT8_ISAS; i++) {
@@ -1134,12 +1157,20 @@ static void int8_gelu_is_near_to_2e_4_everywhere(void **state)
             float *y;
 
             l.x[0] = ((float)j - 2000.0F) * 0.005F;
-            y = layer_run(kernels, &l, LINEAR_GELU, 1);
-            assert_true(fabs((double)y[0] - gelu((double)l.x[0])) < 2e-4);
+            y = layer_run(kernels, &l, what, 1);
+            assert_true(fabs((double)y[0] - wanted((double)l.x[0])) < most);
             free(y);
         }
     }
     layer_free(&l);
+}
+
+static void int8_activations_are_near_everywhere(void **state)
+{
+    (void)state;
+    check_int8_activation(LINEAR_GELU, gelu, 2e-4);
+    check_int8_activation(LINEAR_GELU_TANH, gelu_tanh, 2e-6);
+    check_int8_activation(LINEAR_QUICK_GELU, quick_gelu, 2e-6);
 }
 
 static void an_int8_row_does_not_depend_on_its_batch(void **state)
@@ -1226,9 +1257,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_linear_layer_multiplies_and_adds_its_bias),
         cmocka_unit_test(a_gelu_layer_is_a_linear_layer_and_gelu),
+        cmocka_unit_test(a_tanh_gelu_layer_is_a_linear_layer_and_its_gelu),
         cmocka_unit_test(a_quick_gelu_layer_is_a_linear_layer_and_quick_gelu),
         cmocka_unit_test(
-            quick_gelu_is_exact_to_1e_6_from_200_below_to_200_above),
+            tanh_and_quick_gelu_are_exact_to_1e_6_from_200_below_to_200_above),
         cmocka_unit_test(an_output_layer_adds_to_the_residual_and_normalises),
         cmocka_unit_test(a_row_does_not_depend_on_the_rows_beside_it),
         cmocka_unit_test(gelu_is_exact_to_1e_7_everywhere),
@@ -1252,7 +1284,7 @@ int main(void)
         cmocka_unit_test(int8_layers_agree_in_every_tier),
         cmocka_unit_test(int8_of_zeros_is_the_bias),
         cmocka_unit_test(int8_scales_its_inputs_in_every_tier),
-        cmocka_unit_test(int8_gelu_is_near_to_2e_4_everywhere),
+        cmocka_unit_test(int8_activations_are_near_everywhere),
         cmocka_unit_test(an_int8_row_does_not_depend_on_its_batch),
         cmocka_unit_test(an_unknown_instruction_set_is_refused_by_name),
         cmocka_unit_test(the_fastest_tier_is_chosen_without_a_name),

@@ -213,23 +213,30 @@ static void weights_write(const tiny_model *model)
     index_write(model, half);
 }
 
-static void configs_write(const tiny_model *model)
+void tiny_model_activate(const tiny_model *model, const char *activation)
 {
     char text[512];
-    char path[96];
 
-    (void)snprintf(path, sizeof(path), "%s/1_Pooling", model->dir);
-    assert_int_equal(mkdir(path, 0700), 0);
     (void)snprintf(
         text, sizeof(text),
-        "{\"model_type\":\"bert\",\"hidden_act\":\"gelu\",\"hidden_size\":%d,"
+        "{\"model_type\":\"bert\",\"hidden_act\":\"%s\",\"hidden_size\":%d,"
         "\"intermediate_size\":%d,\"num_hidden_layers\":%d,"
         "\"num_attention_heads\":%d,\"vocab_size\":%d,"
         "\"max_position_embeddings\":%d,\"type_vocab_size\":2,"
         "\"layer_norm_eps\":1e-12}",
-        TINY_DIM, TINY_INNER, TINY_LAYERS, TINY_HEADS, TINY_VOCAB,
+        activation, TINY_DIM, TINY_INNER, TINY_LAYERS, TINY_HEADS, TINY_VOCAB,
         TINY_POSITIONS);
     tiny_model_put(model, "config.json", text);
+}
+
+static void configs_write(const tiny_model *model)
+{
+    char text[64];
+    char path[96];
+
+    (void)snprintf(path, sizeof(path), "%s/1_Pooling", model->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    tiny_model_activate(model, "gelu");
     tiny_model_put(model, "modules.json",
                    "[{\"path\":\"\",\"type\":\"m.Transformer\"},"
                    "{\"path\":\"1_Pooling\",\"type\":\"m.Pooling\"}]");

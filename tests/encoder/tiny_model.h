@@ -43,6 +43,8 @@ void tiny_model_put(const tiny_model *model, const char *name,
                     const char *content);
 /* Multiplies one weight by `factor` and writes the weights again. */
 void tiny_model_change(tiny_model *model, float factor);
+/* Writes config.json again, with that activation. */
+void tiny_model_activate(const tiny_model *model, const char *activation);
 /* Makes one input of the feed-forward layers' outputs a thousand times as heavy as
  * the others: more than bytes can tell apart. */
 void tiny_model_spoil_bytes(tiny_model *model);

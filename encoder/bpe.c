@@ -18,7 +18,7 @@
 
 void lk_bpe_clear(lk_bpe *bpe)
 {
-    free(bpe->merges);
+    free(bpe->owned);
     lk_buf_clear(&bpe->inside_prefix);
     lk_buf_clear(&bpe->end_suffix);
     *bpe = (lk_bpe){0};
@@ -39,17 +39,35 @@ int lk_bpe_merges_init(lk_bpe *bpe, size_t n, linkd_error *err)
 
     while (n_slots < 2 * n)
         n_slots *= 2;
-    bpe->merges = malloc(n_slots * sizeof(*bpe->merges));
-    if (bpe->merges == NULL)
+    bpe->owned = malloc(n_slots * sizeof(*bpe->owned));
+    if (bpe->owned == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < n_slots; i++)
-        bpe->merges[i].id = LK_TRIE_NONE;
+        bpe->owned[i] = (lk_merge){.id = LK_TRIE_NONE};
+    bpe->merges = bpe->owned;
+    bpe->n_slots = n_slots;
+    return LINKD_OK;
+}
+
+/* A search for a pair ends at a free slot, so there has to be one. */
+int lk_bpe_merges_borrow(lk_bpe *bpe, const lk_merge *merges, size_t n_slots,
+                         size_t n_pieces, linkd_error *err)
+{
+    size_t n_free = 0, n_wild = 0;
+
+    for (size_t i = 0; i < n_slots; i++) {
+        n_free += merges[i].id == LK_TRIE_NONE;
+        n_wild += merges[i].id >= n_pieces && merges[i].id != LK_TRIE_NONE;
+    }
+    if (n_free == 0 || n_wild > 0 || (n_slots & (n_slots - 1)) != 0)
+        return lk_fail(err, LINKD_E_DATA, "no table of merges");
+    bpe->merges = merges;
     bpe->n_slots = n_slots;
     return LINKD_OK;
 }
 
 /* The pair's slot, or the free one where it belongs. */
-static lk_merge *slot_find(const lk_bpe *bpe, uint32_t left, uint32_t right)
+static size_t slot_at(const lk_bpe *bpe, uint32_t left, uint32_t right)
 {
     /* Fibonacci hashing, as in trie.c */
     const uint64_t mixed =
@@ -59,12 +77,18 @@ static lk_merge *slot_find(const lk_bpe *bpe, uint32_t left, uint32_t right)
     while (bpe->merges[slot].id != LK_TRIE_NONE &&
            (bpe->merges[slot].left != left || bpe->merges[slot].right != right))
         slot = (slot + 1) & (bpe->n_slots - 1);
-    return &bpe->merges[slot];
+    return slot;
+}
+
+static const lk_merge *slot_find(const lk_bpe *bpe, uint32_t left,
+                                 uint32_t right)
+{
+    return &bpe->merges[slot_at(bpe, left, right)];
 }
 
 void lk_bpe_merge_put(lk_bpe *bpe, lk_merge merge)
 {
-    *slot_find(bpe, merge.left, merge.right) = merge;
+    bpe->owned[slot_at(bpe, merge.left, merge.right)] = merge;
 }
 
 /* ---- symbols ------------------------------------------------------------ */

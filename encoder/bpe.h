@@ -14,9 +14,10 @@ typedef struct lk_merge {
 
 /* {0} before the reader fills it. */
 typedef struct lk_bpe {
-    lk_merge *merges; /* open addressing by the pair */
-    size_t n_slots;   /* a power of two, twice the number of merges */
-    bool has_unknown; /* else characters in no piece vanish */
+    const lk_merge *merges; /* open addressing by the pair */
+    size_t n_slots;         /* a power of two, twice the number of merges */
+    lk_merge *owned;        /* the same, or NULL: they are borrowed */
+    bool has_unknown;       /* else characters in no piece vanish */
     uint32_t unknown_id;
     bool fuses_unknown;   /* unknown neighbours are one */
     bool ignores_merges;  /* a part that is a piece is that piece */
@@ -52,6 +53,11 @@ LINKD_MUST_CHECK int lk_bpe_merges_init(lk_bpe *bpe, size_t n,
                                         linkd_error *err);
 /* Of two merges of one pair the later counts. */
 void lk_bpe_merge_put(lk_bpe *bpe, lk_merge merge);
+/* Borrows the merges of another one, [n_slots], which may be hostile. LINKD_E_DATA:
+ * they are no such table, or make a piece that is not below n_pieces. */
+LINKD_MUST_CHECK int lk_bpe_merges_borrow(lk_bpe *bpe, const lk_merge *merges,
+                                          size_t n_slots, size_t n_pieces,
+                                          linkd_error *err);
 
 /* Appends the ids of `part`, valid UTF-8, whose pieces are the keys of `trie`
  * under `root`. LINKD_E_NOMEM. */

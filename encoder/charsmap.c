@@ -34,27 +34,43 @@ int lk_charsmap_parse(const uint8_t *bytes, size_t len, lk_charsmap *ret_map,
                       linkd_error *err)
 {
     size_t n_array_bytes = len >= 4 ? word_read(bytes) : 0;
+    uint32_t *units;
+    char *texts;
 
     if (len < 4 || n_array_bytes > len - 4 || n_array_bytes % 4 != 0 ||
         n_array_bytes == 0)
         return lk_fail(err, LINKD_E_DATA, "precompiled_charsmap is cut off");
-    ret_map->n_units = n_array_bytes / 4;
-    ret_map->n_text_bytes = len - 4 - n_array_bytes;
-    ret_map->units = calloc(ret_map->n_units, sizeof(*ret_map->units));
-    ret_map->texts = malloc(ret_map->n_text_bytes + 1);
-    if (ret_map->units == NULL || ret_map->texts == NULL)
+    units = malloc(len + 1 - 4);
+    if (units == NULL)
         return lk_fail_nomem(err);
-    for (size_t i = 0; i < ret_map->n_units; i++)
-        ret_map->units[i] = word_read(bytes + 4 + 4 * i);
-    memcpy(ret_map->texts, bytes + 4 + n_array_bytes, ret_map->n_text_bytes);
-    ret_map->texts[ret_map->n_text_bytes] = '\0';
+    texts = (char *)units + n_array_bytes;
+    for (size_t i = 0; i < n_array_bytes / 4; i++)
+        units[i] = word_read(bytes + 4 + 4 * i);
+    memcpy(texts, bytes + 4 + n_array_bytes, len - 4 - n_array_bytes);
+    texts[len - 4 - n_array_bytes] = '\0';
+    *ret_map = (lk_charsmap){.units = units,
+                             .n_units = n_array_bytes / 4,
+                             .texts = texts,
+                             .n_text_bytes = len - 4 - n_array_bytes,
+                             .owned = units};
+    return LINKD_OK;
+}
+
+int lk_charsmap_borrow(lk_charsmap *map, const uint32_t *units, size_t n_units,
+                       const char *texts, size_t n_text_bytes, linkd_error *err)
+{
+    if (n_units == 0 || texts[n_text_bytes] != '\0')
+        return lk_fail(err, LINKD_E_DATA, "no table of replacements");
+    *map = (lk_charsmap){.units = units,
+                         .n_units = n_units,
+                         .texts = texts,
+                         .n_text_bytes = n_text_bytes};
     return LINKD_OK;
 }
 
 void lk_charsmap_clear(lk_charsmap *map)
 {
-    free(map->units);
-    free(map->texts);
+    free(map->owned);
     *map = (lk_charsmap){0};
 }
 

@@ -221,10 +221,8 @@ static int parts_take(void *ctx, const lk_packed *packed, linkd_error *err)
 {
     const opening *o = ctx;
     linkd_encoder *encoder = o->encoder;
-    int rc = packed->tokenizer.len > 0
-                 ? lk_tokenizer_image_read(packed->tokenizer,
-                                           &encoder->tokenizer, err)
-                 : lk_tokenizer_open(o->dir, &encoder->tokenizer, err);
+    int rc =
+        lk_tokenizer_image_read(packed->tokenizer, &encoder->tokenizer, err);
 
     if (rc == LINKD_OK)
         rc = vocabulary_settle(encoder, err);
@@ -382,12 +380,12 @@ void linkd_encoder_close(linkd_encoder *encoder)
     free(encoder->tiles);
     free(encoder->scratches);
     lk_model_clear(&encoder->model);
+    lk_tokenizer_close(encoder->tokenizer);
     lk_packed_close(&encoder->packed);
     lk_weights_close(&encoder->weights);
     lk_dense_close(&encoder->dense);
     lk_prompts_clear(&encoder->prompts);
     lk_buf_clear(&encoder->prompt);
-    lk_tokenizer_close(encoder->tokenizer);
     free(encoder);
 }
 

@@ -256,7 +256,8 @@ void lk_tokenizer_close(lk_tokenizer *tokenizer)
     if (tokenizer == NULL)
         return;
     lk_trie_clear(&tokenizer->vocabulary);
-    free(tokenizer->unigram.scores);
+    free(tokenizer->rest);
+    lk_unigram_clear(&tokenizer->unigram);
     lk_bpe_clear(&tokenizer->bpe);
     lk_added_clear(&tokenizer->added);
     lk_normalizer_clear(&tokenizer->normalizer);

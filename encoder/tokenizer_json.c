@@ -111,6 +111,8 @@ int lk_json_id_take(lk_json_reader *reader, const json_t *value,
 
     if (rc != LINKD_OK)
         return rc;
+    if (reader->is_rest)
+        return LINKD_OK;
     LK_ASSERT(reader->id_taken != NULL);
     if (reader->id_taken[*ret_id])
         return lk_fail(reader->err, LINKD_E_DATA,
@@ -132,6 +134,9 @@ int lk_json_tokens_count(lk_json_reader *reader, const json_t *vocab,
     if (added != NULL && !json_is_null(added) && !json_is_array(added))
         return lk_fail(reader->err, LINKD_E_DATA,
                        LK_TOKENIZER_FILE ": added_tokens is not an array");
+    reader->n_ids = reader->tokenizer->vocab_size;
+    if (reader->is_rest)
+        return LINKD_OK;
     reader->n_ids = n_pieces;
     for (size_t i = 0; i < json_array_size(added); i++) {
         const char *content = "";
@@ -476,24 +481,72 @@ static int root_read(lk_json_reader *reader)
     return rc;
 }
 
+/* All but what is large, and has its own place in an image. */
+static int rest_keep(lk_tokenizer *tokenizer, json_t *root, linkd_error *err)
+{
+    json_t *model = json_object_get(root, "model");
+    json_t *charsmap = lk_json_charsmap_find(root);
+
+    if (tokenizer->is_direct)
+        return LINKD_OK;
+    (void)json_object_del(model, "vocab");
+    (void)json_object_del(model, "merges");
+    /* files from before 2021 do not say it, but are known by these */
+    if (json_object_set_new(model, "type",
+                            json_string(lk_json_kind_name(tokenizer->model))) !=
+        0)
+        return lk_fail_nomem(err);
+    if (charsmap != NULL)
+        (void)json_object_del(charsmap, "precompiled_charsmap");
+    tokenizer->rest = json_dumps(root, JSON_COMPACT);
+    return tokenizer->rest != NULL ? LINKD_OK : lk_fail_nomem(err);
+}
+
+static int json_parse(linkd_str json, json_t **ret_root, linkd_error *err)
+{
+    char shown[LK_SHOWN_MAX];
+    json_error_t problem;
+
+    *ret_root =
+        json_loadb(json.bytes, json.len, JSON_REJECT_DUPLICATES, &problem);
+    if (*ret_root != NULL)
+        return LINKD_OK;
+    if (json_error_code(&problem) == json_error_out_of_memory)
+        return lk_fail_nomem(err);
+    return lk_fail(err, LINKD_E_DATA, LK_TOKENIZER_FILE ": line %d: %s",
+                   problem.line, lk_name_show(lk_str(problem.text), shown));
+}
+
 int lk_tokenizer_json_read(lk_tokenizer *tokenizer, linkd_str json,
                            linkd_error *err)
 {
     lk_json_reader reader = {.tokenizer = tokenizer, .err = err};
-    char shown[LK_SHOWN_MAX];
-    json_error_t problem;
-    json_t *root =
-        json_loadb(json.bytes, json.len, JSON_REJECT_DUPLICATES, &problem);
-    int rc;
+    json_t *root = NULL;
+    int rc = json_parse(json, &root, err);
 
-    if (root == NULL && json_error_code(&problem) == json_error_out_of_memory)
-        return lk_fail_nomem(err);
-    if (root == NULL)
-        return lk_fail(err, LINKD_E_DATA, LK_TOKENIZER_FILE ": line %d: %s",
-                       problem.line, lk_name_show(lk_str(problem.text), shown));
     reader.root = root;
-    rc = root_read(&reader);
+    if (rc == LINKD_OK)
+        rc = root_read(&reader);
+    if (rc == LINKD_OK)
+        rc = rest_keep(tokenizer, root, err);
     free(reader.id_taken);
+    json_decref(root);
+    return rc;
+}
+
+int lk_tokenizer_json_read_rest(lk_tokenizer *tokenizer, linkd_str rest,
+                                const lk_charsmap *charsmap, linkd_error *err)
+{
+    lk_json_reader reader = {.tokenizer = tokenizer,
+                             .is_rest = true,
+                             .charsmap = charsmap,
+                             .err = err};
+    json_t *root = NULL;
+    int rc = json_parse(rest, &root, err);
+
+    reader.root = root;
+    if (rc == LINKD_OK)
+        rc = root_read(&reader);
     json_decref(root);
     return rc;
 }

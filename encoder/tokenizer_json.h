@@ -12,8 +12,12 @@ typedef struct lk_json_reader {
     lk_tokenizer *tokenizer;
     const json_t *root;
     const json_t *model;
-    uint8_t *id_taken; /* [n_ids] */
+    uint8_t *id_taken; /* [n_ids]; NULL of a rest */
     size_t n_ids;
+    /* Only the rest of a file is read: the tokenizer has all else, but for the
+     * normalizer's charsmap, which is here. */
+    bool is_rest;
+    const lk_charsmap *charsmap;
     linkd_error *err;
 } lk_json_reader;
 
@@ -22,6 +26,10 @@ typedef struct lk_json_reader {
 
 /* model: pieces, scores, merges; also counts the tokens. */
 LINKD_MUST_CHECK int lk_json_model_read(lk_json_reader *reader);
+/* model.type of that model. */
+const char *lk_json_kind_name(lk_token_model model);
+/* The first part of the normalizer that has a charsmap, or NULL. */
+json_t *lk_json_charsmap_find(const json_t *root);
 /* normalizer and pre_tokenizer. */
 LINKD_MUST_CHECK int lk_json_steps_read(lk_json_reader *reader);
 

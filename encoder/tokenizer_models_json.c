@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How much less likely than the least likely piece an unknown character is:
- * SentencePiece's constant (unigram_model.cc, kUnkPenalty). */
-#define UNKNOWN_PENALTY 10.0
-
 /* The piece `token` gets the id. */
 static int piece_add(lk_json_reader *reader, const char *token,
                      linkd_str inside_prefix, uint32_t id)
@@ -33,6 +29,8 @@ static int pieces_read(lk_json_reader *reader, linkd_str inside_prefix)
     json_t *value;
     int rc;
 
+    if (reader->is_rest)
+        return lk_json_tokens_count(reader, NULL, 0);
     if (!json_is_object(vocab))
         return lk_fail(reader->err, LINKD_E_DATA,
                        LK_TOKENIZER_FILE ": model.vocab is not an object");
@@ -144,7 +142,7 @@ static int scored_piece_read(lk_json_reader *reader, const json_t *entry,
                        LK_TOKENIZER_FILE
                        ": model.vocab[%u] is not a piece and a number",
                        (unsigned)id);
-    reader->tokenizer->unigram.scores[id] = json_number_value(score);
+    reader->tokenizer->unigram.owned[id] = json_number_value(score);
     if (json_string_length(piece) > 0)
         rc = lk_trie_insert(&reader->tokenizer->vocabulary, LK_WORDPIECE_WORDS,
                             lk_str(json_string_value(piece)), id, &inner);
@@ -160,22 +158,21 @@ static int scored_pieces_read(lk_json_reader *reader)
     const json_t *vocab = json_object_get(reader->model, "vocab");
     const size_t n = json_array_size(vocab);
     lk_unigram *unigram = &reader->tokenizer->unigram;
-    double least = HUGE_VAL;
     int rc = LINKD_OK;
 
+    if (reader->is_rest)
+        return lk_json_tokens_count(reader, NULL, 0);
     if (n == 0)
         return lk_fail(reader->err, LINKD_E_DATA,
                        LK_TOKENIZER_FILE ": model.vocab is not an array of "
                                          "pieces");
-    unigram->scores = calloc(n, sizeof(*unigram->scores));
-    if (unigram->scores == NULL)
+    unigram->owned = calloc(n, sizeof(*unigram->owned));
+    if (unigram->owned == NULL)
         return lk_fail_nomem(reader->err);
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
+    unigram->scores = unigram->owned;
+    unigram->n_pieces = n;
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
         rc = scored_piece_read(reader, json_array_get(vocab, i), (uint32_t)i);
-        if (unigram->scores[i] < least)
-            least = unigram->scores[i];
-    }
-    unigram->unknown_score = least - UNKNOWN_PENALTY;
     if (rc == LINKD_OK)
         rc = lk_json_tokens_count(reader, NULL, n);
     if (rc == LINKD_OK)
@@ -186,12 +183,13 @@ static int scored_pieces_read(lk_json_reader *reader)
 static int unigram_read(lk_json_reader *reader)
 {
     lk_tokenizer *tokenizer = reader->tokenizer;
-    const json_t *vocab = json_object_get(reader->model, "vocab");
     int rc = scored_pieces_read(reader);
 
     if (rc == LINKD_OK)
+        rc = lk_unigram_settle(&tokenizer->unigram, reader->err);
+    if (rc == LINKD_OK)
         rc = lk_json_id_get(json_object_get(reader->model, "unk_id"),
-                            json_array_size(vocab), "model.unk_id",
+                            tokenizer->unigram.n_pieces, "model.unk_id",
                             &tokenizer->unknown_id, reader->err);
     tokenizer->unigram.unknown_id = tokenizer->unknown_id;
     if (rc == LINKD_OK)
@@ -264,6 +262,8 @@ static int merges_read(lk_json_reader *reader)
     uint32_t rank = 0;
     int rc;
 
+    if (reader->is_rest)
+        return LINKD_OK;
     if (!json_is_array(merges))
         return lk_fail(reader->err, LINKD_E_DATA,
                        LK_TOKENIZER_FILE ": model.merges is not an array");
@@ -367,15 +367,20 @@ static int kind_get(const lk_json_reader *reader, const char **ret_kind)
     return LINKD_OK;
 }
 
+static const struct {
+    const char *name;
+    int (*read)(lk_json_reader *reader);
+} kinds[] = {[LK_MODEL_WORDPIECE] = {"WordPiece", wordpiece_read},
+             [LK_MODEL_UNIGRAM] = {"Unigram", unigram_read},
+             [LK_MODEL_BPE] = {"BPE", bpe_read}};
+
+const char *lk_json_kind_name(lk_token_model model)
+{
+    return kinds[model].name;
+}
+
 int lk_json_model_read(lk_json_reader *reader)
 {
-    static const struct {
-        const char *name;
-        lk_token_model model;
-        int (*read)(lk_json_reader *reader);
-    } kinds[] = {{"WordPiece", LK_MODEL_WORDPIECE, wordpiece_read},
-                 {"Unigram", LK_MODEL_UNIGRAM, unigram_read},
-                 {"BPE", LK_MODEL_BPE, bpe_read}};
     char shown[LK_SHOWN_MAX];
     const char *kind = "";
     int rc = kind_get(reader, &kind);
@@ -385,7 +390,7 @@ int lk_json_model_read(lk_json_reader *reader)
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         if (strcmp(kind, kinds[i].name) != 0)
             continue;
-        reader->tokenizer->model = kinds[i].model;
+        reader->tokenizer->model = (lk_token_model)i;
         return kinds[i].read(reader);
     }
     return lk_fail(reader->err, LINKD_E_DATA,

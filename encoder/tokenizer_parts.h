@@ -49,6 +49,9 @@ struct lk_tokenizer {
     lk_added added;
     lk_normalizer normalizer;
     lk_splitter splitter;
+    /* tokenizer.json without its vocabulary, merges and charsmap, for an image;
+     * NULL of a direct one */
+    char *rest;
 };
 
 /* A string literal or NUL-terminated string as a run of bytes. */
@@ -66,6 +69,13 @@ LINKD_MUST_CHECK int lk_tokenizer_finish(lk_tokenizer *tokenizer, int rc,
  * failed one left. */
 LINKD_MUST_CHECK int lk_tokenizer_json_read(lk_tokenizer *tokenizer,
                                             linkd_str json, linkd_error *err);
+/* The rest of a tokenizer.json alone, for a tokenizer that has its vocabulary and
+ * its scores or merges already. `charsmap` is that of the normalizer, which then
+ * borrows it; {0} is none. The ids of tokens are in range, but perhaps not unique. */
+LINKD_MUST_CHECK int lk_tokenizer_json_read_rest(lk_tokenizer *tokenizer,
+                                                 linkd_str rest,
+                                                 const lk_charsmap *charsmap,
+                                                 linkd_error *err);
 LINKD_MUST_CHECK int lk_vocab_txt_read(lk_tokenizer *tokenizer, linkd_str vocab,
                                        linkd_str config, linkd_error *err);
 

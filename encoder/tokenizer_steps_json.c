@@ -92,6 +92,14 @@ static int charsmap_read(const json_t *part, lk_charsmap *charsmap,
     return rc;
 }
 
+static int charsmap_borrow(const lk_json_reader *reader, lk_charsmap *charsmap)
+{
+    const lk_charsmap *kept = reader->charsmap;
+
+    return lk_charsmap_borrow(charsmap, kept->units, kept->n_units, kept->texts,
+                              kept->n_text_bytes, reader->err);
+}
+
 /* `pattern` of a normalizer or pre_tokenizer: {"String": …} or {"Regex": …}. */
 static int pattern_read(const json_t *part, const char *path,
                         lk_pattern **ret_pattern, linkd_error *err)
@@ -154,13 +162,18 @@ static int prepend_read(const json_t *part, lk_normal_step *step,
     return rc;
 }
 
-static int normal_step_read(const json_t *part, lk_normal_step *step,
-                            linkd_error *err)
+static int normal_step_read(const lk_json_reader *reader, const json_t *part,
+                            lk_normal_step *step)
 {
+    linkd_error *err = reader->err;
+
     switch (step->kind) {
     case LK_NORMAL_BERT:
         return bert_read(part, &step->rules, err);
     case LK_NORMAL_CHARSMAP:
+        if (reader->is_rest &&
+            json_object_get(part, "precompiled_charsmap") == NULL)
+            return charsmap_borrow(reader, &step->charsmap);
         return charsmap_read(part, &step->charsmap, err);
     case LK_NORMAL_REPLACE:
         return replace_read(part, step, err);
@@ -207,9 +220,27 @@ static int normalizer_add(lk_json_reader *reader, const json_t *part,
         if (rc != LINKD_OK)
             return rc;
         step->kind = kinds[i].kind;
-        return normal_step_read(part, step, reader->err);
+        return normal_step_read(reader, part, step);
     }
     return lk_json_type_refuse("normalizer", type, reader->err);
+}
+
+static bool has_charsmap(const json_t *part)
+{
+    const char *type = json_string_value(json_object_get(part, "type"));
+
+    return type != NULL && strcmp(type, "Precompiled") == 0;
+}
+
+json_t *lk_json_charsmap_find(const json_t *root)
+{
+    json_t *part = json_object_get(root, "normalizer");
+    const json_t *parts = json_object_get(part, "normalizers");
+
+    for (size_t i = 0; i < json_array_size(parts); i++)
+        if (has_charsmap(json_array_get(parts, i)))
+            return json_array_get(parts, i);
+    return has_charsmap(part) ? part : NULL;
 }
 
 /* ---- pre_tokenizer ------------------------------------------------------ */

@@ -96,46 +96,48 @@ int lk_trie_init(lk_trie *trie, uint32_t n_roots, linkd_error *err)
 
 void lk_trie_clear(lk_trie *trie)
 {
-    free(trie->edges);
-    free(trie->values);
+    if (!trie->is_borrowed) {
+        free(trie->edges);
+        free(trie->values);
+    }
     *trie = (lk_trie){0};
 }
 
 /* Whether every walk stays inside and ends: at least one slot is free, which is
- * where a search for an edge stops. */
+ * where a search for an edge stops. Loops without a way out of them are done
+ * several at a time, and there are millions of slots. */
 static bool is_sound(const lk_trie *trie, size_t n_values)
 {
     size_t n_free = 0;
+    uint32_t most = 0;
+    bool is_wild = false;
 
     for (size_t i = 0; i < trie->n_slots; i++) {
-        n_free += trie->edges[i].child_byte == 0;
-        if (trie->edges[i].child_byte >> 8 >= trie->n_nodes)
-            return false;
+        const uint32_t child = trie->edges[i].child_byte;
+
+        n_free += child == 0;
+        most = child > most ? child : most;
     }
     for (size_t i = 0; i < trie->n_nodes; i++)
-        if (trie->values[i] != LK_TRIE_NONE && trie->values[i] >= n_values)
-            return false;
-    return n_free > 0;
+        is_wild |=
+            trie->values[i] >= n_values && trie->values[i] != LK_TRIE_NONE;
+    return n_free > 0 && most >> 8 < trie->n_nodes && !is_wild;
 }
 
-int lk_trie_copy(lk_trie *trie, const void *edges, size_t n_slots,
-                 const void *values, uint32_t n_nodes, size_t n_values,
-                 linkd_error *err)
+int lk_trie_borrow(lk_trie *trie, const lk_trie_edge *edges, size_t n_slots,
+                   const uint32_t *values, uint32_t n_nodes, size_t n_values,
+                   linkd_error *err)
 {
     const uint32_t n_roots = trie->n_nodes;
 
     lk_trie_clear(trie);
     if (n_slots == 0 || (n_slots & (n_slots - 1)) != 0 || n_nodes < n_roots)
         return lk_fail(err, LINKD_E_DATA, "no tree of tokens");
-    trie->edges = malloc(n_slots * sizeof(*trie->edges));
-    trie->values = malloc(n_nodes * sizeof(*trie->values));
-    if (trie->edges == NULL || trie->values == NULL)
-        return lk_fail_nomem(err);
-    trie->n_slots = n_slots;
-    trie->values_capacity = n_nodes;
-    trie->n_nodes = n_nodes;
-    memcpy(trie->edges, edges, n_slots * sizeof(*trie->edges));
-    memcpy(trie->values, values, n_nodes * sizeof(*trie->values));
+    *trie = (lk_trie){.edges = (lk_trie_edge *)(uintptr_t)edges,
+                      .n_slots = n_slots,
+                      .values = (uint32_t *)(uintptr_t)values,
+                      .n_nodes = n_nodes,
+                      .is_borrowed = true};
     return is_sound(trie, n_values)
                ? LINKD_OK
                : lk_fail(err, LINKD_E_DATA, "no tree of tokens");
@@ -170,6 +172,8 @@ int lk_trie_insert(lk_trie *trie, uint32_t root, linkd_str key, uint32_t value,
 {
     uint32_t node = root;
 
+    if (trie->is_borrowed)
+        return lk_fail(err, LINKD_E_DATA, "the tree cannot be changed");
     for (size_t i = 0; i < key.len; i++) {
         int rc = child_get(trie, node, (uint8_t)key.bytes[i], &node, err);
 

@@ -18,6 +18,7 @@ typedef struct lk_trie {
     uint32_t *values;
     size_t values_capacity;
     uint32_t n_nodes;
+    bool is_borrowed; /* and never written to */
 } lk_trie;
 
 enum {
@@ -32,19 +33,19 @@ LINKD_MUST_CHECK int lk_trie_init(lk_trie *trie, uint32_t n_roots,
                                   linkd_error *err);
 void lk_trie_clear(lk_trie *trie);
 
-/* Makes a tree of the edges and values of another one, which may be hostile and
- * have no alignment: instead of what `trie` is.
- *   edges   [n_slots] lk_trie_edge
+/* Makes a tree of the edges and values of another one, which may be hostile:
+ * instead of what `trie` is. Borrows both, and can then not be inserted into.
+ *   edges   [n_slots]
  *   values  [n_nodes] each below n_values, or LK_TRIE_NONE
- * LINKD_E_DATA: they are no tree that begins with at least trie->n_nodes roots.
- * LINKD_E_NOMEM. `trie` can be cleared after both. */
-LINKD_MUST_CHECK int lk_trie_copy(lk_trie *trie, const void *edges,
-                                  size_t n_slots, const void *values,
-                                  uint32_t n_nodes, size_t n_values,
-                                  linkd_error *err);
+ * LINKD_E_DATA: they are no tree that begins with at least trie->n_nodes roots;
+ * `trie` can be cleared then, too. */
+LINKD_MUST_CHECK int lk_trie_borrow(lk_trie *trie, const lk_trie_edge *edges,
+                                    size_t n_slots, const uint32_t *values,
+                                    uint32_t n_nodes, size_t n_values,
+                                    linkd_error *err);
 
 /* Stores `value` under a key of at least one byte. LINKD_E_DATA: the key is
- * there already, or the tree is full. */
+ * there already, or the tree is full or borrowed. */
 LINKD_MUST_CHECK int lk_trie_insert(lk_trie *trie, uint32_t root, linkd_str key,
                                     uint32_t value, linkd_error *err);
 

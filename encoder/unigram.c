@@ -9,7 +9,33 @@
 
 #include "encoder/unicode.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 #define NO_WAY UINT32_MAX
+
+/* How much less likely than the least likely piece an unknown character is:
+ * SentencePiece's constant (unigram_model.cc, kUnkPenalty). */
+#define UNKNOWN_PENALTY 10.0
+
+int lk_unigram_settle(lk_unigram *unigram, linkd_error *err)
+{
+    double least = HUGE_VAL;
+
+    for (size_t i = 0; i < unigram->n_pieces; i++) {
+        if (!isfinite(unigram->scores[i]))
+            return lk_fail(err, LINKD_E_DATA, "a piece's score is not finite");
+        least = fmin(least, unigram->scores[i]);
+    }
+    unigram->unknown_score = least - UNKNOWN_PENALTY;
+    return LINKD_OK;
+}
+
+void lk_unigram_clear(lk_unigram *unigram)
+{
+    free(unigram->owned);
+    *unigram = (lk_unigram){0};
+}
 
 static int nodes_prepare(lk_unigram_scratch *scratch, size_t len,
                          linkd_error *err)

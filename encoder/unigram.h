@@ -7,7 +7,8 @@
 
 /* {0} before the reader fills it. */
 typedef struct lk_unigram {
-    double *scores; /* [n_pieces] logarithms of likelihoods */
+    const double *scores; /* [n_pieces] logarithms of likelihoods */
+    double *owned;        /* the same, or NULL: they are borrowed */
     size_t n_pieces;
     double unknown_score; /* of a character in no piece */
     uint32_t unknown_id;
@@ -26,6 +27,10 @@ typedef struct lk_unigram_scratch {
     lk_unigram_node *nodes;
     size_t capacity;
 } lk_unigram_scratch;
+
+/* Sets what follows from the scores. LINKD_E_DATA: one is not finite. */
+LINKD_MUST_CHECK int lk_unigram_settle(lk_unigram *unigram, linkd_error *err);
+void lk_unigram_clear(lk_unigram *unigram);
 
 /* Appends the ids of `part`, valid UTF-8, whose pieces are the keys of `trie`
  * under `root`. LINKD_E_NOMEM. */

@@ -2,10 +2,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "encoder/tokenizer_image.h"
 #include "tests/support/alloc_fail.h"
@@ -28,20 +30,51 @@ static const char JSON[] =
     "\"added_tokens\":[{\"id\":2,\"content\":\"[SEP]\",\"special\":true}]}";
 
 static const char *const TEXTS[] = {
-    "",       "Abc d",    "abc d", "Abcccc Abccc",
-    "d[SEP]", "\xc3\xa9", "x",     "d d d d d Ab",
+    "",         "Abc d", "abc d",        "Abcccc Abccc", "d[SEP]",
+    "\xc3\xa9", "x",     "d d d d d Ab", "xb<m>abA ?",
 };
 enum { N_TEXTS = sizeof(TEXTS) / sizeof(*TEXTS), MAX_TOKENS = 6 };
 
-static lk_tokenizer *tokenizer_made(void)
+/* "x" becomes "a". */
+#define CHARSMAP                                                               \
+ "6AEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"        \
+ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAHgFAAAAAACAYQA="
+
+/* With a charsmap, and a name that is found behind the normalizer. */
+static const char UNIGRAM[] =
+    "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"byte_fallback\":false,"
+    "\"vocab\":[[\"?\",0],[\"a\",-1.5],[\"b\",-2],[\"ab\",-3],[\"A\",-4]]},"
+    "\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":"
+    "\"" CHARSMAP "\"},\"added_tokens\":[{\"id\":5,\"content\":\"<m>\","
+    "\"normalized\":true}]}";
+
+static const char BPE[] =
+    "{\"model\":{\"type\":\"BPE\",\"unk_token\":\"?\",\"merges\":[\"A b\","
+    "\"Ab c\"],\"vocab\":{\"?\":0,\"A\":1,\"b\":2,\"c\":3,\"Ab\":4,\"Abc\":5}},"
+    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}}";
+
+static lk_tokenizer *tokenizer_parse(const char *json)
 {
     lk_tokenizer *tokenizer = NULL;
     linkd_error err;
 
-    if (lk_tokenizer_parse_json((linkd_str){JSON, sizeof(JSON) - 1}, &tokenizer,
+    if (lk_tokenizer_parse_json((linkd_str){json, strlen(json)}, &tokenizer,
                                 &err) != LINKD_OK)
         fail_msg("%s", err.message);
     return tokenizer;
+}
+
+static lk_tokenizer *tokenizer_made(void)
+{
+    return tokenizer_parse(JSON);
 }
 
 static void assert_same_ids(const lk_tokenizer *a, const lk_tokenizer *b)
@@ -65,20 +98,32 @@ static void assert_same_ids(const lk_tokenizer *a, const lk_tokenizer *b)
     lk_tokens_clear(&y);
 }
 
-static void check_image(bool is_bare)
+/* What comes back from the image; `image` is the caller's to clear, after it. */
+static lk_tokenizer *image_of(const lk_tokenizer *made, lk_buf *image)
 {
-    lk_tokenizer *made = tokenizer_made();
     lk_tokenizer *read = NULL;
+
+    assert_int_equal(lk_tokenizer_image_write(made, image, NULL), LINKD_OK);
+    assert_int_equal(lk_tokenizer_image_read(
+                         (linkd_str){image->data, image->len}, &read, NULL),
+                     LINKD_OK);
+    assert_int_equal(lk_tokenizer_vocab_size(read),
+                     lk_tokenizer_vocab_size(made));
+    assert_string_equal(lk_tokenizer_kind(read), lk_tokenizer_kind(made));
+    return read;
+}
+
+static void check_image(const char *json, bool is_bare)
+{
+    lk_tokenizer *made = tokenizer_parse(json);
+    lk_tokenizer *read;
     lk_buf image = {0};
 
     if (is_bare)
         lk_tokenizer_bare(made);
-    assert_int_equal(lk_tokenizer_image_write(made, &image, NULL), LINKD_OK);
-    assert_int_equal(lk_tokenizer_image_read((linkd_str){image.data, image.len},
-                                             &read, NULL),
-                     LINKD_OK);
-    assert_int_equal(lk_tokenizer_vocab_size(read), 6);
-    assert_string_equal(lk_tokenizer_kind(read), "wordpiece");
+    read = image_of(made, &image);
+    if (is_bare) /* of any other kind than WordPiece the image is silent */
+        lk_tokenizer_bare(read);
     assert_same_ids(made, read);
     lk_tokenizer_close(read);
     lk_tokenizer_close(made);
@@ -88,71 +133,177 @@ static void check_image(bool is_bare)
 static void an_image_gives_the_same_ids(void **state)
 {
     (void)state;
-    check_image(false);
-    check_image(true);
+    for (size_t i = 0; i < 2; i++) {
+        check_image(JSON, i == 1);
+        check_image(UNIGRAM, i == 1);
+        check_image(BPE, i == 1);
+    }
 }
 
-/* BPE: the others have parts of many kinds. */
-static void a_tokenizer_of_another_way_has_no_image(void **state)
+/* The ids of both, with whatever limit is usual. */
+static void assert_golden_ids(const lk_tokenizer *read, const json_t *golden)
 {
-    static const char bpe[] =
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}";
-    lk_tokenizer *tokenizer = NULL;
+    const json_t *text = json_object_get(golden, "text");
+    const json_t *ids = json_object_get(golden, "ids");
+    const linkd_str one = {json_string_value(text), json_string_length(text)};
+    lk_tokens tokens = {0};
+
+    assert_int_equal(lk_tokenizer_encode(read, one, 100000, &tokens, NULL),
+                     LINKD_OK);
+    assert_int_equal(tokens.n, json_array_size(ids));
+    for (size_t i = 0; i < tokens.n; i++)
+        assert_int_equal(tokens.ids[i],
+                         json_integer_value(json_array_get(ids, i)));
+    lk_tokens_clear(&tokens);
+}
+
+static char *file_read(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = calloc(1, 1 << 20);
+
+    assert_non_null(file);
+    assert_non_null(text);
+    assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
+    (void)fclose(file);
+    return text;
+}
+
+static void every_kind_gives_the_ids_of_hugging_face(void **state)
+{
+    FILE *file = fopen("tests/golden/tokenizer-kinds/texts.jsonl", "r");
+    lk_tokenizer *read = NULL;
     lk_buf image = {0};
-    linkd_error err;
+    char kind[64] = "";
+    size_t n_kinds = 0;
 
     (void)state;
-    if (lk_tokenizer_parse_json((linkd_str){bpe, sizeof(bpe) - 1}, &tokenizer,
-                                &err) != LINKD_OK)
-        fail_msg("%s", err.message);
-    assert_int_equal(lk_tokenizer_image_write(tokenizer, &image, NULL),
-                     LINKD_OK);
-    assert_int_equal(image.len, 0);
-    lk_tokenizer_close(tokenizer);
+    assert_non_null(file);
+    for (json_t *golden;
+         (golden = json_loadf(file, JSON_DISABLE_EOF_CHECK, NULL)) != NULL;) {
+        const char *name = json_string_value(json_object_get(golden, "kind"));
+
+        if (strcmp(kind, name) != 0) {
+            char path[128];
+            char *json;
+            lk_tokenizer *made;
+
+            (void)snprintf(kind, sizeof(kind), "%s", name);
+            (void)snprintf(path, sizeof(path),
+                           "tests/golden/tokenizer-kinds/%s.json", kind);
+            json = file_read(path);
+            made = tokenizer_parse(json);
+            free(json);
+            lk_tokenizer_close(read);
+            lk_buf_reset(&image);
+            read = image_of(made, &image);
+            lk_tokenizer_close(made);
+            n_kinds++;
+        }
+        assert_golden_ids(read, golden);
+        json_decref(golden);
+    }
+    assert_int_equal(n_kinds, 18);
+    lk_tokenizer_close(read);
+    lk_buf_clear(&image);
+    (void)fclose(file);
+}
+
+/* Reads an image of hostile bytes. */
+static int hostile_read(const char *bytes, size_t len)
+{
+    lk_tokenizer *read = NULL;
+    lk_tokens tokens = {0};
+    int rc = lk_tokenizer_image_read((linkd_str){bytes, len}, &read, NULL);
+
+    if (rc != LINKD_OK)
+        return rc;
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        const linkd_str text = {TEXTS[i], strlen(TEXTS[i])};
+
+        assert_int_equal(
+            lk_tokenizer_encode(read, text, MAX_TOKENS, &tokens, NULL),
+            LINKD_OK);
+        for (size_t k = 0; k < tokens.n; k++)
+            assert_in_range(tokens.ids[k], 0,
+                            lk_tokenizer_vocab_size(read) - 1);
+    }
+    lk_tokens_clear(&tokens);
+    lk_tokenizer_close(read);
+    return LINKD_OK;
 }
 
 /* Whatever a byte is changed to: it is refused, or gives ids of the vocabulary.
  * (fuzz_packed goes further.) */
 static void a_damaged_image_gives_no_wild_ids(void **state)
 {
-    lk_tokenizer *made = tokenizer_made();
-    lk_buf image = {0};
-    size_t n_refused = 0;
+    static const char *const all[] = {JSON, UNIGRAM, BPE};
 
     (void)state;
-    assert_int_equal(lk_tokenizer_image_write(made, &image, NULL), LINKD_OK);
-    for (size_t i = 0; i < image.len; i++) {
-        lk_tokenizer *read = NULL;
-        lk_tokens tokens = {0};
-        const char kept = image.data[i];
-        int rc;
+    for (size_t kind = 0; kind < sizeof(all) / sizeof(*all); kind++) {
+        lk_tokenizer *made = tokenizer_parse(all[kind]);
+        lk_buf image = {0};
+        size_t n_refused = 0;
 
-        image.data[i] = (char)~kept;
-        rc = lk_tokenizer_image_read((linkd_str){image.data, image.len}, &read,
-                                     NULL);
-        image.data[i] = kept;
-        n_refused += rc == LINKD_E_DATA;
-        if (rc != LINKD_OK)
-            continue;
-        assert_int_equal(lk_tokenizer_encode(read, (linkd_str){"Abc d x", 7},
-                                             MAX_TOKENS, &tokens, NULL),
+        assert_int_equal(lk_tokenizer_image_write(made, &image, NULL),
                          LINKD_OK);
-        for (size_t k = 0; k < tokens.n; k++)
-            assert_in_range(tokens.ids[k], 0,
-                            lk_tokenizer_vocab_size(read) - 1);
-        lk_tokens_clear(&tokens);
-        lk_tokenizer_close(read);
+        for (size_t i = 0; i < image.len; i++) {
+            const char kept = image.data[i];
+
+            image.data[i] = (char)~kept;
+            n_refused += hostile_read(image.data, image.len) == LINKD_E_DATA;
+            image.data[i] = kept;
+        }
+        assert_in_range(n_refused, 50, image.len);
+        for (size_t len = 0; len < image.len; len += len < 600 ? 1 : 64)
+            assert_int_equal(hostile_read(image.data, len), LINKD_E_DATA);
+        lk_tokenizer_close(made);
+        lk_buf_clear(&image);
     }
-    assert_in_range(n_refused, 50, image.len);
+}
+
+/* The arrays are used where they lie. */
+static void an_image_that_is_not_aligned_is_refused(void **state)
+{
+    lk_tokenizer *made = tokenizer_made();
+    lk_buf image = {0};
+
+    (void)state;
+    assert_int_equal(lk_buf_append(&image, "four", 4, NULL), LINKD_OK);
+    assert_int_equal(lk_tokenizer_image_write(made, &image, NULL), LINKD_OK);
+    assert_int_equal(hostile_read(image.data + 4, image.len - 4), LINKD_E_DATA);
+    memmove(image.data, image.data + 4, image.len - 4);
+    assert_int_equal(hostile_read(image.data, image.len - 4), LINKD_OK);
     lk_tokenizer_close(made);
     lk_buf_clear(&image);
 }
 
-static void memory_that_runs_out_is_said(void **state)
+/* The rest says BPE, where the head has a Unigram's scores and no merges. */
+static void an_image_of_two_kinds_is_refused(void **state)
 {
-    lk_tokenizer *made = tokenizer_made();
+    static const char unigram[] = "\"type\":\"Unigram\"";
+    static const char bpe[] = "\"type\":\"BPE\"    ";
+    lk_tokenizer *made = tokenizer_parse(UNIGRAM);
+    lk_buf image = {0};
+    size_t at = 0;
 
     (void)state;
+    assert_int_equal(sizeof(unigram), sizeof(bpe));
+    assert_int_equal(lk_tokenizer_image_write(made, &image, NULL), LINKD_OK);
+    while (at + sizeof(unigram) < image.len &&
+           memcmp(image.data + at, unigram, sizeof(unigram) - 1) != 0)
+        at++;
+    assert_true(at + sizeof(unigram) < image.len);
+    memcpy(image.data + at, bpe, sizeof(bpe) - 1);
+    assert_int_equal(hostile_read(image.data, image.len), LINKD_E_DATA);
+    lk_tokenizer_close(made);
+    lk_buf_clear(&image);
+}
+
+static void check_without_memory(const char *json)
+{
+    lk_tokenizer *made = tokenizer_parse(json);
+
     for (size_t n = 1;; n++) {
         lk_tokenizer *read = NULL;
         lk_buf image = {0};
@@ -175,12 +326,22 @@ static void memory_that_runs_out_is_said(void **state)
     lk_tokenizer_close(made);
 }
 
+static void memory_that_runs_out_is_said(void **state)
+{
+    (void)state;
+    check_without_memory(JSON);
+    check_without_memory(UNIGRAM);
+    check_without_memory(BPE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_gives_the_same_ids),
-        cmocka_unit_test(a_tokenizer_of_another_way_has_no_image),
+        cmocka_unit_test(every_kind_gives_the_ids_of_hugging_face),
         cmocka_unit_test(a_damaged_image_gives_no_wild_ids),
+        cmocka_unit_test(an_image_that_is_not_aligned_is_refused),
+        cmocka_unit_test(an_image_of_two_kinds_is_refused),
         cmocka_unit_test(memory_that_runs_out_is_said),
     };
 

@@ -22,7 +22,8 @@ static void hash_put(uint8_t *at, const uint8_t *bytes, size_t len)
 
 static void tokenizer_use(lk_tokenizer *tokenizer)
 {
-    static const char text[] = "w1 ab\xc3\xa9 [SEP] \xff w2";
+    static const char text[] =
+        "w1 ab\xc3\xa9 [SEP] \xff w2 <m>xb  don't \xef\xbc\xa1";
     lk_tokens tokens = {0};
 
     if (lk_tokenizer_encode(tokenizer, (linkd_str){text, sizeof(text) - 1}, 32,
@@ -58,11 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lk_packed packed = {0};
     lk_packed_key key = {0};
 
-    image_use((linkd_str){(const char *)data, size});
     if (bytes == NULL)
         return 0;
     if (size > 0)
         memcpy(bytes, data, size);
+    image_use((linkd_str){(const char *)bytes, size}); /* it is aligned */
     if (size >= PAGE) {
         memcpy(bytes, "linkdpck", 8);
         memcpy(&key.low, bytes + 8, 8);

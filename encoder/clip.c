@@ -168,9 +168,8 @@ int lk_clip_text_forward(const lk_clip_text *text, const lk_batch *batch,
 int lk_clip_hash(lk_fingerprint *fingerprint, const lk_weights *weights,
                  const char *dir, linkd_error *err)
 {
-    static const char *const files[] = {
-        "config.json", "preprocessor_config.json", "tokenizer.json",
-        "config_sentence_transformers.json"};
+    static const char *const files[] = {"config.json",
+                                        "preprocessor_config.json"};
     bool exists;
     int rc = LINKD_OK;
 
@@ -178,6 +177,12 @@ int lk_clip_hash(lk_fingerprint *fingerprint, const lk_weights *weights,
     for (size_t i = 0; i < sizeof(files) / sizeof(*files) && rc == LINKD_OK;
          i++)
         rc = lk_fingerprint_file(fingerprint, dir, files[i], &exists, err);
+    if (rc == LINKD_OK)
+        rc = lk_fingerprint_tokenizer(fingerprint, dir, err);
+    if (rc == LINKD_OK)
+        rc = lk_fingerprint_file(fingerprint, dir,
+                                 "config_sentence_transformers.json", &exists,
+                                 err);
     lk_fingerprint_text(fingerprint, FINGERPRINT_VERSION);
     return rc;
 }

@@ -75,20 +75,6 @@ typedef struct opening {
     const lk_kernels *kernels;
 } opening;
 
-/* The files that the tokenizer was read from. */
-static int tokenizer_hash(lk_fingerprint *f, const char *dir, linkd_error *err)
-{
-    bool exists = false;
-    int rc = lk_fingerprint_file(f, dir, "tokenizer.json", &exists, err);
-
-    if (rc != LINKD_OK || exists)
-        return rc;
-    rc = lk_fingerprint_file(f, dir, "vocab.txt", &exists, err);
-    if (rc == LINKD_OK)
-        rc = lk_fingerprint_file(f, dir, "tokenizer_config.json", &exists, err);
-    return rc;
-}
-
 static int is_int8(const lk_kernels *kernels)
 {
     return strcmp(kernels->precision, "int8") == 0;
@@ -164,7 +150,7 @@ static int sources_hash(lk_fingerprint *f, void *ctx, linkd_error *err)
         lk_fingerprint_text(f, "lower case");
     dense_hash(f, &encoder->dense);
     prompts_hash(f, &encoder->prompts);
-    return tokenizer_hash(f, o->dir, err);
+    return lk_fingerprint_tokenizer(f, o->dir, err);
 }
 
 static int fingerprint_compute(opening *o, char ret_fingerprint[],

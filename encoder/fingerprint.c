@@ -67,6 +67,28 @@ int lk_fingerprint_file(lk_fingerprint *fingerprint, const char *dir,
     return rc;
 }
 
+int lk_fingerprint_tokenizer(lk_fingerprint *fingerprint, const char *dir,
+                             linkd_error *err)
+{
+    bool exists = false;
+    int rc =
+        lk_fingerprint_file(fingerprint, dir, "tokenizer.json", &exists, err);
+
+    if (rc != LINKD_OK || exists)
+        return rc;
+    rc = lk_fingerprint_file(fingerprint, dir, "vocab.txt", &exists, err);
+    if (rc == LINKD_OK && !exists) { /* CLIP's */
+        rc = lk_fingerprint_file(fingerprint, dir, "vocab.json", &exists, err);
+        if (rc == LINKD_OK)
+            rc = lk_fingerprint_file(fingerprint, dir, "merges.txt", &exists,
+                                     err);
+    }
+    if (rc == LINKD_OK)
+        rc = lk_fingerprint_file(fingerprint, dir, "tokenizer_config.json",
+                                 &exists, err);
+    return rc;
+}
+
 lk_packed_key lk_fingerprint_end_key(lk_fingerprint *fingerprint)
 {
     const XXH128_hash_t hash = XXH3_128bits_digest(fingerprint->state);

@@ -26,6 +26,10 @@ void lk_fingerprint_weights(lk_fingerprint *fingerprint,
 LINKD_MUST_CHECK int lk_fingerprint_file(lk_fingerprint *fingerprint,
                                          const char *dir, const char *name,
                                          bool *ret_exists, linkd_error *err);
+/* The files that lk_tokenizer_open() reads. LINKD_E_IO. */
+LINKD_MUST_CHECK int lk_fingerprint_tokenizer(lk_fingerprint *fingerprint,
+                                              const char *dir,
+                                              linkd_error *err);
 /* XXH3-128 in hexadecimal digits, or as a key. */
 void lk_fingerprint_end(lk_fingerprint *fingerprint,
                         char ret_digits[LK_FINGERPRINT_DIGITS + 1]);

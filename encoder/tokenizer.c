@@ -3,8 +3,8 @@
  * that it was trained on, or its vectors are not its vectors.
  *
  *   tokenizer.json ── tokenizer_json.c ─┐
- *                                       ├─► lk_tokenizer
- *   vocab.txt ─────── vocab_txt.c ──────┘        │
+ *   vocab.txt ─────── vocab_txt.c ──────┼─► lk_tokenizer
+ *   vocab.json, merges.txt ── vocab_clip.c ┘     │
  *   text ─────────────────────────────────► tokenize.c ─► [CLS] ids… [SEP]
  */
 #include "encoder/file.h"
@@ -24,6 +24,8 @@ enum {
 #define JSON_NAME   "tokenizer.json"
 #define VOCAB_NAME  "vocab.txt"
 #define CONFIG_NAME "tokenizer_config.json"
+#define CLIP_NAME   "vocab.json" /* of CLIP … */
+#define MERGES_NAME "merges.txt" /* … with this */
 
 /* ---- putting one together ----------------------------------------------- */
 
@@ -134,6 +136,18 @@ int lk_tokenizer_parse_vocab(linkd_str vocab, linkd_str config,
     return lk_tokenizer_finish(tokenizer, rc, ret_tokenizer);
 }
 
+int lk_tokenizer_parse_clip(linkd_str vocab, linkd_str merges, linkd_str config,
+                            lk_tokenizer **ret_tokenizer, linkd_error *err)
+{
+    lk_tokenizer *tokenizer = NULL;
+    int rc = lk_tokenizer_new(&tokenizer, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    rc = lk_vocab_clip_read(tokenizer, vocab, merges, config, err);
+    return lk_tokenizer_finish(tokenizer, rc, ret_tokenizer);
+}
+
 /* ---- files -------------------------------------------------------------- */
 
 /* Maps a file of the directory. One that is not there is not an error: it has
@@ -163,24 +177,56 @@ static linkd_str content_of(const lk_file *file)
                        file->len};
 }
 
+/* What there is in place of tokenizer.json. */
+typedef struct vocab_files {
+    lk_file vocab;  /* vocab.txt, or CLIP's … */
+    lk_file merges; /* … with these */
+    lk_file config;
+    bool is_clip;
+} vocab_files;
+
+static int vocab_files_open(const char *dir, vocab_files *files,
+                            linkd_error *err)
+{
+    bool exists;
+    int rc = file_open(dir, VOCAB_NAME, VOCAB_BYTES_MAX, &files->vocab, &exists,
+                       err);
+
+    if (rc == LINKD_OK && !exists) {
+        rc = file_open(dir, CLIP_NAME, VOCAB_BYTES_MAX, &files->vocab, &exists,
+                       err);
+        if (rc == LINKD_OK && exists)
+            rc = file_open(dir, MERGES_NAME, VOCAB_BYTES_MAX, &files->merges,
+                           &files->is_clip, err);
+        if (rc == LINKD_OK && !files->is_clip)
+            rc = lk_fail(err, LINKD_E_DATA,
+                         "neither " JSON_NAME " nor " VOCAB_NAME
+                         " in \"%s\", nor CLIP's " CLIP_NAME
+                         " with " MERGES_NAME,
+                         dir);
+    }
+    if (rc == LINKD_OK)
+        rc = file_open(dir, CONFIG_NAME, CONFIG_BYTES_MAX, &files->config,
+                       &exists, err);
+    return rc;
+}
+
 static int vocab_open(const char *dir, lk_tokenizer **ret_tokenizer,
                       linkd_error *err)
 {
-    lk_file vocab = {0}, config = {0};
-    bool exists;
-    int rc = file_open(dir, VOCAB_NAME, VOCAB_BYTES_MAX, &vocab, &exists, err);
+    vocab_files f = {0};
+    int rc = vocab_files_open(dir, &f, err);
 
-    if (rc == LINKD_OK && !exists)
-        rc = lk_fail(err, LINKD_E_DATA,
-                     "neither " JSON_NAME " nor " VOCAB_NAME " in \"%s\"", dir);
     if (rc == LINKD_OK)
-        rc = file_open(dir, CONFIG_NAME, CONFIG_BYTES_MAX, &config, &exists,
-                       err);
-    if (rc == LINKD_OK)
-        rc = lk_tokenizer_parse_vocab(content_of(&vocab), content_of(&config),
-                                      ret_tokenizer, err);
-    lk_file_unmap(&vocab);
-    lk_file_unmap(&config);
+        rc = f.is_clip ? lk_tokenizer_parse_clip(
+                             content_of(&f.vocab), content_of(&f.merges),
+                             content_of(&f.config), ret_tokenizer, err)
+                       : lk_tokenizer_parse_vocab(content_of(&f.vocab),
+                                                  content_of(&f.config),
+                                                  ret_tokenizer, err);
+    lk_file_unmap(&f.vocab);
+    lk_file_unmap(&f.merges);
+    lk_file_unmap(&f.config);
     return rc;
 }
 

@@ -20,23 +20,27 @@ typedef struct lk_tokens {
     lk_token_scratch *scratch; /* made when a tokenizer needs one */
 } lk_tokens;
 
-/* Reads tokenizer.json of a model directory, else vocab.txt and, if it is
- * there, tokenizer_config.json. Of the truncation that the file asks for
+/* Reads tokenizer.json of a model directory, else vocab.txt, else CLIP's vocab.json
+ * and merges.txt, and then, if it is there, tokenizer_config.json. Of the truncation that the file asks for
  * only its side is heeded, of the padding nothing.
- * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: neither is there, or it is
+ * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: none is there, or it is
  * damaged or of a kind that is not supported; the message names the file. */
 LINKD_MUST_CHECK int lk_tokenizer_open(const char *dir,
                                        lk_tokenizer **ret_tokenizer,
                                        linkd_error *err);
 
-/* The same from memory: the content of tokenizer.json, or of vocab.txt and
- * tokenizer_config.json (empty: there is none). LINKD_E_DATA as above. */
+/* The same from memory: the content of tokenizer.json, or of vocab.txt, or vocab.json
+ * and merges.txt, and tokenizer_config.json (empty: there is none). LINKD_E_DATA as above. */
 LINKD_MUST_CHECK int lk_tokenizer_parse_json(linkd_str json,
                                              lk_tokenizer **ret_tokenizer,
                                              linkd_error *err);
 LINKD_MUST_CHECK int lk_tokenizer_parse_vocab(linkd_str vocab, linkd_str config,
                                               lk_tokenizer **ret_tokenizer,
                                               linkd_error *err);
+LINKD_MUST_CHECK int lk_tokenizer_parse_clip(linkd_str vocab, linkd_str merges,
+                                             linkd_str config,
+                                             lk_tokenizer **ret_tokenizer,
+                                             linkd_error *err);
 
 /* Gives the ids of a text's own pieces alone from now on: nothing around them,
  * and none that is unknown, unless there is no other. */

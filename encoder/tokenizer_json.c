@@ -517,19 +517,26 @@ static int json_parse(linkd_str json, json_t **ret_root, linkd_error *err)
                    problem.line, lk_name_show(lk_str(problem.text), shown));
 }
 
-int lk_tokenizer_json_read(lk_tokenizer *tokenizer, linkd_str json,
-                           linkd_error *err)
+int lk_tokenizer_json_read_root(lk_tokenizer *tokenizer, json_t *root,
+                                linkd_error *err)
 {
-    lk_json_reader reader = {.tokenizer = tokenizer, .err = err};
-    json_t *root = NULL;
-    int rc = json_parse(json, &root, err);
+    lk_json_reader reader = {.tokenizer = tokenizer, .root = root, .err = err};
+    int rc = root_read(&reader);
 
-    reader.root = root;
-    if (rc == LINKD_OK)
-        rc = root_read(&reader);
     if (rc == LINKD_OK)
         rc = rest_keep(tokenizer, root, err);
     free(reader.id_taken);
+    return rc;
+}
+
+int lk_tokenizer_json_read(lk_tokenizer *tokenizer, linkd_str json,
+                           linkd_error *err)
+{
+    json_t *root = NULL;
+    int rc = json_parse(json, &root, err);
+
+    if (rc == LINKD_OK)
+        rc = lk_tokenizer_json_read_root(tokenizer, root, err);
     json_decref(root);
     return rc;
 }

@@ -21,6 +21,12 @@ typedef struct lk_json_reader {
     linkd_error *err;
 } lk_json_reader;
 
+/* A whole file, parsed; of `root` the vocabulary and what else is large is gone
+ * afterwards. LINKD_E_DATA as below. */
+LINKD_MUST_CHECK int lk_tokenizer_json_read_root(lk_tokenizer *tokenizer,
+                                                 json_t *root,
+                                                 linkd_error *err);
+
 /* The parts of the file; each fills the reader's tokenizer. LINKD_E_DATA: what
  * is there would change ids and is not done here, or is damaged. */
 

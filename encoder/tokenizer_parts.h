@@ -1,5 +1,5 @@
 /* encoder/tokenizer_parts.h — what a tokenizer is made of, for those that put
- * it together (tokenizer.c, tokenizer_json.c, vocab_txt.c) and for tokenize.c. */
+ * it together (tokenizer.c, tokenizer_json.c, vocab_txt.c, vocab_clip.c) and for tokenize.c. */
 #ifndef LK_ENCODER_TOKENIZER_PARTS_H
 #define LK_ENCODER_TOKENIZER_PARTS_H
 
@@ -78,6 +78,10 @@ LINKD_MUST_CHECK int lk_tokenizer_json_read_rest(lk_tokenizer *tokenizer,
                                                  linkd_error *err);
 LINKD_MUST_CHECK int lk_vocab_txt_read(lk_tokenizer *tokenizer, linkd_str vocab,
                                        linkd_str config, linkd_error *err);
+
+LINKD_MUST_CHECK int lk_vocab_clip_read(lk_tokenizer *tokenizer,
+                                        linkd_str vocab, linkd_str merges,
+                                        linkd_str config, linkd_error *err);
 
 /* Adds a token of the model's vocabulary; an empty one matches nothing.
  * LINKD_E_DATA: it is there already, or the vocabulary is too large. */

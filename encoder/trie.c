@@ -128,19 +128,18 @@ int lk_trie_borrow(lk_trie *trie, const lk_trie_edge *edges, size_t n_slots,
                    const uint32_t *values, uint32_t n_nodes, size_t n_values,
                    linkd_error *err)
 {
-    const uint32_t n_roots = trie->n_nodes;
+    const lk_trie borrowed = {.edges = (lk_trie_edge *)(uintptr_t)edges,
+                              .n_slots = n_slots,
+                              .values = (uint32_t *)(uintptr_t)values,
+                              .n_nodes = n_nodes,
+                              .is_borrowed = true};
 
-    lk_trie_clear(trie);
-    if (n_slots == 0 || (n_slots & (n_slots - 1)) != 0 || n_nodes < n_roots)
+    if (n_slots == 0 || (n_slots & (n_slots - 1)) != 0 ||
+        n_nodes < trie->n_nodes || !is_sound(&borrowed, n_values))
         return lk_fail(err, LINKD_E_DATA, "no tree of tokens");
-    *trie = (lk_trie){.edges = (lk_trie_edge *)(uintptr_t)edges,
-                      .n_slots = n_slots,
-                      .values = (uint32_t *)(uintptr_t)values,
-                      .n_nodes = n_nodes,
-                      .is_borrowed = true};
-    return is_sound(trie, n_values)
-               ? LINKD_OK
-               : lk_fail(err, LINKD_E_DATA, "no tree of tokens");
+    lk_trie_clear(trie);
+    *trie = borrowed;
+    return LINKD_OK;
 }
 
 /* The child of `node` behind `byte`, made if there is none. */

@@ -37,8 +37,7 @@ void lk_trie_clear(lk_trie *trie);
  * instead of what `trie` is. Borrows both, and can then not be inserted into.
  *   edges   [n_slots]
  *   values  [n_nodes] each below n_values, or LK_TRIE_NONE
- * LINKD_E_DATA: they are no tree that begins with at least trie->n_nodes roots;
- * `trie` can be cleared then, too. */
+ * LINKD_E_DATA: they are no tree that begins with at least trie->n_nodes roots. */
 LINKD_MUST_CHECK int lk_trie_borrow(lk_trie *trie, const lk_trie_edge *edges,
                                     size_t n_slots, const uint32_t *values,
                                     uint32_t n_nodes, size_t n_values,

@@ -807,10 +807,14 @@ static void open_refused(const char *path, int code, const char *message)
 static void a_directory_without_a_tokenizer_is_refused(void **state)
 {
     (void)state;
-    open_refused("nowhere", LINKD_E_DATA,
-                 "neither tokenizer.json nor vocab.txt in \"nowhere\"");
-    open_refused("/dev/null", LINKD_E_DATA,
-                 "neither tokenizer.json nor vocab.txt in \"/dev/null\"");
+    open_refused(
+        "nowhere", LINKD_E_DATA,
+        "neither tokenizer.json nor vocab.txt in \"nowhere\", nor CLIP's "
+        "vocab.json with merges.txt");
+    open_refused(
+        "/dev/null", LINKD_E_DATA,
+        "neither tokenizer.json nor vocab.txt in \"/dev/null\", nor CLIP's "
+        "vocab.json with merges.txt");
 }
 
 static void files_too_large_for_a_tokenizer_are_not_read(void **state)

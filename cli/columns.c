@@ -179,9 +179,9 @@ static int column_find(lk_cli *cli, const linkd_table *table, linkd_str name,
     return LINKD_OK;
 }
 
-int lk_columns_find(lk_cli *cli, const linkd_table *table,
-                    const lk_name_list *names, size_t *ret_columns,
-                    linkd_error *err)
+static int columns_find(lk_cli *cli, const linkd_table *table,
+                        const lk_name_list *names, size_t *ret_columns,
+                        linkd_error *err)
 {
     int rc = LINKD_OK;
 
@@ -232,7 +232,7 @@ static int names_pair(lk_cli *cli, const linkd_table *const tables[2],
                      "--left-on names %zu columns and --right-on %zu", n,
                      names[1].n);
     for (size_t side = 0; side < 2 && rc == LINKD_OK; side++) {
-        rc = lk_columns_find(cli, tables[side], &names[side], found, err);
+        rc = columns_find(cli, tables[side], &names[side], found, err);
         for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
             *(side == 0 ? &pairs[i].left : &pairs[i].right) = found[i];
             pairs[i].similarity = 1;

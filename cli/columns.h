@@ -21,12 +21,8 @@ void lk_name_list_clear(lk_name_list *names);
 /* Says "<file> has no column "<name>"" as LINKD_E_ARG. */
 int lk_fail_column(const char *path, linkd_str name, linkd_error *err);
 
-/* The columns of these names; `ret_columns` [names->n]. LINKD_E_ARG: there is
+/* The column of this name; NULL is LINKD_COLUMN_NONE. LINKD_E_ARG: there is
  * no such column; the hint lists those that exist. */
-LINKD_MUST_CHECK int lk_columns_find(lk_cli *cli, const linkd_table *table,
-                                     const lk_name_list *names,
-                                     size_t *ret_columns, linkd_error *err);
-/* The same for one name; NULL is LINKD_COLUMN_NONE. */
 LINKD_MUST_CHECK int lk_column_find(lk_cli *cli, const linkd_table *table,
                                     const char *name, size_t *ret_column,
                                     linkd_error *err);

@@ -78,8 +78,9 @@ bool lk_job_verdict(const json_t *job, linkd_verdict *ret_verdict,
     return true;
 }
 
-int lk_job_submit(lk_client *client, const char *path, const json_t *body,
-                  uint64_t *ret_number, linkd_error *err)
+/* Posts `body` to `path`; the answer is the new job's object. */
+static int job_submit(lk_client *client, const char *path, const json_t *body,
+                      uint64_t *ret_number, linkd_error *err)
 {
     json_t *job = NULL;
     int rc = lk_client_json(client, "POST", path, body, &job, err);
@@ -241,7 +242,7 @@ int lk_job_run(lk_client *client, const char *path, const json_t *body,
     int rc;
 
     lk_interrupt_defer(true); /* no job without somebody to cancel it */
-    rc = lk_job_submit(client, path, body, &number, err);
+    rc = job_submit(client, path, body, &number, err);
     if (rc == LINKD_OK)
         return lk_job_wait(client, number, true, ret_job, err);
     lk_interrupt_defer(false);

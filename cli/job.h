@@ -4,11 +4,6 @@
 
 #include "cli/client.h"
 
-/* Posts `body` to `path`; the answer is the new job's object. */
-LINKD_MUST_CHECK int lk_job_submit(lk_client *client, const char *path,
-                                   const json_t *body, uint64_t *ret_number,
-                                   linkd_error *err);
-
 /* Waits for the job's end and reports its steps meanwhile. On Ctrl-C the wait
  * ends and, if `owned`, the job with it; a second one ends linkctl at once.
  * LINKD_E_CANCELLED: either that, or somebody cancelled the job. LINKD_E_DATA:

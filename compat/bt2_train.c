@@ -101,7 +101,8 @@ static void copies_make(lk_bt2 *b)
                 (float)b->rotation[i * b->dim_new + j];
 }
 
-void lk_bt2_compared(lk_bt2 *b, const float *f, size_t n, const float *o)
+/* w's first dim_old values for o [n, n_added] of any length. */
+static void compared_make(lk_bt2 *b, const float *f, size_t n, const float *o)
 {
     size_t q = b->dim_old;
     size_t a = b->n_added;
@@ -149,7 +150,7 @@ double lk_bt2_loss(lk_bt2 *b, const lk_pairs *batch, const float *o,
     lk_loss_rows rows = {.y = b->y, .n = n, .dim = q};
     double loss;
 
-    lk_bt2_compared(b, batch->from, n, o);
+    compared_make(b, batch->from, n, o);
     lk_multiply_f32((lk_product){LK_PLAIN, LK_PLAIN, n, q, q}, 1.0F, b->w,
                     b->basis_now, 0.0F, b->y);
     loss = lk_loss_cosine(&rows, batch->to, b->y_gradient);
@@ -253,7 +254,7 @@ static int basis_start(lk_bt2 *b, const linkd_compat_map *added,
                        : lk_map_apply(added, pairs->from, n, o, err);
 
     if (rc == LINKD_OK) {
-        lk_bt2_compared(b, pairs->from, n, o);
+        compared_make(b, pairs->from, n, o);
         rc = columns_polar(b->w, b->dim_old, pairs->to, b->dim_old, 0, n,
                            b->basis, err);
     }

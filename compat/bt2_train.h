@@ -48,9 +48,6 @@ LINKD_MUST_CHECK int lk_bt2_init(lk_bt2 *bt2, size_t dim_new, size_t dim_old,
                                  linkd_error *err);
 void lk_bt2_clear(lk_bt2 *bt2);
 
-/* w's first dim_old values for o [n, n_added] of any length. */
-void lk_bt2_compared(lk_bt2 *bt2, const float *f, size_t n, const float *o);
-
 /* The loss of a batch (f and u are its rows) and its gradients by o
  * [n, n_added], B and P. */
 double lk_bt2_loss(lk_bt2 *bt2, const lk_pairs *batch, const float *o,

@@ -239,13 +239,6 @@ typedef struct linkd_flips {
 linkd_flips linkd_compat_flips(const uint32_t *old_ranks,
                                const uint32_t *way_ranks, size_t n);
 
-/* Of a matrix M [n, n] with M[i][j] = query of model i on gallery of model j,
- * lower triangle used. Average compatibility: the share of i > j with
- * M[i][j] > M[j][j] (Biondi et al. 2023, CoReS; ties are failures); average
- * metric: the mean of the lower triangle with its diagonal. */
-double linkd_compat_average_compatibility(const double *matrix, size_t n);
-double linkd_compat_average_metric(const double *matrix, size_t n);
-
 /* The area under a backfill curve: metric at shares 0 <= s0 < s1 < … <= 1 by
  * trapezes, divided by the span (Jaeckle et al. 2023, FastFill: AUC). */
 double linkd_compat_backfill_area(const double *shares, const double *metrics,

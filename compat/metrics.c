@@ -43,27 +43,6 @@ linkd_flips linkd_compat_flips(const uint32_t *old_ranks,
     return flips;
 }
 
-double linkd_compat_average_compatibility(const double *matrix, size_t n)
-{
-    size_t n_better = 0;
-
-    for (size_t i = 1; i < n; i++)
-        for (size_t j = 0; j < i; j++)
-            n_better += matrix[i * n + j] > matrix[j * n + j];
-    return n < 2 ? (double)NAN
-                 : 2.0 * (double)n_better / ((double)n * (double)(n - 1));
-}
-
-double linkd_compat_average_metric(const double *matrix, size_t n)
-{
-    double sum = 0.0;
-
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j <= i; j++)
-            sum += matrix[i * n + j];
-    return n == 0 ? (double)NAN : 2.0 * sum / ((double)n * (double)(n + 1));
-}
-
 double linkd_compat_backfill_area(const double *shares, const double *metrics,
                                   size_t n)
 {

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-uint64_t lk_random_next(lk_random *random)
+static uint64_t next(lk_random *random)
 {
     uint64_t x = random->state += 0x9E3779B97F4A7C15U;
 
@@ -14,13 +14,13 @@ uint64_t lk_random_next(lk_random *random)
 
 size_t lk_random_below(lk_random *random, size_t n)
 {
-    return (size_t)(lk_random_next(random) % n);
+    return (size_t)(next(random) % n);
 }
 
 /* In (0, 1]. */
 static double uniform(lk_random *random)
 {
-    return (double)((lk_random_next(random) >> 11) + 1) * 0x1p-53;
+    return (double)((next(random) >> 11) + 1) * 0x1p-53;
 }
 
 /* Box and Muller 1958, one of the two. */

@@ -9,7 +9,6 @@ typedef struct lk_random {
     uint64_t state;
 } lk_random;
 
-uint64_t lk_random_next(lk_random *random);
 /* Below n > 0; the bias of the remainder is at most n / 2^64. */
 size_t lk_random_below(lk_random *random, size_t n);
 /* Of the standard normal distribution. */

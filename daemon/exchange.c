@@ -235,6 +235,24 @@ void lk_exchange_run_handler(lk_work *work)
     lk_exchange_set_problem(exchange);
 }
 
+/* work.run: clears away what must not be cleared away on the loop. */
+static void run_clear(lk_work *work)
+{
+    lk_exchange *exchange = (lk_exchange *)work;
+    lk_stream *stream = &exchange->response.stream;
+
+    LK_OFF_LOOP();
+    if (stream->next != NULL && stream->free != NULL)
+        stream->free(stream->ctx);
+    *stream = (lk_stream){0};
+    if (exchange->upload_fd >= 0)
+        (void)close(exchange->upload_fd);
+    exchange->upload_fd = -1;
+    if (exchange->upload_path != NULL)
+        (void)unlink(exchange->upload_path);
+    exchange->upload_path = NULL;
+}
+
 void lk_exchange_run_stream(lk_work *work)
 {
     lk_exchange *exchange = (lk_exchange *)work;
@@ -245,7 +263,7 @@ void lk_exchange_run_stream(lk_work *work)
     exchange->rc = stream->next(stream->ctx, &exchange->chunk,
                                 &exchange->stream_state, &exchange->err);
     if (exchange->rc != LINKD_OK || exchange->stream_state == LK_STREAM_END)
-        lk_exchange_run_clear(work);
+        run_clear(work);
 }
 
 static int upload_open(lk_exchange *exchange)
@@ -319,23 +337,6 @@ void lk_exchange_run_upload(lk_work *work)
     exchange->rc = rc;
 }
 
-void lk_exchange_run_clear(lk_work *work)
-{
-    lk_exchange *exchange = (lk_exchange *)work;
-    lk_stream *stream = &exchange->response.stream;
-
-    LK_OFF_LOOP();
-    if (stream->next != NULL && stream->free != NULL)
-        stream->free(stream->ctx);
-    *stream = (lk_stream){0};
-    if (exchange->upload_fd >= 0)
-        (void)close(exchange->upload_fd);
-    exchange->upload_fd = -1;
-    if (exchange->upload_path != NULL)
-        (void)unlink(exchange->upload_path);
-    exchange->upload_path = NULL;
-}
-
 /* ---- the end -------------------------------------------------------------- */
 
 static void exchange_log(const lk_exchange *exchange)
@@ -391,7 +392,7 @@ void lk_exchange_drop(lk_exchange *exchange)
         exchange_end(exchange);
         return;
     }
-    exchange->work.run = lk_exchange_run_clear;
+    exchange->work.run = run_clear;
     exchange->work.done_cb = on_cleared;
     lk_workers_resubmit(exchange->hub->workers, LK_LANE_READ, &exchange->work);
 }

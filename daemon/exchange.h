@@ -85,7 +85,5 @@ void lk_exchange_run_stream(lk_work *work);
 /* work.run: appends the body to the upload's file and empties it; when the
  * upload is whole, the body becomes the file's path. */
 void lk_exchange_run_upload(lk_work *work);
-/* work.run: clears away what must not be cleared away on the loop. */
-void lk_exchange_run_clear(lk_work *work);
 
 #endif

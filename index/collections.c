@@ -184,7 +184,7 @@ static bool is_name_byte(char c)
            (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
 }
 
-int lk_collection_name_check(linkd_str name, linkd_error *err)
+static int name_check(linkd_str name, linkd_error *err)
 {
     if (name.len == 0 || name.len > LINKD_NAME_MAX_BYTES)
         return lk_fail(err, LINKD_E_ARG,
@@ -334,7 +334,7 @@ int linkd_store_create_collection(linkd_store *store, linkd_str name,
                                   linkd_error *err)
 {
     command c = {.name = name, .options = options, .once = once};
-    int rc = lk_collection_name_check(name, err);
+    int rc = name_check(name, err);
 
     if (rc == LINKD_OK)
         rc = options_check(options, err);

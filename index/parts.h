@@ -125,8 +125,6 @@ uint64_t lk_unix_ms(void);
 
 /* ---- collections.c: rows of COLLECTIONS and GENERATIONS ----------------- */
 
-/* LINKD_E_ARG: the name is not one that a collection may have. */
-LINKD_MUST_CHECK int lk_collection_name_check(linkd_str name, linkd_error *err);
 /* The first row with a number >= `from`, dropped ones too; strings live in the
  * arena. */
 LINKD_MUST_CHECK int lk_collection_next(lk_txn *txn, uint32_t from,

@@ -574,18 +574,3 @@ int lk_cursor_next(lk_cursor *cursor, linkd_str *ret_key, linkd_str *ret_value,
     return cursor_answer(cursor, rc, &key, &value, ret_key, ret_value,
                          ret_found, err);
 }
-
-int lk_cursor_seek_before(lk_cursor *cursor, linkd_str key, linkd_str *ret_key,
-                          linkd_str *ret_value, bool *ret_found,
-                          linkd_error *err)
-{
-    MDB_val mdb_key = val_of(key), value;
-    int rc = cursor_seek(cursor, &mdb_key, &value);
-
-    if (rc == 0)
-        rc = mdb_cursor_get(cursor->mdb, &mdb_key, &value, MDB_PREV);
-    else if (rc == MDB_NOTFOUND)
-        rc = mdb_cursor_get(cursor->mdb, &mdb_key, &value, MDB_LAST);
-    return cursor_answer(cursor, rc, &mdb_key, &value, ret_key, ret_value,
-                         ret_found, err);
-}

@@ -92,10 +92,5 @@ LINKD_MUST_CHECK int lk_cursor_seek(lk_cursor *cursor, linkd_str key,
 LINKD_MUST_CHECK int lk_cursor_next(lk_cursor *cursor, linkd_str *ret_key,
                                     linkd_str *ret_value, bool *ret_found,
                                     linkd_error *err);
-/* The last entry with key < `key`. */
-LINKD_MUST_CHECK int lk_cursor_seek_before(lk_cursor *cursor, linkd_str key,
-                                           linkd_str *ret_key,
-                                           linkd_str *ret_value,
-                                           bool *ret_found, linkd_error *err);
 
 #endif

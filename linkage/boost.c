@@ -3,10 +3,6 @@
 
 #include "linkage/boost.h"
 
-enum {
-    SCORE_CHUNK = 1 << 14, /* pairs of one task: guess */
-};
-
 void lk_boost_clear(lk_boost *model)
 {
     free(model->nodes);
@@ -55,35 +51,4 @@ void lk_boost_parts(const lk_boost *model, const uint8_t *values,
             node = next;
         }
     }
-}
-
-typedef struct scoring {
-    const lk_boost *model;
-    const lk_features *features;
-    float *log_odds;
-} scoring;
-
-static int score_task(void *ctx, size_t item, size_t worker, linkd_error *err)
-{
-    const scoring *s = ctx;
-    size_t end = (item + 1) * SCORE_CHUNK;
-
-    (void)worker;
-    (void)err;
-    if (end > s->features->n_pairs)
-        end = s->features->n_pairs;
-    for (size_t i = item * SCORE_CHUNK; i < end; i++)
-        s->log_odds[i] = (float)lk_boost_log_odds(
-            s->model, s->features->values + i * s->features->n);
-    return LINKD_OK;
-}
-
-int lk_boost_score(const lk_boost *model, const lk_features *features,
-                   lk_pool *pool, float *ret_log_odds, linkd_error *err)
-{
-    scoring s = {model, features, ret_log_odds};
-    size_t n_chunks = (features->n_pairs + SCORE_CHUNK - 1) / SCORE_CHUNK;
-
-    LK_ASSERT(model->n_features == features->n);
-    return lk_pool_run(pool, n_chunks, score_task, &s, err);
 }

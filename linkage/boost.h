@@ -56,8 +56,5 @@ double lk_boost_log_odds(const lk_boost *model, const uint8_t *values);
  * over the trees (Saabas 2014). The parts and `base` sum to the log-odds. */
 void lk_boost_parts(const lk_boost *model, const uint8_t *values,
                     double *ret_parts);
-LINKD_MUST_CHECK int lk_boost_score(const lk_boost *model,
-                                    const lk_features *features, lk_pool *pool,
-                                    float *ret_log_odds, linkd_error *err);
 
 #endif

@@ -760,8 +760,8 @@ static int chunks_join(searcher *s, lk_neighbours *ret_neighbours,
     return LINKD_OK;
 }
 
-static int search(const lk_terms *terms, const lk_lexical_options *options,
-                  bool within, lk_neighbours *ret_neighbours, linkd_error *err)
+int lk_lexical_search(const lk_terms *terms, const lk_lexical_options *options,
+                      lk_neighbours *ret_neighbours, linkd_error *err)
 {
     range left = {0, terms->n_left};
     range right = {terms->n_left, terms->n};
@@ -770,26 +770,13 @@ static int search(const lk_terms *terms, const lk_lexical_options *options,
     int rc = searcher_init(&s, terms, options, err);
 
     if (rc == LINKD_OK)
-        rc = direction_run(&s, left, two && !within ? right : left, err);
+        rc = direction_run(&s, left, two ? right : left, err);
     if (rc == LINKD_OK && two)
-        rc = direction_run(&s, right, within ? right : left, err);
+        rc = direction_run(&s, right, left, err);
     if (rc == LINKD_OK)
         rc = chunks_join(&s, ret_neighbours, err);
     searcher_clear(&s);
     return rc;
-}
-
-int lk_lexical_search(const lk_terms *terms, const lk_lexical_options *options,
-                      lk_neighbours *ret_neighbours, linkd_error *err)
-{
-    return search(terms, options, false, ret_neighbours, err);
-}
-
-int lk_lexical_search_within(const lk_terms *terms,
-                             const lk_lexical_options *options,
-                             lk_neighbours *ret_neighbours, linkd_error *err)
-{
-    return search(terms, options, true, ret_neighbours, err);
 }
 
 void lk_neighbours_clear(lk_neighbours *neighbours)

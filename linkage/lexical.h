@@ -49,12 +49,6 @@ LINKD_MUST_CHECK int lk_lexical_search(const lk_terms *terms,
                                        const lk_lexical_options *options,
                                        lk_neighbours *ret_neighbours,
                                        linkd_error *err);
-/* The same with neighbours on each record's own side, for a table's own
- * duplicates. */
-LINKD_MUST_CHECK int lk_lexical_search_within(const lk_terms *terms,
-                                              const lk_lexical_options *options,
-                                              lk_neighbours *ret_neighbours,
-                                              linkd_error *err);
 void lk_neighbours_clear(lk_neighbours *neighbours);
 
 #endif

@@ -9,7 +9,6 @@
 
 enum {
     BYTES = 256,
-    SCORE_CHUNK = 1 << 16, /* pairs of one task: guess */
 };
 
 void lk_logistic_clear(lk_logistic *model)
@@ -85,40 +84,4 @@ float lk_logistic_table_log_odds(const lk_logistic_table *table,
     for (; i < table->n_features; i++, parts += BYTES)
         sums[0] += parts[values[i]];
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
-typedef struct scoring {
-    const lk_logistic_table *table;
-    const lk_features *features;
-    float *log_odds;
-} scoring;
-
-static int score_task(void *ctx, size_t item, size_t worker, linkd_error *err)
-{
-    const scoring *s = ctx;
-    size_t end = (item + 1) * SCORE_CHUNK;
-
-    (void)worker;
-    (void)err;
-    if (end > s->features->n_pairs)
-        end = s->features->n_pairs;
-    for (size_t i = item * SCORE_CHUNK; i < end; i++)
-        s->log_odds[i] = lk_logistic_table_log_odds(
-            s->table, s->features->values + i * s->features->n);
-    return LINKD_OK;
-}
-
-int lk_logistic_score(const lk_logistic *model, const lk_features *features,
-                      lk_pool *pool, float *ret_log_odds, linkd_error *err)
-{
-    lk_logistic_table table = {0};
-    scoring s = {&table, features, ret_log_odds};
-    size_t n_chunks = (features->n_pairs + SCORE_CHUNK - 1) / SCORE_CHUNK;
-    int rc = lk_logistic_table_make(model, &table, err);
-
-    LK_ASSERT(model->n_features == features->n);
-    if (rc == LINKD_OK)
-        rc = lk_pool_run(pool, n_chunks, score_task, &s, err);
-    lk_logistic_table_clear(&table);
-    return rc;
 }

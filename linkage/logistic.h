@@ -48,11 +48,6 @@ double lk_logistic_log_odds(const lk_logistic *model, const uint8_t *values);
 /* What each feature adds to the log-odds; ret_parts [n_features]. */
 void lk_logistic_parts(const lk_logistic *model, const uint8_t *values,
                        double *ret_parts);
-/* Log-odds of all pairs; ret_log_odds [features->n_pairs]. */
-LINKD_MUST_CHECK int lk_logistic_score(const lk_logistic *model,
-                                       const lk_features *features,
-                                       lk_pool *pool, float *ret_log_odds,
-                                       linkd_error *err);
 
 /* ---- for loops over many pairs ------------------------------------------ */
 

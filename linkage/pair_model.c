@@ -62,7 +62,8 @@ linkd_pair_model_info linkd_pair_model_describe(const linkd_pair_model *model)
                                    .learned = model->learned.info};
 }
 
-bool lk_model_column_is_paired(const lk_model_column *column)
+/* Whether both sides have it. */
+static bool column_is_paired(const lk_model_column *column)
 {
     return column->names[0].bytes != NULL && column->names[1].bytes != NULL;
 }
@@ -72,7 +73,7 @@ size_t lk_pair_model_n_fields(const linkd_pair_model *model)
     size_t n = 0;
 
     for (size_t i = 0; i < model->n_columns; i++)
-        n += lk_model_column_is_paired(&model->columns[i]);
+        n += column_is_paired(&model->columns[i]);
     return n;
 }
 
@@ -82,7 +83,7 @@ static const lk_model_column *field_column(const linkd_pair_model *model,
 {
     size_t i = 0;
 
-    while (!lk_model_column_is_paired(&model->columns[i]) || field-- > 0)
+    while (!column_is_paired(&model->columns[i]) || field-- > 0)
         i++;
     return &model->columns[i];
 }

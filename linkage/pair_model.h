@@ -33,8 +33,7 @@ LINKD_MUST_CHECK int lk_pair_model_new(const char *name,
                                        linkd_pair_model **ret_model,
                                        linkd_error *err);
 
-/* Columns that both sides have. */
-bool lk_model_column_is_paired(const lk_model_column *column);
+/* How many columns both sides have. */
 size_t lk_pair_model_n_fields(const linkd_pair_model *model);
 
 /* Before anything is compared: fields are to be compared as the model's were.

@@ -36,18 +36,6 @@ static void flips_are_first_answers_won_and_lost(void **state)
     assert_near(flips.negative, 0.25, 1e-12);
 }
 
-/* A tie with the old model's own search is no gain. */
-static void compatibility_counts_cells_better_than_their_diagonal(void **state)
-{
-    static const double m[9] = {0.2, 9, 9, 0.3, 0.4, 9, 0.2, 0.5, 0.6};
-
-    (void)state;
-    assert_near(linkd_compat_average_compatibility(m, 3), 2.0 / 3.0, 1e-12);
-    assert_near(linkd_compat_average_metric(m, 3),
-                (0.2 + 0.3 + 0.4 + 0.2 + 0.5 + 0.6) / 6.0, 1e-12);
-    assert_true(isnan(linkd_compat_average_compatibility(m, 1)));
-}
-
 static void the_area_under_a_straight_line_is_its_middle(void **state)
 {
     static const double shares[3] = {0.0, 0.25, 1.0};
@@ -112,7 +100,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_become_metrics),
         cmocka_unit_test(flips_are_first_answers_won_and_lost),
-        cmocka_unit_test(compatibility_counts_cells_better_than_their_diagonal),
         cmocka_unit_test(the_area_under_a_straight_line_is_its_middle),
         cmocka_unit_test(a_gain_lies_in_its_interval),
         cmocka_unit_test(where_nothing_is_gained_there_is_no_share_of_it),

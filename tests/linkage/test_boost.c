@@ -9,7 +9,6 @@
 
 #include "linkage/boost.h"
 #include "tests/linkage/near.h"
-#include "tests/linkage/random.h"
 
 #define N_FEATURES ((size_t)2)
 
@@ -58,38 +57,11 @@ static void a_feature_adds_what_its_splits_change(void **state)
                 lk_boost_log_odds(&model, high), 1e-12);
 }
 
-/* More pairs than one task takes. */
-static void all_pairs_are_scored_as_each_alone(void **state)
-{
-    size_t n = 40000;
-    lk_features features = {.n_pairs = n, .n = N_FEATURES};
-    float *log_odds = malloc(n * sizeof(*log_odds));
-    lk_pool *pool = NULL;
-    uint64_t seed = 1;
-
-    (void)state;
-    features.values = malloc(n * N_FEATURES);
-    assert_true(features.values != NULL && log_odds != NULL);
-    for (size_t i = 0; i < n * N_FEATURES; i++)
-        features.values[i] = (uint8_t)random_below(&seed, 256);
-    assert_int_equal(lk_pool_new(2, &pool, NULL), LINKD_OK);
-    assert_int_equal(lk_boost_score(&model, &features, pool, log_odds, NULL),
-                     LINKD_OK);
-    for (size_t i = 0; i < n; i++)
-        assert_near(log_odds[i],
-                    lk_boost_log_odds(&model, features.values + i * N_FEATURES),
-                    1e-6);
-    lk_pool_free(pool);
-    free(log_odds);
-    free(features.values);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pair_gets_the_leaves_it_falls_into),
         cmocka_unit_test(a_feature_adds_what_its_splits_change),
-        cmocka_unit_test(all_pairs_are_scored_as_each_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,13 +136,13 @@ static float score_of(const lk_terms *t, const lk_lexical_options *o, size_t a,
     return (float)sum;
 }
 
-static bool may_meet(const lk_terms *t, const lk_lexical_options *o,
-                     bool within, size_t a, size_t b)
+static bool may_meet(const lk_terms *t, const lk_lexical_options *o, size_t a,
+                     size_t b)
 {
     bool same_side = (a < t->n_left) == (b < t->n_left);
     bool one_side = t->n_left == t->n;
 
-    return a != b && (one_side || same_side == within) &&
+    return a != b && (one_side || !same_side) &&
            (o->blocks == NULL ||
             (o->blocks[a] != UINT32_MAX && o->blocks[a] == o->blocks[b]));
 }
@@ -158,7 +158,7 @@ static int neighbour_compare(const void *a, const void *b)
 }
 
 static void assert_row_is_that_of_all_pairs(const fixture *f, const lk_terms *t,
-                                            bool within, size_t query)
+                                            size_t query)
 {
     static lk_neighbour all[N_RECORDS];
     const lk_lexical_options *o = &f->options;
@@ -169,7 +169,7 @@ static void assert_row_is_that_of_all_pairs(const fixture *f, const lk_terms *t,
 
     for (size_t r = 0; r < t->n; r++) {
         float score =
-            may_meet(t, o, within, query, r) ? score_of(t, o, query, r) : 0.0F;
+            may_meet(t, o, query, r) ? score_of(t, o, query, r) : 0.0F;
 
         if (score > 0.0F && score >= o->score_min)
             all[n++] = (lk_neighbour){(uint32_t)r, score};
@@ -187,24 +187,20 @@ static void assert_row_is_that_of_all_pairs(const fixture *f, const lk_terms *t,
     }
 }
 
-static void search(fixture *f, const lk_terms *terms, bool within)
+static void search(fixture *f, const lk_terms *terms)
 {
-    int rc;
-
     lk_neighbours_clear(&f->found);
-    rc = within
-             ? lk_lexical_search_within(terms, &f->options, &f->found, &f->err)
-             : lk_lexical_search(terms, &f->options, &f->found, &f->err);
-    assert_int_equal(rc, LINKD_OK);
+    assert_int_equal(lk_lexical_search(terms, &f->options, &f->found, &f->err),
+                     LINKD_OK);
     assert_int_equal(f->found.n, terms->n);
 }
 
-static void assert_all_rows(fixture *f, lk_lexical_score score, bool within)
+static void assert_all_rows(fixture *f, lk_lexical_score score)
 {
     f->options.score = score;
-    search(f, &f->terms[score], within);
+    search(f, &f->terms[score]);
     for (size_t q = 0; q < N_RECORDS; q++)
-        assert_row_is_that_of_all_pairs(f, &f->terms[score], within, q);
+        assert_row_is_that_of_all_pairs(f, &f->terms[score], q);
 }
 
 /* ---- against it ----------------------------------------------------------- */
@@ -213,27 +209,18 @@ static void rows_are_those_of_a_search_of_all_pairs(void **state)
 {
     fixture *f = *state;
 
-    assert_all_rows(f, LK_LEXICAL_COSINE, false);
-    assert_all_rows(f, LK_LEXICAL_IDF, false);
+    assert_all_rows(f, LK_LEXICAL_COSINE);
+    assert_all_rows(f, LK_LEXICAL_IDF);
 }
 
-static void within_a_side_too(void **state)
-{
-    fixture *f = *state;
-
-    assert_all_rows(f, LK_LEXICAL_COSINE, true);
-    assert_all_rows(f, LK_LEXICAL_IDF, true);
-}
-
-static void one_table_is_compared_with_itself_by_either(void **state)
+static void one_table_is_compared_with_itself(void **state)
 {
     fixture *f = *state;
 
     for (size_t i = 0; i < 2; i++)
         f->terms[i].n_left = N_RECORDS;
-    assert_all_rows(f, LK_LEXICAL_COSINE, false);
-    assert_all_rows(f, LK_LEXICAL_COSINE, true);
-    assert_all_rows(f, LK_LEXICAL_IDF, false);
+    assert_all_rows(f, LK_LEXICAL_COSINE);
+    assert_all_rows(f, LK_LEXICAL_IDF);
 }
 
 static void only_records_of_a_block_are_neighbours(void **state)
@@ -241,8 +228,8 @@ static void only_records_of_a_block_are_neighbours(void **state)
     fixture *f = *state;
 
     f->options.blocks = f->blocks;
-    assert_all_rows(f, LK_LEXICAL_COSINE, false);
-    assert_all_rows(f, LK_LEXICAL_IDF, true);
+    assert_all_rows(f, LK_LEXICAL_COSINE);
+    assert_all_rows(f, LK_LEXICAL_IDF);
     /* i % 5 == 4 has no block */
     assert_int_equal(f->found.offsets[4], f->found.offsets[5]);
 }
@@ -254,7 +241,7 @@ static void more_are_given_while_they_are_nearly_as_good(void **state)
     f->options.k = 2;
     f->options.k_far = 30;
     f->options.far_share = 0.6F;
-    assert_all_rows(f, LK_LEXICAL_COSINE, false);
+    assert_all_rows(f, LK_LEXICAL_COSINE);
     assert_true(f->found.offsets[N_RECORDS] > 2 * N_RECORDS);
 }
 
@@ -263,7 +250,7 @@ static void what_scores_less_than_is_asked_for_is_left_out(void **state)
     fixture *f = *state;
 
     f->options.score_min = 0.4F;
-    assert_all_rows(f, LK_LEXICAL_COSINE, false);
+    assert_all_rows(f, LK_LEXICAL_COSINE);
     assert_true(f->found.offsets[N_RECORDS] < 7 * N_RECORDS);
 }
 
@@ -272,7 +259,7 @@ static void no_neighbours_may_be_wanted(void **state)
     fixture *f = *state;
 
     f->options.k = 0;
-    search(f, &f->terms[0], false);
+    search(f, &f->terms[0]);
     assert_int_equal(f->found.offsets[N_RECORDS], 0);
 }
 
@@ -284,11 +271,11 @@ static void the_number_of_workers_changes_nothing(void **state)
     f->options.budget = 300; /* what a query visits must not depend on others */
     f->options.k_far = 12;
     f->options.far_share = 0.5F;
-    search(f, &f->terms[0], false);
+    search(f, &f->terms[0]);
     one = f->found;
     f->found = (lk_neighbours){0};
     f->options.pool = f->pools[1];
-    search(f, &f->terms[0], false);
+    search(f, &f->terms[0]);
     assert_memory_equal(f->found.offsets, one.offsets,
                         (N_RECORDS + 1) * sizeof(*one.offsets));
     assert_memory_equal(f->found.neighbours, one.neighbours,
@@ -327,7 +314,7 @@ static void terms_of_too_many_records_find_nobody(void **state)
     lk_terms terms = frequent_terms(f, "all rare");
 
     f->options.df_share = 0.2F;
-    search(f, &terms, false);
+    search(f, &terms);
     assert_int_equal(row_len(f, 0), 0);
     assert_int_equal(row_len(f, 20), 1);
     assert_int_equal(row_first(f, 20).record, 150);
@@ -347,7 +334,7 @@ static void terms_of_few_records_are_never_too_frequent(void **state)
 
     f->options.df_share = 0.01F;
     f->options.k = 2;
-    search(f, &terms, false);
+    search(f, &terms);
     for (size_t q = 0; q < N_FEW_MOST; q++) {
         assert_int_equal(row_len(f, q), 2);
         assert_int_equal(row_first(f, q).record, q < 3 ? 3 : 0);
@@ -363,7 +350,7 @@ static void a_budget_goes_to_rare_terms_first(void **state)
 
     f->options.k = 1;
     f->options.budget = 2;
-    search(f, &terms, false);
+    search(f, &terms);
     assert_int_equal(row_len(f, 20), 1);
     assert_int_equal(row_first(f, 20).record, 150);
     assert_int_equal(row_first(f, 150).record, 20);
@@ -378,14 +365,14 @@ static void a_list_beyond_the_budget_is_visited_around_the_query(void **state)
 
     f->options.k = 10;
     f->options.budget = 5;
-    search(f, &terms, false);
+    search(f, &terms);
     assert_int_equal(row_len(f, 100), 4); /* itself is the fifth */
     assert_int_equal(row_first(f, 100).record, 98);
     assert_int_equal(row_first(f, 0).record, 1);
     assert_int_equal(row_len(f, 0), 4);
     assert_int_equal(row_first(f, 199).record, 195);
     f->options.budget = 0;
-    search(f, &terms, false);
+    search(f, &terms);
     assert_int_equal(f->found.offsets[200], 0);
     lk_terms_clear(&terms);
 }
@@ -410,7 +397,7 @@ static void neighbours_are_found_however_far_apart(void **state)
     terms = terms_make(pointers, N_FAR, N_FAR, LK_TERM_WORD, f->pools[0]);
     f->options.k = 1;
     f->options.budget = 10;
-    search(f, &terms, false);
+    search(f, &terms);
     for (size_t q = 0; q < N_FAR; q++)
         assert_int_equal(row_first(f, q).record, (q + N_FAR / 2) % N_FAR);
     lk_terms_clear(&terms);
@@ -426,14 +413,14 @@ static void empty_sides_have_no_neighbours(void **state)
     fixture *f = *state;
     lk_terms terms = terms_make(records, 3, 2, LK_TERM_WORD, f->pools[0]);
 
-    search(f, &terms, false);
+    search(f, &terms);
     assert_int_equal(f->found.offsets[3], 0);
     terms.n_left = 0;
-    search(f, &terms, false);
+    search(f, &terms);
     assert_int_equal(f->found.offsets[3], 0);
     lk_terms_clear(&terms);
     terms = terms_make(records, 0, 0, LK_TERM_WORD, f->pools[0]);
-    search(f, &terms, false);
+    search(f, &terms);
     assert_int_equal(f->found.offsets[0], 0);
     lk_terms_clear(&terms);
 }
@@ -465,7 +452,7 @@ static void the_search_reports_queries_of_both_sides(void **state)
     linkd_progress progress = {watch, &w};
 
     f->options.progress = &progress;
-    search(f, &f->terms[0], false);
+    search(f, &f->terms[0]);
     assert_int_equal(w.last, N_RECORDS);
     assert_int_equal(w.n_reports, 2);
 }
@@ -512,8 +499,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(rows_are_those_of_a_search_of_all_pairs),
-        TEST(within_a_side_too),
-        TEST(one_table_is_compared_with_itself_by_either),
+        TEST(one_table_is_compared_with_itself),
         TEST(only_records_of_a_block_are_neighbours),
         TEST(more_are_given_while_they_are_nearly_as_good),
         TEST(what_scores_less_than_is_asked_for_is_left_out),

@@ -41,68 +41,46 @@ static void a_pair_is_the_sum_of_the_parts_of_its_features(void **state)
     assert_near(lk_logistic_log_odds(&model, values), sum, 1e-12);
 }
 
-static lk_features random_features(size_t n_pairs)
+static void a_table_says_what_the_model_does(void **state)
 {
-    lk_features features = {.n_pairs = n_pairs, .n = N_FEATURES};
+    lk_logistic_table table = {0};
     uint64_t seed = 1;
 
-    features.values = malloc(n_pairs * N_FEATURES);
-    assert_non_null(features.values);
-    for (size_t i = 0; i < n_pairs * N_FEATURES; i++)
-        features.values[i] = (uint8_t)random_below(&seed, 256);
-    return features;
-}
-
-/* More pairs than one task takes. */
-static void all_pairs_are_scored_as_each_alone(void **state)
-{
-    size_t n = 70000;
-    lk_features features = random_features(n);
-    float *log_odds = malloc(n * sizeof(*log_odds));
-    lk_pool *pool = NULL;
-
     (void)state;
-    assert_non_null(log_odds);
-    assert_int_equal(lk_pool_new(2, &pool, NULL), LINKD_OK);
-    assert_int_equal(lk_logistic_score(&model, &features, pool, log_odds, NULL),
-                     LINKD_OK);
-    for (size_t i = 0; i < n; i++)
-        assert_near(
-            log_odds[i],
-            lk_logistic_log_odds(&model, features.values + i * N_FEATURES),
-            1e-5);
-    lk_pool_free(pool);
-    free(log_odds);
-    free(features.values);
+    assert_int_equal(lk_logistic_table_make(&model, &table, NULL), LINKD_OK);
+    for (size_t i = 0; i < 1000; i++) {
+        uint8_t values[N_FEATURES];
+
+        for (size_t k = 0; k < N_FEATURES; k++)
+            values[k] = (uint8_t)random_below(&seed, 256);
+        assert_near(lk_logistic_table_log_odds(&table, values),
+                    lk_logistic_log_odds(&model, values), 1e-5);
+    }
+    lk_logistic_table_clear(&table);
 }
 
 static void memory_that_runs_out_is_reported(void **state)
 {
-    lk_features features = random_features(2);
-    lk_pool *pool = NULL;
-    float log_odds[2];
-    linkd_error err;
-
     (void)state;
-    assert_int_equal(lk_pool_new(1, &pool, NULL), LINKD_OK);
     for (size_t nth = 1;; nth++) {
+        lk_logistic_table table = {0};
+        linkd_error err;
         int rc;
 
         alloc_fail_at(nth);
-        rc = lk_logistic_score(&model, &features, pool, log_odds, &err);
+        rc = lk_logistic_table_make(&model, &table, &err);
+        lk_logistic_table_clear(&table);
         if (!alloc_fail_off())
             break;
         assert_int_equal(rc, LINKD_E_NOMEM);
     }
-    lk_pool_free(pool);
-    free(features.values);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pair_is_the_sum_of_the_parts_of_its_features),
-        cmocka_unit_test(all_pairs_are_scored_as_each_alone),
+        cmocka_unit_test(a_table_says_what_the_model_does),
         cmocka_unit_test(memory_that_runs_out_is_reported),
     };
 

@@ -1,54 +1,13 @@
-/* daemon/models.c — encoders that many requests share.
- *
- *   worker ─► ticket {texts, vectors} ─► urgent or bulk ─► encoding thread
- *      ◄────────────── its condition, when the last text is encoded ◄──┘
- *
- * The encoding thread takes what waits when it is free, so batches are as large
- * as the load makes them and nobody waits for a batch to fill. Urgent texts are
- * taken first, all of them up to BATCH_MAX; bulk texts only when no urgent ones
- * wait, SLICE_MAX at a time, tickets in turn: a query waits for one slice. A
- * vector depends on its text alone, so none of this shows in results.
- *
- * A picture takes as long as a dozen texts, so that a slice has as many as there
- * are threads at most.
- *
- * A ticket lives on its worker's stack. While none of its texts is with the
- * encoder (n_taken == n_done), whoever holds `lock` may unlink it: that is how
- * a waiting worker gives up. */
+/* daemon/models.c — encoders that many requests share: which ones are open, what
+ * they read, and the prompt that goes before a text. What waits for one of them
+ * is encoded together (batches.h), with prompts and head. */
 #include "daemon/models.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-/* About 0.1 s of short texts on two cores. */
-#define BATCH_MAX ((size_t)64)
-/* What a query may have to wait for: 30 ms of short texts on two cores. */
-#define SLICE_MAX   ((size_t)16)
-#define WAITING_MAX ((size_t)4096)
-/* How often a waiting worker looks at its stop_cb. */
-#define STOP_CHECK_NS 20000000L
-
-typedef struct ticket {
-    struct ticket *next;
-    const linkd_str *texts;
-    float *vectors; /* [n, dim] */
-    size_t n;
-    size_t n_taken; /* texts given to the encoder so far */
-    size_t n_done;
-    bool failed;
-    linkd_error error;
-    pthread_cond_t done;
-} ticket;
-
-typedef struct queue {
-    ticket *first;
-    ticket *last;
-    size_t n_waiting; /* texts */
-} queue;
 
 struct lk_model {
     lk_model *next;
@@ -60,18 +19,10 @@ struct lk_model {
     linkd_model_head head;  /* on what these make; may be none */
     linkd_encoder_info info;
     lk_pool *pool;
-    size_t dim;
-    float *vectors; /* [BATCH_MAX, dim], the thread's */
-    float *bare;    /* [BATCH_MAX, bare_dim]: without the head */
+    float *bare; /* [LK_BATCH_MAX, bare_dim], the batch's: without the head */
     size_t bare_dim;
     lk_models *models;
-    pthread_t thread;
-    bool has_thread;
-    pthread_mutex_t lock; /* guards: all below, and every ticket */
-    pthread_cond_t work;
-    queue urgent;
-    queue bulk;
-    bool stopping;
+    lk_batches *batches;
 };
 
 struct lk_models {
@@ -82,254 +33,29 @@ struct lk_models {
     lk_model *first;
 };
 
-/* ---- the encoding thread ------------------------------------------------- */
-
-/* A run of one ticket's texts within a batch. */
-typedef struct part {
-    ticket *owner;
-    size_t begin;
-    size_t n;
-} part;
-
-typedef struct batch {
-    part parts[BATCH_MAX];
-    size_t n_parts;
-    linkd_str texts[BATCH_MAX];
-    size_t n;
-} batch;
-
-/* How many of n contents are taken before there are `n_pictures`. */
-static size_t run_length(const linkd_str *contents, size_t n,
-                         size_t *n_pictures)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (*n_pictures == 0)
-            return i;
-        *n_pictures -= linkd_content_split(contents[i]).picture.len > 0;
-    }
-    return n;
-}
-
-/* Adds texts of the queue's tickets until the batch has `limit`, or `n_pictures`
- * of them; tickets whose last text was taken leave the queue. */
-static void queue_take(queue *q, size_t limit, size_t n_pictures, batch *b)
-{
-    while (q->first != NULL && b->n < limit) {
-        ticket *t = q->first;
-        size_t n = t->n - t->n_taken;
-
-        if (n > limit - b->n)
-            n = limit - b->n;
-        n = run_length(t->texts + t->n_taken, n, &n_pictures);
-        if (n == 0)
-            return;
-        memcpy(b->texts + b->n, t->texts + t->n_taken, n * sizeof(*t->texts));
-        b->parts[b->n_parts++] = (part){t, t->n_taken, n};
-        b->n += n;
-        t->n_taken += n;
-        q->n_waiting -= n;
-        if (t->n_taken < t->n)
-            return;
-        q->first = t->next;
-    }
-}
-
-/* Bulk tickets take turns: one that had its slice goes to the end. */
-static void queue_rotate(queue *q)
-{
-    ticket *t = q->first;
-
-    if (t == NULL || t->next == NULL || t->n_taken == 0)
-        return;
-    q->first = t->next;
-    t->next = NULL;
-    q->last->next = t;
-    q->last = t;
-}
-
-static void batch_finish(lk_model *model, batch *b, int rc,
-                         const linkd_error *err)
-{
-    size_t at = 0;
-
-    for (size_t i = 0; i < b->n_parts; i++) {
-        part *p = &b->parts[i];
-        ticket *t = p->owner;
-
-        if (rc != LINKD_OK) {
-            t->failed = true;
-            t->error = *err;
-        } else {
-            memcpy(t->vectors + p->begin * model->dim,
-                   model->vectors + at * model->dim,
-                   p->n * model->dim * sizeof(float));
-        }
-        at += p->n;
-        t->n_done += p->n;
-        if (t->n_done == t->n)
-            (void)pthread_cond_signal(&t->done);
-    }
-}
+/* ---- vectors -------------------------------------------------------------- */
 
 static linkd_reader_model reader_of(const lk_model *model)
 {
     return (linkd_reader_model){model->encoder, model->vision, model->pool};
 }
 
-static int vectors_make(lk_model *model, const batch *b,
-                        linkd_encode_stats *stats, linkd_error *err)
+/* Of one batch; on its thread. */
+static int vectors_make(void *ctx, const linkd_str *texts, size_t n,
+                        float *ret_vectors, linkd_error *err)
 {
+    lk_model *model = ctx;
     bool has_head = model->head.map != NULL;
     linkd_reader_model reader = reader_of(model);
-    int rc = linkd_contents_embed(&reader, b->texts, b->n,
-                                  has_head ? model->bare : model->vectors,
-                                  stats, err);
-
-    return rc == LINKD_OK && has_head
-               ? linkd_model_head_apply(&model->head, model->bare, b->n,
-                                        model->vectors, err)
-               : rc;
-}
-
-/* Encodes one batch; called and returns with the lock. */
-static void model_encode(lk_model *model, batch *b)
-{
     linkd_encode_stats stats = {0};
-    linkd_error err = {0};
-    int rc;
+    int rc = linkd_contents_embed(
+        &reader, texts, n, has_head ? model->bare : ret_vectors, &stats, err);
 
-    b->n = 0;
-    b->n_parts = 0;
-    queue_take(&model->urgent, BATCH_MAX, BATCH_MAX, b);
-    if (b->n == 0) {
-        queue_take(&model->bulk, SLICE_MAX, lk_pool_n_workers(model->pool), b);
-        queue_rotate(&model->bulk);
-    }
-    (void)pthread_mutex_unlock(&model->lock);
-    rc = vectors_make(model, b, &stats, &err);
+    if (rc == LINKD_OK && has_head)
+        rc = linkd_model_head_apply(&model->head, model->bare, n, ret_vectors,
+                                    err);
     lk_metrics_count_encoded(model->models->metrics, stats.n_texts,
                              stats.n_tokens, 1);
-    (void)pthread_mutex_lock(&model->lock);
-    batch_finish(model, b, rc, &err);
-}
-
-static bool model_has_work(const lk_model *model)
-{
-    return model->urgent.first != NULL || model->bulk.first != NULL;
-}
-
-static void *model_main(void *arg)
-{
-    lk_model *model = arg;
-    batch b;
-
-    (void)pthread_mutex_lock(&model->lock);
-    for (;;) {
-        while (!model->stopping && !model_has_work(model))
-            (void)pthread_cond_wait(&model->work, &model->lock);
-        if (!model_has_work(model))
-            break;
-        model_encode(model, &b);
-    }
-    (void)pthread_mutex_unlock(&model->lock);
-    return NULL;
-}
-
-/* ---- waiting for vectors ------------------------------------------------- */
-
-static void queue_append(queue *q, ticket *t)
-{
-    t->next = NULL;
-    if (q->first == NULL)
-        q->first = t;
-    else
-        q->last->next = t;
-    q->last = t;
-}
-
-static void queue_unlink(queue *q, ticket *t)
-{
-    ticket *before = NULL;
-
-    for (ticket *at = q->first; at != t; at = at->next)
-        before = at;
-    if (before == NULL)
-        q->first = t->next;
-    else
-        before->next = t->next;
-    if (q->last == t)
-        q->last = before;
-}
-
-/* Waits for the ticket's texts, or until `stop_cb` says so; then what was not
- * taken yet is taken back. Called with the lock. */
-static int ticket_wait(lk_model *model, queue *q, ticket *t,
-                       bool (*stop_cb)(void *ctx), void *stop_ctx,
-                       linkd_error *err)
-{
-    while (t->n_done < t->n) {
-        struct timespec until;
-
-        if (stop_cb != NULL && t->n_taken == t->n_done && stop_cb(stop_ctx)) {
-            queue_unlink(q, t);
-            q->n_waiting -= t->n - t->n_done;
-            return lk_fail(err, LINKD_E_CANCELLED,
-                           "the time for the request ran out");
-        }
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += STOP_CHECK_NS;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_nsec -= 1000000000L;
-            until.tv_sec++;
-        }
-        (void)pthread_cond_timedwait(&t->done, &model->lock, &until);
-    }
-    if (t->failed) {
-        if (err != NULL)
-            *err = t->error;
-        return t->error.code;
-    }
-    return LINKD_OK;
-}
-
-static int cond_init(pthread_cond_t *cond, linkd_error *err)
-{
-    pthread_condattr_t attr;
-
-    if (pthread_condattr_init(&attr) != 0)
-        return lk_fail_nomem(err);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    if (pthread_cond_init(cond, &attr) != 0) {
-        (void)pthread_condattr_destroy(&attr);
-        return lk_fail_nomem(err);
-    }
-    (void)pthread_condattr_destroy(&attr);
-    return LINKD_OK;
-}
-
-static int ticket_run(const lk_model_embedder *e, ticket *t, linkd_error *err)
-{
-    lk_model *model = e->model;
-    queue *q = e->urgency == LK_URGENT ? &model->urgent : &model->bulk;
-    int rc = cond_init(&t->done, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    (void)pthread_mutex_lock(&model->lock);
-    if (model->stopping)
-        rc = lk_fail(err, LINKD_E_BUSY, "the daemon is stopping");
-    else if (e->urgency != LK_JOB && q->n_waiting > 0 &&
-             q->n_waiting + t->n > WAITING_MAX)
-        rc = lk_fail(err, LINKD_E_BUSY, "%zu texts wait to be encoded already",
-                     q->n_waiting);
-    if (rc == LINKD_OK) {
-        q->n_waiting += t->n;
-        queue_append(q, t);
-        (void)pthread_cond_signal(&model->work);
-        rc = ticket_wait(model, q, t, e->stop_cb, e->stop_ctx, err);
-    }
-    (void)pthread_mutex_unlock(&model->lock);
-    (void)pthread_cond_destroy(&t->done);
     return rc;
 }
 
@@ -390,7 +116,7 @@ int lk_model_embed(const lk_model_embedder *e, const linkd_str *texts, size_t n,
                    linkd_error *err)
 {
     const char *prompt = prompt_of(e->model, e->use);
-    ticket t = {.texts = texts, .vectors = ret_vectors, .n = n};
+    lk_waiting waiting = {e->urgency, e->stop_cb, e->stop_ctx};
     prompted p = {.texts = NULL};
     int rc = LINKD_OK;
 
@@ -398,10 +124,11 @@ int lk_model_embed(const lk_model_embedder *e, const linkd_str *texts, size_t n,
         return LINKD_OK;
     if (prompt[0] != '\0') {
         rc = prompted_make(prompt, texts, n, &p, err);
-        t.texts = p.texts;
+        texts = p.texts;
     }
     if (rc == LINKD_OK)
-        rc = ticket_run(e, &t, err);
+        rc = lk_batches_embed(e->model->batches, &waiting, texts, n,
+                              ret_vectors, err);
     prompted_clear(&p);
     if (rc == LINKD_OK && stats != NULL)
         stats->n_texts += n;
@@ -492,21 +219,12 @@ static void model_free(lk_model *model)
 {
     if (model == NULL)
         return;
-    if (model->has_thread) {
-        (void)pthread_mutex_lock(&model->lock);
-        model->stopping = true;
-        (void)pthread_cond_signal(&model->work);
-        (void)pthread_mutex_unlock(&model->lock);
-        (void)pthread_join(model->thread, NULL);
-    }
-    (void)pthread_cond_destroy(&model->work);
-    (void)pthread_mutex_destroy(&model->lock);
+    lk_batches_free(model->batches);
     lk_pool_free(model->pool);
     linkd_encoder_close(model->encoder);
     linkd_vision_close(model->vision);
     linkd_model_head_clear(&model->head);
     free(model->bare);
-    free(model->vectors);
     free(model->name);
     free(model);
 }
@@ -547,14 +265,15 @@ int lk_models_look(linkd_str name, linkd_error *err)
 
 static int model_start(lk_model *model, linkd_error *err)
 {
-    model->dim = model->info.dim;
-    model->vectors = lk_alloc_aligned(BATCH_MAX, model->dim * sizeof(float));
-    model->bare = lk_alloc_aligned(BATCH_MAX, model->bare_dim * sizeof(float));
-    if (model->vectors == NULL || model->bare == NULL ||
-        pthread_create(&model->thread, NULL, model_main, model) != 0)
-        return lk_fail_nomem(err);
-    model->has_thread = true;
-    return LINKD_OK;
+    lk_batch_encoder encoder = {.encode = vectors_make,
+                                .ctx = model,
+                                .dim = model->info.dim,
+                                .n_pictures = lk_pool_n_workers(model->pool)};
+
+    model->bare =
+        lk_alloc_aligned(LK_BATCH_MAX, model->bare_dim * sizeof(float));
+    return model->bare != NULL ? lk_batches_new(&encoder, &model->batches, err)
+                               : lk_fail_nomem(err);
 }
 
 /* A model that is being opened. */
@@ -567,8 +286,6 @@ static int model_new(lk_models *models, linkd_str name, lk_model **ret_model,
         return lk_fail_nomem(err);
     model->models = models;
     model->is_opening = true;
-    (void)pthread_mutex_init(&model->lock, NULL);
-    (void)pthread_cond_init(&model->work, NULL);
     model->name = strndup(name.bytes, name.len);
     if (model->name == NULL) {
         model_free(model);

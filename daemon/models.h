@@ -1,24 +1,16 @@
 /* daemon/models.h — private: encoders that many requests share.
  *
  * What is encoded is contents (linkage/content.h): texts, and pictures where the
- * model reads them. One thread per model that is in use takes all that wait, encodes them
- * together and wakes their owners: under load batches form by themselves, and
- * a lone query never waits for company. Queries go before bulk texts, which
- * come in slices so that a query waits for one slice at most. */
+ * model reads them. One thread per model that is in use encodes all that wait
+ * together (batches.h). */
 #ifndef LK_DAEMON_MODELS_H
 #define LK_DAEMON_MODELS_H
 
+#include "daemon/batches.h"
 #include "daemon/metrics.h"
-#include "linkage/linkage.h"
 
 typedef struct lk_models lk_models;
 typedef struct lk_model lk_model;
-
-typedef enum lk_urgency {
-    LK_URGENT, /* somebody waits for a query */
-    LK_BULK,
-    LK_JOB, /* as bulk, but never refused: few jobs run at a time */
-} lk_urgency;
 
 LINKD_MUST_CHECK int lk_models_new(size_t n_threads, lk_metrics *metrics,
                                    lk_models **ret_models, linkd_error *err);

@@ -1,11 +1,13 @@
 /* bench/open_speed.c — what it costs to open a model, and which part takes it.
  *
- *   bench_open_speed MODEL_DIR [ROUNDS]
+ *   bench_open_speed [--vision] MODEL_DIR [ROUNDS]
  *
  * Best and median of wall time, in milliseconds, files in the page cache. The
- * first round packs the model (encoder/packed.h) unless LINKD_PACKED is off. LINKD_ISA and LINKD_PRECISION choose the kernels. */
+ * first round packs the model (encoder/packed.h) unless LINKD_PACKED is off.
+ * --vision: of an image model. LINKD_ISA and LINKD_PRECISION choose the kernels. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "encoder/encoder.h"
 #include "encoder/tokenizer.h"
@@ -37,6 +39,15 @@ static int encoder_step(const char *dir, linkd_error *err)
     int rc = linkd_encoder_open(dir, NULL, &encoder, err);
 
     linkd_encoder_close(encoder);
+    return rc;
+}
+
+static int vision_step(const char *dir, linkd_error *err)
+{
+    linkd_vision *vision = NULL;
+    int rc = linkd_vision_open(dir, NULL, 1, &vision, err);
+
+    linkd_vision_close(vision);
     return rc;
 }
 
@@ -91,26 +102,36 @@ static int step_time(const char *name, step run, const char *dir,
     return rc;
 }
 
+static int texts_time(const char *dir, size_t n_rounds, linkd_error *err)
+{
+    int rc = step_time("tokenizer", tokenizer_step, dir, n_rounds, err);
+
+    if (rc == LINKD_OK)
+        rc = step_time("weights' headers", weights_step, dir, n_rounds, err);
+    if (rc == LINKD_OK)
+        rc = step_time("encoder, all of it", encoder_step, dir, n_rounds, err);
+    if (rc == LINKD_OK)
+        rc = step_time("encoder and one text", text_step, dir, n_rounds, err);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
-    const size_t n_rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 20;
+    const bool is_vision = argc > 1 && strcmp(argv[1], "--vision") == 0;
+    const int at = is_vision ? 2 : 1;
+    const size_t n_rounds =
+        argc > at + 1 ? strtoul(argv[at + 1], NULL, 10) : 20;
     linkd_error err = {0};
     int rc;
 
-    if (argc < 2 || n_rounds == 0) {
-        fprintf(stderr, "usage: bench_open_speed MODEL_DIR [ROUNDS]\n");
+    if (argc <= at || n_rounds == 0) {
+        fprintf(stderr,
+                "usage: bench_open_speed [--vision] MODEL_DIR [ROUNDS]\n");
         return 2;
     }
-    rc = step_time("tokenizer", tokenizer_step, argv[1], n_rounds, &err);
-    if (rc == LINKD_OK)
-        rc = step_time("weights' headers", weights_step, argv[1], n_rounds,
-                       &err);
-    if (rc == LINKD_OK)
-        rc = step_time("encoder, all of it", encoder_step, argv[1], n_rounds,
-                       &err);
-    if (rc == LINKD_OK)
-        rc = step_time("encoder and one text", text_step, argv[1], n_rounds,
-                       &err);
+    rc = is_vision
+             ? step_time("image model", vision_step, argv[at], n_rounds, &err)
+             : texts_time(argv[at], n_rounds, &err);
     if (rc != LINKD_OK)
         fprintf(stderr, "bench_open_speed: %s\n", err.message);
     return rc == LINKD_OK ? 0 : 1;

@@ -59,7 +59,7 @@ LINKD_MUST_CHECK int lk_edit_set_vector(lk_edit *edit, uint64_t number,
                                         linkd_error *err);
 LINKD_MUST_CHECK int lk_edit_give_slots(lk_edit *edit, linkd_error *err);
 
-/* ---- generations.c ------------------------------------------------------- */
+/* ---- inactive.c ---------------------------------------------------------- */
 
 /* What becomes of a record's vectors in the other generations. */
 typedef enum lk_leaving {
@@ -70,6 +70,14 @@ LINKD_MUST_CHECK int lk_edit_leave_others(lk_edit *edit, uint64_t number,
                                           lk_leaving leaving,
                                           bool *ret_was_alive,
                                           linkd_error *err);
+/* All inactive vectors of the edited generation are alive again, and those of
+ * their records elsewhere inactive. */
+LINKD_MUST_CHECK int lk_edit_revive_all(lk_edit *edit, uint64_t *ret_n,
+                                        linkd_error *err);
+/* Inactive vectors of the edited generation are dead, *n_left of them at most,
+ * of which what is left over stays; *n_freed rises by their number. */
+LINKD_MUST_CHECK int lk_edit_free_inactive(lk_edit *edit, size_t *n_left,
+                                           uint64_t *n_freed, linkd_error *err);
 
 /* ---- entities.c ---------------------------------------------------------- */
 

@@ -187,6 +187,9 @@ LINKD_MUST_CHECK int lk_generations_read(lk_txn *txn, uint32_t collection,
                                          size_t *ret_n, linkd_error *err);
 void lk_key_blob(lk_key *key, uint32_t collection, uint32_t generation,
                  uint8_t kind, uint32_t other);
+
+/* ---- inactive.c ----------------------------------------------------------- */
+
 /* Values of DEAD. */
 #define LK_DEAD_INACTIVE "i"
 bool lk_dead_is_inactive(linkd_str value);

@@ -136,6 +136,16 @@ void job_results(uint64_t number, const char *query)
         fail_msg("%s", last.body.data);
 }
 
+char *job_results_copy(uint64_t number)
+{
+    char *copy;
+
+    job_results(number, "format=csv");
+    copy = strndup(last.body.data, last.body.len);
+    assert_non_null(copy);
+    return copy;
+}
+
 uint64_t encoded_count(void)
 {
     static const char name[] = "\nlinkd_encoder_texts_total ";

@@ -27,6 +27,8 @@ void job_wait(uint64_t number);
 void job_wait_encoding(uint64_t number, uint64_t n);
 /* The last answer is its results. */
 void job_results(uint64_t number, const char *query);
+/* Those as CSV; freed with free(). */
+char *job_results_copy(uint64_t number);
 /* Calls a handler with the job's number in the path. */
 int job_call(lk_handler *handler, uint64_t number);
 

@@ -158,10 +158,15 @@ static int query_lead(const linkd_bridge *bridge, const float *own,
                       const float *foreign, query_kind kind, float *ret,
                       linkd_error *err)
 {
+    bool is_strange = false;
+    int rc;
+
     if (kind == ALIGN)
         return lk_bridge_map(bridge, foreign, ret, err);
-    if (kind == FUSE || bridge->ranking.maps.home == NULL)
-        return lk_bridge_fuse(bridge, own, foreign, ret, err);
+    rc = lk_bridge_fuse(bridge, own, foreign, ret, &is_strange, err);
+    if (rc != LINKD_OK || kind == FUSE || is_strange ||
+        bridge->ranking.maps.home == NULL)
+        return rc;
     return lk_bridge_rank(bridge, own, foreign, ret, err);
 }
 
@@ -174,7 +179,7 @@ static linkd_rows queries_lead(const bench *b, const linkd_rows *own,
     int rc = LINKD_OK;
 
     if (kind == CONTROL)
-        alone.weight = alone.ranking.weight = 0.0F;
+        alone.weight = alone.strange_weight = alone.ranking.weight = 0.0F;
     for (size_t i = 0; i < own->n && rc == LINKD_OK; i++)
         rc = query_lead(&alone, own->data + i * own->dim,
                         foreign->data + i * foreign->dim, kind,
@@ -182,6 +187,27 @@ static linkd_rows queries_lead(const bench *b, const linkd_rows *own,
     if (rc != LINKD_OK)
         die("queries", err.message);
     return (linkd_rows){data, own->n, own->dim};
+}
+
+/* Of judged queries, those that no choice was made for. */
+static double strange_share(const bench *b)
+{
+    const linkd_rows *own = &b->older.queries;
+    float *led = room(own->dim, sizeof(*led));
+    size_t n_strange = 0;
+    linkd_error err;
+
+    for (size_t i = 0; i < own->n; i++) {
+        bool is_strange = false;
+
+        if (lk_bridge_fuse(&b->to_old, own->data + i * own->dim,
+                           b->newer.queries.data + i * b->newer.queries.dim,
+                           led, &is_strange, &err) != LINKD_OK)
+            die("queries", err.message);
+        n_strange += is_strange;
+    }
+    free(led);
+    return (double)n_strange / (double)own->n;
 }
 
 /* ---- ranks ------------------------------------------------------------------------ */
@@ -601,8 +627,7 @@ static void bench_judge(const bench *b)
     linking_print(b, &old_linking, &l);
     printf(",\"us_align\":%.1f,\"us_fuse\":%.1f,\"us_level\":%.1f",
            1e6 * lead_seconds(b, ALIGN),
-           1e6 * (lead_seconds(b, FUSE) +
-                  (is_ranked(b) ? lead_seconds(b, RANKING) : 0.0)),
+           1e6 * lead_seconds(b, is_ranked(b) ? RANKING : FUSE),
            1e6 * level_seconds(o, &fuse));
 }
 
@@ -641,9 +666,11 @@ static int judge(char **argv, const char *head)
     bench_fit(&b);
     printf("{\"old_model\":\"%s\",\"new_model\":\"%s\",\"support\":\"%s\","
            "\"weight\":%.1f,\"ranked\":%s,\"ranking_weight\":%.1f,"
+           "\"strange\":%.4f,\"strange_weight\":%.1f,"
            "\"head\":\"%s\",\"support_align\":%.5f,\"fit_seconds\":%.2f",
            argv[3], argv[4], argv[5], (double)b.to_old.weight,
            is_ranked(&b) ? "true" : "false", (double)b.to_old.ranking.weight,
+           strange_share(&b), (double)b.to_old.strange_weight,
            linkd_compat_head_words[linkd_compat_map_info(b.to_old.map).head],
            b.to_old.mrr_10[LINKD_WAY_ALIGN], b.fit_seconds);
     bench_judge(&b);

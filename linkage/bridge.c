@@ -1,11 +1,12 @@
 /* linkage/bridge.c — what is kept of a change of the model, as bytes in the store
  * and as objects in memory.
  *
- *   SCALES   version u32 | weight f32 | the calibrator's slope f64, offset f64 |
+ *   SCALES   version u32 | weight f32 | least cosine f32, strange queries' weight
+ *            f32 | the calibrator's slope f64, offset f64 |
  *            for each way: mrr f64, n u64, impostors' quantiles f32 [512]
- *            and, if version is 5 or 6, for each way those of records:
+ *            and, if version is 9 or 10, for each way those of records:
  *            n u64, quantiles f32 [512]
- *            and, if version is 4 or 6, a ranking: weight f64 | two maps:
+ *            and, if version is 8 or 10, a ranking: weight f64 | two maps:
  *            lengths u64 [2] | bytes
  *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
  *   TEXTS    n u64 | lengths u32 [n] | bytes
@@ -21,8 +22,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* 1 and 2 had a calibrator for each way, of raw scores. What follows adds to 3. */
-#define SCALES_VERSION 3U
+/* 1 and 2 had a calibrator for each way, of raw scores, and those up to 6 no
+ * strange queries. What follows adds to 7. */
+#define SCALES_VERSION 7U
 #define HAS_RANKING    1U
 #define HAS_RECORDS    2U
 
@@ -108,12 +110,13 @@ typedef struct way_bytes {
 typedef struct scales_bytes {
     uint32_t version;
     float weight;
+    float cosine_least, strange_weight;
     double slope, offset;
     way_bytes ways[LINKD_N_SCALES];
 } scales_bytes;
 
 _Static_assert(sizeof(scales_bytes) ==
-                   24 + LINKD_N_SCALES * (16 + 4 * LINKD_QUANTILES),
+                   32 + LINKD_N_SCALES * (16 + 4 * LINKD_QUANTILES),
                "written as it is, without holes");
 #define SCALES_BYTES sizeof(scales_bytes)
 
@@ -226,6 +229,8 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
                      (has_records(bridge) ? HAS_RECORDS : 0U);
     scales_bytes bytes = {.version = SCALES_VERSION + parts,
                           .weight = bridge->weight,
+                          .cosine_least = bridge->cosine_least,
+                          .strange_weight = bridge->strange_weight,
                           .slope = bridge->calibrator.slope,
                           .offset = bridge->calibrator.offset};
     int rc;
@@ -249,6 +254,8 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
 static void ways_decode(const scales_bytes *bytes, linkd_bridge *ret_bridge)
 {
     ret_bridge->weight = bytes->weight;
+    ret_bridge->cosine_least = bytes->cosine_least;
+    ret_bridge->strange_weight = bytes->strange_weight;
     ret_bridge->calibrator = (linkd_calibrator){bytes->slope, bytes->offset};
     for (size_t i = 0; i < LINKD_N_SCALES; i++) {
         const way_bytes *way = &bytes->ways[i];
@@ -312,6 +319,8 @@ static bool calibrator_is_sound(const linkd_calibrator *c)
 int linkd_scales_check(const linkd_bridge *bridge, linkd_error *err)
 {
     bool sound = weight_is_sound(bridge->weight) &&
+                 weight_is_sound(bridge->strange_weight) &&
+                 isfinite(bridge->cosine_least) &&
                  weight_is_sound(bridge->ranking.weight) &&
                  (!linkd_bridge_has(bridge, LINKD_WAY_NATIVE) ||
                   calibrator_is_sound(&bridge->calibrator));
@@ -773,26 +782,48 @@ int lk_bridge_map(const linkd_bridge *bridge, const float *vector,
 }
 
 /* What slerp would leave out, by a weight of 0 or 1, is not mapped: a map takes as
- * long as all else that is done to a query. */
+ * long as all else that is done to a query. But whether a query is strange only its
+ * mapped vector says: this one is asked for nothing where it changes nothing. */
+static bool is_alone(const linkd_bridge *bridge)
+{
+    bool tells =
+        bridge->cosine_least > -1.0F &&
+        (bridge->strange_weight > 0.0F || bridge->ranking.maps.home != NULL);
+
+    return bridge->weight == 0.0F && !tells;
+}
+
 int lk_bridge_fuse(const linkd_bridge *bridge, const float *own,
-                   const float *vector, float *ret_vector, linkd_error *err)
+                   const float *vector, float *ret_vector, bool *ret_is_strange,
+                   linkd_error *err)
 {
     linkd_compat_info info = linkd_compat_map_info(bridge->map);
     linkd_rows rows = {vector, 1, info.dim_from};
     float checked[LINKD_DIM_MAX];
+    float weight = bridge->weight;
+    bool is_strange = false;
     int rc;
 
     LK_ASSERT(info.dim_from <= LINKD_DIM_MAX);
-    if (bridge->weight == 0.0F)
+    if (is_alone(bridge))
         rc = linkd_compat_normalise(&rows, "the vectors", checked, err);
     else
         rc = map_one(bridge->map, vector, ret_vector, err);
-    if (rc == LINKD_OK && bridge->weight == 0.0F)
+    if (rc != LINKD_OK)
+        return rc;
+    if (!is_alone(bridge)) {
+        is_strange = linkd_index_score(own, ret_vector, info.dim_compat) <
+                     bridge->cosine_least;
+        weight = is_strange ? bridge->strange_weight : weight;
+    }
+    if (weight == 0.0F)
         memcpy(ret_vector, own, info.dim_compat * sizeof(*ret_vector));
-    else if (rc == LINKD_OK)
-        linkd_compat_slerp(own, ret_vector, info.dim_compat, bridge->weight,
+    else
+        linkd_compat_slerp(own, ret_vector, info.dim_compat, weight,
                            ret_vector);
-    return rc;
+    if (ret_is_strange != NULL)
+        *ret_is_strange = is_strange;
+    return LINKD_OK;
 }
 
 int lk_bridge_rank(const linkd_bridge *bridge, const float *own,

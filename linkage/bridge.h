@@ -81,13 +81,15 @@ const lk_cohort *lk_bridges_cohort(const linkd_bridges *bridges,
 
 /* The query that is searched for with LINKD_WAY_FUSE: `own` is of the model that
  * the bridge leads to, `vector` of the other. ret_vector [dim of `own`], another
- * array. LINKD_E_DATA: one of them is zero or not finite. */
+ * array; *ret_is_strange, or NULL: it is not of the kind that the ranking was
+ * chosen for. LINKD_E_DATA: one of them is zero or not finite. */
 LINKD_MUST_CHECK int lk_bridge_fuse(const linkd_bridge *bridge,
                                     const float *own, const float *vector,
-                                    float *ret_vector, linkd_error *err);
+                                    float *ret_vector, bool *ret_is_strange,
+                                    linkd_error *err);
 
 /* Such a query again, for the order of what the first one finds. The bridge has a
- * ranking. */
+ * ranking, and the query is not strange. */
 LINKD_MUST_CHECK int lk_bridge_rank(const linkd_bridge *bridge,
                                     const float *own, const float *vector,
                                     float *ret_vector, linkd_error *err);

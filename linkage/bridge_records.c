@@ -54,7 +54,7 @@ static int record_lead(const asking *a, size_t record, float *ret_vector,
     if (a->way == LINKD_WAY_ALIGN)
         return lk_bridge_map(a->bridge, foreign, ret_vector, err);
     if (a->way == LINKD_WAY_FUSE)
-        return lk_bridge_fuse(a->bridge, own, foreign, ret_vector, err);
+        return lk_bridge_fuse(a->bridge, own, foreign, ret_vector, NULL, err);
     memcpy(ret_vector, own, a->to->dim * sizeof(*ret_vector));
     return LINKD_OK;
 }

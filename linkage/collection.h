@@ -149,6 +149,9 @@ typedef struct linkd_reranking {
 typedef struct linkd_bridge {
     linkd_compat_map *map;   /* NULL: to its own */
     float weight;            /* of the mapped query in a fused one */
+    float cosine_least;      /* that own and mapped queries have: below it a
+                                query is strange */
+    float strange_weight;    /* in place of `weight`, and without a ranking */
     linkd_reranking ranking; /* of fused queries' hits */
     linkd_scale scales[LINKD_N_SCALES];
     linkd_calibrator

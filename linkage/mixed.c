@@ -28,6 +28,7 @@
 typedef struct part {
     uint32_t generation;
     linkd_way way;
+    bool is_strange; /* lk_bridge_fuse() */
     size_t dim;
     linkd_standing standing; /* of what decides the order */
     float *vector;           /* [dim]; its scores are told and limited */
@@ -84,7 +85,8 @@ static int part_mapped(mixed *m, const linkd_generation *g,
     if (p->vector == NULL)
         return lk_fail_nomem(err);
     rc = home != NULL
-             ? lk_bridge_fuse(bridge, home, m->query->vector, p->vector, err)
+             ? lk_bridge_fuse(bridge, home, m->query->vector, p->vector,
+                              &p->is_strange, err)
              : linkd_bridges_map(m->bridges, m->query->generation, g->number,
                                  m->query->vector, p->vector, err);
     return query_fault(rc, err);
@@ -96,7 +98,7 @@ static int part_rank(mixed *m, const linkd_bridge *bridge, part *p,
     const float *home = home_find(m->query, p->generation);
 
     if (m->query->is_record || p->way != LINKD_WAY_FUSE ||
-        bridge->ranking.maps.home == NULL)
+        bridge->ranking.maps.home == NULL || p->is_strange)
         return LINKD_OK;
     p->ranking = lk_arena_alloc(&m->arena, p->dim * sizeof(*p->ranking));
     if (p->ranking == NULL)

@@ -233,9 +233,12 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
     const float *old_query = old->queries + i * old->dim;
     const float *new_query =
         task->new_sample->queries + i * task->new_sample->dim;
-    int rc = lk_bridge_fuse(task->to_old, old_query, new_query, d->fused, err);
+    bool is_strange = false;
+    int rc = lk_bridge_fuse(task->to_old, old_query, new_query, d->fused,
+                            &is_strange, err);
 
-    if (rc == LINKD_OK && task->to_old->ranking.maps.home != NULL)
+    if (rc == LINKD_OK && task->to_old->ranking.maps.home != NULL &&
+        !is_strange)
         rc =
             lk_bridge_rank(task->to_old, old_query, new_query, d->ranking, err);
     else if (rc == LINKD_OK)

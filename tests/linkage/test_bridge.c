@@ -252,6 +252,8 @@ static void assert_bridge_equal(const linkd_bridge *read,
 {
     assert_non_null(read);
     assert_true(read->weight == fit->weight);
+    assert_true(read->cosine_least == fit->cosine_least);
+    assert_true(read->strange_weight == fit->strange_weight);
     assert_true(read->calibrator.slope == fit->calibrator.slope);
     assert_true(read->calibrator.offset == fit->calibrator.offset);
     for (size_t i = 0; i < LINKD_N_SCALES; i++) {
@@ -270,13 +272,15 @@ static void assert_bridge_equal(const linkd_bridge *read,
 
 static void bridges_come_back_as_they_were_fitted(void **state)
 {
-    blobs b = blobs_make(made, &fits);
+    blobs b;
     linkd_bridges *bridges = NULL;
     linkd_rows row = {made->new_anchors, 1, NEW_DIM};
     float expected[OLD_DIM];
     float mapped[OLD_DIM];
 
     (void)state;
+    fits.there.strange_weight = 0.7F;
+    b = blobs_make(made, &fits);
     firms_upgrade(&b);
     assert_int_equal(open_rc(&bridges), LINKD_OK);
     assert_bridge_equal(linkd_bridges_find(bridges, 2, 1), &fits.there);
@@ -338,7 +342,7 @@ static linkd_bridge ranked_there(void)
     return bridge;
 }
 
-static blobs ranked_blobs(const linkd_bridge *there)
+static blobs scales_blobs(const linkd_bridge *there)
 {
     blobs b = blobs_make(made, &fits);
     lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
@@ -360,7 +364,7 @@ static void unit(float *vector)
 static void a_ranking_comes_back_as_it_was_fitted(void **state)
 {
     linkd_bridge there = ranked_there();
-    blobs b = ranked_blobs(&there);
+    blobs b = scales_blobs(&there);
     linkd_bridges *bridges = NULL;
     float expected[OLD_DIM];
     float ranking[OLD_DIM];
@@ -377,7 +381,7 @@ static void a_ranking_comes_back_as_it_was_fitted(void **state)
                      LINKD_OK);
     assert_memory_equal(ranking, expected, sizeof(ranking));
     assert_int_equal(lk_bridge_fuse(&there, made->old_queries,
-                                    made->new_queries, expected, &err),
+                                    made->new_queries, expected, NULL, &err),
                      LINKD_OK);
     assert_memory_not_equal(ranking, expected, sizeof(ranking));
     linkd_bridges_close(bridges);
@@ -397,10 +401,11 @@ static void a_weight_of_0_or_1_is_one_side_alone(void **state)
 
     (void)state;
     there.weight = there.ranking.weight = 0.0F;
-    assert_int_equal(lk_bridge_fuse(&there, own.data, zeros, query, &err),
+    assert_int_equal(lk_bridge_fuse(&there, own.data, zeros, query, NULL, &err),
                      LINKD_E_DATA);
     assert_int_equal(
-        lk_bridge_fuse(&there, own.data, foreign.data, query, &err), LINKD_OK);
+        lk_bridge_fuse(&there, own.data, foreign.data, query, NULL, &err),
+        LINKD_OK);
     assert_memory_equal(query, own.data, sizeof(query));
     assert_int_equal(
         linkd_compat_map_apply(there.ranking.maps.home, &own, expected, &err),
@@ -533,7 +538,7 @@ static void cut_and_flipped_rankings_are_refused(void **state)
     linkd_bridge there = ranked_there();
 
     for (int i = 0; i < 4; i++) {
-        blobs b = ranked_blobs(&there);
+        blobs b = scales_blobs(&there);
         lk_buf *bytes = &b.bytes[BLOB_THERE_SCALES];
 
         if (i > 0) {
@@ -564,7 +569,7 @@ static void a_ranking_between_other_models_is_refused(void **state)
     (void)state;
     there.ranking.maps.home =
         there.ranking.maps.map; /* from 12 dimensions, not from 8 */
-    b = ranked_blobs(&there);
+    b = scales_blobs(&there);
     assert_damaged(&b, THERE,
                    "damaged database: a map leads from another model");
     there.ranking.maps.home = home;
@@ -578,9 +583,25 @@ static void a_weight_beyond_1_is_refused(void **state)
 
     (void)state;
     there.ranking.weight = 1.5F;
-    b = ranked_blobs(&there);
+    b = scales_blobs(&there);
     assert_damaged(&b, THERE, "damaged database: a scale is no scale");
     linkd_whitened_clear(&there.ranking.maps);
+}
+
+static void queries_that_nothing_tells_strange_are_refused(void **state)
+{
+    linkd_bridge there = fits.there;
+    blobs b;
+
+    there.cosine_least = NAN;
+    b = scales_blobs(&there);
+    assert_damaged(&b, THERE, "damaged database: a scale is no scale");
+    scratch_store_leave(state);
+    setup(state);
+    there = fits.there;
+    there.strange_weight = -0.1F;
+    b = scales_blobs(&there);
+    assert_damaged(&b, THERE, "damaged database: a scale is no scale");
 }
 
 /* A slope that is not above 0 would turn the order of hits, NaN any of it. */
@@ -902,7 +923,7 @@ static void without_scales_of_records_those_of_queries_serve(void **state)
     records_forget(&native);
     lk_buf_reset(bytes);
     assert_int_equal(linkd_scales_encode(&native, bytes, &err), LINKD_OK);
-    assert_int_equal(bytes->data[0], 3);
+    assert_int_equal(bytes->data[0], 7);
     assert_true(bytes->len < len);
     firms_upgrade(&b);
     assert_int_equal(open_rc(&bridges), LINKD_OK);
@@ -961,6 +982,7 @@ int main(void)
         TEST(a_cut_map_is_refused),
         TEST(scales_of_another_version_are_refused),
         TEST(cut_scales_are_refused),
+        TEST(queries_that_nothing_tells_strange_are_refused),
         TEST(scales_that_are_no_numbers_are_refused),
         TEST(anchors_that_are_others_are_refused),
         TEST(anchors_of_the_first_model_are_missed_there_alone),

@@ -144,8 +144,9 @@ static void assert_records(const linkd_bridge *bridge, const bridged *b,
             assert_int_equal(lk_bridge_map(bridge, foreign, query, NULL),
                              LINKD_OK);
         if (way == LINKD_WAY_FUSE)
-            assert_int_equal(lk_bridge_fuse(bridge, own, foreign, query, NULL),
-                             LINKD_OK);
+            assert_int_equal(
+                lk_bridge_fuse(bridge, own, foreign, query, NULL, NULL),
+                LINKD_OK);
         for (size_t j = 0; j < N_ANCHORS; j++)
             n_above += i != j && (double)linkd_index_score(
                                      query, b->old_anchors + j * OLD_DIM,
@@ -518,7 +519,7 @@ static bool is_found(const bridged *b, const linkd_bridge *bridge, size_t query,
 
     assert_int_equal(lk_bridge_fuse(bridge, b->old_queries + query * OLD_DIM,
                                     b->new_queries + query * NEW_DIM, fused,
-                                    &err),
+                                    NULL, &err),
                      LINKD_OK);
     for (size_t i = 0; i < N_ANCHORS; i++)
         scores[i] =
@@ -569,10 +570,8 @@ static int spoilt_setup(void **state)
     return 0;
 }
 
-static void a_fit_without_memory_leaves_nothing(void **state)
+static void assert_nothing_left_without_memory(bridged *b)
 {
-    bridged *b = *state;
-
     b->task.auto_head = true;
     for (size_t n = 1;; n++) {
         linkd_bridge bridge = {0};
@@ -588,6 +587,125 @@ static void a_fit_without_memory_leaves_nothing(void **state)
         assert_int_equal(rc, LINKD_E_NOMEM);
         assert_null(bridge.map);
     }
+}
+
+static void a_fit_without_memory_leaves_nothing(void **state)
+{
+    assert_nothing_left_without_memory(*state);
+}
+
+/* ---- strange queries ------------------------------------------------------------ */
+
+#define N_TIMES ((size_t)3)
+#define N_MANY  (N_TIMES * N_QUERIES)
+
+/* Each query so many times that the least cosine is telling. */
+typedef struct many {
+    bridged *made;
+    float old_queries[N_MANY * OLD_DIM], new_queries[N_MANY * NEW_DIM];
+    size_t answers[N_MANY];
+} many;
+
+static many *many_make(double old_noise, double new_noise)
+{
+    many *m = calloc(1, sizeof(*m));
+    bridged *b = bridged_make(old_noise, new_noise);
+
+    assert_non_null(m);
+    m->made = b;
+    for (size_t i = 0; i < N_TIMES; i++) {
+        memcpy(m->old_queries + i * N_QUERIES * OLD_DIM, b->old_queries,
+               sizeof(b->old_queries));
+        memcpy(m->new_queries + i * N_QUERIES * NEW_DIM, b->new_queries,
+               sizeof(b->new_queries));
+        memcpy(m->answers + i * N_QUERIES, b->answers, sizeof(b->answers));
+    }
+    b->older.queries = m->old_queries;
+    b->newer.queries = m->new_queries;
+    b->task.n_queries = N_MANY;
+    b->task.answers = m->answers;
+    return m;
+}
+
+static void many_free(many *m)
+{
+    bridged_free(m->made);
+    free(m);
+}
+
+/* Query i, and whether it is strange if the own model sees the opposite. */
+static bool query_fuse(const many *m, const linkd_bridge *bridge, size_t i,
+                       bool is_opposite, float *ret_own, float *ret_fused)
+{
+    bool is_strange = false;
+
+    for (size_t k = 0; k < OLD_DIM; k++)
+        ret_own[k] =
+            m->old_queries[i * OLD_DIM + k] * (is_opposite ? -1.0F : 1.0F);
+    assert_int_equal(lk_bridge_fuse(bridge, ret_own,
+                                    m->new_queries + i * NEW_DIM, ret_fused,
+                                    &is_strange, &err),
+                     LINKD_OK);
+    return is_strange;
+}
+
+/* What chose is of the kind that was chosen for. */
+static void the_better_model_leads_strange_queries(void **state)
+{
+    many *m = many_make(0.8, 0.1);
+    linkd_bridge bridge = fit(m->made);
+    float own[OLD_DIM], fused[OLD_DIM], mapped[OLD_DIM];
+
+    (void)state;
+    assert_true(native_mrr(m->made, &m->made->newer) >
+                native_mrr(m->made, &m->made->older) + 0.1);
+    for (size_t i = 0; i < N_MANY; i++)
+        assert_false(query_fuse(m, &bridge, i, false, own, fused));
+    assert_true(bridge.weight != 0.7F);
+    assert_true(query_fuse(m, &bridge, 0, true, own, fused));
+    assert_int_equal(lk_bridge_map(&bridge, m->new_queries, mapped, &err),
+                     LINKD_OK);
+    linkd_compat_slerp(own, mapped, OLD_DIM, 0.7F, mapped);
+    assert_memory_equal(fused, mapped, sizeof(fused));
+    linkd_bridge_clear(&bridge);
+    many_free(m);
+}
+
+static void a_model_that_is_no_better_leads_none(void **state)
+{
+    many *m = many_make(0.4, 0.6);
+    linkd_bridge bridge = fit(m->made);
+    float own[OLD_DIM], fused[OLD_DIM];
+
+    (void)state;
+    assert_true(bridge.weight > 0.0F);
+    assert_true(query_fuse(m, &bridge, 0, true, own, fused));
+    assert_memory_equal(fused, own, sizeof(fused));
+    linkd_bridge_clear(&bridge);
+    many_free(m);
+}
+
+static void few_queries_do_not_tell_what_is_strange(void **state)
+{
+    many *m = many_make(0.8, 0.1);
+    linkd_bridge bridge;
+    float own[OLD_DIM], fused[OLD_DIM];
+
+    (void)state;
+    m->made->task.n_queries = 99;
+    bridge = fit(m->made);
+    assert_false(query_fuse(m, &bridge, 0, true, own, fused));
+    linkd_bridge_clear(&bridge);
+    many_free(m);
+}
+
+static void a_fit_of_strange_queries_without_memory_leaves_nothing(void **state)
+{
+    many *m = many_make(0.8, 0.1);
+
+    (void)state;
+    assert_nothing_left_without_memory(m->made);
+    many_free(m);
 }
 
 /* ---- provisional queries ------------------------------------------------------- */
@@ -657,6 +775,11 @@ int main(void)
             a_ranking_is_tried_on_what_searches_give_it, spoilt_setup,
             teardown),
         TEST(a_fit_without_memory_leaves_nothing),
+        cmocka_unit_test(the_better_model_leads_strange_queries),
+        cmocka_unit_test(a_model_that_is_no_better_leads_none),
+        cmocka_unit_test(few_queries_do_not_tell_what_is_strange),
+        cmocka_unit_test(
+            a_fit_of_strange_queries_without_memory_leaves_nothing),
         TEST(a_query_is_of_the_records_words),
         TEST(a_text_without_words_makes_no_query),
     };

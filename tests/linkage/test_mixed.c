@@ -81,6 +81,20 @@ static int ranked_teardown(void **state)
     return teardown(state);
 }
 
+/* Every query is further from its mapped one than all that chose the ranking. */
+static int strange_setup(void **state)
+{
+    fits.there.cosine_least = 2.0F;
+    fits.there.strange_weight = 0.3F;
+    return ranked_setup(state);
+}
+
+static int strange_teardown(void **state)
+{
+    fits.there.cosine_least = -2.0F;
+    return ranked_teardown(state);
+}
+
 /* ---- queries ----------------------------------------------------------------- */
 
 /* Query i, with its vector under the older model or without it. */
@@ -164,6 +178,7 @@ static void oracle(size_t query, bool has_home, linkd_found *ret_found)
 {
     const float *native = made->new_queries + query * NEW_DIM;
     linkd_way way = has_home ? LINKD_WAY_FUSE : LINKD_WAY_ALIGN;
+    bool is_strange = fits.there.cosine_least > 1.0F;
     float mapped[OLD_DIM];
     float ranking[OLD_DIM];
     float scores[2][N_ANCHORS];
@@ -172,10 +187,11 @@ static void oracle(size_t query, bool has_home, linkd_found *ret_found)
     assert_int_equal(linkd_bridges_map(bridges, 2, 1, native, mapped, &err),
                      LINKD_OK);
     if (has_home)
-        linkd_compat_slerp(made->old_queries + query * OLD_DIM, mapped, OLD_DIM,
-                           fits.there.weight, mapped);
+        linkd_compat_slerp(
+            made->old_queries + query * OLD_DIM, mapped, OLD_DIM,
+            is_strange ? fits.there.strange_weight : fits.there.weight, mapped);
     memcpy(ranking, mapped, sizeof(ranking));
-    if (has_home && fits.there.ranking.maps.home != NULL)
+    if (has_home && fits.there.ranking.maps.home != NULL && !is_strange)
         assert_int_equal(lk_bridge_rank(&fits.there,
                                         made->old_queries + query * OLD_DIM,
                                         native, ranking, &err),
@@ -446,7 +462,7 @@ static void a_limit_of_a_record_is_of_records(void **state)
         for (size_t j = 0; j < n; j++)
             n_older += found[j].generation == 1;
         assert_int_equal(lk_bridge_fuse(&fits.there, query.homes[0].vector,
-                                        query.vector, fused, &err),
+                                        query.vector, fused, NULL, &err),
                          LINKD_OK);
         for (size_t j = N_MOVED; j < N_ANCHORS; j++)
             n_older -= lk_score_round(linkd_index_score(
@@ -705,6 +721,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_best_of_all_generations_by_brute_force),
         RANKED(the_best_by_their_ranking),
+        cmocka_unit_test_setup_teardown(
+            the_best_of_all_generations_by_brute_force, strange_setup,
+            strange_teardown),
         RANKED(an_equal_record_is_attached_to),
         RANKED(a_range_is_all_within_the_limit),
         RANKED(a_false_match_rate_is_kept_in_each_generation),

@@ -23,7 +23,7 @@
 
 #define GOLDEN_DIR "tests/golden/architectures/"
 
-enum { TOKENS_MAX = 64 };
+enum { TOKENS_MAX = 64, LONG_TOKENS = 8192 };
 
 /* The reference computes in f32, too: both are off by some last bits. */
 #define DIFFERENCE_MAX 2e-6
@@ -34,6 +34,8 @@ typedef struct opened {
     lk_model model;
     lk_dense dense;
     lk_scratch scratch;
+    size_t
+        max_tokens; /* instead of what the model's files say; 0: as they do */
 } opened;
 
 static size_t dim_of(const opened *o)
@@ -50,8 +52,11 @@ static void model_open(const char *name, const char *isa, const char *precision,
 
     (void)snprintf(dir, sizeof(dir), GOLDEN_DIR "%s", name);
     if (lk_kernels_choose(isa, precision, &kernels, &err) != LINKD_OK ||
-        lk_config_read(dir, &ret_opened->config, &err) != LINKD_OK ||
-        lk_weights_open(dir, &ret_opened->weights, &err) != LINKD_OK ||
+        lk_config_read(dir, &ret_opened->config, &err) != LINKD_OK)
+        fail_msg("%s: %s", name, err.message);
+    if (ret_opened->max_tokens > 0)
+        ret_opened->config.max_tokens = ret_opened->max_tokens;
+    if (lk_weights_open(dir, &ret_opened->weights, &err) != LINKD_OK ||
         lk_model_load(&ret_opened->weights, &ret_opened->config, kernels, NULL,
                       &ret_opened->model, &err) != LINKD_OK)
         fail_msg("%s: %s", name, err.message);
@@ -227,6 +232,59 @@ static void vectors_are_those_of_transformers(void **state)
         if (has_kernels("avx2", "f32"))
             vectors_check(models[i].name, "avx2", false);
     }
+}
+
+/* The text of 8,192 tokens in scripts/generate-architecture-golden. */
+static void long_ids(uint32_t *ret_ids)
+{
+    for (uint32_t i = 0; i < LONG_TOKENS; i++)
+        ret_ids[i] = 4 + (7 * i + i / 13) % 26;
+}
+
+static void long_check(const json_t *golden, const char *precision,
+                       double difference_most)
+{
+    static const struct {
+        const char *name;
+        lk_pooling pooling;
+    } vectors[] = {{"mean", LK_POOLING_MEAN},
+                   {"first", LK_POOLING_CLS},
+                   {"last", LK_POOLING_LAST}};
+    uint32_t ids[LONG_TOKENS];
+    const lk_tokens tokens = {.ids = ids, .n = LONG_TOKENS};
+    const size_t starts[] = {0, LONG_TOKENS};
+    const lk_batch batch = {&tokens, starts, 1};
+    opened o = {.max_tokens = LONG_TOKENS};
+
+    long_ids(ids);
+    model_open("modernbert", NULL, precision, &o);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *wanted = json_object_get(golden, vectors[i].name);
+        float vector[32];
+
+        assert_int_equal(lk_forward(&o.model, vectors[i].pooling, &batch,
+                                    &o.scratch, vector, NULL),
+                         LINKD_OK);
+        for (size_t k = 0; k < 32; k++)
+            assert_float_equal(vector[k],
+                               json_real_value(json_array_get(wanted, k)),
+                               difference_most);
+    }
+    model_close(&o);
+}
+
+/* The last rows' positions turn by thousands of radians, whose rounding to float is
+ * felt (rotary.c). */
+static void a_text_of_8192_tokens_is_as_transformers_has_it(void **state)
+{
+    json_t *golden = json_load_file(GOLDEN_DIR "modernbert/long.json", 0, NULL);
+
+    (void)state;
+    assert_non_null(golden);
+    long_check(golden, "f32", 1e-5);
+    if (has_kernels(NULL, "bf16"))
+        long_check(golden, "bf16", 2e-2);
+    json_decref(golden);
 }
 
 static void dense_layers_report_memory_that_runs_out(void **state)
@@ -548,6 +606,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_those_of_transformers),
+        cmocka_unit_test(a_text_of_8192_tokens_is_as_transformers_has_it),
         cmocka_unit_test(lower_precisions_stay_close_to_transformers),
         cmocka_unit_test(dense_layers_report_memory_that_runs_out),
         cmocka_unit_test(a_model_is_not_half_loaded_when_memory_runs_out),

@@ -170,7 +170,8 @@ size_t lk_panel_floats(const lk_kernels *kernels, size_t n_in)
     return kernels->panel_width * n_steps;
 }
 
-/* The inputs of a block of rows, rounded. */
+/* The inputs of a block of rows, rounded; of bytes also a code a row, and two rows
+ * before they are rounded. */
 size_t lk_linear_scratch(const lk_kernels *kernels, size_t n_in, size_t n_rows)
 {
     const size_t height = n_rows < LK_BLOCK_ROWS ? n_rows : LK_BLOCK_ROWS;
@@ -178,7 +179,9 @@ size_t lk_linear_scratch(const lk_kernels *kernels, size_t n_in, size_t n_rows)
 
     if (kernels->step == STEP_FLOAT)
         return 0;
-    return kernels->step == STEP_PAIRS ? inputs : inputs + 2 * LK_BLOCK_ROWS;
+    if (kernels->step == STEP_PAIRS)
+        return inputs;
+    return inputs + 2 * LK_BLOCK_ROWS + 2 * lk_stride(n_in);
 }
 
 size_t lk_attention_scratch(const lk_kernels *kernels, const lk_heads *heads,

@@ -39,7 +39,7 @@ static inline size_t lk_stride(size_t width)
  *         of an odd n_in the last pair has a zero
  *   int8  panels [scales, sums, lk_stride(n_in) / 4][panel_width]: each output's
  *         scale, the sum of its bytes, and quartets of bytes, 16 inputs from one
- *         to the next, with zeros past n_in */
+ *         to the next, with zeros past n_in; inputs are mixed (kernels_bytes.h) */
 typedef struct lk_linear {
     size_t n_in;
     size_t n_out;

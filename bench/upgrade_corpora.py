@@ -174,4 +174,4 @@ def choose(name, asking, stored):
     n_asked = min(len(answers), (len(anchors) + HELD - 1) // HELD)
     asked = [(text, i * HELD) for i, (text, _) in enumerate(parts["asked"][:n_asked])]
     return Corpus(name, [stored[i] for i in gallery], parts["queries"],
-                  parts["others"], [stored[i][0] for i in anchors], asked)
+                  parts["others"], [stored[i] for i in anchors], asked)

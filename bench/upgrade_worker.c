@@ -6,9 +6,12 @@
  *
  * DIR has PART.MODEL.npy, float32 [n, dim] of length 1, for the parts anchors,
  * made, asked, gallery, queries and others, and the numbers gallery.groups,
- * queries.groups and asked.answers, one a line. SUPPORT, made or asked, says which
- * queries the weight is chosen on. HEAD is fitted in place of the better one of
- * procrustes and ridge. What was found is a line of JSON. */
+ * queries.groups, anchors.groups and asked.answers, one a line. SUPPORT, made or
+ * asked, says which queries the weight is chosen on. HEAD is fitted in place of the
+ * better one of procrustes and ridge, and on no record of an entity that is judged;
+ * contrast learns from anchors.groups. With OLD as NEW a map leads to where it
+ * begins: what contrast brings then is the labels'. What was found is a line of
+ * JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -631,10 +634,38 @@ static void bench_judge(const bench *b)
            1e6 * level_seconds(o, &fuse));
 }
 
+static bool is_judged(const bench *b, size_t group)
+{
+    for (size_t i = 0; i < b->older.queries.n; i++)
+        if (b->query_groups[i] == group)
+            return true;
+    return false;
+}
+
+/* What a head is fitted on that was asked for. */
+static void head_choose(bench *b, const char *dir, const char *head)
+{
+    size_t n = b->task.n_anchors;
+    size_t *groups = numbers_read(dir, "anchors.groups", n);
+    uint64_t *labels = room(n, sizeof(*labels));
+    bool *held = room(n, sizeof(*held));
+    linkd_error err;
+
+    if (linkd_compat_head_parse(head, &b->task.head, &err) != LINKD_OK)
+        die(head, err.message);
+    for (size_t i = 0; i < n; i++) {
+        labels[i] = groups[i];
+        held[i] = i % HELD == 0 || is_judged(b, groups[i]);
+    }
+    free(groups);
+    b->task.held = held;
+    if (b->task.head == LINKD_HEAD_CONTRAST)
+        b->task.labels = labels;
+}
+
 /* `head` may be NULL. */
 static int judge(char **argv, const char *head)
 {
-    linkd_error err;
     bench b = {.older = model_read(argv[2], argv[3], argv[5]),
                .newer = model_read(argv[2], argv[4], argv[5])};
     const linkd_progress progress = {0};
@@ -658,9 +689,8 @@ static int judge(char **argv, const char *head)
                                  .seed = 1,
                                  .progress = &progress};
     b.task.auto_head = head == NULL;
-    if (!b.task.auto_head &&
-        linkd_compat_head_parse(head, &b.task.head, &err) != LINKD_OK)
-        die(head, err.message);
+    if (!b.task.auto_head)
+        head_choose(&b, argv[2], head);
     if (lk_pool_new(1, &b.task.pool, NULL) != LINKD_OK)
         die("memory", "there is none");
     bench_fit(&b);

@@ -524,12 +524,14 @@ int linkd_bridges_need(const linkd_bridges *bridges, uint32_t from, uint32_t to,
     if (bridge == NULL && i < bridges->n && j < bridges->n &&
         bridges->damages[i][j].code != LINKD_OK)
         why = bridges->damages[i][j].message;
-    if (bridge == NULL)
-        return lk_fail(err, LINKD_E_DATA,
-                       "generation %u's records cannot be found by generation "
-                       "%u's model until a rollback, or until they are encoded "
-                       "anew: %s",
-                       (unsigned)to, (unsigned)from, why);
+    if (bridge == NULL) {
+        (void)lk_fail(err, LINKD_E_DATA,
+                      "generation %u's records cannot be found by generation "
+                      "%u's model until a rollback, or until they are encoded "
+                      "anew: %s",
+                      (unsigned)to, (unsigned)from, why);
+        return LINKD_E_DATA;
+    }
     *ret_bridge = bridge;
     return LINKD_OK;
 }

@@ -87,11 +87,12 @@ static void config_hash(lk_fingerprint *f, const lk_config *config,
 
     (void)snprintf(
         text, sizeof(text),
-        /* f32 and bf16 vectors may be compared, those of int8 not with either */
+        /* f32 and bf16 vectors may be compared, those of int8 not with either,
+         * nor with those from before its inputs were mixed, which had no 2 */
         "linkd %d %s %s %zu heads %zu epsilon %a %s", FINGERPRINT_VERSION,
         lk_architecture_name(config->architecture),
         lk_pooling_name(config->pooling), config->max_tokens, config->n_heads,
-        (double)config->norm_epsilon, is_int8(kernels) ? "int8" : "float");
+        (double)config->norm_epsilon, is_int8(kernels) ? "int8 2" : "float");
     lk_fingerprint_text(f, text);
     if (config->cut == LK_CUT_BEGINNING)
         lk_fingerprint_text(f, "cut at the beginning");

@@ -370,7 +370,7 @@ static int separator_find(linkd_reader *reader, unsigned char *ret_separator,
     size_t len;
     int rc = lk_reader_peek(reader, &line, &len, err);
 
-    while (rc == LINKD_OK && len > 0 && is_blank(line, len, CSV_TAB)) {
+    while (rc == LINKD_OK && len > 0 && is_blank(line, len, CSV_COMMA)) {
         rc = lk_reader_piece(reader, &line, &len, err);
         if (rc == LINKD_OK)
             rc = lk_reader_peek(reader, &line, &len, err);

@@ -513,6 +513,8 @@ static void a_comma_in_the_header_wins_over_other_separators(void **state)
     (void)state;
     assert_csv_reads("id,a;b\n1,2\n", "1:2 1|2\n");
     assert_csv_reads("id,a\tb\n1,2\n", "1:2 1|2\n");
+    /* a line of blanks before it is none */
+    assert_csv_reads("\t\nid,a\n1,2\n", "1:3 1|2\n");
 }
 
 static void a_line_of_excel_names_the_separator(void **state)

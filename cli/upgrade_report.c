@@ -134,10 +134,13 @@ static void ways_write(lk_page *p, const json_t *v)
     }
     lk_page_put(p, "</table>\n<p>Maps: ");
     text_put(p, text_of(v, "head"));
-    lk_page_printf(p,
-                   "; weight of the new model in mixed queries %.1f; of this "
-                   "sample %.0f hits are encoded anew in a cascade.</p>\n",
-                   number_of(v, "weight"), number_of(v, "candidates"));
+    lk_page_printf(
+        p,
+        "; weight of the new model in mixed queries %.1f, as a start "
+        "would take it; each half of the queries is judged with "
+        "what the other half has chosen. Of this "
+        "sample %.0f hits are encoded anew in a cascade.</p>\n",
+        number_of(v, "weight"), number_of(v, "candidates"));
 }
 
 /* ---- matrix --------------------------------------------------------------- */

@@ -90,6 +90,8 @@ LINKD_MUST_CHECK int lk_upgrade_sample_take(const lk_job_run *run,
                                             lk_upgrade_sample *ret_sample,
                                             linkd_error *err);
 void lk_upgrade_sample_clear(lk_upgrade_sample *sample);
+/* The place of the generation that serves so far. */
+size_t lk_upgrade_serving(const lk_upgrade_sample *sample);
 /* How many texts are encoded for it, by all models. */
 size_t lk_upgrade_sample_n_texts(const lk_upgrade_sample *sample);
 /* Room in its arena for n and one more; NULL: out of memory. */
@@ -118,6 +120,7 @@ typedef struct lk_upgrade_fit {
     linkd_bridge from_old[LINKD_GENERATIONS_MAX]; /* to it */
 } lk_upgrade_fit;
 
+/* A probe needs the bridge to the generation that serves, and nothing else. */
 LINKD_MUST_CHECK int lk_upgrade_fit_run(const lk_job_run *run,
                                         const lk_upgrade_sample *sample,
                                         lk_upgrade_fit *ret_fit,

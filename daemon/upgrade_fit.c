@@ -43,23 +43,37 @@ static int generation_fit(const linkd_bridge_task *task,
     return rc;
 }
 
+static int all_fit(const linkd_bridge_task *task, const lk_upgrade_sample *s,
+                   lk_upgrade_fit *fit, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < s->n_generations && rc == LINKD_OK; i++) {
+        rc =
+            lk_progress_report(task->progress, "fit", i, s->n_generations, err);
+        if (rc == LINKD_OK)
+            rc = generation_fit(task, s, i, fit, err);
+    }
+    return rc == LINKD_OK
+               ? linkd_bridge_native(task, &s->sample, &fit->native, err)
+               : rc;
+}
+
 int lk_upgrade_fit_run(const lk_job_run *run, const lk_upgrade_sample *sample,
                        lk_upgrade_fit *ret_fit, linkd_error *err)
 {
+    size_t serving = lk_upgrade_serving(sample);
     lk_pool *pool = NULL;
     linkd_bridge_task task;
     int rc = lk_pool_new(run->service->config->n_encode_threads, &pool, err);
 
     *ret_fit = (lk_upgrade_fit){0};
     task = lk_upgrade_task_of(run, sample, pool);
-    for (size_t i = 0; i < sample->n_generations && rc == LINKD_OK; i++) {
-        rc = lk_progress_report(run->progress, "fit", i, sample->n_generations,
-                                err);
-        if (rc == LINKD_OK)
-            rc = generation_fit(&task, sample, i, ret_fit, err);
-    }
-    if (rc == LINKD_OK)
-        rc = linkd_bridge_native(&task, &sample->sample, &ret_fit->native, err);
+    if (rc == LINKD_OK && run->spec->kind == LK_JOB_UPGRADE_START)
+        rc = all_fit(&task, sample, ret_fit, err);
+    else if (rc == LINKD_OK)
+        rc = linkd_bridge_fit(&task, &sample->sample, &sample->samples[serving],
+                              &ret_fit->to_old[serving], err);
     lk_pool_free(pool);
     return rc;
 }

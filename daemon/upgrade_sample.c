@@ -28,6 +28,15 @@ void lk_upgrade_sample_clear(lk_upgrade_sample *sample)
     *sample = (lk_upgrade_sample){0};
 }
 
+size_t lk_upgrade_serving(const lk_upgrade_sample *s)
+{
+    size_t place = 0;
+
+    while (s->generations[place].number != s->serving)
+        place++;
+    return place;
+}
+
 void *lk_upgrade_room(lk_upgrade_sample *s, size_t n, size_t size)
 {
     return n < SIZE_MAX / 2 / size ? lk_arena_alloc(&s->arena, (n + 1) * size)

@@ -9,6 +9,9 @@
  *            model
  *   new      the new model on vectors of its own
  *
+ * What is chosen by queries (head, weight, ranking, calibrators) is judged by others
+ * (linkage/trial.h).
+ *
  * The sample stands for the collection: it is smaller, so all figures are higher
  * than in the collection, and a cascade takes as large a share of it as it would
  * of the collection. */
@@ -28,29 +31,22 @@
 #define EXAMPLES_MAX   ((size_t)5)
 #define TEXT_MAX_BYTES ((size_t)200)
 
-typedef enum asked {
-    ASKED_OLD,
-    ASKED_ALIGN,
-    ASKED_FUSE,
-    ASKED_CASCADE,
-    ASKED_NEW,
-    N_ASKED,
-} asked;
-
-static const char *const asked_words[N_ASKED] = {
-    [ASKED_OLD] = "old",         [ASKED_ALIGN] = "align", [ASKED_FUSE] = "fuse",
-    [ASKED_CASCADE] = "cascade", [ASKED_NEW] = "new",
+static const linkd_trial_way ways[] = {LINKD_TRIAL_OLD, LINKD_TRIAL_ALIGN,
+                                       LINKD_TRIAL_FUSE, LINKD_TRIAL_CASCADE,
+                                       LINKD_TRIAL_NEW};
+static const char *const way_words[LINKD_N_TRIAL_WAYS] = {
+    [LINKD_TRIAL_OLD] = "old",   [LINKD_TRIAL_ALIGN] = "align",
+    [LINKD_TRIAL_FUSE] = "fuse", [LINKD_TRIAL_CASCADE] = "cascade",
+    [LINKD_TRIAL_NEW] = "new",
 };
 
 typedef struct judged {
     const lk_upgrade_sample *sample;
     const lk_upgrade_fit *fit;
-    size_t serving; /* place of the generation that serves so far */
     size_t n_candidates;
     linkd_trial trial;
-    const uint32_t *ranks[N_ASKED]; /* [n_queries] */
-    linkd_interval gains[N_ASKED];  /* share of `difference` that a way has */
-    linkd_interval difference;      /* of new, to old */
+    linkd_interval gains[LINKD_N_TRIAL_WAYS]; /* share of `difference` */
+    linkd_interval difference;                /* of new, to old */
 } judged;
 
 /* ---- judging ---------------------------------------------------------------- */
@@ -58,7 +54,6 @@ typedef struct judged {
 static int trial_run(const lk_job_run *run, judged *j, linkd_error *err)
 {
     const lk_upgrade_sample *s = j->sample;
-    const lk_upgrade_fit *fit = j->fit;
     lk_pool *pool = NULL;
     linkd_bridge_task sample;
     linkd_trial_task task;
@@ -66,11 +61,8 @@ static int trial_run(const lk_job_run *run, judged *j, linkd_error *err)
 
     sample = lk_upgrade_task_of(run, s, pool);
     task = (linkd_trial_task){.sample = &sample,
-                              .old_sample = &s->samples[j->serving],
+                              .old_sample = &s->samples[lk_upgrade_serving(s)],
                               .new_sample = &s->sample,
-                              .old_native = &fit->natives[j->serving],
-                              .new_native = &fit->native,
-                              .to_old = &fit->to_old[j->serving],
                               .n_candidates = j->n_candidates};
     if (rc == LINKD_OK)
         rc = linkd_trial_run(&task, &j->trial, err);
@@ -81,26 +73,18 @@ static int trial_run(const lk_job_run *run, judged *j, linkd_error *err)
 static int judge(const lk_job_run *run, judged *j, linkd_error *err)
 {
     const lk_upgrade_sample *s = j->sample;
-    const linkd_bridge *bridge;
+    uint32_t *const *ranks = j->trial.ranks;
     int rc;
 
-    while (s->generations[j->serving].number != s->serving)
-        j->serving++;
-    bridge = &j->fit->to_old[j->serving];
     j->n_candidates = linkd_trial_candidates(LK_CASCADE, s->n, s->n_records);
     rc = trial_run(run, j, err);
-    if (rc != LINKD_OK)
-        return rc;
-    j->ranks[ASKED_OLD] = j->fit->natives[j->serving].ranks[LINKD_WAY_NATIVE];
-    j->ranks[ASKED_ALIGN] = bridge->ranks[LINKD_WAY_ALIGN];
-    j->ranks[ASKED_FUSE] = bridge->ranks[LINKD_WAY_FUSE];
-    j->ranks[ASKED_CASCADE] = j->trial.cascade_ranks;
-    j->ranks[ASKED_NEW] = j->fit->native.ranks[LINKD_WAY_NATIVE];
-    rc = linkd_compat_difference(j->ranks[ASKED_OLD], j->ranks[ASKED_NEW],
-                                 s->n_queries, SEED, &j->difference, err);
-    for (size_t way = 0; way < N_ASKED && rc == LINKD_OK; way++)
-        rc = linkd_compat_gain(j->ranks[ASKED_OLD], j->ranks[way],
-                               j->ranks[ASKED_NEW], s->n_queries, SEED,
+    if (rc == LINKD_OK)
+        rc = linkd_compat_difference(ranks[LINKD_TRIAL_OLD],
+                                     ranks[LINKD_TRIAL_NEW], s->n_queries, SEED,
+                                     &j->difference, err);
+    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS && rc == LINKD_OK; way++)
+        rc = linkd_compat_gain(ranks[LINKD_TRIAL_OLD], ranks[way],
+                               ranks[LINKD_TRIAL_NEW], s->n_queries, SEED,
                                &j->gains[way], err);
     return rc;
 }
@@ -140,42 +124,45 @@ static json_t *kept(json_t *container, int rc)
     return NULL;
 }
 
+static linkd_compat_metrics metrics_of(const judged *j, linkd_trial_way way)
+{
+    return linkd_compat_metrics_of(j->trial.ranks[way], j->sample->n_queries);
+}
+
 static json_t *ways_json(const judged *j)
 {
-    json_t *ways = json_object();
+    json_t *object = json_object();
 
-    for (size_t way = 0; way < N_ASKED; way++) {
-        linkd_compat_metrics m =
-            linkd_compat_metrics_of(j->ranks[way], j->sample->n_queries);
+    for (size_t i = 0; i < LINKD_N_TRIAL_WAYS; i++) {
+        linkd_compat_metrics m = metrics_of(j, ways[i]);
 
-        ways =
-            kept(ways,
-                 json_object_set_new(ways, asked_words[way],
-                                     json_pack("{s:o, s:o, s:o, s:o}", "mrr_10",
-                                               rounded(m.mrr_10), "recall_1",
-                                               rounded(m.recall_1), "recall_10",
-                                               rounded(m.recall_10), "gain",
-                                               interval_json(&j->gains[way]))));
+        object = kept(
+            object,
+            json_object_set_new(object, way_words[ways[i]],
+                                json_pack("{s:o, s:o, s:o, s:o}", "mrr_10",
+                                          rounded(m.mrr_10), "recall_1",
+                                          rounded(m.recall_1), "recall_10",
+                                          rounded(m.recall_10), "gain",
+                                          interval_json(&j->gains[ways[i]]))));
     }
-    return ways;
+    return object;
 }
 
 /* Rows are the queries' model, columns the records'. */
 static json_t *matrix_json(const judged *j, linkd_str old_name,
                            linkd_str new_name)
 {
-    const linkd_bridge *to_old = &j->fit->to_old[j->serving];
-    const linkd_bridge *from_old = &j->fit->from_old[j->serving];
-    double old_mrr = j->fit->natives[j->serving].mrr_10[LINKD_WAY_NATIVE];
-    double new_mrr = j->fit->native.mrr_10[LINKD_WAY_NATIVE];
+    const double *back = j->trial.back_mrr_10;
+    double old_mrr = metrics_of(j, LINKD_TRIAL_OLD).mrr_10;
+    double new_mrr = metrics_of(j, LINKD_TRIAL_NEW).mrr_10;
 
     return json_pack(
         "{s:[s%,s%], s:[[o,o],[o,o]], s:[[o,o],[o,o]]}", "models",
         old_name.bytes, old_name.len, new_name.bytes, new_name.len, "align",
-        rounded(old_mrr), rounded(from_old->mrr_10[LINKD_WAY_ALIGN]),
-        rounded(to_old->mrr_10[LINKD_WAY_ALIGN]), rounded(new_mrr), "fuse",
-        rounded(old_mrr), rounded(from_old->mrr_10[LINKD_WAY_FUSE]),
-        rounded(to_old->mrr_10[LINKD_WAY_FUSE]), rounded(new_mrr));
+        rounded(old_mrr), rounded(back[LINKD_WAY_ALIGN]),
+        rounded(metrics_of(j, LINKD_TRIAL_ALIGN).mrr_10), rounded(new_mrr),
+        "fuse", rounded(old_mrr), rounded(back[LINKD_WAY_FUSE]),
+        rounded(metrics_of(j, LINKD_TRIAL_FUSE).mrr_10), rounded(new_mrr));
 }
 
 static json_t *curve_json(const linkd_trial *trial)
@@ -204,19 +191,14 @@ static json_t *counts_json(const uint64_t *counts)
 
 static json_t *histograms_json(const linkd_histogram *histograms)
 {
-    static const asked asked_of[LINKD_N_TRIAL_WAYS] = {
-        [LINKD_TRIAL_OLD] = ASKED_OLD,
-        [LINKD_TRIAL_FUSE] = ASKED_FUSE,
-        [LINKD_TRIAL_NEW] = ASKED_NEW,
-    };
     json_t *object = json_object();
 
-    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
+    for (size_t way = 0; way < LINKD_N_TRIAL_SCORES; way++) {
         const linkd_histogram *h = &histograms[way];
 
         object = kept(object,
                       json_object_set_new(
-                          object, asked_words[asked_of[way]],
+                          object, way_words[way],
                           json_pack("{s:o, s:o, s:o, s:o}", "low",
                                     rounded(h->low), "high", rounded(h->high),
                                     "matches", counts_json(h->matches),
@@ -235,8 +217,8 @@ static double reciprocal(uint32_t rank)
 /* By how much a query's answer rose (or fell, if `sign` is negative). */
 static double rise_of(const judged *j, size_t i, double sign)
 {
-    return sign * (reciprocal(j->ranks[ASKED_NEW][i]) -
-                   reciprocal(j->ranks[ASKED_OLD][i]));
+    return sign * (reciprocal(j->trial.ranks[LINKD_TRIAL_NEW][i]) -
+                   reciprocal(j->trial.ranks[LINKD_TRIAL_OLD][i]));
 }
 
 /* The next best query after `last`, which rose by `least`; n_queries: none. */
@@ -270,10 +252,11 @@ static json_t *example_json(const judged *j, size_t i)
     const lk_upgrade_sample *s = j->sample;
     json_t *ranks = json_object();
 
-    for (size_t way = 0; way < N_ASKED; way++)
+    for (size_t k = 0; k < LINKD_N_TRIAL_WAYS; k++)
         ranks =
-            kept(ranks, json_object_set_new(ranks, asked_words[way],
-                                            json_integer(j->ranks[way][i])));
+            kept(ranks,
+                 json_object_set_new(ranks, way_words[ways[k]],
+                                     json_integer(j->trial.ranks[ways[k]][i])));
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o}", "query", text_json(s->queries[i]),
         "answer", text_json(s->texts[s->answers[i]]), "old_first",
@@ -305,22 +288,24 @@ static const char *queries_word(const lk_job_spec *spec)
 static json_t *verdict_json(const judged *j, const lk_job_run *run)
 {
     const lk_upgrade_sample *s = j->sample;
-    const linkd_bridge *b = &j->fit->to_old[j->serving];
+    const linkd_bridge *b = &j->fit->to_old[lk_upgrade_serving(s)];
     double per_text = s->seconds / (double)(s->n + s->n_queries);
 
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
         "s:{s:o, s:o}, s:o}",
         "verdict",
-        lk_upgrade_verdict_word(&j->difference, j->gains[ASKED_FUSE].value,
-                                j->gains[ASKED_CASCADE].value),
+        lk_upgrade_verdict_word(&j->difference,
+                                j->gains[LINKD_TRIAL_FUSE].value,
+                                j->gains[LINKD_TRIAL_CASCADE].value),
         "queries", queries_word(run->spec), "n_queries",
         (json_int_t)s->n_queries, "anchors", (json_int_t)s->n_kept, "head",
         linkd_compat_head_words[linkd_compat_map_info(b->map).head], "weight",
         rounded((double)b->weight), "candidates", (json_int_t)j->n_candidates,
         "ways", ways_json(j), "difference", interval_json(&j->difference),
         "matrix",
-        matrix_json(j, s->generations[j->serving].model, run->spec->model),
+        matrix_json(j, s->generations[lk_upgrade_serving(s)].model,
+                    run->spec->model),
         "curve", curve_json(&j->trial), "scores",
         histograms_json(j->trial.scores), "log_odds",
         histograms_json(j->trial.log_odds), "examples", "better",

@@ -10,6 +10,8 @@ LINKD_MUST_CHECK int lk_bridge_map(const linkd_bridge *bridge,
                                    const float *vector, float *ret_vector,
                                    linkd_error *err);
 
+/* The number that anchors share which answer the same queries. */
+size_t lk_bridge_group(const linkd_bridge_task *task, size_t anchor);
 /* Whether an anchor is an answer to a query. */
 bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
                        size_t anchor);

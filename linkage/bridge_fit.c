@@ -40,15 +40,16 @@
 /* Impostors that a calibrator sees; a sample serves, the share is put right. */
 #define IMPOSTORS_FITTED ((size_t)200000)
 
-static size_t group_of(const linkd_bridge_task *t, size_t anchor)
+size_t lk_bridge_group(const linkd_bridge_task *task, size_t anchor)
 {
-    return t->groups != NULL ? t->groups[anchor] : anchor;
+    return task->groups != NULL ? task->groups[anchor] : anchor;
 }
 
 bool lk_bridge_answers(const linkd_bridge_task *task, size_t query,
                        size_t anchor)
 {
-    return group_of(task, anchor) == group_of(task, task->answers[query]);
+    return lk_bridge_group(task, anchor) ==
+           lk_bridge_group(task, task->answers[query]);
 }
 
 bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor)
@@ -161,18 +162,19 @@ static int scale_fit(const linkd_bridge_task *t, const float *queries,
                      linkd_calibrator *ret_calibrator, linkd_error *err)
 {
     scoring s = {
-        .task = t,
-        .queries = queries,
-        .anchors = to->anchors,
-        .dim = to->dim,
-        .scores = lk_alloc_aligned(t->n_queries * t->n_anchors, sizeof(float))};
-    int rc = s.scores == NULL
-                 ? lk_fail_nomem(err)
-                 : lk_pool_run(t->pool, t->n_queries, query_score, &s, err);
+        .task = t, .queries = queries, .anchors = to->anchors, .dim = to->dim};
+    int rc;
+
+    if (t->no_scales && ret_calibrator == NULL)
+        return LINKD_OK;
+    s.scores = lk_alloc_aligned(t->n_queries * t->n_anchors, sizeof(float));
+    rc = s.scores == NULL
+             ? lk_fail_nomem(err)
+             : lk_pool_run(t->pool, t->n_queries, query_score, &s, err);
 
     if (rc == LINKD_OK && ret_calibrator != NULL)
         rc = calibrate(&s, ret_calibrator, err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && !t->no_scales)
         rc = linkd_quantiles_make(s.scores, impostors_keep(&s), &ret->impostors,
                                   err);
     free(s.scores);
@@ -194,9 +196,9 @@ static int groups_make(const linkd_bridge_task *t, groups *ret,
     if (ret->anchors == NULL || ret->queries == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < t->n_anchors; i++)
-        ret->anchors[i] = group_of(t, i);
+        ret->anchors[i] = lk_bridge_group(t, i);
     for (size_t i = 0; i < t->n_queries; i++)
-        ret->queries[i] = group_of(t, t->answers[i]);
+        ret->queries[i] = lk_bridge_group(t, t->answers[i]);
     return LINKD_OK;
 }
 
@@ -611,7 +613,7 @@ int linkd_bridge_fit(const linkd_bridge_task *task,
         rc = ranking_fit(task, &g, from, to, fused, &bridge, err);
     if (rc == LINKD_OK)
         rc = strange_fit(task, &g, from, to, mapped, &bridge, err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && !task->no_scales)
         rc = lk_bridge_fit_records(task, from, to, &bridge, err);
     free(fused);
     free(mapped);
@@ -640,7 +642,7 @@ int linkd_bridge_native(const linkd_bridge_task *task,
         rc = scale_fit(task, sample->queries, sample,
                        &bridge.scales[LINKD_WAY_NATIVE], &bridge.calibrator,
                        err);
-    if (rc == LINKD_OK)
+    if (rc == LINKD_OK && !task->no_scales)
         rc = lk_bridge_fit_records(task, NULL, sample, &bridge, err);
     groups_clear(&g);
     if (rc == LINKD_OK)

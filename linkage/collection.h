@@ -195,7 +195,8 @@ typedef struct linkd_bridge_task {
                               from the first */
     uint64_t n_records;    /* of the collection */
     linkd_compat_head head;
-    bool auto_head;         /* the better one of procrustes and ridge */
+    bool auto_head; /* the better one of procrustes and ridge */
+    bool no_scales; /* bridges are not kept, and no limit is put to them */
     const uint64_t *labels; /* [n_anchors] for LINKD_HEAD_CONTRAST, or NULL */
     uint64_t seed;
     lk_pool *pool;

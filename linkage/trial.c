@@ -1,418 +1,330 @@
 /* linkage/trial.c — see trial.h.
  *
- *   for each query   scores with all anchors: old, fused, mapped, new
- *                      ├─► histograms, before and after calibration
- *                      ├─► rank at each share encoded anew, by log-odds, as a
- *                      │   mixed collection is searched (mixed.c): of older
- *                      │   records those that fused queries find first
- *                      └─► cascade: the best by fused and by mapped score have
- *                          the new score
+ *   queries ─┬─ half A ─► bridges A ─► asked with half B ─┬─► all ranks
+ *            └─ half B ─► bridges B ─► asked with half A ─┘
  *
- * Every anchor has a place between 0 and 1, from a hash of its number: at share
- * s those below s are of the new model. So a larger share has all of a smaller
- * one's, as in a backfill.
- *
- * All counts are integers and ranks are kept by query: the same for any number
- * of workers. */
+ * Weights and the rest are chosen as the best of several, so that what they are
+ * chosen by flatters them: a weight of 0 is the old model, and no choice can be
+ * worse than it there. The maps have seen no query at all, and each half's are the
+ * same, but for the head. A start fits on all queries: what is
+ * judged here are two fits with half as many, which choose a little worse. */
 #include "linkage/trial.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "linkage/bridge.h"
-
-/* Beyond these log-odds everything is as good as certain. */
-#define LOG_ODDS_MOST 20.0
+#include "linkage/replay.h"
 
 const double linkd_trial_shares[LINKD_TRIAL_SHARES] = {0.0,  0.1, 0.25, 0.5,
                                                        0.75, 0.9, 1.0};
 
-typedef struct candidate {
-    float score;
-    uint32_t anchor;
-} candidate;
+/* Some of the queries, and what they choose. */
+typedef struct half {
+    size_t *places; /* [n]: of all */
+    size_t n;
+    size_t *answers, *asked; /* [n] */
+    float *queries[2];       /* [n, dim]: old, new */
+    linkd_model_sample samples[2];
+    linkd_bridge_task task;
+    linkd_bridge natives[2];
+    linkd_bridge to_old, to_new;
+} half;
 
-/* One worker's. */
-typedef struct desk {
-    float *fused;   /* [old dim] */
-    float *ranking; /* [old dim]; decides the order of what fused finds */
-    float *mapped;  /* [old dim] */
-    float *scores[LINKD_N_TRIAL_WAYS];    /* [n_anchors] each */
-    double *log_odds[LINKD_N_TRIAL_WAYS]; /* likewise */
-    double *mixed;                        /* likewise */
-    candidate *candidates[2]; /* likewise: by fused score, by mapped */
-    bool *taken;              /* likewise */
-    linkd_histogram raw[LINKD_N_TRIAL_WAYS];
-    linkd_histogram calibrated[LINKD_N_TRIAL_WAYS];
-} desk;
+/* ---- halves ------------------------------------------------------------------- */
 
-typedef struct replay {
-    const linkd_trial_task *task;
-    size_t n;              /* anchors */
-    size_t n_first;        /* of the older ones, by fused queries, are found */
-    const double *places;  /* [n] */
-    uint32_t *curve_ranks; /* [LINKD_TRIAL_SHARES, n_queries] */
-    linkd_trial *result;
-    desk *desks;
-    size_t n_desks;
-} replay;
-
-/* ---- one query -------------------------------------------------------------- */
-
-/* The anchor that is query `i` comes after all others. */
-static void anchors_score(const replay *t, size_t i, const float *query,
-                          const linkd_model_sample *sample, float *ret_scores)
+static void half_clear(half *h)
 {
-    for (size_t j = 0; j < t->n; j++)
-        ret_scores[j] =
-            lk_bridge_asks(t->task->sample, i, j)
-                ? -INFINITY
-                : linkd_index_score(query, sample->anchors + j * sample->dim,
-                                    sample->dim);
-}
-
-static void way_score(const replay *t, size_t i, const float *query,
-                      const linkd_model_sample *sample, linkd_trial_way way,
-                      desk *d)
-{
-    float *scores = d->scores[way];
-    linkd_standing standing = {.calibrator =
-                                   way == LINKD_TRIAL_OLD
-                                       ? &t->task->old_native->calibrator
-                                       : &t->task->new_native->calibrator};
-
-    anchors_score(t, i, query, sample, scores);
-    standing.level = lk_cohort_level_of(t->task->sample, i, scores);
-    for (size_t j = 0; j < t->n; j++)
-        d->log_odds[way][j] =
-            linkd_standing_log_odds(&standing, (double)scores[j]);
-}
-
-static void histogram_add(linkd_histogram *h, double value, bool is_match)
-{
-    double at =
-        (value - h->low) / (h->high - h->low) * (double)LINKD_TRIAL_BINS;
-    size_t bin = at > 0.0 ? (size_t)at : 0;
-
-    if (bin >= LINKD_TRIAL_BINS)
-        bin = LINKD_TRIAL_BINS - 1;
-    if (is_match)
-        h->matches[bin]++;
-    else
-        h->others[bin]++;
-}
-
-static void histograms_add(const replay *t, size_t query, desk *d)
-{
-    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++)
-        for (size_t j = 0; j < t->n; j++) {
-            bool is_match = lk_bridge_answers(t->task->sample, query, j);
-
-            if (lk_bridge_asks(t->task->sample, query, j))
-                continue;
-            histogram_add(&d->raw[way], (double)d->scores[way][j], is_match);
-            histogram_add(&d->calibrated[way], d->log_odds[way][j], is_match);
-        }
-}
-
-static size_t first_of(const float *scores, size_t n)
-{
-    size_t first = 0;
-
-    for (size_t j = 1; j < n; j++)
-        if (scores[j] > scores[first])
-            first = j;
-    return first;
-}
-
-/* Of the query's first answer; of equal ones the earlier anchor is better. */
-static uint32_t rank_of(const replay *t, size_t query, const double *log_odds)
-{
-    size_t best = t->task->sample->answers[query];
-    size_t rank = 1;
-
-    for (size_t j = 0; j < t->n; j++)
-        if ((log_odds[j] > log_odds[best] ||
-             (j < best && log_odds[j] == log_odds[best])) &&
-            lk_bridge_answers(t->task->sample, query, j))
-            best = j;
-    for (size_t j = 0; j < t->n; j++)
-        rank += log_odds[j] > log_odds[best] ||
-                (j < best && log_odds[j] == log_odds[best]);
-    return rank <= LK_RANKS_K ? (uint32_t)rank : 0;
-}
-
-/* `candidates[0]` are in order of fused scores. */
-static void share_mix(const replay *t, double share, desk *d)
-{
-    size_t n_older = 0;
-
-    for (size_t i = 0; i < t->n; i++) {
-        size_t j = d->candidates[0][i].anchor;
-        bool is_new = t->places[j] < share;
-
-        n_older += !is_new;
-        if (is_new)
-            d->mixed[j] = d->log_odds[LINKD_TRIAL_NEW][j];
-        else
-            d->mixed[j] = n_older <= t->n_first
-                              ? d->log_odds[LINKD_TRIAL_FUSE][j]
-                              : -(double)INFINITY;
+    free(h->places);
+    free(h->answers);
+    free(h->asked);
+    for (size_t m = 0; m < 2; m++) {
+        free(h->queries[m]);
+        linkd_bridge_clear(&h->natives[m]);
     }
+    linkd_bridge_clear(&h->to_old);
+    linkd_bridge_clear(&h->to_new);
 }
 
-static int candidate_compare(const void *a, const void *b)
+/* The half of each query: that of an earlier one with the same answer, or the
+ * smaller half. */
+static int queries_halve(const linkd_bridge_task *t, half *halves,
+                         linkd_error *err)
 {
-    const candidate *x = a;
-    const candidate *y = b;
+    uint8_t *half_of = calloc(t->n_anchors + 1, sizeof(*half_of)); /* 0: none */
+    int rc = half_of == NULL ? lk_fail_nomem(err) : LINKD_OK;
 
-    if (x->score != y->score)
-        return x->score > y->score ? -1 : 1;
-    return (x->anchor > y->anchor) - (x->anchor < y->anchor);
-}
-
-/* Gives the first n candidates their scores with a query of the old model, and puts
- * them in order. */
-static void candidates_order(const replay *t, size_t i, const float *query,
-                             candidate *candidates, size_t n)
-{
-    const linkd_model_sample *old = t->task->old_sample;
-
-    for (size_t k = 0; k < n; k++) {
-        size_t j = candidates[k].anchor;
-
-        candidates[k].score =
-            lk_bridge_asks(t->task->sample, i, j)
-                ? -INFINITY
-                : linkd_index_score(query, old->anchors + j * old->dim,
-                                    old->dim);
+    for (size_t side = 0; side < 2 && rc == LINKD_OK; side++) {
+        halves[side].places =
+            calloc(t->n_queries + 1, sizeof(*halves[side].places));
+        rc = halves[side].places == NULL ? lk_fail_nomem(err) : LINKD_OK;
     }
-    qsort(candidates, n, sizeof(*candidates), candidate_compare);
-}
+    for (size_t i = 0; i < t->n_queries && rc == LINKD_OK; i++) {
+        size_t group = lk_bridge_group(t, t->answers[i]);
+        uint8_t *side = &half_of[group];
+        half *h;
 
-/* All anchors, in order of their scores with fused queries and with mapped ones. */
-static void candidates_find(const replay *t, size_t query, desk *d)
-{
-    for (size_t list = 0; list < 2; list++) {
-        for (size_t j = 0; j < t->n; j++)
-            d->candidates[list][j].anchor = (uint32_t)j;
-        candidates_order(t, query, list == 0 ? d->fused : d->mapped,
-                         d->candidates[list], t->n);
+        LK_ASSERT(group < t->n_anchors);
+        if (*side == 0)
+            *side = halves[1].n < halves[0].n ? 2 : 1;
+        h = &halves[*side - 1];
+        h->places[h->n++] = i;
     }
+    free(half_of);
+    if (rc == LINKD_OK && (halves[0].n < 2 || halves[1].n < 2))
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "the queries look for too few records: some choose "
+                     "weights and others judge them");
+    return rc;
 }
 
-/* As linkd_mixed_candidates() finds them, in turn. Puts the first fused ones in the
- * order of the ranking. */
-static uint32_t cascade_rank(const replay *t, size_t query, desk *d)
+static float *rows_pick(const half *h, const linkd_model_sample *sample)
 {
-    size_t n_taken = 0;
+    float *rows = lk_alloc_aligned(h->n, sample->dim * sizeof(*rows));
 
-    share_mix(t, 0.0, d);
-    candidates_order(t, query, d->ranking, d->candidates[0], t->n_first);
-    memset(d->taken, 0, t->n * sizeof(*d->taken));
-    for (size_t i = 0; i < 2 * t->n && n_taken < t->task->n_candidates; i++) {
-        size_t anchor = d->candidates[i % 2][i / 2].anchor;
+    for (size_t i = 0; rows != NULL && i < h->n; i++)
+        memcpy(rows + i * sample->dim,
+               sample->queries + h->places[i] * sample->dim,
+               sample->dim * sizeof(*rows));
+    return rows;
+}
 
-        n_taken += !d->taken[anchor];
-        d->taken[anchor] = true;
-        d->mixed[anchor] = d->log_odds[LINKD_TRIAL_NEW][anchor];
+/* The sample as if there were only these queries. */
+static int half_fill(const linkd_trial_task *task, half *h, linkd_error *err)
+{
+    const linkd_model_sample *samples[2] = {task->old_sample, task->new_sample};
+    const linkd_bridge_task *t = task->sample;
+    bool ok;
+
+    h->answers = calloc(h->n + 1, sizeof(*h->answers));
+    h->asked = calloc(h->n + 1, sizeof(*h->asked));
+    ok = h->answers != NULL && h->asked != NULL;
+    for (size_t m = 0; m < 2; m++) {
+        h->queries[m] = rows_pick(h, samples[m]);
+        h->samples[m] = *samples[m];
+        h->samples[m].queries = h->queries[m];
+        ok = ok && h->queries[m] != NULL;
     }
-    return rank_of(t, query, d->mixed);
+    for (size_t i = 0; i < h->n && ok; i++) {
+        h->answers[i] = t->answers[h->places[i]];
+        h->asked[i] = t->asked != NULL ? t->asked[h->places[i]] : SIZE_MAX;
+    }
+    h->task = *t;
+    h->task.n_queries = h->n;
+    h->task.answers = h->answers;
+    h->task.no_scales = true;
+    h->task.asked = h->asked;
+    return ok ? LINKD_OK : lk_fail_nomem(err);
 }
 
-static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
+/* Of a poor model's few queries no score may tell the answer: then all of them
+ * calibrate it. That is no choice that would flatter, since scores of one model stay
+ * in their order. */
+static int native_choose(const linkd_trial_task *task, half *h, size_t m,
+                         linkd_error *err)
 {
-    replay *t = ctx;
-    desk *d = &t->desks[worker];
-    const linkd_trial_task *task = t->task;
-    size_t n_queries = task->sample->n_queries;
-    const linkd_model_sample *old = task->old_sample;
-    const float *old_query = old->queries + i * old->dim;
-    const float *new_query =
-        task->new_sample->queries + i * task->new_sample->dim;
-    bool is_strange = false;
-    int rc = lk_bridge_fuse(task->to_old, old_query, new_query, d->fused,
-                            &is_strange, err);
+    const linkd_model_sample *all =
+        m == 0 ? task->old_sample : task->new_sample;
+    linkd_bridge_task whole = *task->sample;
+    int rc = linkd_bridge_native(&h->task, &h->samples[m], &h->natives[m], err);
 
-    if (rc == LINKD_OK && task->to_old->ranking.maps.home != NULL &&
-        !is_strange)
-        rc =
-            lk_bridge_rank(task->to_old, old_query, new_query, d->ranking, err);
-    else if (rc == LINKD_OK)
-        memcpy(d->ranking, d->fused, old->dim * sizeof(*d->ranking));
+    whole.no_scales = true;
+    return rc == LINKD_E_DATA
+               ? linkd_bridge_native(&whole, all, &h->natives[m], err)
+               : rc;
+}
+
+static int half_choose(const linkd_trial_task *task, half *h, linkd_error *err)
+{
+    const linkd_model_sample *older = &h->samples[0];
+    const linkd_model_sample *newer = &h->samples[1];
+    int rc = half_fill(task, h, err);
+
     if (rc == LINKD_OK)
-        rc = lk_bridge_map(task->to_old, new_query, d->mapped, err);
-    if (rc != LINKD_OK)
-        return rc;
-    way_score(t, i, old_query, old, LINKD_TRIAL_OLD, d);
-    way_score(t, i, d->ranking, old, LINKD_TRIAL_FUSE, d);
-    anchors_score(t, i, d->fused, old, d->scores[LINKD_TRIAL_FUSE]);
-    way_score(t, i, new_query, task->new_sample, LINKD_TRIAL_NEW, d);
-    histograms_add(t, i, d);
-    t->result->firsts[0][i] = first_of(d->scores[LINKD_TRIAL_OLD], t->n);
-    t->result->firsts[1][i] = first_of(d->scores[LINKD_TRIAL_NEW], t->n);
-    candidates_find(t, i, d);
-    for (size_t s = 0; s < LINKD_TRIAL_SHARES; s++) {
-        share_mix(t, linkd_trial_shares[s], d);
-        t->curve_ranks[s * n_queries + i] = rank_of(t, i, d->mixed);
-    }
-    t->result->cascade_ranks[i] = cascade_rank(t, i, d);
-    return LINKD_OK;
+        rc = native_choose(task, h, 0, err);
+    if (rc == LINKD_OK)
+        rc = native_choose(task, h, 1, err);
+    if (rc == LINKD_OK)
+        rc = linkd_bridge_fit(&h->task, newer, older, &h->to_old, err);
+    if (rc == LINKD_OK)
+        rc = linkd_bridge_fit(&h->task, older, newer, &h->to_new, err);
+    return rc;
 }
 
-/* ---- all queries --------------------------------------------------------------- */
+/* ---- the old model's queries on the new one's vectors ---------------------------- */
 
-static void histograms_begin(linkd_histogram *raw, linkd_histogram *calibrated)
+/* [n, dim of the new model] each. */
+typedef struct returns {
+    float *mapped, *fused, *ranked_by;
+    uint32_t *ranks; /* [n] */
+} returns;
+
+static int returns_fill(const half *asked, const linkd_bridge *bridge,
+                        returns *r, linkd_error *err)
 {
-    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
-        raw[way] = (linkd_histogram){.low = -1.0, .high = 1.0};
-        calibrated[way] =
-            (linkd_histogram){.low = -LOG_ODDS_MOST, .high = LOG_ODDS_MOST};
+    const linkd_model_sample *from = &asked->samples[0];
+    const linkd_model_sample *to = &asked->samples[1];
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < asked->n && rc == LINKD_OK; i++) {
+        const float *own = to->queries + i * to->dim;
+        const float *query = from->queries + i * from->dim;
+        float *fused = r->fused + i * to->dim;
+        float *ranked_by = r->ranked_by + i * to->dim;
+        bool is_strange = false;
+
+        rc = lk_bridge_map(bridge, query, r->mapped + i * to->dim, err);
+        if (rc == LINKD_OK)
+            rc = lk_bridge_fuse(bridge, own, query, fused, &is_strange, err);
+        if (rc == LINKD_OK && bridge->ranking.maps.home != NULL && !is_strange)
+            rc = lk_bridge_rank(bridge, own, query, ranked_by, err);
+        else if (rc == LINKD_OK)
+            memcpy(ranked_by, fused, to->dim * sizeof(*fused));
     }
+    return rc;
 }
+
+/* MRR@10 of queries that `found_by` finds and `ranked_by` puts in order, by their
+ * part of all. */
+static int returns_judge(const half *asked, size_t n_all, const float *found_by,
+                         const float *ranked_by, uint32_t *ranks,
+                         double *ret_mrr_10, linkd_error *err)
+{
+    const lk_rerank_task task = {&asked->task, &asked->samples[1], found_by,
+                                 ranked_by};
+    int rc = lk_rerank(&task, ranks, err);
+
+    if (rc == LINKD_OK)
+        *ret_mrr_10 += linkd_compat_metrics_of(ranks, asked->n).mrr_10 *
+                       (double)asked->n / (double)n_all;
+    return rc;
+}
+
+static int back_judge(const half *asked, const linkd_bridge *bridge,
+                      size_t n_all, double *back_mrr_10, linkd_error *err)
+{
+    size_t bytes = asked->samples[1].dim * sizeof(float);
+    returns r = {.mapped = lk_alloc_aligned(asked->n, bytes),
+                 .fused = lk_alloc_aligned(asked->n, bytes),
+                 .ranked_by = lk_alloc_aligned(asked->n, bytes),
+                 .ranks = calloc(asked->n + 1, sizeof(*r.ranks))};
+    int rc = r.mapped == NULL || r.fused == NULL || r.ranked_by == NULL ||
+                     r.ranks == NULL
+                 ? lk_fail_nomem(err)
+                 : returns_fill(asked, bridge, &r, err);
+
+    if (rc == LINKD_OK)
+        rc = returns_judge(asked, n_all, r.mapped, r.mapped, r.ranks,
+                           &back_mrr_10[LINKD_WAY_ALIGN], err);
+    if (rc == LINKD_OK)
+        rc = returns_judge(asked, n_all, r.fused, r.ranked_by, r.ranks,
+                           &back_mrr_10[LINKD_WAY_FUSE], err);
+    free(r.mapped);
+    free(r.fused);
+    free(r.ranked_by);
+    free(r.ranks);
+    return rc;
+}
+
+/* ---- all of it ------------------------------------------------------------------- */
 
 static void histogram_sum(linkd_histogram *sum, const linkd_histogram *more)
 {
+    sum->low = more->low;
+    sum->high = more->high;
     for (size_t bin = 0; bin < LINKD_TRIAL_BINS; bin++) {
         sum->matches[bin] += more->matches[bin];
         sum->others[bin] += more->others[bin];
     }
 }
 
-static void desk_clear(desk *d)
+/* Puts what one half was answered where it belongs. */
+static void trial_join(const half *asked, size_t n_all, const linkd_trial *part,
+                       linkd_trial *all)
 {
-    free(d->fused);
-    free(d->ranking);
-    free(d->mapped);
-    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
-        free(d->scores[way]);
-        free(d->log_odds[way]);
+    for (size_t way = 0; way < LINKD_N_TRIAL_SCORES; way++) {
+        histogram_sum(&all->scores[way], &part->scores[way]);
+        histogram_sum(&all->log_odds[way], &part->log_odds[way]);
     }
-    free(d->mixed);
-    free(d->candidates[0]);
-    free(d->candidates[1]);
-    free(d->taken);
-}
-
-static int desk_make(const replay *t, desk *d, linkd_error *err)
-{
-    bool ok;
-
-    d->fused = lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->fused));
-    d->ranking =
-        lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->ranking));
-    d->mixed = lk_alloc_aligned(t->n, sizeof(*d->mixed));
-    d->mapped = lk_alloc_aligned(t->task->old_sample->dim, sizeof(*d->mapped));
-    for (size_t i = 0; i < 2; i++)
-        d->candidates[i] = lk_alloc_aligned(t->n, sizeof(**d->candidates));
-    d->taken = lk_alloc_aligned(t->n, sizeof(*d->taken));
-    ok = d->fused != NULL && d->ranking != NULL && d->mapped != NULL &&
-         d->mixed != NULL && d->candidates[0] != NULL &&
-         d->candidates[1] != NULL && d->taken != NULL;
-    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
-        d->scores[way] = lk_alloc_aligned(t->n, sizeof(**d->scores));
-        d->log_odds[way] = lk_alloc_aligned(t->n, sizeof(**d->log_odds));
-        ok = ok && d->scores[way] != NULL && d->log_odds[way] != NULL;
-    }
-    histograms_begin(d->raw, d->calibrated);
-    return ok ? LINKD_OK : lk_fail_nomem(err);
-}
-
-static int desks_make(replay *t, size_t n, linkd_error *err)
-{
-    int rc = LINKD_OK;
-
-    t->desks = calloc(n, sizeof(*t->desks));
-    if (t->desks == NULL)
-        return lk_fail_nomem(err);
-    t->n_desks = n;
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
-        rc = desk_make(t, &t->desks[i], err);
-    return rc;
-}
-
-static double *places_make(size_t n)
-{
-    double *places = lk_alloc_aligned(n, sizeof(*places));
-
-    for (size_t i = 0; places != NULL && i < n; i++) {
-        uint64_t number = i;
-
-        places[i] =
-            (double)(XXH3_64bits(&number, sizeof(number)) >> 11) * 0x1p-53;
-    }
-    return places;
-}
-
-static void trial_sum(replay *t)
-{
-    linkd_trial *r = t->result;
-    size_t n = t->task->sample->n_queries;
-
-    histograms_begin(r->scores, r->log_odds);
-    for (size_t i = 0; i < t->n_desks; i++)
-        for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
-            histogram_sum(&r->scores[way], &t->desks[i].raw[way]);
-            histogram_sum(&r->log_odds[way], &t->desks[i].calibrated[way]);
-        }
     for (size_t s = 0; s < LINKD_TRIAL_SHARES; s++)
-        r->curve[s] = linkd_compat_metrics_of(t->curve_ranks + s * n, n).mrr_10;
-    r->area = linkd_compat_backfill_area(linkd_trial_shares, r->curve,
-                                         LINKD_TRIAL_SHARES);
+        all->curve[s] += part->curve[s] * (double)asked->n / (double)n_all;
+    for (size_t i = 0; i < asked->n; i++) {
+        for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++)
+            all->ranks[way][asked->places[i]] = part->ranks[way][i];
+        for (size_t m = 0; m < 2; m++)
+            all->firsts[m][asked->places[i]] = part->firsts[m][i];
+    }
 }
 
-static int result_make(size_t n, linkd_trial *r, linkd_error *err)
+static int half_judge(const linkd_trial_task *task, const half *chosen,
+                      const half *asked, linkd_trial *all, linkd_error *err)
 {
-    r->cascade_ranks = calloc(n + 1, sizeof(*r->cascade_ranks));
-    for (size_t i = 0; i < 2; i++)
-        r->firsts[i] = calloc(n + 1, sizeof(**r->firsts));
-    return r->cascade_ranks != NULL && r->firsts[0] != NULL &&
-                   r->firsts[1] != NULL
-               ? LINKD_OK
-               : lk_fail_nomem(err);
+    const lk_replay_task replay = {.sample = &asked->task,
+                                   .old_sample = &asked->samples[0],
+                                   .new_sample = &asked->samples[1],
+                                   .old_native = &chosen->natives[0],
+                                   .new_native = &chosen->natives[1],
+                                   .to_old = &chosen->to_old,
+                                   .n_candidates = task->n_candidates};
+    size_t n_all = task->sample->n_queries;
+    linkd_trial part = {0};
+    int rc = lk_replay_run(&replay, &part, err);
+
+    if (rc == LINKD_OK)
+        trial_join(asked, n_all, &part, all);
+    linkd_trial_clear(&part);
+    if (rc == LINKD_OK)
+        rc = back_judge(asked, &chosen->to_new, n_all, all->back_mrr_10, err);
+    return rc;
 }
 
 int linkd_trial_run(const linkd_trial_task *task, linkd_trial *ret_trial,
                     linkd_error *err)
 {
-    linkd_trial result = {0};
-    const linkd_bridge_task *sample = task->sample;
-    double *places = places_make(sample->n_anchors);
-    replay t = {.task = task,
-                .n = sample->n_anchors,
-                .n_first = lk_rerank_n_first(sample),
-                .places = places,
-                .result = &result};
-    int rc = result_make(sample->n_queries, &result, err);
+    half halves[2] = {{0}, {0}};
+    linkd_trial trial = {0};
+    int rc = lk_trial_make(task->sample->n_queries, &trial, err);
 
-    t.curve_ranks =
-        calloc(sample->n_queries + 1, LINKD_TRIAL_SHARES * sizeof(uint32_t));
-    if (rc == LINKD_OK && (places == NULL || t.curve_ranks == NULL))
-        rc = lk_fail_nomem(err);
     if (rc == LINKD_OK)
-        rc = desks_make(&t, lk_pool_n_workers(sample->pool), err);
-    if (rc == LINKD_OK)
-        rc = lk_pool_run(sample->pool, sample->n_queries, query_try, &t, err);
-    if (rc == LINKD_OK)
-        trial_sum(&t);
-    for (size_t i = 0; i < t.n_desks; i++)
-        desk_clear(&t.desks[i]);
-    free(t.desks);
-    free(t.curve_ranks);
-    free(places);
-    if (rc == LINKD_OK)
-        *ret_trial = result;
-    else
-        linkd_trial_clear(&result);
+        rc = queries_halve(task->sample, halves, err);
+    for (size_t side = 0; side < 2 && rc == LINKD_OK; side++)
+        rc = half_choose(task, &halves[side], err);
+    for (size_t side = 0; side < 2 && rc == LINKD_OK; side++)
+        rc = half_judge(task, &halves[1 - side], &halves[side], &trial, err);
+    half_clear(&halves[0]);
+    half_clear(&halves[1]);
+    if (rc == LINKD_OK) {
+        trial.area = linkd_compat_backfill_area(linkd_trial_shares, trial.curve,
+                                                LINKD_TRIAL_SHARES);
+        *ret_trial = trial;
+    } else {
+        linkd_trial_clear(&trial);
+    }
     return rc;
+}
+
+int lk_trial_make(size_t n_queries, linkd_trial *ret_trial, linkd_error *err)
+{
+    bool ok = true;
+
+    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++) {
+        ret_trial->ranks[way] =
+            calloc(n_queries + 1, sizeof(*ret_trial->ranks[way]));
+        ok = ok && ret_trial->ranks[way] != NULL;
+    }
+    for (size_t m = 0; m < 2; m++) {
+        ret_trial->firsts[m] =
+            calloc(n_queries + 1, sizeof(*ret_trial->firsts[m]));
+        ok = ok && ret_trial->firsts[m] != NULL;
+    }
+    return ok ? LINKD_OK : lk_fail_nomem(err);
 }
 
 void linkd_trial_clear(linkd_trial *trial)
 {
-    free(trial->cascade_ranks);
+    for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++)
+        free(trial->ranks[way]);
     free(trial->firsts[0]);
     free(trial->firsts[1]);
     *trial = (linkd_trial){0};

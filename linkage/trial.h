@@ -10,11 +10,14 @@
 extern "C" {
 #endif
 
-/* Scores that are looked at. */
+/* How a query is answered. */
 typedef enum linkd_trial_way {
-    LINKD_TRIAL_OLD,  /* of the model so far */
-    LINKD_TRIAL_FUSE, /* of fused queries, on the old vectors */
-    LINKD_TRIAL_NEW,  /* of the new model, on vectors of its own */
+    LINKD_TRIAL_OLD,      /* by the model so far */
+    LINKD_TRIAL_FUSE,     /* by fused queries, on the old vectors */
+    LINKD_TRIAL_NEW,      /* by the new model, on vectors of its own */
+    LINKD_N_TRIAL_SCORES, /* those whose scores are looked at */
+    LINKD_TRIAL_ALIGN = LINKD_N_TRIAL_SCORES, /* by mapped queries */
+    LINKD_TRIAL_CASCADE, /* by the new model on the first hits of FUSE and ALIGN */
     LINKD_N_TRIAL_WAYS,
 } linkd_trial_way;
 
@@ -33,25 +36,30 @@ extern const double linkd_trial_shares[LINKD_TRIAL_SHARES]; /* 0, .1, … 1 */
 typedef struct linkd_trial_task {
     const linkd_bridge_task *sample;
     const linkd_model_sample *old_sample, *new_sample;
-    const linkd_bridge *old_native, *new_native;
-    const linkd_bridge *to_old; /* of the new model's queries */
-    size_t n_candidates;        /* that a cascade encodes anew */
+    size_t n_candidates; /* that a cascade encodes anew */
 } linkd_trial_task;
 
 /* Ranks as those of linkd_bridge: 1 is first, 0: not among the first ten. */
 typedef struct linkd_trial {
     double curve[LINKD_TRIAL_SHARES]; /* MRR@10 of fused queries, by share */
     double area;                      /* under it: its mean height */
-    linkd_histogram scores[LINKD_N_TRIAL_WAYS];
-    linkd_histogram log_odds[LINKD_N_TRIAL_WAYS];
-    uint32_t *cascade_ranks; /* [n_queries] */
-    size_t *firsts[2];       /* [n_queries]: the anchor that comes first, by the
-                                model so far and by the new one */
+    linkd_histogram scores[LINKD_N_TRIAL_SCORES];
+    linkd_histogram log_odds[LINKD_N_TRIAL_SCORES];
+    uint32_t *ranks[LINKD_N_TRIAL_WAYS]; /* [n_queries] each */
+    size_t *firsts[2]; /* [n_queries]: the anchor that comes first, by the
+                                 model so far and by the new one */
+    double back_mrr_10
+        [LINKD_N_SCALES]; /* the other way: of the old model's queries
+                                           on the new one's vectors, ALIGN, FUSE */
 } linkd_trial;
 
-/* Searches for every query as if the sample were the collection. Which records
+/* Searches for every query as if the sample were the collection, with what was
+ * chosen by other queries: the half that it is in has the head, the weights, the
+ * ranking and the calibrators that are best for the other half, and the other way
+ * round. Queries that the same anchors answer are in one half (a group's number is
+ * that of one of its anchors). Which records
  * are encoded anew at a share is left to chance, the same each time.
- * LINKD_E_CANCELLED. */
+ * LINKD_E_ARG: fewer than two queries in a half. Else as linkd_bridge_fit(). */
 LINKD_MUST_CHECK int linkd_trial_run(const linkd_trial_task *task,
                                      linkd_trial *ret_trial, linkd_error *err);
 void linkd_trial_clear(linkd_trial *trial);

@@ -376,7 +376,9 @@ static const lk_syntax status_syntax = {
     .options = plain_options,
     .n_options = N_PLAIN_OPTIONS,
     .summary = "Tells of which models a collection's records are.",
-    .notes = "Examples:\n"
+    .notes = "How good it is was measured when the model was started. What is\n"
+             "expected by now is so with the share that is encoded anew.\n\n"
+             "Examples:\n"
              "  linkctl upgrade status firms\n",
 };
 
@@ -440,6 +442,45 @@ static int status_print(const json_t *status, linkd_error *err)
     return rc;
 }
 
+/* What the start of the model that serves has measured. */
+static void quality_print(const json_t *status)
+{
+    static const char *const ways[][2] = {
+        {"old", "the model before"},
+        {"align", "new queries, mapped"},
+        {"fuse", "mixed with the old ones"},
+        {"cascade", "the first encoded anew"},
+        {"new", "the new model throughout"},
+    };
+    const json_t *quality = json_object_get(status, "quality");
+    const json_t *mrr_10 = json_object_get(quality, "mrr_10");
+
+    if (!json_is_object(quality))
+        return;
+    (void)printf("MRR@10 of %.0f queries %s, at the start:\n",
+                 number_of(quality, "n_queries"), source_of(quality));
+    for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+        (void)printf("  %-26s %.3f\n", ways[i][1],
+                     number_of(mrr_10, ways[i][0]));
+    (void)printf("  %-26s %.3f  (%s)\n", "expected by now",
+                 number_of(quality, "expected"), text_of(status, "way"));
+}
+
+static void left_print(const json_t *status)
+{
+    double n = number_of(status, "to_encode");
+    const json_t *seconds = json_object_get(status, "seconds_left");
+
+    if (number_of(status, "remaining") == 0.0)
+        return;
+    (void)printf("%-28s %s", "left to encode",
+                 lk_counted((uint64_t)n, "record", "records").text);
+    if (json_is_number(seconds) && n > 0.0)
+        (void)printf(", about %s",
+                     lk_duration(json_number_value(seconds)).text);
+    (void)printf("\n");
+}
+
 static int status_run(lk_cli *cli, const void *opaque, linkd_error *err)
 {
     const upgrade_values *v = opaque;
@@ -448,6 +489,10 @@ static int status_run(lk_cli *cli, const void *opaque, linkd_error *err)
 
     if (rc == LINKD_OK)
         rc = v->json ? lk_json_print(answer, err) : status_print(answer, err);
+    if (rc == LINKD_OK && !v->json) {
+        quality_print(answer);
+        left_print(answer);
+    }
     json_decref(answer);
     return rc;
 }
@@ -475,8 +520,12 @@ static const lk_syntax backfill_syntax = {
     .n_options = sizeof(backfill_options) / sizeof(*backfill_options),
     .summary = "Encodes older records with the model that serves.",
     .notes =
-        "In the order in which records were made. What was done stays done:\n"
-        "after a stop, whatever its reason, the next one goes on.\n\n"
+        "Records that searches have found since linkd started come first, "
+        "most\n"
+        "found ones before others, and then the order in which records were\n"
+        "made. What was done stays done: after a stop, whatever its reason, "
+        "the\n"
+        "next one goes on.\n\n"
         "Examples:\n"
         "  linkctl upgrade backfill firms --rate 200\n",
 };

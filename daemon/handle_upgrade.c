@@ -3,6 +3,7 @@
  * What takes long is a job; going back is one transaction, and answered when it
  * is done. */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "daemon/bridges.h"
@@ -153,7 +154,40 @@ typedef struct status {
     size_t serving; /* its place */
     linkd_way way;  /* the collection's */
     uint64_t n_vectors;
+    bool has_quality;
+    lk_upgrade_quality quality; /* of the serving generation's start */
+    double n_to_encode;         /* with the model that serves */
 } status;
+
+static int quality_read(status *s, linkd_view *view, linkd_error *err)
+{
+    linkd_str bytes;
+    int rc =
+        linkd_view_blob(view, s->generations[s->serving].number,
+                        LINKD_BLOB_QUALITY, 0, &bytes, &s->has_quality, err);
+
+    if (rc == LINKD_OK && s->has_quality)
+        rc = lk_upgrade_quality_decode(bytes, &s->quality, err);
+    return rc;
+}
+
+/* Records of older models, but for what is mapped and for the part that the start had
+ * encoded, which is spread over all of them. */
+static double to_encode_of(const status *s)
+{
+    double share = s->has_quality ? s->quality.share_encoded : 0.0;
+    uint64_t n = 0;
+    lk_model *model = NULL;
+    bool has_model =
+        s->has_model[s->serving] &&
+        lk_generation_model(s->service, &s->generations[s->serving], &model);
+
+    for (size_t i = 0; i < s->n; i++)
+        if (i != s->serving &&
+            !(has_model && lk_upgrade_is_base(model, &s->generations[i])))
+            n += s->generations[i].n_vectors;
+    return round((double)n * (1.0 - share));
+}
 
 static int status_read(status *s, lk_request *request, linkd_error *err)
 {
@@ -176,6 +210,9 @@ static int status_read(status *s, lk_request *request, linkd_error *err)
         rc = linkd_view_open(s->service->store, request->params[0], &view, err);
     if (rc == LINKD_OK)
         rc = linkd_way_read(view, &s->way, err);
+    if (rc == LINKD_OK)
+        rc = quality_read(s, view, err);
+    s->n_to_encode = to_encode_of(s);
     if (rc == LINKD_OK)
         rc = lk_bridges_get(s->service->bridges, view, &bridges, err);
     for (size_t i = 0; i < s->n && rc == LINKD_OK && bridges != NULL; i++) {
@@ -211,13 +248,18 @@ static int damage_print(const linkd_error *damage, lk_buf *body,
     return rc == LINKD_OK ? lk_json_put_string(body, text, err) : rc;
 }
 
+static double share_of(const status *s, size_t i)
+{
+    return s->n_vectors > 0
+               ? (double)s->generations[i].n_vectors / (double)s->n_vectors
+               : 0.0;
+}
+
 static int generation_print(const status *s, size_t i, lk_buf *body,
                             linkd_error *err)
 {
     const linkd_generation *g = &s->generations[i];
     linkd_way way = way_of(s, i);
-    double share =
-        s->n_vectors > 0 ? (double)g->n_vectors / (double)s->n_vectors : 0.0;
     int rc = lk_buf_printf(
         body, err, "%s{\"generation\":%" PRIu32 ",\"state\":\"%s\",\"model\":",
         i > 0 ? "," : "", g->number, state_words[g->state]);
@@ -230,7 +272,7 @@ static int generation_print(const status *s, size_t i, lk_buf *body,
                            ",\"present\":%s,\"dim\":%zu,\"vectors\":%" PRIu64
                            ",\"inactive\":%" PRIu64 ",\"percent\":%.2f",
                            s->has_model[i] ? "true" : "false", g->dim,
-                           g->n_vectors, g->n_inactive, 100.0 * share);
+                           g->n_vectors, g->n_inactive, 100.0 * share_of(s, i));
     if (rc == LINKD_OK && s->has_bridge[i])
         rc = lk_buf_printf(body, err, ",\"way\":\"%s\",\"weight\":%.2f",
                            linkd_way_words[way], (double)s->scales[i].weight);
@@ -242,6 +284,30 @@ static int generation_print(const status *s, size_t i, lk_buf *body,
     return rc == LINKD_OK ? lk_buf_append(body, "}", 1, err) : rc;
 }
 
+/* What is left to do, and how good it is meanwhile. */
+static int quality_print(const status *s, lk_buf *body, linkd_error *err)
+{
+    double seconds = s->n_to_encode * s->quality.seconds_per_text;
+    double expected;
+    int rc = lk_buf_printf(
+        body, err, ",\"to_encode\":%.0f,\"seconds_left\":", s->n_to_encode);
+
+    if (rc == LINKD_OK && (seconds > 0.0 || s->n_to_encode == 0.0))
+        rc = lk_buf_printf(body, err, "%.3f", seconds);
+    else if (rc == LINKD_OK)
+        rc = lk_buf_append(body, "null", 4, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(body, err, ",\"quality\":");
+    if (rc != LINKD_OK || !s->has_quality)
+        return rc == LINKD_OK ? lk_buf_append(body, "null", 4, err) : rc;
+    expected = lk_upgrade_quality_expected(&s->quality, s->way,
+                                           share_of(s, s->serving));
+    if (json_object_set_new(s->quality.figures, "expected",
+                            json_real(expected)) != 0)
+        return lk_fail_nomem(err);
+    return lk_json_put_value(body, s->quality.figures, err);
+}
+
 int lk_handle_get_upgrade(lk_service *service, lk_request *request,
                           lk_response *response, linkd_error *err)
 {
@@ -250,15 +316,20 @@ int lk_handle_get_upgrade(lk_service *service, lk_request *request,
     int rc = status_read(&s, request, err);
 
     if (rc == LINKD_OK)
-        rc = lk_buf_printf(
-            body, err,
-            "{\"serving\":%" PRIu32 ",\"previous\":%" PRIu32
-            ",\"remaining\":%" PRIu64 ",\"way\":\"%s\",\"generations\":[",
-            s.generations[s.serving].number, s.generations[s.serving].previous,
-            s.n_vectors - s.generations[s.serving].n_vectors,
-            linkd_way_words[s.way]);
+        rc = lk_buf_printf(body, err,
+                           "{\"serving\":%" PRIu32 ",\"previous\":%" PRIu32
+                           ",\"remaining\":%" PRIu64 ",\"way\":\"%s\"",
+                           s.generations[s.serving].number,
+                           s.generations[s.serving].previous,
+                           s.n_vectors - s.generations[s.serving].n_vectors,
+                           linkd_way_words[s.way]);
+    if (rc == LINKD_OK)
+        rc = quality_print(&s, body, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(body, err, ",\"generations\":[");
     for (size_t i = 0; i < s.n && rc == LINKD_OK; i++)
         rc = generation_print(&s, i, body, err);
+    json_decref(s.quality.figures);
     return rc == LINKD_OK ? lk_buf_append(body, "]}\n", 3, err) : rc;
 }
 

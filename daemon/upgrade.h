@@ -7,6 +7,7 @@
  *   upgrade_queries.c   what is asked of them
  *   upgrade_fit.c       bridges between the new model and each older one
  *   upgrade_verdict.c   what it is worth
+ *   upgrade_quality.c   of that what is kept
  *   upgrade_start.c     all of these, and a new generation
  *   upgrade_backfill.c  record by record into the generation that serves
  *   upgrade_canaries.c  is a model still the one that made the vectors?
@@ -28,6 +29,10 @@ LINKD_MUST_CHECK int lk_upgrade_start(const lk_job_run *run,
 LINKD_MUST_CHECK int lk_upgrade_backfill(const lk_job_run *run,
                                          lk_job_outcome *outcome,
                                          linkd_error *err);
+/* Whether the model is a head on that of an older generation, whose vectors are
+ * mapped then and not encoded. */
+bool lk_upgrade_is_base(const lk_model *model,
+                        const linkd_generation *generation);
 LINKD_MUST_CHECK int lk_upgrade_gc(const lk_job_run *run,
                                    lk_job_outcome *outcome, linkd_error *err);
 
@@ -80,7 +85,9 @@ typedef struct lk_upgrade_sample {
     uint32_t serving;
     lk_model *model; /* the new one */
     linkd_model_sample sample;
-    double seconds; /* that the new model took for the anchors */
+    double
+        seconds_per_text; /* of the new model; 0: all had been encoded, before
+                                a job was interrupted */
 } lk_upgrade_sample;
 
 /* Chooses anchors, or takes those of an earlier upgrade, and has them and the
@@ -143,9 +150,32 @@ LINKD_MUST_CHECK int lk_upgrade_verdict_make(const lk_job_run *run,
 const char *lk_upgrade_verdict_word(const linkd_interval *difference,
                                     double fuse_gain, double cascade_gain);
 
-/* All that is kept of it, for the generation `number`; bytes live in `store`,
+/* ---- what is kept of it ----------------------------------------------------- */
+
+/* What a start has measured, kept with its generation. */
+typedef struct lk_upgrade_quality {
+    json_t *figures; /* "queries", "n_queries", "mrr_10" by way, "curve" */
+    double seconds_per_text; /* of the new model; 0: not known */
+    double share_encoded; /* of the records: those that the start had encoded */
+} lk_upgrade_quality;
+
+/* Appends the bytes of a LINKD_BLOB_QUALITY. */
+LINKD_MUST_CHECK int lk_upgrade_quality_encode(const json_t *verdict,
+                                               const lk_upgrade_sample *sample,
+                                               lk_buf *ret_bytes,
+                                               linkd_error *err);
+/* `figures` is released by the caller. LINKD_E_DATA: not such bytes. */
+LINKD_MUST_CHECK int lk_upgrade_quality_decode(linkd_str bytes,
+                                               lk_upgrade_quality *ret_quality,
+                                               linkd_error *err);
+/* MRR@10 that is expected with a share of the records encoded anew, 0 to 1: of FUSE
+ * on the curve, of other ways between their own figure and the new model's. */
+double lk_upgrade_quality_expected(const lk_upgrade_quality *quality,
+                                   linkd_way way, double share);
+
+/* All of it, for the generation `number`; bytes live in `store`,
  * which has room for LK_UPGRADE_BLOBS_MAX. */
-#define LK_UPGRADE_BLOBS_MAX (5 + 7 * LINKD_GENERATIONS_MAX)
+#define LK_UPGRADE_BLOBS_MAX (6 + 7 * LINKD_GENERATIONS_MAX)
 typedef struct lk_upgrade_blobs {
     linkd_blob blobs[LK_UPGRADE_BLOBS_MAX];
     lk_buf bytes[LK_UPGRADE_BLOBS_MAX];
@@ -153,6 +183,7 @@ typedef struct lk_upgrade_blobs {
 } lk_upgrade_blobs;
 LINKD_MUST_CHECK int lk_upgrade_blobs_make(const lk_upgrade_sample *sample,
                                            const lk_upgrade_fit *fit,
+                                           const json_t *verdict,
                                            uint32_t number, linkd_way way,
                                            lk_upgrade_blobs *ret_blobs,
                                            linkd_error *err);

@@ -263,8 +263,8 @@ static int fingerprint_check(const backfill *b, linkd_str fingerprint,
                    found);
 }
 
-/* Whether the older generation's model is the one under the head. */
-static bool is_base(const lk_model *model, const linkd_generation *generation)
+bool lk_upgrade_is_base(const lk_model *model,
+                        const linkd_generation *generation)
 {
     const linkd_model_head *head = lk_model_head_of(model);
 
@@ -347,7 +347,7 @@ static int model_open(backfill *b, linkd_str name, linkd_str fingerprint,
     b->below = lk_model_embedder_of(&b->storage);
     rc = fingerprint_check(b, fingerprint, err);
     for (size_t i = linkd_view_generations(view, all); i > 0; i--)
-        if (is_base(b->model, &all[i - 1]))
+        if (lk_upgrade_is_base(b->model, &all[i - 1]))
             b->base = all[i - 1].number;
     return rc == LINKD_OK ? anchors_open(b, view, err) : rc;
 }

@@ -169,9 +169,9 @@ static int old_add(lk_upgrade_blobs *b, const lk_upgrade_sample *s,
 }
 
 int lk_upgrade_blobs_make(const lk_upgrade_sample *sample,
-                          const lk_upgrade_fit *fit, uint32_t number,
-                          linkd_way way, lk_upgrade_blobs *ret_blobs,
-                          linkd_error *err)
+                          const lk_upgrade_fit *fit, const json_t *verdict,
+                          uint32_t number, linkd_way way,
+                          lk_upgrade_blobs *ret_blobs, linkd_error *err)
 {
     lk_upgrade_blobs *b = ret_blobs;
     int rc = LINKD_OK;
@@ -190,6 +190,9 @@ int lk_upgrade_blobs_make(const lk_upgrade_sample *sample,
     if (rc == LINKD_OK)
         rc = lk_buf_printf(blob_begin(b, number, LINKD_BLOB_WAY, 0), err, "%s",
                            linkd_way_words[way]);
+    if (rc == LINKD_OK)
+        rc = lk_upgrade_quality_encode(
+            verdict, sample, blob_begin(b, number, LINKD_BLOB_QUALITY, 0), err);
     for (size_t i = 0; i < b->n; i++)
         b->blobs[i].bytes = (linkd_str){b->bytes[i].data, b->bytes[i].len};
     return rc;

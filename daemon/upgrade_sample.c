@@ -261,7 +261,7 @@ static int gallery_embed(encoding *e, lk_upgrade_sample *s,
 /* Encodes queries, and other texts where they are not known, with one model. */
 static int sample_embed(encoding *e, lk_upgrade_sample *s, lk_model *model,
                         const char *name, linkd_model_sample *sample,
-                        linkd_error *err)
+                        uint64_t *ret_n_reused, linkd_error *err)
 {
     lk_model_embedder storage = {.model = model,
                                  .urgency = LK_JOB,
@@ -289,6 +289,7 @@ static int sample_embed(encoding *e, lk_upgrade_sample *s, lk_model *model,
     storage.use = LINKD_USE_QUERY;
     if (rc == LINKD_OK)
         rc = texts_embed(e, &embedder, s->queries, s->n_queries, queries, err);
+    *ret_n_reused = lk_checkpoint_n_reused(checkpoint);
     lk_checkpoint_close(checkpoint);
     return rc;
 }
@@ -297,6 +298,7 @@ static int old_embed(encoding *e, lk_upgrade_sample *s, size_t i,
                      linkd_error *err)
 {
     const linkd_generation *g = &s->generations[i];
+    uint64_t n_reused;
     char name[32];
 
     if (!lk_generation_model(e->run->service, g, &s->models[i]))
@@ -306,7 +308,8 @@ static int old_embed(encoding *e, lk_upgrade_sample *s, size_t i,
             "model store, or is another one by now",
             lk_label_of(g->model).text);
     (void)snprintf(name, sizeof(name), "queries-%u", (unsigned)g->number);
-    return sample_embed(e, s, s->models[i], name, &s->samples[i], err);
+    return sample_embed(e, s, s->models[i], name, &s->samples[i], &n_reused,
+                        err);
 }
 
 size_t lk_upgrade_sample_n_texts(const lk_upgrade_sample *s)
@@ -315,13 +318,28 @@ size_t lk_upgrade_sample_n_texts(const lk_upgrade_sample *s)
            s->n_queries * (s->n_generations + 1);
 }
 
+/* With the new model, which is timed: what was there before it was interrupted takes
+ * no time. */
+static int new_embed(encoding *e, lk_upgrade_sample *s, linkd_error *err)
+{
+    uint64_t begin_ns = lk_clock_ns();
+    uint64_t n_reused = 0;
+    int rc =
+        sample_embed(e, s, s->model, "anchors", &s->sample, &n_reused, err);
+    uint64_t n_timed = s->n + s->n_queries - n_reused;
+
+    if (rc == LINKD_OK && n_timed > 0)
+        s->seconds_per_text =
+            lk_clock_seconds_since(begin_ns) / (double)n_timed;
+    return rc;
+}
+
 int lk_upgrade_sample_take(const lk_job_run *run, lk_upgrade_sample *ret_sample,
                            linkd_error *err)
 {
     lk_upgrade_sample *s = ret_sample;
     encoding e = {.run = run, .step = "encode"};
     linkd_collection_info info;
-    uint64_t begin_ns;
     int rc;
 
     *s = (lk_upgrade_sample){0};
@@ -336,10 +354,8 @@ int lk_upgrade_sample_take(const lk_job_run *run, lk_upgrade_sample *ret_sample,
         rc = lk_models_get(run->service->models, run->spec->model, &s->model,
                            err);
     e.n_total = lk_upgrade_sample_n_texts(s);
-    begin_ns = lk_clock_ns();
     if (rc == LINKD_OK)
-        rc = sample_embed(&e, s, s->model, "anchors", &s->sample, err);
-    s->seconds = lk_clock_seconds_since(begin_ns);
+        rc = new_embed(&e, s, err);
     for (size_t i = 0; i < s->n_generations && rc == LINKD_OK; i++)
         rc = old_embed(&e, s, i, err);
     return rc;

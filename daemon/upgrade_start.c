@@ -106,8 +106,8 @@ static int counts_make(uint32_t generation, uint64_t n_records,
 /* The one transaction. */
 static int generation_serve(const lk_job_run *run, const wanted *w,
                             const lk_upgrade_sample *s,
-                            const lk_upgrade_fit *fit, uint32_t *ret_number,
-                            linkd_error *err)
+                            const lk_upgrade_fit *fit, const json_t *verdict,
+                            uint32_t *ret_number, linkd_error *err)
 {
     const linkd_encoder_info *info = lk_model_describe(w->model);
     linkd_generation generation = {
@@ -117,8 +117,8 @@ static int generation_serve(const lk_job_run *run, const wanted *w,
         .fingerprint = {info->fingerprint, strlen(info->fingerprint)},
         .dim = info->dim};
     lk_upgrade_blobs blobs = {0};
-    int rc = lk_upgrade_blobs_make(s, fit, generation.number, run->spec->way,
-                                   &blobs, err);
+    int rc = lk_upgrade_blobs_make(s, fit, verdict, generation.number,
+                                   run->spec->way, &blobs, err);
 
     if (rc == LINKD_OK)
         rc = linkd_store_add_generation(run->service->store,
@@ -142,7 +142,7 @@ static int fitted_start(const lk_job_run *run, const wanted *w,
     if (rc == LINKD_OK)
         rc = lk_upgrade_verdict_make(run, &s, &fit, &outcome->verdict, err);
     if (rc == LINKD_OK && run->spec->kind == LK_JOB_UPGRADE_START)
-        rc = generation_serve(run, w, &s, &fit, &number, err);
+        rc = generation_serve(run, w, &s, &fit, outcome->verdict, &number, err);
     if (rc == LINKD_OK)
         rc = counts_make(number, s.n_records, lk_upgrade_sample_n_texts(&s),
                          outcome, err);

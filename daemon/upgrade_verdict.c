@@ -289,7 +289,6 @@ static json_t *verdict_json(const judged *j, const lk_job_run *run)
 {
     const lk_upgrade_sample *s = j->sample;
     const linkd_bridge *b = &j->fit->to_old[lk_upgrade_serving(s)];
-    double per_text = s->seconds / (double)(s->n + s->n_queries);
 
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
@@ -310,7 +309,10 @@ static json_t *verdict_json(const judged *j, const lk_job_run *run)
         histograms_json(j->trial.scores), "log_odds",
         histograms_json(j->trial.log_odds), "examples", "better",
         examples_json(j, 1.0), "worse", examples_json(j, -1.0),
-        "backfill_seconds", rounded(per_text * (double)s->n_records));
+        "backfill_seconds",
+        s->seconds_per_text > 0.0
+            ? rounded(s->seconds_per_text * (double)s->n_records)
+            : json_null());
 }
 
 int lk_upgrade_verdict_make(const lk_job_run *run,

@@ -11,6 +11,7 @@
  *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
  *   TEXTS    n u64 | lengths u32 [n] | bytes
  *   WAY      the word
+ *   QUALITY  JSON, see daemon/upgrade_quality.c
  *
  * Little-endian, as all machines that linkd runs on. The store checks a blob's
  * checksum; lengths are checked here all the same, since a blob of another

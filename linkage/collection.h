@@ -232,6 +232,7 @@ enum {
     LINKD_BLOB_CANARIES = 5,  /* generation: vectors of linkd_canaries */
     LINKD_BLOB_REFERENCE = 6, /* generation 0: the scale that thresholds mean */
     LINKD_BLOB_WAY = 7,       /* generation: the word of a way */
+    LINKD_BLOB_QUALITY = 8,   /* generation: figures of its start, JSON */
 };
 
 LINKD_MUST_CHECK int linkd_scales_encode(const linkd_bridge *bridge,

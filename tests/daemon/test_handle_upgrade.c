@@ -2,6 +2,7 @@
  * that can be done to it meanwhile: every record is found, by its own model or by
  * the one that serves, and going back finds everything as it was. */
 #include <inttypes.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,6 +34,12 @@ static void assert_found(int from, int to, int generation, const char *way)
         assert_text_at("hits.0.way", way);
         assert_true(json_real_value(at("hits.0.probability")) > 0.0);
     }
+}
+
+static void assert_near(double a, double b)
+{
+    if (!(fabs(a - b) < 0.0005))
+        fail_msg("%g is not near %g", a, b);
 }
 
 /* ---- start ------------------------------------------------------------------ */
@@ -244,6 +251,46 @@ static void what_start_has_encoded_is_not_encoded_again(void **state)
         assert_text_at("hits.0.way", "native");
         assert_json_at("hits.0.score", "1.0");
     }
+    store_check();
+}
+
+/* What the start has measured is kept, and told beside what is left. */
+static void a_status_tells_how_good_it_is_and_what_is_left(void **state)
+{
+    double mrr[3];
+    double seconds;
+
+    (void)state;
+    firms_make();
+    upgrade_do(lk_handle_upgrade_start,
+               "{\"model\":\"other\",\"anchors\":100}");
+    mrr[0] = json_number_value(at("verdict.ways.fuse.mrr_10"));
+    mrr[1] = json_number_value(at("verdict.curve.points.3.mrr_10"));
+    mrr[2] = json_number_value(at("verdict.ways.new.mrr_10"));
+    seconds = json_number_value(at("verdict.backfill_seconds")) / 240.0;
+    assert_true(seconds > 0.0);
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("quality.queries", "provisional");
+    assert_json_at("quality.n_queries", "20");
+    assert_true(is_there("quality.mrr_10.old"));
+    assert_int_equal(size_at("quality.curve"), 7);
+    assert_near(json_number_value(at("quality.mrr_10.fuse")), mrr[0]);
+    assert_near(json_number_value(at("quality.mrr_10.new")), mrr[2]);
+    assert_near(json_number_value(at("quality.expected")), mrr[0]);
+    assert_json_at("to_encode", "140");
+    assert_near(json_number_value(at("seconds_left")) / 140.0, seconds);
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":120}");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_near(json_number_value(at("quality.expected")), mrr[1]);
+    assert_json_at("to_encode", "70");
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_near(json_number_value(at("quality.expected")), mrr[2]);
+    assert_json_at("to_encode", "0");
+    assert_near(json_number_value(at("seconds_left")), 0.0);
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_true(json_is_null(at("quality")));
     store_check();
 }
 
@@ -949,6 +996,7 @@ int main(void)
         TEST(a_way_ends_with_its_generation),
         TEST(a_backfill_moves_records_and_stops_at_its_limit),
         TEST(what_start_has_encoded_is_not_encoded_again),
+        TEST(a_status_tells_how_good_it_is_and_what_is_left),
         TEST(a_backfill_begins_with_what_is_found_most),
         TEST(a_slow_backfill_holds_up_no_other_job),
         TEST(changes_of_one_collection_take_their_turns),

@@ -37,6 +37,9 @@ for i in range(150):
     run "$LINKCTL" upgrade status firms
     [[ "${lines[1]}" =~ ^\ +1\ +old\ +tiny\ +100\ +66\.7\ +50\ +fuse$ ]]
     [[ "${lines[2]}" =~ ^\ +2\ +serving\ +other\ +50\ +33\.3\ +0\ +native$ ]]
+    [ "${lines[3]}" = "MRR@10 of 30 queries made from the records themselves, at the start:" ]
+    [[ "${lines[9]}" =~ ^\ \ expected\ by\ now\ +[01]\.[0-9]{3}\ \ \(fuse\)$ ]]
+    [[ "${lines[10]}" =~ ^left\ to\ encode\ +0\ records$ ]]
 
     [ "$("$LINKCTL" upgrade rollback firms)" = "generation 1 serves, 50 records went back" ]
     refused 1 "there is no generation to go back to" "$LINKCTL" upgrade rollback firms

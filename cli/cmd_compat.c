@@ -37,7 +37,8 @@ static const lk_option fit_options[] = {
      "model that stored ones were made with"},
     {"head", 0, LK_OPTION_TEXT, AT(head), "HEAD", NULL, 0, 0,
      "procrustes: a rotation about the means (default);\n"
-     "ridge: least squares; mlp: ridge and a small network;\n"
+     "ridge: least squares; whitened: to where OLD scores as\n"
+     "NEW would; mlp: ridge and a small network;\n"
      "contrast: tells entities apart, by --labels; bt2: a\n"
      "lossless rotation whose first dimensions compare with\n"
      "OLD; bt2-trained: first dimensions that are trained,\n"
@@ -47,8 +48,8 @@ static const lk_option fit_options[] = {
      "a label a line for each record: those of one entity\n"
      "have the same"},
     {"penalty", 0, LK_OPTION_REAL, AT(penalty), "L", NULL, 1e-9, 1e3,
-     "of ridge (the best of 1e-5, 1e-4, 1e-3 on held-out\n"
-     "pairs)"},
+     "of ridge and mlp (the best of 1e-5, 1e-4, 1e-3 on\n"
+     "held-out pairs), and of whitened (0.1)"},
     {"hidden", 0, LK_OPTION_COUNT, AT(n_hidden), "N", NULL, 1, 65536,
      "hidden units of mlp (256)"},
     {"added", 0, LK_OPTION_COUNT, AT(n_added), "N", NULL, 1, 8192,
@@ -152,6 +153,36 @@ static int inputs_load(const compat_values *v, bool is_simplex,
     return rc;
 }
 
+/* An option that the head does not have would be ignored silently. */
+static int options_check(const lk_args *args, linkd_compat_head head,
+                         linkd_error *err)
+{
+    static const struct {
+        const char *option;
+        bool has[LINKD_N_HEADS];
+    } options[] = {
+        {"penalty",
+         {[LINKD_HEAD_RIDGE] = true,
+          [LINKD_HEAD_MLP] = true,
+          [LINKD_HEAD_WHITENED] = true}},
+        {"hidden", {[LINKD_HEAD_MLP] = true}},
+        {"added", {[LINKD_HEAD_BT2_TRAINED] = true}},
+        {"classes", {[LINKD_HEAD_SIMPLEX] = true}},
+        {"epochs",
+         {[LINKD_HEAD_MLP] = true,
+          [LINKD_HEAD_CONTRAST] = true,
+          [LINKD_HEAD_BT2_TRAINED] = true,
+          [LINKD_HEAD_SIMPLEX] = true}},
+    };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+        if (!options[i].has[head] &&
+            lk_args_given(&fit_syntax, args, options[i].option))
+            return lk_fail(err, LINKD_E_ARG, "the head %s has no --%s",
+                           linkd_compat_head_words[head], options[i].option);
+    return LINKD_OK;
+}
+
 static void inputs_clear(fit_inputs *inputs)
 {
     free(inputs->labels);
@@ -174,6 +205,8 @@ static int fit_run(lk_cli *cli, const void *opaque, linkd_error *err)
     int rc = linkd_compat_head_parse(v->head, &options.head, err);
     bool is_simplex = rc == LINKD_OK && options.head == LINKD_HEAD_SIMPLEX;
 
+    if (rc == LINKD_OK)
+        rc = options_check(&cli->args, options.head, err);
     if (rc == LINKD_OK)
         rc = inputs_load(v, is_simplex, &inputs, err);
     options.labels = inputs.labels;

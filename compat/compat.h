@@ -43,6 +43,34 @@ LINKD_MUST_CHECK int linkd_compat_normalise(const linkd_rows *rows,
 
 /* ---- maps --------------------------------------------------------------- */
 
+/* x is a new row and u the old one, of length 1; m and t are their means. Heads that
+ * papers train along with their model are fitted here to rows that stay as they are
+ * (frozen features): published gains of training are not had.
+ *
+ *   PROCRUSTES   (x - m) R + t, R = argmin |X R - U|, orthonormal (Schoenemann 1966)
+ *   RIDGE        (x - m) W + t, W = (X'X + n l I)^-1 X'U
+ *   BT2          [x R ; x N], R = argmin |X R - U| uncentred, N its complement. BT2
+ *                (Zhou et al., ICCV 2023) learns the rotation with the new model,
+ *                by its class losses; here it is the closed form
+ *   BT2_TRAINED  [o ; 2 x P] with its first block turned by B: P and B orthonormal,
+ *                o trained, by 1 - cos(first block, u). The authors' architecture;
+ *                their matrix exponentials are Cayley steps (Wen and Yin 2013), and
+ *                their losses of the model and of old classes are left out
+ *   MLP          x W + b + gelu(x W1 + b1) W2, the residual adapter of Drift-Adapter
+ *                (EMNLP 2025), which starts at random and takes squared errors; here
+ *                it starts as RIDGE and takes 1 - cosine
+ *   CONTRAST     x W + b by InfoNCE (van den Oord et al. 2018): the mean of
+ *                -log(exp(z_i u_i / T) / sum_j exp(z_i u_j / T)), T = .05, where j
+ *                leaves out other rows of i's entity; starts as PROCRUSTES
+ *   SIMPLEX      (x - m) W + b to K - 1 dimensions, by cross-entropy of the scores
+ *                with the K vertices of a regular simplex, which is never trained
+ *                (d-Simplex: Biondi et al., CVPR 2024). With old rows o the loss is
+ *                .1 of that and .9 of their HOC, the mean of
+ *                -10 <o_i, z_i> + log sum_j exp(10 <o_i, z_j>), where rows of i's
+ *                entity add 1 each. They train the model, and classify
+ *                y, not its direction z
+ *   WHITENED     (x - m) K' (C + s v I)^-1, K = X'U / n, C = U'U / n, v its mean
+ *                variance */
 typedef enum linkd_compat_head {
     LINKD_HEAD_PROCRUSTES,  /* centred rotation (Schoenemann 1966) */
     LINKD_HEAD_RIDGE,       /* centred least squares with an L2 penalty */

@@ -149,20 +149,26 @@ static json_t *ways_json(const judged *j)
 }
 
 /* Rows are the queries' model, columns the records'. */
+static json_t *cells_json(const double *cells)
+{
+    return json_pack("[[o,o],[o,o]]", rounded(cells[0]), rounded(cells[1]),
+                     rounded(cells[2]), rounded(cells[3]));
+}
+
 static json_t *matrix_json(const judged *j, linkd_str old_name,
                            linkd_str new_name)
 {
     const double *back = j->trial.back_mrr_10;
     double old_mrr = metrics_of(j, LINKD_TRIAL_OLD).mrr_10;
     double new_mrr = metrics_of(j, LINKD_TRIAL_NEW).mrr_10;
+    const double align[] = {old_mrr, back[LINKD_WAY_ALIGN],
+                            metrics_of(j, LINKD_TRIAL_ALIGN).mrr_10, new_mrr};
+    const double fuse[] = {old_mrr, back[LINKD_WAY_FUSE],
+                           metrics_of(j, LINKD_TRIAL_FUSE).mrr_10, new_mrr};
 
-    return json_pack(
-        "{s:[s%,s%], s:[[o,o],[o,o]], s:[[o,o],[o,o]]}", "models",
-        old_name.bytes, old_name.len, new_name.bytes, new_name.len, "align",
-        rounded(old_mrr), rounded(back[LINKD_WAY_ALIGN]),
-        rounded(metrics_of(j, LINKD_TRIAL_ALIGN).mrr_10), rounded(new_mrr),
-        "fuse", rounded(old_mrr), rounded(back[LINKD_WAY_FUSE]),
-        rounded(metrics_of(j, LINKD_TRIAL_FUSE).mrr_10), rounded(new_mrr));
+    return json_pack("{s:[s%,s%], s:o, s:o}", "models", old_name.bytes,
+                     old_name.len, new_name.bytes, new_name.len, "align",
+                     cells_json(align), "fuse", cells_json(fuse));
 }
 
 static json_t *curve_json(const linkd_trial *trial)

@@ -127,11 +127,12 @@ END
 
 @test "trained heads are fitted from options, the same each time" {
     seq 300 | sed 'p' >pairs-of-rows.txt
-    for head in mlp contrast bt2-trained; do
-        "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --epochs 3 --hidden 8 \
-            --added 12 --labels pairs-of-rows.txt -o one.map
-        "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --epochs 3 --hidden 8 \
-            --added 12 --labels pairs-of-rows.txt -o two.map -q
+    for head in "mlp --hidden 8 --penalty 0.001" contrast "bt2-trained --added 12"; do
+        for map in one two; do
+            # shellcheck disable=SC2086 # its options are words
+            "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --epochs 3 \
+                --labels pairs-of-rows.txt -o $map.map -q
+        done
         cmp one.map two.map
         judge one.map --json >trained.json
     done
@@ -185,6 +186,70 @@ END
     [ "$status" -eq 2 ]
     [ "$stderr" = "linkctl: --to is needed" ]
     [ ! -e x.map ]
+}
+
+@test "an option that a head does not have is refused" {
+    local head option
+    for option in "--penalty 0.1" "--hidden 8" "--added 4" "--classes 64" "--epochs 3"; do
+        # shellcheck disable=SC2086 # name and value
+        refused 2 "the head procrustes has no ${option% *}" \
+            "$LINKCTL" compat fit --from new.npy --to old.npy $option -o x.map
+    done
+    for head in contrast bt2 simplex; do
+        refused 2 "the head $head has no --penalty" \
+            "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --penalty 0.1 -o x.map
+    done
+    refused 2 "the head ridge has no --epochs" \
+        "$LINKCTL" compat fit --from new.npy --to old.npy --head ridge --penalty 0.1 --epochs 3 -o x.map
+    "$LINKCTL" compat fit --from new.npy --to old.npy --head whitened --penalty 0.2 -o x.map -q
+    rm x.map
+}
+
+# Raw float32 rows; "nan" and the like are Python's words.
+rows_write() { # FILE DIM ROWS-AS-PYTHON
+    python3 - "$@" <<'END'
+import array, struct, sys
+name, dim, rows = sys.argv[1], int(sys.argv[2]), eval(sys.argv[3])
+with open(name, "wb") as file:
+    for row in rows:
+        file.write(struct.pack("<i", dim) + array.array("f", row).tobytes())
+END
+}
+
+@test "vectors that are no numbers are refused by every command" {
+    rows_write good.fvecs 16 '[[i % 7 + j % (i % 5 + 2) for j in range(16)] for i in range(200)]'
+    rows_write nan.fvecs 16 '[[float("nan") if (i, j) == (7, 3) else i % 7 + j % (i % 5 + 2) for j in range(16)] for i in range(200)]'
+    refused 1 "row 8" "$LINKCTL" compat fit --from nan.fvecs --to good.fvecs -o x.map
+    refused 1 "row 8" "$LINKCTL" compat fit --from good.fvecs --to nan.fvecs -o x.map
+    refused 1 "row 8" "$LINKCTL" compat map new-to-old.map nan.fvecs -o x.npy
+    refused 1 "row 8" "$LINKCTL" compat eval new-to-old.map --old-gallery old.npy \
+        --old-queries q-old.npy --new-queries nan.fvecs \
+        --gallery-groups groups.txt --query-groups q-groups.txt
+    [ ! -e x.map ]
+    [ ! -e x.npy ]
+}
+
+@test "constant vectors, few pairs and labels of one class are refused" {
+    rows_write constant.fvecs 16 '[[1.0] * 16] * 200'
+    refused 1 "are all alike" "$LINKCTL" compat fit --from constant.fvecs --to q-old.npy -o x.map
+    rows_write few.fvecs 16 '[[i + j % (i + 2) for j in range(16)] for i in range(3)]'
+    refused 2 "3 records are too few to fit a map on: 50 at least" "$LINKCTL" compat fit --from few.fvecs --to few.fvecs -o x.map
+    yes one | head -n 600 >one-class.txt
+    refused 2 "all labels are the same" "$LINKCTL" compat fit --from new.npy --to old.npy --head contrast \
+        --labels one-class.txt -o x.map
+    [ ! -e x.map ]
+}
+
+@test "vectors of another size than a map's are refused" {
+    rows_write narrow.fvecs 8 '[[i % 7 + j % (i % 5 + 2) for j in range(8)] for i in range(200)]'
+    refused 2 "16" "$LINKCTL" compat map new-to-old.map narrow.fvecs -o x.npy
+    refused 2 "8" "$LINKCTL" compat eval new-to-old.map --old-gallery old.npy \
+        --old-queries q-old.npy --new-queries narrow.fvecs \
+        --gallery-groups groups.txt --query-groups q-groups.txt
+    refused 2 "8" "$LINKCTL" compat eval new-to-old.map --old-gallery narrow.fvecs \
+        --old-queries q-old.npy --new-queries q-new.npy \
+        --gallery-groups q-groups.txt --query-groups q-groups.txt
+    [ ! -e x.npy ]
 }
 
 @test "a damaged map and labels that do not fit are refused" {

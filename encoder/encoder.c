@@ -154,19 +154,6 @@ static int sources_hash(lk_fingerprint *f, void *ctx, linkd_error *err)
     return lk_fingerprint_tokenizer(f, o->dir, err);
 }
 
-static int fingerprint_compute(opening *o, char ret_fingerprint[],
-                               linkd_error *err)
-{
-    lk_fingerprint f;
-    int rc = lk_fingerprint_begin(&f, false, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    rc = sources_hash(&f, o, err);
-    lk_fingerprint_end(&f, ret_fingerprint);
-    return rc;
-}
-
 /* ---- the parts, made or taken ------------------------------------------- */
 
 static int check_vocabulary(const linkd_encoder *encoder, linkd_error *err)
@@ -230,7 +217,7 @@ static void parts_drop(void *ctx)
 }
 
 /* From the model's own files. */
-static int parts_make(void *ctx, char ret_fingerprint[], linkd_error *err)
+static int parts_make(void *ctx, linkd_error *err)
 {
     opening *o = ctx;
     linkd_encoder *encoder = o->encoder;
@@ -238,8 +225,6 @@ static int parts_make(void *ctx, char ret_fingerprint[], linkd_error *err)
 
     if (rc == LINKD_OK)
         rc = vocabulary_settle(encoder, err);
-    if (rc == LINKD_OK)
-        rc = fingerprint_compute(o, ret_fingerprint, err);
     if (rc != LINKD_OK)
         return rc;
     if (is_int8(o->kernels))

@@ -70,6 +70,28 @@ static int save(const lk_packing *packing, const place *p,
     return rc;
 }
 
+static int fingerprint_compute(const lk_packing *packing,
+                               char ret_fingerprint[], linkd_error *err)
+{
+    lk_fingerprint f;
+    int rc = lk_fingerprint_begin(&f, false, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    rc = packing->hash(&f, packing->model, err);
+    lk_fingerprint_end(&f, ret_fingerprint);
+    return rc;
+}
+
+static int make(const lk_packing *packing, lk_packed *packed, linkd_error *err)
+{
+    int rc = packing->make(packing->model, err);
+
+    return rc == LINKD_OK
+               ? fingerprint_compute(packing, packed->fingerprint, err)
+               : rc;
+}
+
 int lk_packing_open(const lk_packing *packing, const char *dir,
                     const lk_kernels *kernels, lk_packed *packed,
                     linkd_error *err)
@@ -78,7 +100,7 @@ int lk_packing_open(const lk_packing *packing, const char *dir,
     int rc;
 
     if (!lk_packed_is_wanted())
-        return packing->make(packing->model, packed->fingerprint, err);
+        return make(packing, packed, err);
     rc = place_find(packing, dir, kernels, &p, err);
     if (rc == LINKD_OK)
         rc = lk_packed_open(dir, p.layout, p.key, packed, err);
@@ -91,6 +113,6 @@ int lk_packing_open(const lk_packing *packing, const char *dir,
         packing->drop(packing->model);
         lk_packed_close(packed);
     }
-    rc = packing->make(packing->model, packed->fingerprint, err);
+    rc = make(packing, packed, err);
     return rc == LINKD_OK ? save(packing, &p, packed->fingerprint, err) : rc;
 }

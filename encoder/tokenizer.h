@@ -20,17 +20,19 @@ typedef struct lk_tokens {
     lk_token_scratch *scratch; /* made when a tokenizer needs one */
 } lk_tokens;
 
-/* Reads tokenizer.json of a model directory, else vocab.txt, else CLIP's vocab.json
- * and merges.txt, and then, if it is there, tokenizer_config.json. Of the truncation that the file asks for
- * only its side is heeded, of the padding nothing.
+/* Reads tokenizer.json of a model directory, else vocab.txt, else CLIP's
+ * vocab.json and merges.txt, and then, if it is there, tokenizer_config.json.
+ * Of the truncation that the file asks for only its side is heeded, of the
+ * padding nothing.
  * LINKD_E_IO: a file cannot be read. LINKD_E_DATA: none is there, or it is
  * damaged or of a kind that is not supported; the message names the file. */
 LINKD_MUST_CHECK int lk_tokenizer_open(const char *dir,
                                        lk_tokenizer **ret_tokenizer,
                                        linkd_error *err);
 
-/* The same from memory: the content of tokenizer.json, or of vocab.txt, or vocab.json
- * and merges.txt, and tokenizer_config.json (empty: there is none). LINKD_E_DATA as above. */
+/* The same from memory: the content of tokenizer.json, or of vocab.txt, or
+ * vocab.json and merges.txt, and tokenizer_config.json (empty: there is none).
+ * LINKD_E_DATA as above. */
 LINKD_MUST_CHECK int lk_tokenizer_parse_json(linkd_str json,
                                              lk_tokenizer **ret_tokenizer,
                                              linkd_error *err);
@@ -64,8 +66,9 @@ size_t lk_tokenizer_vocab_size(const lk_tokenizer *tokenizer);
 
 /* Puts the ids of `text` into `tokens`, with those that begin and end every
  * text ([CLS], [SEP]) and at most `max_tokens` in all: a longer text loses its
- * end, or its beginning where the file says so. Reads no further than needed. The name of an added token in the text ("[SEP]") is that token,
- * as with Hugging Face. A byte that is not UTF-8 counts as U+FFFD.
+ * end, or its beginning where the file says so. Reads no further than needed.
+ * The name of an added token in the text ("[SEP]") is that token, as with
+ * Hugging Face. A byte that is not UTF-8 counts as U+FFFD.
  * Any number of threads, each with its own `tokens`. LINKD_E_ARG: max_tokens
  * leaves no room for [CLS] and [SEP]. LINKD_E_NOMEM. After a failure `tokens`
  * holds no valid ids, but can be used again. */

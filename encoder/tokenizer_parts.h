@@ -1,5 +1,6 @@
 /* encoder/tokenizer_parts.h — what a tokenizer is made of, for those that put
- * it together (tokenizer.c, tokenizer_json.c, vocab_txt.c, vocab_clip.c) and for tokenize.c. */
+ * it together (tokenizer.c, tokenizer_json.c, vocab_txt.c, vocab_clip.c) and
+ * for tokenize.c. */
 #ifndef LK_ENCODER_TOKENIZER_PARTS_H
 #define LK_ENCODER_TOKENIZER_PARTS_H
 

@@ -161,19 +161,6 @@ static int sources_hash(lk_fingerprint *f, void *ctx, linkd_error *err)
     return LINKD_OK;
 }
 
-static int fingerprint_compute(opening *o, char ret_fingerprint[],
-                               linkd_error *err)
-{
-    lk_fingerprint f;
-    int rc = lk_fingerprint_begin(&f, false, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    rc = sources_hash(&f, o, err);
-    lk_fingerprint_end(&f, ret_fingerprint);
-    return rc;
-}
-
 /* ---- the model, made or taken ------------------------------------------- */
 
 static lk_packer packer_of(const linkd_vision *v)
@@ -200,16 +187,13 @@ static void model_drop(void *ctx)
     lk_block_clear(&o->vision->block);
 }
 
-static int model_make(void *ctx, char ret_fingerprint[], linkd_error *err)
+static int model_make(void *ctx, linkd_error *err)
 {
     opening *o = ctx;
     const lk_pack_job job = {model_load, model_clear, o->vision};
     lk_packer packer = packer_of(o->vision);
-    int rc = fingerprint_compute(o, ret_fingerprint, err);
 
-    if (rc == LINKD_OK)
-        rc = lk_block_make(&packer, &job, &o->vision->block, err);
-    return rc;
+    return lk_block_make(&packer, &job, &o->vision->block, err);
 }
 
 static int model_keep(const void *ctx, lk_buf *image, lk_packed *ret_packed,

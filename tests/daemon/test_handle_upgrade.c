@@ -495,6 +495,7 @@ static void thresholds_keep_their_meaning(void **state)
 {
     size_t n_before = 0;
     size_t n_after = 0;
+    size_t n_same = 0; /* as many as the same cosine would let in */
 
     (void)state;
     firms_make();
@@ -508,8 +509,19 @@ static void thresholds_keep_their_meaning(void **state)
         search_for(i, ",\"all\":true,\"threshold\":0.8");
         n_after += size_at("hits");
     }
-    if (n_before <= 80 || n_after * 2 < n_before || n_after > n_before * 2)
+    for (int i = 0; i < 40; i++) {
+        search_for(i, ",\"k\":240");
+        for (size_t j = 0; j < size_at("hits"); j++) {
+            char path[32];
+
+            (void)snprintf(path, sizeof(path), "hits.%zu.score", j);
+            n_same += json_real_value(at(path)) >= 0.8;
+        }
+    }
+    if (n_before <= 80 || n_after * 100 < n_before * 85 ||
+        n_after * 100 > n_before * 115)
         fail_msg("%zu hits before, %zu after", n_before, n_after);
+    assert_true(n_same * 100 > n_before * 115); /* or this shows nothing */
     search_for(1, ",\"k\":100,\"probability\":0.5");
     for (size_t i = 0; i < size_at("hits"); i++) {
         char path[48];

@@ -138,11 +138,21 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
 }
 
 @test "what cannot be started is refused, and says why" {
+    local answer vectors
+    answer=$("$LINKCTL" search firms "quick brown" -k 20 --json)
+    vectors=$(curl -s --unix-socket s "http://x/v1/collections/firms/records?vectors=true&limit=1000")
+    [[ "$vectors" == *'"vector":'* ]]
     refused 2 "--model is needed" "$LINKCTL" upgrade start firms
     refused 1 "has the model \"tiny\" already" "$LINKCTL" upgrade start firms --model tiny
     refused 1 "there is no model \"absent\"" "$LINKCTL" upgrade start firms --model absent
     refused 2 "--head" "$LINKCTL" upgrade start firms --model other --head hat
     refused 1 "there is no collection" "$LINKCTL" upgrade status nowhere
+    awk -F, 'NR == 1 { print "query,id" } NR > 1 && NR < 15 { print $2 ",1" }' firms.csv >one.csv
+    refused 1 "the queries look for too few records" \
+        "$LINKCTL" upgrade start firms --model other --queries one.csv -q
+    [ "$("$LINKCTL" search firms "quick brown" -k 20 --json)" = "$answer" ]
+    [ "$(curl -s --unix-socket s "http://x/v1/collections/firms/records?vectors=true&limit=1000")" = "$vectors" ]
+    "$LINKCTL" fsck -q
     head -50 firms.csv >few.csv
     "$LINKCTL" collection create few --on name -q
     "$LINKCTL" collection import few few.csv -q

@@ -149,7 +149,8 @@ typedef struct status {
     bool has_model[LINKD_GENERATIONS_MAX];
     linkd_bridge scales[LINKD_GENERATIONS_MAX]; /* from what serves, no maps */
     bool has_bridge[LINKD_GENERATIONS_MAX];
-    linkd_error damages[LINKD_GENERATIONS_MAX]; /* why it has none */
+    /* Why it has none, or none back */
+    linkd_error damages[LINKD_GENERATIONS_MAX];
     size_t n;
     size_t serving; /* its place */
     linkd_way way;  /* the collection's */
@@ -189,6 +190,25 @@ static double to_encode_of(const status *s)
     return round((double)n * (1.0 - share));
 }
 
+/* What serves leads to older records, and they lead back in jobs and in searches
+ * for what is near them. */
+static void bridges_look(status *s, const linkd_bridges *bridges, size_t i)
+{
+    uint32_t serving = s->generations[s->serving].number;
+    uint32_t other = s->generations[i].number;
+    const linkd_bridge *bridge = NULL;
+    const linkd_bridge *back = NULL;
+    int rc =
+        linkd_bridges_need(bridges, serving, other, &bridge, &s->damages[i]);
+
+    s->has_bridge[i] = rc == LINKD_OK;
+    if (rc == LINKD_OK)
+        s->scales[i] = *bridge; /* its map is not used after release */
+    if (rc == LINKD_OK)
+        (void)!linkd_bridges_need(bridges, other, serving, &back,
+                                  &s->damages[i]);
+}
+
 static int status_read(status *s, lk_request *request, linkd_error *err)
 {
     const linkd_bridges *bridges = NULL;
@@ -215,19 +235,11 @@ static int status_read(status *s, lk_request *request, linkd_error *err)
     s->n_to_encode = to_encode_of(s);
     if (rc == LINKD_OK)
         rc = lk_bridges_get(s->service->bridges, view, &bridges, err);
-    for (size_t i = 0; i < s->n && rc == LINKD_OK && bridges != NULL; i++) {
-        const linkd_bridge *bridge = NULL;
-
-        s->has_bridge[i] =
-            linkd_bridges_need(bridges, s->generations[s->serving].number,
-                               s->generations[i].number, &bridge,
-                               &s->damages[i]) == LINKD_OK;
-        if (bridge != NULL)
-            s->scales[i] = *bridge; /* its map is not used after release */
-    }
+    for (size_t i = 0; i < s->n && rc == LINKD_OK && bridges != NULL; i++)
+        bridges_look(s, bridges, i);
     lk_bridges_release(s->service->bridges, bridges);
     linkd_view_close(view);
-    return rc;
+    return lk_damage_name(rc, request->params[0], err);
 }
 
 /* Without its own model a generation's records are found by mapped queries. */

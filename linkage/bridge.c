@@ -528,9 +528,11 @@ int linkd_bridges_need(const linkd_bridges *bridges, uint32_t from, uint32_t to,
     if (bridge == NULL) {
         (void)lk_fail(err, LINKD_E_DATA,
                       "generation %u's records cannot be found by generation "
-                      "%u's model until a rollback, or until they are encoded "
-                      "anew: %s",
-                      (unsigned)to, (unsigned)from, why);
+                      "%u's model until %s encoded anew: %s",
+                      (unsigned)to, (unsigned)from,
+                      from > to ? "a rollback, or until they are"
+                                : "those of one of the two are",
+                      why);
         return LINKD_E_DATA;
     }
     *ret_bridge = bridge;
@@ -551,33 +553,45 @@ static int map_check(const linkd_compat_map *map, size_t dim_from,
     return LINKD_OK;
 }
 
-static int bridge_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
+/* bridges[i][j].map, if there is one: jobs need nothing else. */
+static int map_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
+                    linkd_error *err)
+{
+    linkd_compat_map *map = NULL;
+    linkd_str bytes;
+    bool found = false;
+    int rc = linkd_view_blob(view, b->numbers[i], LINKD_BLOB_MAP, b->numbers[j],
+                             &bytes, &found, err);
+
+    if (rc == LINKD_OK && found)
+        rc = linkd_compat_map_decode((const unsigned char *)bytes.bytes,
+                                     bytes.len, &map, err);
+    if (rc == LINKD_OK && found)
+        rc = map_check(map, b->dims[i], b->dims[j], err);
+    if (rc == LINKD_OK)
+        b->bridges[i][j].map = map;
+    else
+        linkd_compat_map_free(map);
+    return rc;
+}
+
+/* The rest of it. */
+static int scales_read(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
                        linkd_error *err)
 {
-    uint32_t from = b->numbers[i];
-    uint32_t to = b->numbers[j];
     linkd_bridge *bridge = &b->bridges[i][j];
     const linkd_whitened *maps = &bridge->ranking.maps;
     linkd_str bytes;
     bool found = false;
-    int rc =
-        linkd_view_blob(view, from, LINKD_BLOB_SCALES, to, &bytes, &found, err);
+    int rc = linkd_view_blob(view, b->numbers[i], LINKD_BLOB_SCALES,
+                             b->numbers[j], &bytes, &found, err);
 
     b->has[i][j] = found;
     if (rc == LINKD_OK && found)
         rc = linkd_scales_decode(bytes, bridge, err);
-    if (rc == LINKD_OK && found && i != j) {
-        rc = linkd_view_blob(view, from, LINKD_BLOB_MAP, to, &bytes, &found,
-                             err);
-        if (rc == LINKD_OK && !found)
-            rc = lk_fail(err, LINKD_E_DATA,
-                         "damaged database: a map between models is gone");
-        if (rc == LINKD_OK)
-            rc = linkd_compat_map_decode((const unsigned char *)bytes.bytes,
-                                         bytes.len, &bridge->map, err);
-    }
-    if (rc == LINKD_OK && bridge->map != NULL)
-        rc = map_check(bridge->map, b->dims[i], b->dims[j], err);
+    if (rc == LINKD_OK && found && i != j && bridge->map == NULL)
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "damaged database: a map between models is gone");
     if (rc == LINKD_OK && maps->home != NULL)
         rc = map_check(maps->home, b->dims[j], b->dims[j], err);
     if (rc == LINKD_OK && maps->home != NULL)
@@ -623,15 +637,21 @@ static int cohort_read(linkd_view *view, linkd_bridges *b, size_t i,
 }
 
 /* A bridge that is damaged is missed by those alone who need it: a rollback does
- * not, nor does a model that nothing is left of. */
+ * not, nor does a model that nothing is left of. A map does without its scales. */
 static int bridge_try(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
                       linkd_error *err)
 {
     linkd_error *damage = &b->damages[i][j];
-    int rc = bridge_read(view, b, i, j, damage);
+    int rc = i != j ? map_read(view, b, i, j, damage) : LINKD_OK;
 
+    if (rc == LINKD_OK)
+        rc = scales_read(view, b, i, j, damage);
     if (rc == LINKD_E_DATA) {
+        linkd_compat_map *map = b->bridges[i][j].map;
+
+        b->bridges[i][j].map = NULL;
         linkd_bridge_clear(&b->bridges[i][j]);
+        b->bridges[i][j].map = map;
         b->has[i][j] = false;
         return LINKD_OK;
     }
@@ -640,7 +660,7 @@ static int bridge_try(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
     return rc;
 }
 
-/* Without a cohort nothing leads to a generation. */
+/* Without a cohort nothing leads to a generation but maps. */
 static int cohort_try(linkd_view *view, linkd_bridges *b, size_t j,
                       linkd_error *err)
 {
@@ -653,7 +673,8 @@ static int cohort_try(linkd_view *view, linkd_bridges *b, size_t j,
         return rc;
     for (size_t i = 0; i < b->n; i++) {
         b->has[i][j] = false;
-        b->damages[i][j] = damage;
+        if (b->damages[i][j].code == LINKD_OK)
+            b->damages[i][j] = damage;
     }
     return LINKD_OK;
 }
@@ -853,14 +874,19 @@ int lk_bridge_rank(const linkd_bridge *bridge, const float *own,
 int linkd_bridges_map(const linkd_bridges *bridges, uint32_t from, uint32_t to,
                       const float *vector, float *ret_vector, linkd_error *err)
 {
+    size_t i = place_of(bridges, from);
+    size_t j = place_of(bridges, to);
     const linkd_bridge *bridge = NULL;
-    int rc = linkd_bridges_need(bridges, from, to, &bridge, err);
+    int rc;
 
-    if (rc == LINKD_OK && bridge->map == NULL)
+    if (i < bridges->n && j < bridges->n && bridges->bridges[i][j].map != NULL)
+        return lk_bridge_map(&bridges->bridges[i][j], vector, ret_vector, err);
+    rc = linkd_bridges_need(bridges, from, to, &bridge, err);
+    if (rc == LINKD_OK)
         rc = lk_fail(err, LINKD_E_DATA,
                      "there is no map from generation %u to %u", (unsigned)from,
                      (unsigned)to);
-    return rc == LINKD_OK ? lk_bridge_map(bridge, vector, ret_vector, err) : rc;
+    return rc;
 }
 
 /* ---- limits -------------------------------------------------------------------- */

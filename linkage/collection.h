@@ -298,7 +298,8 @@ LINKD_MUST_CHECK int linkd_bridges_need(const linkd_bridges *bridges,
                                         uint32_t from, uint32_t to,
                                         const linkd_bridge **ret_bridge,
                                         linkd_error *err);
-/* Maps a vector of one generation to another's: ret_vector [dim of `to`]. */
+/* Maps a vector of one generation to another's: ret_vector [dim of `to`]. Damage
+ * of anything but the map itself does not matter. */
 LINKD_MUST_CHECK int linkd_bridges_map(const linkd_bridges *bridges,
                                        uint32_t from, uint32_t to,
                                        const float *vector, float *ret_vector,

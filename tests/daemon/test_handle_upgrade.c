@@ -739,6 +739,10 @@ static void damaged_bridges_are_named(void **state)
     assert_problem(
         500, "damaged",
         "collection \"firms\": damaged database: a blob has a wrong form");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 500);
+    assert_problem(
+        500, "damaged",
+        "collection \"firms\": damaged database: a blob has a wrong form");
     assert_int_equal(call_json(lk_handle_get_collection, "firms", NULL), 200);
     assert_json_at("records", "240");
     store_check();
@@ -753,12 +757,11 @@ static void assert_untouched(void)
     store_check();
 }
 
-/* A byte of the map that leads from the new model to the old one, as a disk may
- * change it. */
-static void map_flip(void)
+/* Changes a byte as a disk may. */
+static void blob_flip(uint32_t generation, uint8_t kind, uint32_t other)
 {
     static const linkd_str name = {"firms", 5};
-    linkd_blob blob = {.generation = 2, .kind = LINKD_BLOB_MAP, .other = 1};
+    linkd_blob blob = {.generation = generation, .kind = kind, .other = other};
     linkd_view *view = NULL;
     linkd_str bytes;
     char *flipped;
@@ -773,7 +776,7 @@ static void map_flip(void)
     flipped = malloc(bytes.len);
     assert_non_null(flipped);
     memcpy(flipped, bytes.bytes, bytes.len);
-    flipped[bytes.len / 2] ^= 4;
+    flipped[kind == LINKD_BLOB_MAP ? bytes.len / 2 : 1] ^= 4;
     blob.bytes = (linkd_str){flipped, bytes.len};
     linkd_view_close(view);
     assert_int_equal(linkd_store_put_blob(service.store, name, &blob, NULL),
@@ -787,6 +790,10 @@ static void map_flip(void)
  "generation 1's records cannot be found by generation 2's model until a "     \
  "rollback, or until they are encoded anew: not a map: its checksum is wrong"
 
+#define BACK_DAMAGE                                                            \
+ "generation 2's records cannot be found by generation 1's model until those " \
+ "of one of the two are encoded anew: "
+
 /* It is named, the records stay, and what does without it goes on. */
 static void a_flipped_byte_of_a_map_is_named(void **state)
 {
@@ -794,7 +801,7 @@ static void a_flipped_byte_of_a_map_is_named(void **state)
     firms_make();
     start("other");
     upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
-    map_flip();
+    blob_flip(2, LINKD_BLOB_MAP, 1);
     assert_int_equal(
         call_json(lk_handle_search, "firms", "{\"text\":\"quartz\"}"), 500);
     assert_problem(500, "damaged", "collection \"firms\": " DAMAGE);
@@ -815,12 +822,36 @@ static void a_flipped_byte_of_a_map_is_named(void **state)
     store_check();
 }
 
+/* Jobs need the way from the old model to the new one, and of it the map alone. */
+static void jobs_need_the_map_alone(void **state)
+{
+    static const char dedup[] = "{\"kind\":\"dedup\",\"input\":{\"collection\":"
+                                "\"firms\"},\"min_score\":0.9}";
+
+    (void)state;
+    firms_make();
+    start("other");
+    blob_flip(1, LINKD_BLOB_SCALES, 2);
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("generations.0.damaged",
+                   BACK_DAMAGE "damaged database: a blob has a wrong form");
+    assert_text_at("generations.0.way", "fuse");
+    blob_flip(2, LINKD_BLOB_ANCHORS, 0);
+    job_wait(job_submit(dedup));
+    assert_text_at("state", "done");
+    blob_flip(1, LINKD_BLOB_MAP, 2);
+    assert_int_equal(call_json(lk_handle_submit_job, NULL, dedup), 500);
+    assert_problem(500, "damaged",
+                   "collection \"firms\": " BACK_DAMAGE
+                   "not a map: its checksum is wrong");
+}
+
 static void a_rollback_does_without_a_damaged_map(void **state)
 {
     (void)state;
     firms_make();
     start("other");
-    map_flip();
+    blob_flip(2, LINKD_BLOB_MAP, 1);
     assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
     search_for(5, ",\"k\":1");
     assert_text_at("hits.0.id", "r5");
@@ -1024,6 +1055,7 @@ int main(void)
         TEST(a_link_finds_partners_of_two_generations),
         TEST(damaged_bridges_are_named),
         TEST(a_flipped_byte_of_a_map_is_named),
+        TEST(jobs_need_the_map_alone),
         TEST(a_rollback_does_without_a_damaged_map),
         TEST(what_cannot_be_started_is_refused_at_once),
         TEST(too_few_records_are_refused),

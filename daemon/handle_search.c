@@ -80,6 +80,18 @@ static int vectors_parse(lk_search *s, linkd_error *err)
     return rc;
 }
 
+/* Without older models' records there is nothing to compare one of them with. */
+static int native_check(const lk_search *s, const lk_query *q, linkd_error *err)
+{
+    if (!s->own_only || q->generation == 0 ||
+        q->generation == s->target.info.generation)
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_ARG,
+                   "record \"%s\" is of an older model, which \"compat\": "
+                   "\"native\" leaves out",
+                   lk_label_of(q->id).text);
+}
+
 /* Vectors of records are the view's, and as long open. */
 static int records_find(lk_search *s, linkd_error *err)
 {
@@ -97,6 +109,8 @@ static int records_find(lk_search *s, linkd_error *err)
                          lk_label_of(q->id).text);
         if (rc == LINKD_OK)
             rc = linkd_view_locate(s->view, q->exclude, &q->generation, err);
+        if (rc == LINKD_OK)
+            rc = native_check(s, q, err);
         if (rc == LINKD_OK && q->generation != 0)
             rc = linkd_view_turn_to(s->view, q->generation, err);
         if (rc == LINKD_OK && q->generation != 0)

@@ -577,6 +577,25 @@ static void a_query_by_record_finds_the_other_generation(void **state)
     assert_int_equal(size_at("hits"), 240);
 }
 
+/* It would be compared with those of its own model, which are to be left out. */
+static void a_record_of_an_older_model_is_no_native_query(void **state)
+{
+    static const char query[] =
+        "{\"record\":\"r100\",\"k\":240,\"compat\":\"native\"}";
+
+    (void)state;
+    firms_make();
+    start("other");
+    records_put("firms", 0, 5);
+    assert_int_equal(call_json(lk_handle_search, "firms", query), 400);
+    assert_problem(400, "bad_request",
+                   "record \"r100\" is of an older model, which \"compat\": "
+                   "\"native\" leaves out");
+    records_put("firms", 100, 101);
+    assert_int_equal(call_json(lk_handle_search, "firms", query), 200);
+    assert_int_equal(size_at("hits"), 5);
+}
+
 static void a_record_shows_the_vector_that_it_has(void **state)
 {
     (void)state;
@@ -1049,6 +1068,7 @@ int main(void)
         TEST(thresholds_keep_their_meaning),
         TEST(limits_that_need_a_scale_are_refused_without_one),
         TEST(a_query_by_record_finds_the_other_generation),
+        TEST(a_record_of_an_older_model_is_no_native_query),
         TEST(a_record_shows_the_vector_that_it_has),
         TEST(attach_joins_records_of_every_generation),
         TEST(dedup_finds_twins_of_two_generations),

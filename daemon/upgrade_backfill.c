@@ -273,9 +273,9 @@ bool lk_upgrade_is_base(const lk_model *model,
                   generation->fingerprint.bytes, LINKD_MODEL_DIGITS) == 0;
 }
 
-/* Writes the anchors' texts and vectors, if the generation has any. */
-static int anchors_write(linkd_view *view, uint32_t generation,
-                         lk_known_writer *file, linkd_error *err)
+/* The anchors' texts and vectors, if the generation has any. */
+static int anchors_copy(linkd_view *view, uint32_t generation,
+                        lk_known_writer *file, linkd_error *err)
 {
     lk_arena arena = {0};
     linkd_str bytes;
@@ -304,8 +304,27 @@ static int anchors_write(linkd_view *view, uint32_t generation,
     return rc;
 }
 
+/* What is damaged is encoded again: it is kept to spare that alone. */
+static int anchors_write(const backfill *b, lk_known_writer *file,
+                         linkd_error *err)
+{
+    linkd_error damage = {0};
+    linkd_view *view = NULL;
+    int rc = linkd_view_open(b->run->service->store, b->run->spec->collection,
+                             &view, &damage);
+
+    if (rc == LINKD_OK)
+        rc = anchors_copy(view, b->generation, file, &damage);
+    linkd_view_close(view);
+    if (rc == LINKD_OK || rc == LINKD_E_DATA)
+        return LINKD_OK;
+    if (err != NULL)
+        *err = damage;
+    return rc;
+}
+
 /* Puts what start has encoded before the model. */
-static int anchors_open(backfill *b, linkd_view *view, linkd_error *err)
+static int anchors_open(backfill *b, linkd_error *err)
 {
     lk_known_writer *file = NULL;
     lk_buf path = {0};
@@ -314,7 +333,7 @@ static int anchors_open(backfill *b, linkd_view *view, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_known_writer_open(path.data, b->below.dim, &file, err);
     if (rc == LINKD_OK)
-        rc = anchors_write(view, b->generation, file, err);
+        rc = anchors_write(b, file, err);
     if (file != NULL) {
         int rc_close = lk_known_writer_close(file, rc == LINKD_OK,
                                              rc == LINKD_OK ? err : NULL);
@@ -331,11 +350,11 @@ static int anchors_open(backfill *b, linkd_view *view, linkd_error *err)
 }
 
 /* The model that serves, and what need not be encoded with it. */
-static int model_open(backfill *b, linkd_str name, linkd_str fingerprint,
-                      linkd_view *view, linkd_error *err)
+static int model_open(backfill *b, const linkd_collection_options *options,
+                      const linkd_generation *all, size_t n, linkd_error *err)
 {
-    linkd_generation all[LINKD_GENERATIONS_MAX];
-    int rc = lk_models_get(b->run->service->models, name, &b->model, err);
+    int rc =
+        lk_models_get(b->run->service->models, options->model, &b->model, err);
 
     if (rc != LINKD_OK)
         return rc;
@@ -345,11 +364,11 @@ static int model_open(backfill *b, linkd_str name, linkd_str fingerprint,
                                      .stop_cb = b->run->stop_cb,
                                      .stop_ctx = b->run->stop_ctx};
     b->below = lk_model_embedder_of(&b->storage);
-    rc = fingerprint_check(b, fingerprint, err);
-    for (size_t i = linkd_view_generations(view, all); i > 0; i--)
+    rc = fingerprint_check(b, options->fingerprint, err);
+    for (size_t i = n; i > 0; i--)
         if (lk_upgrade_is_base(b->model, &all[i - 1]))
             b->base = all[i - 1].number;
-    return rc == LINKD_OK ? anchors_open(b, view, err) : rc;
+    return rc == LINKD_OK ? anchors_open(b, err) : rc;
 }
 
 static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
@@ -357,7 +376,6 @@ static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
     const lk_job_run *run = b->run;
     linkd_collection_info info;
     linkd_generation all[LINKD_GENERATIONS_MAX] = {0};
-    linkd_view *view = NULL;
     size_t n = 0;
     int rc = linkd_store_describe(run->service->store, run->spec->collection,
                                   arena, &info, err);
@@ -366,19 +384,15 @@ static int backfill_open(backfill *b, lk_arena *arena, linkd_error *err)
         rc = linkd_settings_parse(info.options.settings, arena, &b->settings,
                                   err);
     if (rc == LINKD_OK)
-        rc = linkd_view_open(run->service->store, run->spec->collection, &view,
-                             err);
-    if (rc == LINKD_OK)
-        n = linkd_view_generations(view, all);
+        rc = lk_generations_list(run->service->store, run->spec->collection,
+                                 arena, all, &n, err);
     for (size_t i = 0; i < n; i++)
         if (all[i].number != info.generation)
             b->n_total += all[i].n_vectors;
     b->collection = info.number;
     b->generation = info.generation;
     if (rc == LINKD_OK && b->n_total > 0)
-        rc = model_open(b, info.options.model, info.options.fingerprint, view,
-                        err);
-    linkd_view_close(view);
+        rc = model_open(b, &info.options, all, n, err);
     return rc;
 }
 

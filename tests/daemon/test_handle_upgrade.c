@@ -865,6 +865,22 @@ static void jobs_need_the_map_alone(void **state)
                    "not a map: its checksum is wrong");
 }
 
+/* What start has encoded is kept to spare work alone. */
+static void a_backfill_does_without_a_damaged_sample(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    blob_flip(2, LINKD_BLOB_ANCHORS, 0);
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
+    assert_json_at("counts.moved", "50");
+    assert_json_at("counts.encoded", "50");
+    blob_flip(0, LINKD_BLOB_TEXTS, 0);
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
+    assert_json_at("counts.encoded", "50");
+    store_check();
+}
+
 static void a_rollback_does_without_a_damaged_map(void **state)
 {
     (void)state;
@@ -1076,6 +1092,7 @@ int main(void)
         TEST(damaged_bridges_are_named),
         TEST(a_flipped_byte_of_a_map_is_named),
         TEST(jobs_need_the_map_alone),
+        TEST(a_backfill_does_without_a_damaged_sample),
         TEST(a_rollback_does_without_a_damaged_map),
         TEST(what_cannot_be_started_is_refused_at_once),
         TEST(too_few_records_are_refused),

@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/hub.h"
 #include "cli/model_import.h"
+#include "cli/model_open.h"
 #include "cli/model_store.h"
 #include "cli/number.h"
 
@@ -225,27 +226,67 @@ static const lk_syntax info_syntax = {
     .notes = "NAME is a model of the store or a directory.\n",
 };
 
-static int info_run(lk_cli *cli, const void *opaque, linkd_error *err)
+/* Lines of both kinds of models, which differ between them. */
+static void shape_print(const char *architecture, size_t n_layers,
+                        size_t n_parameters)
 {
-    lk_engine engine = {NULL, NULL};
-    const linkd_encoder_info *info;
-    int rc = lk_engine_open(cli, cli->args.operands[0], 1, &engine, err);
+    (void)printf("architecture  %s, %zu layers, %s parameters\n", architecture,
+                 n_layers, lk_count(n_parameters).text);
+}
 
-    (void)opaque;
-    if (rc != LINKD_OK)
-        return rc;
-    info = linkd_encoder_describe(engine.encoder);
-    (void)printf("architecture  %s, %zu layers, %s parameters\n",
-                 info->architecture, info->n_layers,
-                 lk_count(info->n_parameters).text);
+static void use_print(const char *fingerprint, const char *precision,
+                      const char *isa)
+{
+    (void)printf("fingerprint   %s\n", fingerprint);
+    (void)printf("runs as       %s on %s\n", precision, isa);
+}
+
+static void texts_print(const linkd_encoder_info *info)
+{
+    shape_print(info->architecture, info->n_layers, info->n_parameters);
     (void)printf("tokenizer     %s, up to %zu tokens\n", info->tokenizer,
                  info->max_tokens);
     (void)printf("vectors       %zu numbers, %s pooling\n", info->dim,
                  info->pooling);
-    (void)printf("fingerprint   %s\n", info->fingerprint);
-    (void)printf("runs as       %s on %s\n", info->precision, info->isa);
-    lk_engine_close(&engine);
-    return LINKD_OK;
+    use_print(info->fingerprint, info->precision, info->isa);
+}
+
+static void pictures_print(const linkd_vision_info *info)
+{
+    shape_print(info->architecture, info->n_layers, info->n_parameters);
+    (void)printf("pictures      made %zu x %zu\n", info->width, info->height);
+    (void)printf("vectors       %zu numbers\n", info->dim);
+    use_print(info->fingerprint, info->precision, info->isa);
+}
+
+static void model_print(const lk_open_model *model)
+{
+    (void)printf("reads         %s\n", lk_model_reads(model));
+    if (model->encoder != NULL)
+        texts_print(linkd_encoder_describe(model->encoder));
+    if (model->encoder != NULL && model->vision != NULL)
+        (void)printf("\n");
+    if (model->vision != NULL)
+        pictures_print(linkd_vision_describe(model->vision));
+}
+
+static int info_run(lk_cli *cli, const void *opaque, linkd_error *err)
+{
+    const char *name = cli->args.operands[0];
+    lk_open_model model = {NULL, NULL};
+    lk_buf dir = {0};
+    int rc = lk_model_find(cli, name, &dir, err);
+
+    (void)opaque;
+    if (rc == LINKD_OK)
+        rc = lk_model_open(dir.data, &model, err);
+    if (rc == LINKD_E_DATA)
+        rc = lk_fail(err, rc, "model %s: %s", name, err->message);
+    if (rc == LINKD_OK)
+        model_print(&model);
+    lk_model_close(&model);
+    lk_buf_clear(&dir);
+    return rc;
 }
 
 const lk_command lk_cmd_model_info = {&info_syntax, &defaults, sizeof(defaults),

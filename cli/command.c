@@ -57,21 +57,29 @@ int lk_model_check(lk_cli *cli, const char *model, linkd_error *err)
     return rc;
 }
 
-static int encoder_open(lk_cli *cli, const char *model, const char *precision,
-                        linkd_encoder **ret_encoder, linkd_error *err)
+int lk_model_find(lk_cli *cli, const char *model, lk_buf *ret_path,
+                  linkd_error *err)
 {
     linkd_model_head head = {0};
-    lk_buf path = {0};
-    int rc = model_find(cli, model, &path, err);
+    int rc = model_find(cli, model, ret_path, err);
 
     if (rc == LINKD_OK)
-        rc = linkd_model_head_read(path.data, &head, err);
+        rc = linkd_model_head_read(ret_path->data, &head, err);
     if (rc == LINKD_OK && head.map != NULL)
         rc = lk_fail(err, LINKD_E_ARG,
                      "model %.80s is a head on %.80s: it is for collections of "
                      "linkd",
                      model, head.base);
     linkd_model_head_clear(&head);
+    return rc;
+}
+
+static int encoder_open(lk_cli *cli, const char *model, const char *precision,
+                        linkd_encoder **ret_encoder, linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = lk_model_find(cli, model, &path, err);
+
     if (rc == LINKD_OK)
         rc = linkd_encoder_open(path.data, precision, ret_encoder, err);
     if (rc == LINKD_E_DATA)

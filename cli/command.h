@@ -97,6 +97,11 @@ bool lk_model_is_none(const char *model);
 LINKD_MUST_CHECK int lk_model_check(lk_cli *cli, const char *model,
                                     linkd_error *err);
 
+/* Finds the directory of that model, which can be opened if it is none that only
+ * collections have (LINKD_E_ARG); hints as below. The caller clears `ret_path`. */
+LINKD_MUST_CHECK int lk_model_find(lk_cli *cli, const char *model,
+                                   lk_buf *ret_path, linkd_error *err);
+
 /* Opens the model of that name or path, for texts of records; hints at how to get
  * one if it is not there. 0 threads: as many as there are processors. */
 LINKD_MUST_CHECK int lk_engine_open(lk_cli *cli, const char *model,

@@ -6,8 +6,8 @@
  *   <store>/.pull-NAME/         a download that goes on, or waits to go on
  *
  * A model comes in through a stage: a directory in the store itself, so that
- * one rename makes it appear whole. It is accepted only after the encoder has
- * opened it. Only files of a fixed list are stored, under names from that
+ * one rename makes it appear whole. It is accepted only after it was opened
+ * for all that it reads. Only files of a fixed list are stored, under names from that
  * list, so a foreign archive cannot choose a path. */
 #include "cli/model_store.h"
 
@@ -22,10 +22,10 @@
 #include <unistd.h>
 
 #include "cli/interrupt.h"
+#include "cli/model_open.h"
 #include "cli/number.h"
 #include "cli/output.h"
 #include "cli/sha256.h"
-#include "encoder/encoder.h"
 
 #define RECORD        "linkd-model.json"
 #define NAME_MAX_LEN  96
@@ -37,6 +37,9 @@ const lk_model_file lk_model_files[LK_MODEL_N_FILES] = {
     {"tokenizer.json", false, SMALL_BYTES},
     {"tokenizer_config.json", false, SMALL_BYTES},
     {"vocab.txt", false, SMALL_BYTES},
+    {"vocab.json", false, SMALL_BYTES},
+    {"merges.txt", false, SMALL_BYTES},
+    {"preprocessor_config.json", false, SMALL_BYTES},
     {"modules.json", false, SMALL_BYTES},
     {"1_Pooling/config.json", false, SMALL_BYTES},
     {"2_Dense/config.json", false, SMALL_BYTES},
@@ -288,15 +291,37 @@ static int record_write(const char *path, const json_t *record,
     return rc;
 }
 
-static int record_make(const lk_stage *stage, const char *source,
-                       const linkd_encoder_info *info, linkd_error *err)
+/* What is recorded of a model; both towers of CLIP agree in it. */
+typedef struct traits {
+    const char *architecture;
+    const char *fingerprint;
+    size_t dim;
+} traits;
+
+static traits traits_of(const lk_open_model *model)
 {
+    const linkd_encoder_info *texts;
+    const linkd_vision_info *pictures;
+
+    if (model->encoder != NULL) {
+        texts = linkd_encoder_describe(model->encoder);
+        return (traits){texts->architecture, texts->fingerprint, texts->dim};
+    }
+    pictures = linkd_vision_describe(model->vision);
+    return (traits){pictures->architecture, pictures->fingerprint,
+                    pictures->dim};
+}
+
+static int record_make(const lk_stage *stage, const char *source,
+                       const lk_open_model *model, linkd_error *err)
+{
+    const traits t = traits_of(model);
     json_t *files = json_object();
-    json_t *record =
-        json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:O}", "name", stage->name,
-                  "source", source, "added", lk_utc_now().text, "architecture",
-                  info->architecture, "dim", (json_int_t)info->dim,
-                  "fingerprint", info->fingerprint, "files", files);
+    json_t *record = json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:O}", "name", stage->name, "source",
+        source, "added", lk_utc_now().text, "architecture", t.architecture,
+        "reads", lk_model_reads(model), "dim", (json_int_t)t.dim, "fingerprint",
+        t.fingerprint, "files", files);
     int rc = files != NULL && record != NULL ? files_record(stage, files, err)
                                              : lk_fail_nomem(err);
 
@@ -309,12 +334,12 @@ static int record_make(const lk_stage *stage, const char *source,
 
 int lk_stage_commit(lk_stage *stage, const char *source, linkd_error *err)
 {
-    linkd_encoder *encoder = NULL;
-    int rc = linkd_encoder_open(stage->paths[STAGE_DIR], NULL, &encoder, err);
+    lk_open_model model = {NULL, NULL};
+    int rc = lk_model_open(stage->paths[STAGE_DIR], &model, err);
 
     if (rc == LINKD_OK)
-        rc = record_make(stage, source, linkd_encoder_describe(encoder), err);
-    linkd_encoder_close(encoder);
+        rc = record_make(stage, source, &model, err);
+    lk_model_close(&model);
     if (rc == LINKD_E_DATA)
         rc = lk_fail(err, rc, "model %s: %s", stage->name, err->message);
     if (rc != LINKD_OK)
@@ -530,9 +555,11 @@ static int model_verify(const char *dir, FILE *out, linkd_error *err)
             rc = file_verify(dir, name, file, err);
     }
     if (rc == LINKD_OK)
-        (void)fprintf(out, "%s: %zu files, %s, as recorded\n",
+        (void)fprintf(out, "%s: %zu files, %s, as recorded (%s, reads %s)\n",
                       member_text(record, "name"), json_object_size(files),
-                      lk_bytes((double)record_bytes(record)).text);
+                      lk_bytes((double)record_bytes(record)).text,
+                      member_text(record, "architecture"),
+                      member_text(record, "reads"));
     json_decref(record);
     return rc;
 }

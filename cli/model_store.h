@@ -14,7 +14,7 @@ typedef struct lk_model_file {
     uint64_t max_bytes;
 } lk_model_file;
 
-#define LK_MODEL_N_FILES 13
+#define LK_MODEL_N_FILES 16
 #define LK_MODEL_WEIGHTS "model.safetensors"
 extern const lk_model_file lk_model_files[LK_MODEL_N_FILES];
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 struct lk_model {
     lk_model *next;
@@ -339,30 +338,15 @@ static int prompts_take(linkd_encoder *encoder, linkd_error *err)
     return rc == LINKD_OK ? linkd_encoder_set_prompt(encoder, "", err) : rc;
 }
 
-static int has_file(const char *dir, const char *name, bool *ret_has,
-                    linkd_error *err)
-{
-    lk_buf path = {0};
-    int rc = lk_buf_printf(&path, err, "%s/%s", dir, name);
-
-    *ret_has = rc == LINKD_OK && access(path.data, F_OK) == 0;
-    lk_buf_clear(&path);
-    return rc;
-}
-
-/* How pictures are prepared is said of image models alone; those of them that
- * have a tokenizer read texts, too, into the same space. */
+/* A model for both texts and pictures reads them into one space. */
 static int towers_open(lk_model *model, const char *dir, linkd_error *err)
 {
-    bool has_pictures = false;
-    bool has_texts = false;
-    int rc = has_file(dir, "preprocessor_config.json", &has_pictures, err);
+    linkd_inputs inputs = {0};
+    int rc = linkd_encoder_inputs(dir, &inputs, err);
 
-    if (rc == LINKD_OK)
-        rc = has_file(dir, "tokenizer.json", &has_texts, err);
-    if (rc == LINKD_OK && (has_texts || !has_pictures))
+    if (rc == LINKD_OK && inputs.texts)
         rc = linkd_encoder_open(dir, NULL, &model->encoder, err);
-    if (rc == LINKD_OK && has_pictures)
+    if (rc == LINKD_OK && inputs.pictures)
         rc = linkd_vision_open(dir, NULL, lk_pool_n_workers(model->pool),
                                &model->vision, err);
     if (rc == LINKD_OK && model->encoder != NULL && model->vision != NULL &&

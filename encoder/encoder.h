@@ -63,6 +63,18 @@ LINKD_MUST_CHECK int linkd_encoder_find(const char *name, lk_buf *ret_path,
 LINKD_MUST_CHECK int linkd_encoder_store_path(lk_buf *ret_path,
                                               linkd_error *err);
 
+typedef struct linkd_inputs {
+    bool texts;    /* linkd_encoder_open() */
+    bool pictures; /* linkd_vision_open() */
+} linkd_inputs;
+
+/* Tells what the model in `dir` reads, one of both at least: by the model_type in
+ * config.json, and of CLIP by which of its files are there. Nothing else is
+ * checked. LINKD_E_IO, LINKD_E_DATA: config.json cannot be read. */
+LINKD_MUST_CHECK int linkd_encoder_inputs(const char *dir,
+                                          linkd_inputs *ret_inputs,
+                                          linkd_error *err);
+
 /* Reads config.json, model.safetensors, tokenizer.json or vocab.txt,
  * modules.json, 1_Pooling/config.json and sentence_bert_config.json, all of
  * them as hostile input. The kernels are the best that the processor has, or

@@ -85,16 +85,23 @@ int lk_vision_option_check(const json_t *json, const char *key, bool wanted,
                    wanted ? "true" : "false");
 }
 
+bool lk_vision_kind_find(const char *model_type, lk_vision_kind *ret_kind)
+{
+    for (lk_vision_kind kind = LK_VISION_VIT; kind <= LK_VISION_CCT; kind++)
+        if (strcmp(model_type, lk_vision_kind_name(kind)) == 0) {
+            *ret_kind = kind;
+            return true;
+        }
+    return false;
+}
+
 static int kind_get(const json_t *json, lk_vision_kind *ret_kind,
                     linkd_error *err)
 {
     const char *type = json_string_value(json_object_get(json, "model_type"));
 
-    for (lk_vision_kind kind = LK_VISION_VIT; kind <= LK_VISION_CCT; kind++)
-        if (type != NULL && strcmp(type, lk_vision_kind_name(kind)) == 0) {
-            *ret_kind = kind;
-            return LINKD_OK;
-        }
+    if (type != NULL && lk_vision_kind_find(type, ret_kind))
+        return LINKD_OK;
     return lk_fail(err, LINKD_E_DATA,
                    FILE_NAME ": model_type \"%.60s\" is no image model "
                              "that is supported (vit, dinov2, clip, "

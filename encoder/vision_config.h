@@ -48,6 +48,9 @@ LINKD_MUST_CHECK int lk_vision_config_parse(const void *bytes, size_t len,
                                             lk_vision_config *ret_config,
                                             linkd_error *err);
 
+/* Whether a model_type is that of an image model, and of which kind. */
+bool lk_vision_kind_find(const char *model_type, lk_vision_kind *ret_kind);
+
 /* The model_type: "vit", "dinov2", "clip", "swin" or "cct". */
 const char *lk_vision_kind_name(lk_vision_kind kind);
 

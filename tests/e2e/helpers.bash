@@ -113,3 +113,17 @@ inked = sum(any(rows[y * width + 1:(y + 1) * width]) for y in range(1400))
 assert inked > 200, inked
 END
 }
+
+# clip_vocab_make DIR: the tiny CLIP with OpenAI's files in place of tokenizer.json
+clip_vocab_make() {
+    local golden=$BATS_TEST_DIRNAME/../golden/clip
+    mkdir "$1"
+    cp "$golden"/{config,preprocessor_config}.json "$golden/model.safetensors" "$1/"
+    python3 - "$golden/tokenizer.json" "$1" <<'END'
+import json, sys
+model = json.load(open(sys.argv[1]))["model"]
+json.dump(model["vocab"], open(sys.argv[2] + "/vocab.json", "w"))
+with open(sys.argv[2] + "/merges.txt", "w") as file:
+    print("#version: 0.2", *(" ".join(pair) for pair in model["merges"]), sep="\n", file=file)
+END
+}

@@ -62,6 +62,14 @@ ids() { # of lines of JSON
         grep -q 'data:image/png;name=pictures/turned-1.png;base64,'
 }
 
+@test "a CLIP with vocab.json and merges.txt is searched by text, too" {
+    clip_vocab_make models/openai
+    goods_make
+    "$LINKCTL" collection create more --image photo --on title --model openai -q
+    "$LINKCTL" collection import more goods/goods.csv -q
+    [ "$("$LINKCTL" search more '12 GmbH' --threshold 0.9999 | ids)" = "e f " ]
+}
+
 @test "what cannot be searched by is refused" {
     goods_make
     run --separate-stderr "$LINKCTL" search goods --image nowhere.png

@@ -52,6 +52,42 @@ assert set(models[0]["files"]) == {"config.json", "vocab.txt", "model.safetensor
     [ "$("$LINKCTL" model verify tiny | cut -d, -f1)" = "tiny: 3 files" ]
 }
 
+@test "an image model is added, listed, described and verified" {
+    cp -r "$BATS_TEST_DIRNAME/../golden/vision/bare" vit
+    "$LINKCTL" model add vit -q
+    [[ "$("$LINKCTL" model list)" == *"vit "*" vit "* ]]
+    "$LINKCTL" model list --json | python3 -c '
+import json, sys
+(model,) = json.load(sys.stdin)
+assert (model["architecture"], model["reads"]) == ("vit", "pictures")
+assert set(model["files"]) == {"config.json", "preprocessor_config.json", "model.safetensors"}'
+    "$LINKCTL" model info vit >shown
+    grep -q '^reads  *pictures$' shown
+    grep -q '^architecture  vit, ' shown
+    [ "$("$LINKCTL" model verify | sed 's/,.*recorded//')" = "vit: 3 files (vit, reads pictures)" ]
+    rm vit/preprocessor_config.json
+    refused 1 preprocessor_config.json "$LINKCTL" model add vit --name again
+}
+
+@test "CLIP comes with the files of both its towers, of a directory or an archive" {
+    clip_vocab_make clip
+    zip_make clip.zip m/config.json=clip/config.json m/vocab.json=clip/vocab.json \
+        m/merges.txt=clip/merges.txt m/model.safetensors=clip/model.safetensors \
+        m/preprocessor_config.json=clip/preprocessor_config.json
+    "$LINKCTL" model add clip -q
+    "$LINKCTL" model add clip.zip --name zipped -q
+    for name in clip zipped; do
+        diff -r -x 'linkd-*' clip "store/$name"
+        grep -q '"reads": "texts and pictures"' "store/$name/linkd-model.json"
+    done
+    "$LINKCTL" model info clip >shown
+    grep -q '^tokenizer  *bpe' shown
+    grep -q '^pictures  *made 32 x 32$' shown
+    # one space, one fingerprint
+    [ "$(grep -c ^fingerprint shown)" -eq 2 ]
+    [ "$(grep ^fingerprint shown | uniq | wc -l)" -eq 1 ]
+}
+
 @test "a changed file is noticed" {
     "$LINKCTL" model add model --name tiny -q
     printf x >>store/tiny/vocab.txt
@@ -187,6 +223,18 @@ repo_make() { # repo_make OWNER/NAME
     cmp store/tiny/model.safetensors model/model.safetensors
     grep -q '"source": "sentence-transformers/tiny"' store/tiny/linkd-model.json
     "$LINKCTL" model verify tiny
+}
+
+@test "an image model is pulled with what prepares its pictures" {
+    rm -r model
+    cp -r "$BATS_TEST_DIRNAME/../golden/clip" model
+    repo_make openai/clip
+    hub_start
+    "$LINKCTL" model pull openai/clip -q
+    for file in config.json preprocessor_config.json tokenizer.json model.safetensors; do
+        cmp "store/clip/$file" "model/$file"
+    done
+    [[ "$("$LINKCTL" model verify clip)" == *"(clip, reads texts and pictures)" ]]
 }
 
 @test "a full name is stored under its last part or --name" {

@@ -56,12 +56,16 @@ static int fields_print(const lk_search *s, const linkd_stored *record,
 static int generation_print(const lk_search *s, const linkd_found *hit,
                             linkd_error *err)
 {
+    int rc;
+
     if (s->bridges == NULL)
         return LINKD_OK;
-    return lk_buf_printf(s->body, err,
-                         ",\"generation\":%" PRIu32
-                         ",\"way\":\"%s\",\"probability\":%.6f",
-                         hit->generation, linkd_way_words[hit->way],
+    rc = lk_buf_printf(s->body, err,
+                       ",\"generation\":%" PRIu32 ",\"way\":\"%s\"",
+                       hit->generation, linkd_way_words[hit->way]);
+    if (rc != LINKD_OK || hit->is_raw)
+        return rc;
+    return lk_buf_printf(s->body, err, ",\"probability\":%.6f",
                          linkd_found_probability(hit));
 }
 

@@ -525,6 +525,13 @@ int linkd_bridges_need(const linkd_bridges *bridges, uint32_t from, uint32_t to,
     if (bridge == NULL && i < bridges->n && j < bridges->n &&
         bridges->damages[i][j].code != LINKD_OK)
         why = bridges->damages[i][j].message;
+    if (bridge == NULL && from == to) {
+        (void)lk_fail(err, LINKD_E_DATA,
+                      "limits and probabilities of generation %u's model "
+                      "cannot be told: %s",
+                      (unsigned)to, why);
+        return LINKD_E_DATA;
+    }
     if (bridge == NULL) {
         (void)lk_fail(err, LINKD_E_DATA,
                       "generation %u's records cannot be found by generation "

@@ -341,6 +341,7 @@ typedef struct linkd_found {
     uint32_t generation;
     linkd_way way;
     double log_odds;
+    bool is_raw; /* nothing is known but the score: the scales are damaged */
 } linkd_found;
 
 double linkd_found_probability(const linkd_found *found);
@@ -350,7 +351,9 @@ double linkd_found_probability(const linkd_found *found);
  * for its best hundred, and between two that of their standard scores. `options` as in
  * linkd_view_search(), but for its threshold. ret_found [options->k]. The view
  * is turned to the generation that serves afterwards. LINKD_E_ARG: the query is
- * zero or not finite. */
+ * zero or not finite. LINKD_E_DATA: what leads to a generation with records is
+ * damaged; its own scales are missed only where there are other generations or a
+ * limit. */
 LINKD_MUST_CHECK int linkd_mixed_search(
     const linkd_bridges *bridges, linkd_view *view,
     const linkd_mixed_query *query, const linkd_search_options *options,

@@ -39,6 +39,8 @@ typedef struct mixed {
     const linkd_bridges *bridges;
     linkd_view *view;
     const linkd_mixed_query *query;
+    const linkd_limit *limit;
+    bool is_raw; /* one generation, whose scales are damaged */
     part parts[LINKD_GENERATIONS_MAX];
     size_t n;
     lk_arena arena; /* of the vectors */
@@ -126,13 +128,28 @@ static int standing_make(const linkd_bridges *bridges, uint32_t from,
     return rc;
 }
 
+/* Own vectors alone, in the order of scores, which no scale would change. */
+static int part_raw(mixed *m, const linkd_generation *g, linkd_error *err)
+{
+    part *p = &m->parts[m->n];
+    int rc;
+
+    *p = (part){.generation = g->number, .dim = g->dim};
+    rc = part_native(m, g, p, err);
+    m->n += rc == LINKD_OK;
+    return rc;
+}
+
 static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
 {
     const linkd_bridge *bridge = NULL;
     part *p = &m->parts[m->n];
-    int rc = linkd_bridges_need(m->bridges, m->query->generation, g->number,
-                                &bridge, err);
+    int rc;
 
+    if (m->is_raw)
+        return part_raw(m, g, err);
+    rc = linkd_bridges_need(m->bridges, m->query->generation, g->number,
+                            &bridge, err);
     *p = (part){.generation = g->number, .dim = g->dim};
     if (rc == LINKD_OK)
         rc = g->number == m->query->generation
@@ -150,16 +167,34 @@ static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
 }
 
 /* Generations without records are left out. */
+static bool is_searched(const mixed *m, const linkd_generation *g)
+{
+    return g->n_vectors > 0 &&
+           (!m->query->own_only || g->number == m->query->generation);
+}
+
+/* Whether scales are damaged that nothing is to be compared or limited by. */
+static bool scales_are_spared(const mixed *m, const linkd_generation *all,
+                              size_t n)
+{
+    uint32_t own = m->query->generation;
+
+    for (size_t i = 0; i < n; i++)
+        if (is_searched(m, &all[i]) && all[i].number != own)
+            return false;
+    return m->limit->kind == LINKD_LIMIT_NONE &&
+           linkd_bridges_find(m->bridges, own, own) == NULL;
+}
+
 static int mixed_open(mixed *m, linkd_error *err)
 {
     linkd_generation generations[LINKD_GENERATIONS_MAX];
     size_t n = linkd_view_generations(m->view, generations);
     int rc = LINKD_OK;
 
+    m->is_raw = scales_are_spared(m, generations, n);
     for (size_t i = 0; i < n && rc == LINKD_OK; i++)
-        if (generations[i].n_vectors > 0 &&
-            (!m->query->own_only ||
-             generations[i].number == m->query->generation))
+        if (is_searched(m, &generations[i]))
             rc = part_make(m, &generations[i], err);
     return rc;
 }
@@ -194,7 +229,8 @@ static int found_make(const mixed *m, const part *p, const linkd_hit *hit,
     *ret = (linkd_found){.id = hit->id,
                          .score = hit->score,
                          .generation = p->generation,
-                         .way = p->way};
+                         .way = p->way,
+                         .is_raw = m->is_raw};
     if (p->ranking != NULL) {
         rc = linkd_view_vector(m->view, hit->id, &vector, err);
         if (rc == LINKD_OK && vector == NULL)
@@ -205,7 +241,9 @@ static int found_make(const mixed *m, const part *p, const linkd_hit *hit,
         ret->score = linkd_index_score(p->vector, vector, p->dim);
         order = linkd_index_score(p->ranking, vector, p->dim);
     }
-    ret->log_odds = linkd_standing_log_odds(&p->standing, (double)order);
+    ret->log_odds = m->is_raw
+                        ? (double)order
+                        : linkd_standing_log_odds(&p->standing, (double)order);
     return rc;
 }
 
@@ -228,11 +266,17 @@ static void stats_add(linkd_search_stats *stats, const linkd_search_stats *more)
 
 /* What is searched for: what the limit is of, since a probability is of what
  * decides the order. */
-static const float *part_vector(const part *p, const linkd_limit *limit)
+static const float *part_vector(const mixed *m, const part *p)
 {
-    return p->ranking != NULL && limit->kind == LINKD_LIMIT_PROBABILITY
+    return p->ranking != NULL && m->limit->kind == LINKD_LIMIT_PROBABILITY
                ? p->ranking
                : p->vector;
+}
+
+static float part_limit(const mixed *m, const part *p)
+{
+    return m->is_raw ? -INFINITY
+                     : linkd_limit_score(m->bridges, m->limit, &p->standing);
 }
 
 static size_t room_of(size_t k)
@@ -242,8 +286,7 @@ static size_t room_of(size_t k)
 
 /* hits [room_of(options->k)]: as many as that, if a ranking decides. */
 static int part_search(mixed *m, const part *p,
-                       const linkd_search_options *options,
-                       const linkd_limit *limit, linkd_hit *hits,
+                       const linkd_search_options *options, linkd_hit *hits,
                        linkd_search_stats *stats, linkd_error *err)
 {
     linkd_search_options of_part = *options;
@@ -254,22 +297,19 @@ static int part_search(mixed *m, const part *p,
         of_part.k = room_of(options->k);
     for (size_t i = of_part.k; i < room_of(options->k); i++)
         hits[i].id = LINKD_ID_NONE;
-    of_part.threshold =
-        lk_score_margin(linkd_limit_score(m->bridges, limit, &p->standing));
+    of_part.threshold = lk_score_margin(part_limit(m, p));
     if (rc == LINKD_OK)
-        rc = linkd_view_search(m->view, part_vector(p, limit), 1, &of_part,
-                               hits, &part_stats, err);
+        rc = linkd_view_search(m->view, part_vector(m, p), 1, &of_part, hits,
+                               &part_stats, err);
     stats_add(stats, &part_stats);
     return rc;
 }
 
 /* A margin lets in what rounds to the limit. */
-static bool is_within(const mixed *m, const part *p, const linkd_limit *limit,
-                      const linkd_hit *hit)
+static bool is_within(const mixed *m, const part *p, const linkd_hit *hit)
 {
     return hit->id != LINKD_ID_NONE &&
-           lk_score_round(hit->score) >= lk_score_round(linkd_limit_score(
-                                             m->bridges, limit, &p->standing));
+           lk_score_round(hit->score) >= lk_score_round(part_limit(m, p));
 }
 
 int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
@@ -279,7 +319,8 @@ int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
                        size_t *ret_n, linkd_search_stats *ret_stats,
                        linkd_error *err)
 {
-    mixed m = {.bridges = bridges, .view = view, .query = query};
+    mixed m = {
+        .bridges = bridges, .view = view, .query = query, .limit = limit};
     size_t k = options->k;
     size_t room = room_of(k);
     linkd_search_stats stats = {.exact = true};
@@ -295,9 +336,9 @@ int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
     }
     rc = mixed_open(&m, err);
     for (size_t i = 0; i < m.n && rc == LINKD_OK; i++) {
-        rc = part_search(&m, &m.parts[i], options, limit, hits, &stats, err);
-        for (size_t j = 0; rc == LINKD_OK && j < room &&
-                           is_within(&m, &m.parts[i], limit, &hits[j]);
+        rc = part_search(&m, &m.parts[i], options, hits, &stats, err);
+        for (size_t j = 0;
+             rc == LINKD_OK && j < room && is_within(&m, &m.parts[i], &hits[j]);
              j++)
             rc = found_make(&m, &m.parts[i], &hits[j], &all[n++], err);
     }
@@ -315,9 +356,8 @@ int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
 
 /* Appends what a generation has within the limit. */
 static int part_range(mixed *m, const part *p,
-                      const linkd_search_options *options,
-                      const linkd_limit *limit, linkd_found **all, size_t *n,
-                      linkd_search_stats *stats, linkd_error *err)
+                      const linkd_search_options *options, linkd_found **all,
+                      size_t *n, linkd_search_stats *stats, linkd_error *err)
 {
     linkd_search_options of_part = *options;
     linkd_search_stats part_stats = {0};
@@ -326,10 +366,9 @@ static int part_range(mixed *m, const part *p,
     size_t n_hits = 0;
     int rc = linkd_view_turn_to(m->view, p->generation, err);
 
-    of_part.threshold =
-        lk_score_margin(linkd_limit_score(m->bridges, limit, &p->standing));
+    of_part.threshold = lk_score_margin(part_limit(m, p));
     if (rc == LINKD_OK)
-        rc = linkd_view_range(m->view, part_vector(p, limit), &of_part, &hits,
+        rc = linkd_view_range(m->view, part_vector(m, p), &of_part, &hits,
                               &n_hits, &part_stats, err);
     if (rc != LINKD_OK)
         return rc;
@@ -339,7 +378,7 @@ static int part_range(mixed *m, const part *p,
     else
         *all = more;
     for (size_t i = 0; rc == LINKD_OK && i < n_hits; i++)
-        if (is_within(m, p, limit, &hits[i]))
+        if (is_within(m, p, &hits[i]))
             rc = found_make(m, p, &hits[i], &(*all)[(*n)++], err);
     stats_add(stats, &part_stats);
     free(hits);
@@ -353,14 +392,15 @@ int linkd_mixed_range(const linkd_bridges *bridges, linkd_view *view,
                       size_t *ret_n, linkd_search_stats *ret_stats,
                       linkd_error *err)
 {
-    mixed m = {.bridges = bridges, .view = view, .query = query};
+    mixed m = {
+        .bridges = bridges, .view = view, .query = query, .limit = limit};
     linkd_search_stats stats = {.exact = true};
     linkd_found *all = NULL;
     size_t n = 0;
     int rc = mixed_open(&m, err);
 
     for (size_t i = 0; i < m.n && rc == LINKD_OK; i++)
-        rc = part_range(&m, &m.parts[i], options, limit, &all, &n, &stats, err);
+        rc = part_range(&m, &m.parts[i], options, &all, &n, &stats, err);
     rc = mixed_close(&m, rc, err);
     if (rc != LINKD_OK) {
         free(all);

@@ -881,6 +881,37 @@ static void a_backfill_does_without_a_damaged_sample(void **state)
     store_check();
 }
 
+/* Without other models' records and without a limit scores decide. */
+static void own_scales_are_missed_by_limits_alone(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
+    blob_flip(2, LINKD_BLOB_ANCHORS, 0);
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"text\":\"quartz\"}"), 500);
+    search_for(5, ",\"k\":100,\"compat\":\"native\"");
+    assert_text_at("hits.0.id", "r5");
+    assert_int_equal(size_at("hits"), 50);
+    assert_text_at("hits.0.way", "native");
+    assert_false(is_there("hits.0.probability"));
+    upgrade_do(lk_handle_upgrade_backfill, "{}");
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"record\":\"r5\",\"k\":300}"),
+        200);
+    assert_int_equal(size_at("hits"), N_RECORDS - 1);
+    assert_true(json_real_value(at("hits.0.score")) >=
+                json_real_value(at("hits.1.score")));
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"record\":\"r5\",\"threshold\":0.5}"),
+                     500);
+    assert_problem(500, "damaged",
+                   "collection \"firms\": limits and probabilities of "
+                   "generation 2's model cannot be told: damaged database: a "
+                   "blob has a wrong form");
+}
+
 static void a_rollback_does_without_a_damaged_map(void **state)
 {
     (void)state;
@@ -1093,6 +1124,7 @@ int main(void)
         TEST(a_flipped_byte_of_a_map_is_named),
         TEST(jobs_need_the_map_alone),
         TEST(a_backfill_does_without_a_damaged_sample),
+        TEST(own_scales_are_missed_by_limits_alone),
         TEST(a_rollback_does_without_a_damaged_map),
         TEST(what_cannot_be_started_is_refused_at_once),
         TEST(too_few_records_are_refused),

@@ -867,7 +867,7 @@ static void anchors_of_the_first_model_are_missed_there_alone(void **state)
     (void)state;
     b.of[BLOB_OLD_ANCHORS].kind = 77;
     assert_damaged(&b, ONE | THERE,
-                   "generation 1's records cannot be found by generation ");
+                   "damaged database: generation 1 has no anchors");
 }
 
 /* Records score otherwise than queries, the more so if a model has a prompt for

@@ -23,7 +23,7 @@ typedef struct lk_meter {
     uint64_t total;
     uint64_t start_ns;
     uint64_t report_ns; /* the last one */
-    uint64_t idle_ns; /* before this no step begins */
+    uint64_t idle_ns;   /* before this no step begins */
     uint64_t drawn_ns;
     uint64_t sample_ns;   /* when, and at which count, the rate was */
     uint64_t sample_done; /* last looked at */

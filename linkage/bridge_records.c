@@ -34,10 +34,11 @@ static void asking_choose(asking *a)
     size_t n, stride;
     size_t at = 0;
 
+    LK_ASSERT(t->n_anchors > 0);
     for (size_t i = 0; i < t->n_anchors; i++)
         n_held += lk_bridge_holds(t, i);
     n = n_held >= HELD_MIN ? n_held : t->n_anchors;
-    stride = (n + ASKING - 1) / ASKING;
+    stride = (n - 1) / ASKING + 1;
     for (size_t i = 0; i < t->n_anchors; i++)
         if ((n != n_held || lk_bridge_holds(t, i)) && at++ % stride == 0)
             a->records[a->n++] = i;

@@ -1,33 +1,12 @@
-/* linkage/bridge.c — what is kept of a change of the model, as bytes in the store
- * and as objects in memory.
- *
- *   SCALES   version u32 | weight f32 | least cosine f32, strange queries' weight
- *            f32 | the calibrator's slope f64, offset f64 |
- *            for each way: mrr f64, n u64, impostors' quantiles f32 [512]
- *            and, if version is 9 or 10, for each way those of records:
- *            n u64, quantiles f32 [512]
- *            and, if version is 8 or 10, a ranking: weight f64 | two maps:
- *            lengths u64 [2] | bytes
- *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
- *   TEXTS    n u64 | lengths u32 [n] | bytes
- *   WAY      the word
- *   QUALITY  JSON, see daemon/upgrade_quality.c
- *
- * Little-endian, as all machines that linkd runs on. The store checks a blob's
- * checksum; lengths are checked here all the same, since a blob of another
- * version has a right checksum, too. */
+/* linkage/bridge.c — the bridges between a collection's generations, as they are
+ * read from the store: which there are, what is damaged, and what a limit comes to
+ * over one. bridge_blobs.c has the form of what is stored. */
 #include "linkage/bridge.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
-
-/* 1 and 2 had a calibrator for each way, of raw scores, and those up to 6 no
- * strange queries. What follows adds to 7. */
-#define SCALES_VERSION 7U
-#define HAS_RANKING    1U
-#define HAS_RECORDS    2U
 
 const char *const linkd_way_words[LINKD_N_WAYS] = {
     [LINKD_WAY_NATIVE] = "native",
@@ -47,39 +26,6 @@ bool linkd_way_parse(linkd_str word, linkd_way *ret_way)
     return false;
 }
 
-const char *const linkd_canaries[LINKD_N_CANARIES] = {
-    "the quick brown fox jumps over the lazy dog",
-    "Acme Trading Company, Limited, London",
-    "12-34-5678",
-    "Zürich, São Paulo, Kraków",
-    "a",
-    "jean.dupont@example.com",
-    "lithium-ion battery, 3.7 V, 2600 mAh",
-    "Sie hat gestern ein neues Fahrrad gekauft.",
-};
-
-/* 12 x 12 pixels: two ramps, stripes, and a disc. */
-#define PICTURE                                                                \
- "\x1d"                                                                        \
- "data:image/png;base64,"                                                      \
- "iVBORw0KGgoAAAANSUhEUgAAAAwAAAAMCAIAAADZF8uwAAAA6UlEQVR42mWQQXED"            \
- "MAwEj4VYqCgUFA4KF4D/DgoHhYtCLARja/fZ6L1zp1tJMsmlEE10MaUlbSlFCcRF"            \
- "zOSmMJrRjWlapm1KowyMG2Iud4XTnO58D5Zru9IpB+fWWMhDEbyHXkMHeg4egwwq"            \
- "IA7UsIY3ouk9eI2TpOfQYyibqt1PpY51vPMz+Ad9DarfLdLEJj6J+ZE0VfNvrRa2"            \
- "8EWsD2ipljg+jhDb8q3YtE3ff+u29lZuasPmKrOUpyJpSU9maqV2KpNKyAOVrOSl"            \
- "KFrRi1lapV3KogrqQOgoPcKOkQYdJudPnZK8wL1fQi3WmVht/R8AAAAASUVORK5C"            \
- "YII="
-
-const char *const linkd_picture_canaries[LINKD_N_CANARIES] = {
-    PICTURE "#xywh=percent:0,0,100,100", PICTURE "#xywh=percent:0,0,50,50",
-    PICTURE "#xywh=percent:50,0,50,50",  PICTURE "#xywh=percent:0,50,50,50",
-    PICTURE "#xywh=percent:50,50,50,50", PICTURE "#xywh=percent:25,25,50,50",
-    PICTURE "#xywh=percent:0,0,100,50",  PICTURE "#xywh=percent:0,0,50,100",
-};
-
-/* A float apart, rounded otherwise by another processor, is no other model. */
-#define CANARY_COSINE 0.999
-
 void linkd_bridge_clear(linkd_bridge *bridge)
 {
     linkd_compat_map_free(bridge->map);
@@ -92,368 +38,6 @@ void linkd_bridge_clear(linkd_bridge *bridge)
 bool linkd_bridge_has(const linkd_bridge *bridge, linkd_way way)
 {
     return (bridge->map == NULL) == (way == LINKD_WAY_NATIVE);
-}
-
-static int cut_fail(linkd_error *err)
-{
-    return lk_fail(err, LINKD_E_DATA,
-                   "damaged database: a blob has a wrong form");
-}
-
-/* ---- scales --------------------------------------------------------------- */
-
-typedef struct way_bytes {
-    double mrr_10;
-    uint64_t n;
-    float scores[LINKD_QUANTILES];
-} way_bytes;
-
-typedef struct scales_bytes {
-    uint32_t version;
-    float weight;
-    float cosine_least, strange_weight;
-    double slope, offset;
-    way_bytes ways[LINKD_N_SCALES];
-} scales_bytes;
-
-_Static_assert(sizeof(scales_bytes) ==
-                   32 + LINKD_N_SCALES * (16 + 4 * LINKD_QUANTILES),
-               "written as it is, without holes");
-#define SCALES_BYTES sizeof(scales_bytes)
-
-typedef struct records_bytes {
-    struct {
-        uint64_t n;
-        float scores[LINKD_QUANTILES];
-    } ways[LINKD_N_SCALES];
-} records_bytes;
-
-static bool has_records(const linkd_bridge *bridge)
-{
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < LINKD_N_SCALES; i++)
-        n |= bridge->scales[i].records.n;
-    return n > 0;
-}
-
-static int records_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
-                          linkd_error *err)
-{
-    records_bytes bytes = {0};
-
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        const linkd_quantiles *records = &bridge->scales[i].records;
-
-        bytes.ways[i].n = records->n;
-        memcpy(bytes.ways[i].scores, records->scores, sizeof(records->scores));
-    }
-    return lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
-}
-
-static int records_decode(linkd_str *blob, linkd_bridge *ret_bridge,
-                          linkd_error *err)
-{
-    records_bytes bytes;
-
-    if (blob->len < sizeof(bytes))
-        return cut_fail(err);
-    memcpy(&bytes, blob->bytes, sizeof(bytes));
-    *blob = (linkd_str){blob->bytes + sizeof(bytes), blob->len - sizeof(bytes)};
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        linkd_quantiles *records = &ret_bridge->scales[i].records;
-
-        records->n = bytes.ways[i].n;
-        memcpy(records->scores, bytes.ways[i].scores, sizeof(records->scores));
-    }
-    return has_records(ret_bridge) ? LINKD_OK : cut_fail(err);
-}
-
-typedef struct ranking_bytes {
-    double weight;
-    uint64_t lens[2]; /* of home, and of map, which follow */
-} ranking_bytes;
-
-static int ranking_encode(const linkd_reranking *ranking, lk_buf *ret_bytes,
-                          linkd_error *err)
-{
-    ranking_bytes head = {.weight = (double)ranking->weight};
-    unsigned char *home = NULL;
-    unsigned char *map = NULL;
-    size_t n_home = 0;
-    size_t n_map = 0;
-    int rc = linkd_compat_map_encode(ranking->maps.home, &home, &n_home, err);
-
-    if (rc == LINKD_OK)
-        rc = linkd_compat_map_encode(ranking->maps.map, &map, &n_map, err);
-    head.lens[0] = n_home;
-    head.lens[1] = n_map;
-    if (rc == LINKD_OK)
-        rc = lk_buf_append(ret_bytes, &head, sizeof(head), err);
-    if (rc == LINKD_OK)
-        rc = lk_buf_append(ret_bytes, home, n_home, err);
-    if (rc == LINKD_OK)
-        rc = lk_buf_append(ret_bytes, map, n_map, err);
-    free(map);
-    free(home);
-    return rc;
-}
-
-static int ranking_decode(linkd_str blob, linkd_reranking *ret_ranking,
-                          linkd_error *err)
-{
-    const unsigned char *at = (const unsigned char *)blob.bytes;
-    linkd_whitened *maps = &ret_ranking->maps;
-    ranking_bytes head;
-    int rc;
-
-    if (blob.len < sizeof(head))
-        return cut_fail(err);
-    memcpy(&head, at, sizeof(head));
-    if (head.lens[0] > blob.len || head.lens[1] > blob.len ||
-        head.lens[0] + head.lens[1] != blob.len - sizeof(head) ||
-        (double)(float)head.weight != head.weight)
-        return cut_fail(err);
-    at += sizeof(head);
-    ret_ranking->weight = (float)head.weight;
-    rc = linkd_compat_map_decode(at, (size_t)head.lens[0], &maps->home, err);
-    return rc == LINKD_OK
-               ? linkd_compat_map_decode(at + head.lens[0],
-                                         (size_t)head.lens[1], &maps->map, err)
-               : rc;
-}
-
-int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
-                        linkd_error *err)
-{
-    uint32_t parts = (bridge->ranking.maps.home != NULL ? HAS_RANKING : 0U) |
-                     (has_records(bridge) ? HAS_RECORDS : 0U);
-    scales_bytes bytes = {.version = SCALES_VERSION + parts,
-                          .weight = bridge->weight,
-                          .cosine_least = bridge->cosine_least,
-                          .strange_weight = bridge->strange_weight,
-                          .slope = bridge->calibrator.slope,
-                          .offset = bridge->calibrator.offset};
-    int rc;
-
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        const linkd_scale *scale = &bridge->scales[i];
-        way_bytes *way = &bytes.ways[i];
-
-        way->mrr_10 = bridge->mrr_10[i];
-        way->n = scale->impostors.n;
-        memcpy(way->scores, scale->impostors.scores, sizeof(way->scores));
-    }
-    rc = lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
-    if (rc == LINKD_OK && (parts & HAS_RECORDS) != 0)
-        rc = records_encode(bridge, ret_bytes, err);
-    if (rc == LINKD_OK && (parts & HAS_RANKING) != 0)
-        rc = ranking_encode(&bridge->ranking, ret_bytes, err);
-    return rc;
-}
-
-static void ways_decode(const scales_bytes *bytes, linkd_bridge *ret_bridge)
-{
-    ret_bridge->weight = bytes->weight;
-    ret_bridge->cosine_least = bytes->cosine_least;
-    ret_bridge->strange_weight = bytes->strange_weight;
-    ret_bridge->calibrator = (linkd_calibrator){bytes->slope, bytes->offset};
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        const way_bytes *way = &bytes->ways[i];
-        linkd_scale *scale = &ret_bridge->scales[i];
-
-        ret_bridge->mrr_10[i] = way->mrr_10;
-        scale->impostors.n = way->n;
-        memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
-    }
-}
-
-int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
-                        linkd_error *err)
-{
-    scales_bytes bytes;
-    linkd_str rest;
-    uint32_t parts;
-    int rc = LINKD_OK;
-
-    if (blob.len < sizeof(bytes))
-        return cut_fail(err);
-    memcpy(&bytes, blob.bytes, sizeof(bytes));
-    rest = (linkd_str){blob.bytes + sizeof(bytes), blob.len - sizeof(bytes)};
-    parts = bytes.version - SCALES_VERSION;
-    if (parts > (HAS_RANKING | HAS_RECORDS))
-        return cut_fail(err);
-    ways_decode(&bytes, ret_bridge);
-    if ((parts & HAS_RECORDS) != 0)
-        rc = records_decode(&rest, ret_bridge, err);
-    if (rc == LINKD_OK && (parts & HAS_RANKING) != 0)
-        return ranking_decode(rest, &ret_bridge->ranking, err);
-    return rc == LINKD_OK && rest.len > 0 ? cut_fail(err) : rc;
-}
-
-static bool quantiles_are_sound(const linkd_quantiles *q)
-{
-    bool sound = q->n >= LINKD_QUANTILES;
-
-    for (size_t i = 0; i < LINKD_QUANTILES && sound; i++)
-        sound = isfinite(q->scores[i]) &&
-                (i == 0 || q->scores[i - 1] <= q->scores[i]);
-    return sound;
-}
-
-static bool scale_is_sound(const linkd_scale *scale)
-{
-    return quantiles_are_sound(&scale->impostors) &&
-           (scale->records.n == 0 || quantiles_are_sound(&scale->records));
-}
-
-static bool weight_is_sound(float weight)
-{
-    return weight >= 0.0F && weight <= 1.0F;
-}
-
-static bool calibrator_is_sound(const linkd_calibrator *c)
-{
-    return isfinite(c->slope) && c->slope > 0.0 && isfinite(c->offset);
-}
-
-int linkd_scales_check(const linkd_bridge *bridge, linkd_error *err)
-{
-    bool sound = weight_is_sound(bridge->weight) &&
-                 weight_is_sound(bridge->strange_weight) &&
-                 isfinite(bridge->cosine_least) &&
-                 weight_is_sound(bridge->ranking.weight) &&
-                 (!linkd_bridge_has(bridge, LINKD_WAY_NATIVE) ||
-                  calibrator_is_sound(&bridge->calibrator));
-
-    for (size_t i = 0; i < LINKD_N_SCALES && sound; i++)
-        sound = !linkd_bridge_has(bridge, (linkd_way)i) ||
-                scale_is_sound(&bridge->scales[i]);
-    return sound ? LINKD_OK
-                 : lk_fail(err, LINKD_E_DATA,
-                           "damaged database: a scale is no scale");
-}
-
-/* ---- vectors and texts ------------------------------------------------------ */
-
-int linkd_vectors_encode(const float *vectors, size_t n, size_t dim,
-                         lk_buf *ret_bytes, linkd_error *err)
-{
-    const uint64_t head[2] = {n, dim};
-    int rc = lk_buf_append(ret_bytes, head, sizeof(head), err);
-
-    return rc == LINKD_OK ? lk_buf_append(ret_bytes, vectors,
-                                          n * dim * sizeof(*vectors), err)
-                          : rc;
-}
-
-/* Before the numbers: how many vectors, of how many dimensions. */
-#define VECTORS_HEAD_BYTES (2 * sizeof(uint64_t))
-
-static int vectors_head_read(linkd_str bytes, size_t *ret_n, size_t *ret_dim,
-                             linkd_error *err)
-{
-    uint64_t head[2];
-
-    if (bytes.len < sizeof(head))
-        return cut_fail(err);
-    memcpy(head, bytes.bytes, sizeof(head));
-    if (head[0] > LINKD_ANCHORS_MAX || head[1] == 0 ||
-        head[1] > LINKD_DIM_MAX ||
-        bytes.len != sizeof(head) + head[0] * head[1] * sizeof(float))
-        return cut_fail(err);
-    *ret_n = (size_t)head[0];
-    *ret_dim = (size_t)head[1];
-    return LINKD_OK;
-}
-
-int linkd_vectors_decode(linkd_str bytes, lk_arena *arena, float **ret_vectors,
-                         size_t *ret_n, size_t *ret_dim, linkd_error *err)
-{
-    size_t n = 0, dim = 0;
-    void *copy;
-    int rc = vectors_head_read(bytes, &n, &dim, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    copy = lk_arena_copy(arena, bytes.bytes + VECTORS_HEAD_BYTES,
-                         bytes.len - VECTORS_HEAD_BYTES);
-    if (copy == NULL)
-        return lk_fail_nomem(err);
-    *ret_vectors = copy;
-    *ret_n = n;
-    *ret_dim = dim;
-    return LINKD_OK;
-}
-
-int linkd_texts_encode(const linkd_str *texts, size_t n, lk_buf *ret_bytes,
-                       linkd_error *err)
-{
-    const uint64_t count = n;
-    int rc = lk_buf_append(ret_bytes, &count, sizeof(count), err);
-
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
-        uint32_t len = (uint32_t)texts[i].len;
-
-        rc = lk_buf_append(ret_bytes, &len, sizeof(len), err);
-    }
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
-        rc = lk_buf_append(ret_bytes, texts[i].bytes, texts[i].len, err);
-    return rc;
-}
-
-int linkd_texts_decode(linkd_str bytes, lk_arena *arena, linkd_str **ret_texts,
-                       size_t *ret_n, linkd_error *err)
-{
-    uint64_t n = 0;
-    size_t at;
-    char *copy = lk_arena_copy(arena, bytes.bytes, bytes.len);
-    linkd_str *texts;
-
-    if (copy == NULL)
-        return lk_fail_nomem(err);
-    if (bytes.len < sizeof(n))
-        return cut_fail(err);
-    memcpy(&n, copy, sizeof(n));
-    if (n > LINKD_ANCHORS_MAX || bytes.len < sizeof(n) + n * sizeof(uint32_t))
-        return cut_fail(err);
-    texts = lk_arena_alloc(arena, ((size_t)n + 1) * sizeof(*texts));
-    if (texts == NULL)
-        return lk_fail_nomem(err);
-    at = sizeof(n) + (size_t)n * sizeof(uint32_t);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t len;
-
-        memcpy(&len, copy + sizeof(n) + i * sizeof(len), sizeof(len));
-        if (len > bytes.len - at)
-            return cut_fail(err);
-        texts[i] = (linkd_str){copy + at, len};
-        at += len;
-    }
-    if (at != bytes.len)
-        return cut_fail(err);
-    *ret_texts = texts;
-    *ret_n = (size_t)n;
-    return LINKD_OK;
-}
-
-int linkd_canaries_check(const float *stored, const float *now, size_t dim,
-                         linkd_error *err)
-{
-    for (size_t i = 0; i < LINKD_N_CANARIES; i++) {
-        const float *a = stored + i * dim;
-        const float *b = now + i * dim;
-        double cosine = (double)linkd_index_score(a, b, dim) /
-                        sqrt((double)linkd_index_score(a, a, dim) *
-                             (double)linkd_index_score(b, b, dim));
-
-        if (!(cosine >= CANARY_COSINE))
-            return lk_fail(err, LINKD_E_CONFLICT,
-                           "the model makes other vectors than it did: cosine "
-                           "%.4f for canary %zu",
-                           cosine, i + 1);
-    }
-    return LINKD_OK;
 }
 
 /* ---- the collection's way ---------------------------------------------------- */
@@ -620,20 +204,20 @@ static int cohort_read(linkd_view *view, linkd_bridges *b, size_t i,
                        linkd_error *err)
 {
     linkd_str bytes;
+    const void *vectors = NULL;
     size_t n = 0, dim = 0;
     bool found = false;
     int rc = linkd_view_blob(view, b->numbers[i], LINKD_BLOB_ANCHORS, 0, &bytes,
                              &found, err);
 
     if (rc == LINKD_OK && found)
-        rc = vectors_head_read(bytes, &n, &dim, err);
+        rc = lk_vectors_find(bytes, &vectors, &n, &dim, err);
     if (rc == LINKD_OK && (n == 0 || dim != b->dims[i]))
         rc = lk_fail(err, LINKD_E_DATA,
                      "damaged database: generation %u has no anchors",
                      (unsigned)b->numbers[i]);
     if (rc == LINKD_OK)
-        rc = lk_cohort_make(bytes.bytes + VECTORS_HEAD_BYTES, n, dim,
-                            &b->cohorts[i], err);
+        rc = lk_cohort_make(vectors, n, dim, &b->cohorts[i], err);
     if (rc == LINKD_OK && b->n_cohort == 0)
         b->n_cohort = b->cohorts[i].n;
     if (rc == LINKD_OK && b->cohorts[i].n != b->n_cohort)
@@ -780,11 +364,11 @@ int linkd_bridges_key(linkd_view *view, uint64_t *ret_key, linkd_error *err)
 
         rc = scales_find(view, pair, &bytes, &found, err);
         key = XXH3_64bits_withSeed(pair, sizeof(pair), key);
-        if (rc == LINKD_OK && found)
-            key = XXH3_64bits_withSeed(
-                bytes.bytes,
-                bytes.len < SCALES_BYTES ? bytes.len : SCALES_BYTES,
-                key); /* maps of a megabyte would be read at every search */
+        if (rc != LINKD_OK || !found)
+            continue;
+        /* maps of a megabyte would be read at every search */
+        bytes = lk_scales_head(bytes);
+        key = XXH3_64bits_withSeed(bytes.bytes, bytes.len, key);
     }
     *ret_key = key != 0 ? key : 1;
     return rc;

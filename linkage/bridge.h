@@ -10,6 +10,14 @@ LINKD_MUST_CHECK int lk_bridge_map(const linkd_bridge *bridge,
                                    const float *vector, float *ret_vector,
                                    linkd_error *err);
 
+/* A blob of vectors, as linkd_vectors_decode, where they lie: float32 [n, dim] at
+ * any address. LINKD_E_DATA: it has a wrong form. */
+LINKD_MUST_CHECK int lk_vectors_find(linkd_str bytes, const void **ret_vectors,
+                                     size_t *ret_n, size_t *ret_dim,
+                                     linkd_error *err);
+/* A blob of scales without what may follow them, which is long. */
+linkd_str lk_scales_head(linkd_str bytes);
+
 /* The number that anchors share which answer the same queries. */
 size_t lk_bridge_group(const linkd_bridge_task *task, size_t anchor);
 /* Whether an anchor is an answer to a query. */

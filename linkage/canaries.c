@@ -2,6 +2,8 @@
  * still the same. */
 #include "linkage/bridge.h"
 
+#include <math.h>
+
 const char *const linkd_canaries[LINKD_N_CANARIES] = {
     "the quick brown fox jumps over the lazy dog",
     "Acme Trading Company, Limited, London",

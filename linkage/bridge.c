@@ -526,8 +526,7 @@ float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
 {
     const linkd_scale *from = &bridges->reference.scales[LINKD_WAY_NATIVE];
     const linkd_scale *to = standing->scale;
-    bool of_records =
-        standing->is_record && from->records.n > 0 && to->records.n > 0;
+    bool of_records = standing->is_record;
     const linkd_quantiles *others = of_records ? &to->records : &to->impostors;
     double p = limit->value;
 

@@ -3,10 +3,9 @@
  *
  *   SCALES   version u32 | weight f32 | least cosine f32, strange queries' weight
  *            f32 | the calibrator's slope f64, offset f64 |
- *            for each way: mrr f64, n u64, impostors' quantiles f32 [512]
- *            and, if version is 9 or 10, for each way those of records:
- *            n u64, quantiles f32 [512]
- *            and, if version is 8 or 10, a ranking: weight f64 | two maps:
+ *            for each way: mrr f64, n u64, impostors' quantiles f32 [512] |
+ *            for each way those of records: n u64, quantiles f32 [512]
+ *            and, if version is 10, a ranking: weight f64 | two maps:
  *            lengths u64 [2] | bytes
  *   ANCHORS  n u64 | dim u64 | f32 [n, dim]
  *   TEXTS    n u64 | lengths u32 [n] | bytes
@@ -23,10 +22,9 @@
 #include <string.h>
 
 /* 1 and 2 had a calibrator for each way, of raw scores, and those up to 6 no
- * strange queries. What follows adds to 7. */
-#define SCALES_VERSION 7U
-#define HAS_RANKING    1U
-#define HAS_RECORDS    2U
+ * strange queries; 7 and 8, without records, were never in use. */
+#define SCALES_VERSION        9U
+#define SCALES_VERSION_RANKED 10U
 
 static int cut_fail(linkd_error *err)
 {
@@ -42,66 +40,24 @@ typedef struct way_bytes {
     float scores[LINKD_QUANTILES];
 } way_bytes;
 
+typedef struct records_bytes {
+    uint64_t n;
+    float scores[LINKD_QUANTILES];
+} records_bytes;
+
 typedef struct scales_bytes {
     uint32_t version;
     float weight;
     float cosine_least, strange_weight;
     double slope, offset;
     way_bytes ways[LINKD_N_SCALES];
+    records_bytes records[LINKD_N_SCALES];
 } scales_bytes;
 
 _Static_assert(sizeof(scales_bytes) ==
-                   32 + LINKD_N_SCALES * (16 + 4 * LINKD_QUANTILES),
+                   32 + LINKD_N_SCALES * (24 + 8 * LINKD_QUANTILES),
                "written as it is, without holes");
 #define SCALES_BYTES sizeof(scales_bytes)
-
-typedef struct records_bytes {
-    struct {
-        uint64_t n;
-        float scores[LINKD_QUANTILES];
-    } ways[LINKD_N_SCALES];
-} records_bytes;
-
-static bool has_records(const linkd_bridge *bridge)
-{
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < LINKD_N_SCALES; i++)
-        n |= bridge->scales[i].records.n;
-    return n > 0;
-}
-
-static int records_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
-                          linkd_error *err)
-{
-    records_bytes bytes = {0};
-
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        const linkd_quantiles *records = &bridge->scales[i].records;
-
-        bytes.ways[i].n = records->n;
-        memcpy(bytes.ways[i].scores, records->scores, sizeof(records->scores));
-    }
-    return lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
-}
-
-static int records_decode(linkd_str *blob, linkd_bridge *ret_bridge,
-                          linkd_error *err)
-{
-    records_bytes bytes;
-
-    if (blob->len < sizeof(bytes))
-        return cut_fail(err);
-    memcpy(&bytes, blob->bytes, sizeof(bytes));
-    *blob = (linkd_str){blob->bytes + sizeof(bytes), blob->len - sizeof(bytes)};
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        linkd_quantiles *records = &ret_bridge->scales[i].records;
-
-        records->n = bytes.ways[i].n;
-        memcpy(records->scores, bytes.ways[i].scores, sizeof(records->scores));
-    }
-    return has_records(ret_bridge) ? LINKD_OK : cut_fail(err);
-}
 
 typedef struct ranking_bytes {
     double weight;
@@ -157,12 +113,26 @@ static int ranking_decode(linkd_str blob, linkd_reranking *ret_ranking,
                : rc;
 }
 
+static void way_encode(const linkd_bridge *bridge, size_t i,
+                       scales_bytes *bytes)
+{
+    const linkd_scale *scale = &bridge->scales[i];
+    way_bytes *way = &bytes->ways[i];
+    records_bytes *records = &bytes->records[i];
+
+    way->mrr_10 = bridge->mrr_10[i];
+    way->n = scale->impostors.n;
+    memcpy(way->scores, scale->impostors.scores, sizeof(way->scores));
+    records->n = scale->records.n;
+    memcpy(records->scores, scale->records.scores, sizeof(records->scores));
+}
+
 int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
                         linkd_error *err)
 {
-    uint32_t parts = (bridge->ranking.maps.home != NULL ? HAS_RANKING : 0U) |
-                     (has_records(bridge) ? HAS_RECORDS : 0U);
-    scales_bytes bytes = {.version = SCALES_VERSION + parts,
+    bool is_ranked = bridge->ranking.maps.home != NULL;
+    scales_bytes bytes = {.version = is_ranked ? SCALES_VERSION_RANKED
+                                               : SCALES_VERSION,
                           .weight = bridge->weight,
                           .cosine_least = bridge->cosine_least,
                           .strange_weight = bridge->strange_weight,
@@ -170,36 +140,26 @@ int linkd_scales_encode(const linkd_bridge *bridge, lk_buf *ret_bytes,
                           .offset = bridge->calibrator.offset};
     int rc;
 
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        const linkd_scale *scale = &bridge->scales[i];
-        way_bytes *way = &bytes.ways[i];
-
-        way->mrr_10 = bridge->mrr_10[i];
-        way->n = scale->impostors.n;
-        memcpy(way->scores, scale->impostors.scores, sizeof(way->scores));
-    }
+    for (size_t i = 0; i < LINKD_N_SCALES; i++)
+        way_encode(bridge, i, &bytes);
     rc = lk_buf_append(ret_bytes, &bytes, sizeof(bytes), err);
-    if (rc == LINKD_OK && (parts & HAS_RECORDS) != 0)
-        rc = records_encode(bridge, ret_bytes, err);
-    if (rc == LINKD_OK && (parts & HAS_RANKING) != 0)
-        rc = ranking_encode(&bridge->ranking, ret_bytes, err);
-    return rc;
+    return rc == LINKD_OK && is_ranked
+               ? ranking_encode(&bridge->ranking, ret_bytes, err)
+               : rc;
 }
 
-static void ways_decode(const scales_bytes *bytes, linkd_bridge *ret_bridge)
+static void way_decode(const scales_bytes *bytes, size_t i,
+                       linkd_bridge *ret_bridge)
 {
-    ret_bridge->weight = bytes->weight;
-    ret_bridge->cosine_least = bytes->cosine_least;
-    ret_bridge->strange_weight = bytes->strange_weight;
-    ret_bridge->calibrator = (linkd_calibrator){bytes->slope, bytes->offset};
-    for (size_t i = 0; i < LINKD_N_SCALES; i++) {
-        const way_bytes *way = &bytes->ways[i];
-        linkd_scale *scale = &ret_bridge->scales[i];
+    const way_bytes *way = &bytes->ways[i];
+    const records_bytes *records = &bytes->records[i];
+    linkd_scale *scale = &ret_bridge->scales[i];
 
-        ret_bridge->mrr_10[i] = way->mrr_10;
-        scale->impostors.n = way->n;
-        memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
-    }
+    ret_bridge->mrr_10[i] = way->mrr_10;
+    scale->impostors.n = way->n;
+    memcpy(scale->impostors.scores, way->scores, sizeof(way->scores));
+    scale->records.n = records->n;
+    memcpy(scale->records.scores, records->scores, sizeof(records->scores));
 }
 
 int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
@@ -207,22 +167,23 @@ int linkd_scales_decode(linkd_str blob, linkd_bridge *ret_bridge,
 {
     scales_bytes bytes;
     linkd_str rest;
-    uint32_t parts;
-    int rc = LINKD_OK;
 
     if (blob.len < sizeof(bytes))
         return cut_fail(err);
     memcpy(&bytes, blob.bytes, sizeof(bytes));
     rest = (linkd_str){blob.bytes + sizeof(bytes), blob.len - sizeof(bytes)};
-    parts = bytes.version - SCALES_VERSION;
-    if (parts > (HAS_RANKING | HAS_RECORDS))
+    if (bytes.version != SCALES_VERSION_RANKED &&
+        (bytes.version != SCALES_VERSION || rest.len > 0))
         return cut_fail(err);
-    ways_decode(&bytes, ret_bridge);
-    if ((parts & HAS_RECORDS) != 0)
-        rc = records_decode(&rest, ret_bridge, err);
-    if (rc == LINKD_OK && (parts & HAS_RANKING) != 0)
-        return ranking_decode(rest, &ret_bridge->ranking, err);
-    return rc == LINKD_OK && rest.len > 0 ? cut_fail(err) : rc;
+    ret_bridge->weight = bytes.weight;
+    ret_bridge->cosine_least = bytes.cosine_least;
+    ret_bridge->strange_weight = bytes.strange_weight;
+    ret_bridge->calibrator = (linkd_calibrator){bytes.slope, bytes.offset};
+    for (size_t i = 0; i < LINKD_N_SCALES; i++)
+        way_decode(&bytes, i, ret_bridge);
+    return bytes.version == SCALES_VERSION_RANKED
+               ? ranking_decode(rest, &ret_bridge->ranking, err)
+               : LINKD_OK;
 }
 
 static bool quantiles_are_sound(const linkd_quantiles *q)
@@ -238,7 +199,7 @@ static bool quantiles_are_sound(const linkd_quantiles *q)
 static bool scale_is_sound(const linkd_scale *scale)
 {
     return quantiles_are_sound(&scale->impostors) &&
-           (scale->records.n == 0 || quantiles_are_sound(&scale->records));
+           quantiles_are_sound(&scale->records);
 }
 
 static bool weight_is_sound(float weight)

@@ -133,7 +133,7 @@ bool linkd_way_parse(linkd_str word, linkd_way *ret_way);
 /* What a score of one way says. */
 typedef struct linkd_scale {
     linkd_quantiles impostors; /* scores of queries with others */
-    linkd_quantiles records;   /* of records with others; n is 0: unknown */
+    linkd_quantiles records;   /* of records with others */
 } linkd_scale;
 
 /* What decides the order of hits that a fused query has found: another fused

@@ -481,6 +481,21 @@ static void left_print(const json_t *status)
     (void)printf("\n");
 }
 
+/* What is damaged, in whole sentences. */
+static void damages_print(const json_t *status)
+{
+    const json_t *list = json_object_get(status, "generations");
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *damage = text_of(json_array_get(list, i), "damaged");
+
+        if (*damage != '\0')
+            (void)printf("damaged: %s\n", damage);
+    }
+    if (json_object_get(status, "damaged") != NULL)
+        (void)printf("damaged: %s\n", text_of(status, "damaged"));
+}
+
 static int status_run(lk_cli *cli, const void *opaque, linkd_error *err)
 {
     const upgrade_values *v = opaque;
@@ -492,6 +507,7 @@ static int status_run(lk_cli *cli, const void *opaque, linkd_error *err)
     if (rc == LINKD_OK && !v->json) {
         quality_print(answer);
         left_print(answer);
+        damages_print(answer);
     }
     json_decref(answer);
     return rc;

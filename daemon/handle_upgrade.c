@@ -151,6 +151,7 @@ typedef struct status {
     bool has_bridge[LINKD_GENERATIONS_MAX];
     /* Why it has none, or none back */
     linkd_error damages[LINKD_GENERATIONS_MAX];
+    linkd_error limits_damage;
     size_t n;
     size_t serving; /* its place */
     linkd_way way;  /* the collection's */
@@ -237,6 +238,8 @@ static int status_read(status *s, lk_request *request, linkd_error *err)
         rc = lk_bridges_get(s->service->bridges, view, &bridges, err);
     for (size_t i = 0; i < s->n && rc == LINKD_OK && bridges != NULL; i++)
         bridges_look(s, bridges, i);
+    if (rc == LINKD_OK && bridges != NULL)
+        (void)!linkd_bridges_check_limits(bridges, &s->limits_damage);
     lk_bridges_release(s->service->bridges, bridges);
     linkd_view_close(view);
     return lk_damage_name(rc, request->params[0], err);
@@ -251,12 +254,16 @@ static linkd_way way_of(const status *s, size_t i)
                                                        : LINKD_WAY_ALIGN;
 }
 
+/* Nothing where nothing is damaged. */
 static int damage_print(const linkd_error *damage, lk_buf *body,
                         linkd_error *err)
 {
     linkd_str text = {damage->message, strlen(damage->message)};
-    int rc = lk_buf_append(body, ",\"damaged\":", 11, err);
+    int rc;
 
+    if (damage->code == LINKD_OK)
+        return LINKD_OK;
+    rc = lk_buf_append(body, ",\"damaged\":", 11, err);
     return rc == LINKD_OK ? lk_json_put_string(body, text, err) : rc;
 }
 
@@ -291,7 +298,7 @@ static int generation_print(const status *s, size_t i, lk_buf *body,
     if (rc == LINKD_OK && s->has_bridge[i] && way < LINKD_N_SCALES)
         rc = lk_buf_printf(body, err, ",\"mrr_10\":%.4f",
                            s->scales[i].mrr_10[way]);
-    if (rc == LINKD_OK && s->damages[i].code != LINKD_OK)
+    if (rc == LINKD_OK)
         rc = damage_print(&s->damages[i], body, err);
     return rc == LINKD_OK ? lk_buf_append(body, "}", 1, err) : rc;
 }
@@ -337,6 +344,8 @@ int lk_handle_get_upgrade(lk_service *service, lk_request *request,
                            linkd_way_words[s.way]);
     if (rc == LINKD_OK)
         rc = quality_print(&s, body, err);
+    if (rc == LINKD_OK)
+        rc = damage_print(&s.limits_damage, body, err);
     if (rc == LINKD_OK)
         rc = lk_buf_printf(body, err, ",\"generations\":[");
     for (size_t i = 0; i < s.n && rc == LINKD_OK; i++)

@@ -72,7 +72,9 @@ struct linkd_bridges {
     linkd_bridge bridges[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
     /* Why there is none, if it is damaged */
     linkd_error damages[LINKD_GENERATIONS_MAX][LINKD_GENERATIONS_MAX];
-    linkd_bridge reference; /* NATIVE: what scores of limits mean */
+    linkd_bridge reference;       /* NATIVE: what scores of limits mean */
+    linkd_error reference_damage; /* why it is not to be used */
+    const linkd_scale *limits;    /* of it or of its copy; NULL: of neither */
     lk_cohort cohorts[LINKD_GENERATIONS_MAX];
     size_t n_cohort; /* records in each */
 };
@@ -227,8 +229,18 @@ static int cohort_read(linkd_view *view, linkd_bridges *b, size_t i,
     return rc;
 }
 
-/* A bridge that is damaged is missed by those alone who need it: a rollback does
- * not, nor does a model that nothing is left of. A map does without its scales. */
+/* What is damaged is missed by those alone who need it: a rollback does not, nor
+ * does a model that nothing is left of. Other failures are for all. */
+static int damage_spare(int rc, const linkd_error *failure, linkd_error *err)
+{
+    if (rc == LINKD_E_DATA)
+        return LINKD_OK;
+    if (rc != LINKD_OK && err != NULL)
+        *err = *failure;
+    return rc;
+}
+
+/* A map does without its scales. */
 static int bridge_try(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
                       linkd_error *err)
 {
@@ -244,11 +256,8 @@ static int bridge_try(linkd_view *view, linkd_bridges *b, size_t i, size_t j,
         linkd_bridge_clear(&b->bridges[i][j]);
         b->bridges[i][j].map = map;
         b->has[i][j] = false;
-        return LINKD_OK;
     }
-    if (rc != LINKD_OK && err != NULL)
-        *err = *damage;
-    return rc;
+    return damage_spare(rc, damage, err);
 }
 
 /* Without a cohort nothing leads to a generation but maps. */
@@ -258,20 +267,20 @@ static int cohort_try(linkd_view *view, linkd_bridges *b, size_t j,
     linkd_error damage = {0};
     int rc = cohort_read(view, b, j, &damage);
 
-    if (rc != LINKD_OK && rc != LINKD_E_DATA && err != NULL)
-        *err = damage;
-    if (rc != LINKD_E_DATA)
-        return rc;
-    for (size_t i = 0; i < b->n; i++) {
+    for (size_t i = 0; i < b->n && rc == LINKD_E_DATA; i++) {
         b->has[i][j] = false;
         if (b->damages[i][j].code == LINKD_OK)
             b->damages[i][j] = damage;
     }
-    return LINKD_OK;
+    return damage_spare(rc, &damage, err);
 }
 
-/* The scale of limits, and whether there is one: the mark of a collection whose
- * model was changed. */
+/* ---- the scale of limits ------------------------------------------------------ */
+
+/* The generation that a collection is made with: its own scale is written with the
+ * reference, which outlives it. */
+#define FIRST UINT32_C(1)
+
 static int reference_find(linkd_view *view, linkd_str *ret_bytes,
                           bool *ret_found, linkd_error *err)
 {
@@ -279,25 +288,84 @@ static int reference_find(linkd_view *view, linkd_str *ret_bytes,
                            ret_found, err);
 }
 
+/* Whether the collection's model was changed, which the reference says however
+ * damaged it is. */
+static int change_find(linkd_view *view, bool *ret_changed, linkd_error *err)
+{
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    linkd_error damage = {0};
+    linkd_str bytes;
+    bool found = false;
+    int rc = reference_find(view, &bytes, &found, &damage);
+
+    *ret_changed = found || rc == LINKD_E_DATA ||
+                   linkd_view_generations(view, generations) > 1;
+    return damage_spare(rc, &damage, err);
+}
+
+static int reference_read(linkd_view *view, linkd_bridges *b, linkd_error *err)
+{
+    linkd_error *damage = &b->reference_damage;
+    linkd_str bytes;
+    bool found = false;
+    int rc = reference_find(view, &bytes, &found, damage);
+
+    if (rc == LINKD_OK && !found)
+        rc = lk_fail(damage, LINKD_E_DATA, "damaged database: it is gone");
+    if (rc == LINKD_OK)
+        rc = linkd_scales_decode(bytes, &b->reference, damage);
+    if (rc == LINKD_OK)
+        rc = linkd_scales_check(&b->reference, damage);
+    return damage_spare(rc, damage, err);
+}
+
+/* After the bridges. */
+static int reference_try(linkd_view *view, linkd_bridges *b, linkd_error *err)
+{
+    const linkd_bridge *copy = linkd_bridges_find(b, FIRST, FIRST);
+    int rc = reference_read(view, b, err);
+
+    if (b->reference_damage.code == LINKD_OK)
+        b->limits = &b->reference.scales[LINKD_WAY_NATIVE];
+    else if (copy != NULL)
+        b->limits = &copy->scales[LINKD_WAY_NATIVE];
+    return rc;
+}
+
+int linkd_bridges_check_limits(const linkd_bridges *bridges, linkd_error *err)
+{
+    const linkd_error *damage = &bridges->reference_damage;
+
+    if (damage->code == LINKD_OK)
+        return LINKD_OK;
+    (void)lk_fail(
+        err, LINKD_E_DATA,
+        bridges->limits != NULL
+            ? "the scale of limits has only its copy, which goes with "
+              "generation 1: %s"
+            : "scores cannot be limits any more, but probabilities and "
+              "false-match rates can: %s",
+        damage->message);
+    return LINKD_E_DATA;
+}
+
+/* ---- all of it ------------------------------------------------------------------ */
+
 int linkd_bridges_open(linkd_view *view, linkd_bridges **ret_bridges,
                        linkd_error *err)
 {
     linkd_generation generations[LINKD_GENERATIONS_MAX];
     linkd_bridges *b = NULL;
-    linkd_str bytes;
-    bool found = false;
-    int rc = reference_find(view, &bytes, &found, err);
+    bool changed = false;
+    int rc = change_find(view, &changed, err);
 
-    if (rc == LINKD_OK && !found)
+    if (rc == LINKD_OK && !changed)
         *ret_bridges = NULL;
-    if (rc != LINKD_OK || !found)
+    if (rc != LINKD_OK || !changed)
         return rc;
     b = calloc(1, sizeof(*b));
     if (b == NULL)
         return lk_fail_nomem(err);
-    rc = linkd_scales_decode(bytes, &b->reference, err);
-    if (rc == LINKD_OK)
-        rc = linkd_scales_check(&b->reference, err);
     b->n = linkd_view_generations(view, generations);
     for (size_t i = 0; i < b->n; i++) {
         b->numbers[i] = generations[i].number;
@@ -307,6 +375,8 @@ int linkd_bridges_open(linkd_view *view, linkd_bridges **ret_bridges,
         rc = bridge_try(view, b, i / b->n, i % b->n, err);
     for (size_t i = 0; i < b->n && rc == LINKD_OK; i++)
         rc = cohort_try(view, b, i, err);
+    if (rc == LINKD_OK)
+        rc = reference_try(view, b, err);
     if (rc == LINKD_OK)
         *ret_bridges = b;
     else
@@ -335,13 +405,8 @@ static int scales_find(linkd_view *view, const uint32_t pair[2],
     int rc = linkd_view_blob(view, pair[0], LINKD_BLOB_SCALES, pair[1],
                              ret_bytes, ret_found, &damage);
 
-    if (rc == LINKD_E_DATA) {
-        *ret_found = false;
-        return LINKD_OK;
-    }
-    if (rc != LINKD_OK && err != NULL)
-        *err = damage;
-    return rc;
+    *ret_found = *ret_found && rc == LINKD_OK;
+    return damage_spare(rc, &damage, err);
 }
 
 /* Numbers are given out again after a generation was freed, so that the key is
@@ -353,7 +418,7 @@ int linkd_bridges_key(linkd_view *view, uint64_t *ret_key, linkd_error *err)
     XXH64_hash_t key = linkd_view_collection(view) + UINT64_C(1);
     linkd_str bytes;
     bool found = false;
-    int rc = reference_find(view, &bytes, &found, err);
+    int rc = change_find(view, &found, err);
 
     *ret_key = 0;
     if (rc != LINKD_OK || !found)
@@ -521,10 +586,11 @@ double linkd_standing_log_odds(const linkd_standing *standing, double score)
         standing->calibrator, linkd_level_standard(&standing->level, score));
 }
 
-float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
-                        const linkd_standing *standing)
+int linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
+                      const linkd_standing *standing, float *ret_score,
+                      linkd_error *err)
 {
-    const linkd_scale *from = &bridges->reference.scales[LINKD_WAY_NATIVE];
+    const linkd_scale *from = bridges->limits;
     const linkd_scale *to = standing->scale;
     bool of_records = standing->is_record;
     const linkd_quantiles *others = of_records ? &to->records : &to->impostors;
@@ -532,17 +598,23 @@ float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
 
     switch (limit->kind) {
     case LINKD_LIMIT_SCORE:
-        return (float)score_transfer(
+        if (from == NULL)
+            return linkd_bridges_check_limits(bridges, err);
+        *ret_score = (float)score_transfer(
             of_records ? &from->records : &from->impostors, others, p);
+        return LINKD_OK;
     case LINKD_LIMIT_FALSE_MATCH_RATE:
-        return (float)linkd_quantiles_score(others, p);
+        *ret_score = (float)linkd_quantiles_score(others, p);
+        return LINKD_OK;
     case LINKD_LIMIT_PROBABILITY:
-        return (float)linkd_level_score(
+        *ret_score = (float)linkd_level_score(
             &standing->level,
             linkd_calibrator_score(standing->calibrator, log(p / (1.0 - p))));
+        return LINKD_OK;
     case LINKD_LIMIT_NONE:
     default:
-        return -INFINITY;
+        *ret_score = -INFINITY;
+        return LINKD_OK;
     }
 }
 

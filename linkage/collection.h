@@ -280,8 +280,7 @@ LINKD_MUST_CHECK int linkd_canaries_check(const float *stored, const float *now,
 typedef struct linkd_bridges linkd_bridges;
 
 /* *ret_bridges is NULL where the collection's model was never changed. Freed by
- * linkd_bridges_close(). LINKD_E_DATA: the scale of limits is damaged. Other
- * damages are told to those who need what is damaged. */
+ * linkd_bridges_close(). What is damaged is told to those who need it. */
 LINKD_MUST_CHECK int linkd_bridges_open(linkd_view *view,
                                         linkd_bridges **ret_bridges,
                                         linkd_error *err);
@@ -298,6 +297,10 @@ LINKD_MUST_CHECK int linkd_bridges_need(const linkd_bridges *bridges,
                                         uint32_t from, uint32_t to,
                                         const linkd_bridge **ret_bridge,
                                         linkd_error *err);
+/* LINKD_E_DATA: the scale of limits is damaged. Scores can be limits all the same as
+ * long as the first generation is there, which has a copy. */
+LINKD_MUST_CHECK int linkd_bridges_check_limits(const linkd_bridges *bridges,
+                                                linkd_error *err);
 /* Maps a vector of one generation to another's: ret_vector [dim of `to`]. Damage
  * of anything but the map itself does not matter. */
 LINKD_MUST_CHECK int linkd_bridges_map(const linkd_bridges *bridges,
@@ -402,9 +405,12 @@ typedef struct linkd_standing {
 } linkd_standing;
 
 double linkd_standing_log_odds(const linkd_standing *standing, double score);
-/* The raw score at which hits reach the limit. */
-float linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
-                        const linkd_standing *standing);
+/* The raw score at which hits reach the limit. LINKD_E_DATA: it is a score, and the
+ * scale of limits and its copy are damaged. */
+LINKD_MUST_CHECK int linkd_limit_score(const linkd_bridges *bridges,
+                                       const linkd_limit *limit,
+                                       const linkd_standing *standing,
+                                       float *ret_score, linkd_error *err);
 
 #ifdef __cplusplus
 }

@@ -31,6 +31,7 @@ typedef struct part {
     bool is_strange; /* lk_bridge_fuse() */
     size_t dim;
     linkd_standing standing; /* of what decides the order */
+    float limit;             /* the score that hits have to reach */
     float *vector;           /* [dim]; its scores are told and limited */
     float *ranking;          /* [dim]; NULL: `vector` decides the order */
 } part;
@@ -134,7 +135,7 @@ static int part_raw(mixed *m, const linkd_generation *g, linkd_error *err)
     part *p = &m->parts[m->n];
     int rc;
 
-    *p = (part){.generation = g->number, .dim = g->dim};
+    *p = (part){.generation = g->number, .dim = g->dim, .limit = -INFINITY};
     rc = part_native(m, g, p, err);
     m->n += rc == LINKD_OK;
     return rc;
@@ -162,6 +163,9 @@ static int part_make(mixed *m, const linkd_generation *g, linkd_error *err)
                            p->ranking != NULL ? p->ranking : p->vector,
                            &p->standing, err);
     p->standing.is_record = m->query->is_record;
+    if (rc == LINKD_OK)
+        rc = linkd_limit_score(m->bridges, m->limit, &p->standing, &p->limit,
+                               err);
     m->n += rc == LINKD_OK;
     return rc;
 }
@@ -273,12 +277,6 @@ static const float *part_vector(const mixed *m, const part *p)
                : p->vector;
 }
 
-static float part_limit(const mixed *m, const part *p)
-{
-    return m->is_raw ? -INFINITY
-                     : linkd_limit_score(m->bridges, m->limit, &p->standing);
-}
-
 static size_t room_of(size_t k)
 {
     return k > LK_RANKED ? k : LK_RANKED;
@@ -297,7 +295,7 @@ static int part_search(mixed *m, const part *p,
         of_part.k = room_of(options->k);
     for (size_t i = of_part.k; i < room_of(options->k); i++)
         hits[i].id = LINKD_ID_NONE;
-    of_part.threshold = lk_score_margin(part_limit(m, p));
+    of_part.threshold = lk_score_margin(p->limit);
     if (rc == LINKD_OK)
         rc = linkd_view_search(m->view, part_vector(m, p), 1, &of_part, hits,
                                &part_stats, err);
@@ -306,10 +304,10 @@ static int part_search(mixed *m, const part *p,
 }
 
 /* A margin lets in what rounds to the limit. */
-static bool is_within(const mixed *m, const part *p, const linkd_hit *hit)
+static bool is_within(const part *p, const linkd_hit *hit)
 {
     return hit->id != LINKD_ID_NONE &&
-           lk_score_round(hit->score) >= lk_score_round(part_limit(m, p));
+           lk_score_round(hit->score) >= lk_score_round(p->limit);
 }
 
 int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
@@ -338,7 +336,7 @@ int linkd_mixed_search(const linkd_bridges *bridges, linkd_view *view,
     for (size_t i = 0; i < m.n && rc == LINKD_OK; i++) {
         rc = part_search(&m, &m.parts[i], options, hits, &stats, err);
         for (size_t j = 0;
-             rc == LINKD_OK && j < room && is_within(&m, &m.parts[i], &hits[j]);
+             rc == LINKD_OK && j < room && is_within(&m.parts[i], &hits[j]);
              j++)
             rc = found_make(&m, &m.parts[i], &hits[j], &all[n++], err);
     }
@@ -366,7 +364,7 @@ static int part_range(mixed *m, const part *p,
     size_t n_hits = 0;
     int rc = linkd_view_turn_to(m->view, p->generation, err);
 
-    of_part.threshold = lk_score_margin(part_limit(m, p));
+    of_part.threshold = lk_score_margin(p->limit);
     if (rc == LINKD_OK)
         rc = linkd_view_range(m->view, part_vector(m, p), &of_part, &hits,
                               &n_hits, &part_stats, err);
@@ -378,7 +376,7 @@ static int part_range(mixed *m, const part *p,
     else
         *all = more;
     for (size_t i = 0; rc == LINKD_OK && i < n_hits; i++)
-        if (is_within(m, p, &hits[i]))
+        if (is_within(p, &hits[i]))
             rc = found_make(m, p, &hits[i], &(*all)[(*n)++], err);
     stats_add(stats, &part_stats);
     free(hits);
@@ -511,22 +509,27 @@ static size_t dim_of(linkd_view *view, uint32_t generation)
 }
 
 /* Whether a hit is within the limit; `standing` is that of a fresh vector. */
-static bool is_kept(const linkd_bridges *bridges, uint32_t generation,
-                    const linkd_limit *limit, const linkd_standing *standing,
-                    const linkd_found *f)
+static int keep_find(const linkd_bridges *bridges, uint32_t generation,
+                     const linkd_limit *limit, const linkd_standing *standing,
+                     const linkd_found *f, bool *ret_kept, linkd_error *err)
 {
     linkd_standing of_other = *standing;
     double p = limit->value;
+    float least = 0.0F;
+    int rc;
 
-    if (limit->kind == LINKD_LIMIT_PROBABILITY)
-        return f->log_odds >= log(p / (1.0 - p));
+    if (limit->kind == LINKD_LIMIT_PROBABILITY) {
+        *ret_kept = f->log_odds >= log(p / (1.0 - p));
+        return LINKD_OK;
+    }
     if (f->way != LINKD_WAY_CASCADE) {
         of_other.scale = &linkd_bridges_find(bridges, generation, f->generation)
                               ->scales[f->way];
         standing = &of_other; /* other limits are by the scale alone */
     }
-    return lk_score_round(f->score) >=
-           lk_score_round(linkd_limit_score(bridges, limit, standing));
+    rc = linkd_limit_score(bridges, limit, standing, &least, err);
+    *ret_kept = lk_score_round(f->score) >= lk_score_round(least);
+    return rc;
 }
 
 int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
@@ -547,6 +550,7 @@ int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
     for (size_t i = 0; i < *n && rc == LINKD_OK; i++) {
         linkd_found f = found[i];
         const float *vector = NULL;
+        bool kept = false;
 
         if (f.generation != own && dim > 0)
             rc = fresh_find(view, fresh, n_fresh, f.id, &vector, err);
@@ -556,7 +560,9 @@ int linkd_mixed_rescore(const linkd_bridges *bridges, linkd_view *view,
             f.way = LINKD_WAY_CASCADE;
             f.log_odds = linkd_standing_log_odds(&standing, (double)f.score);
         }
-        if (rc == LINKD_OK && is_kept(bridges, own, limit, &standing, &f))
+        if (rc == LINKD_OK)
+            rc = keep_find(bridges, own, limit, &standing, &f, &kept, err);
+        if (rc == LINKD_OK && kept)
             found[n_kept++] = f;
     }
     if (rc != LINKD_OK)

@@ -720,6 +720,16 @@ static void a_link_finds_partners_of_two_generations(void **state)
     store_check();
 }
 
+/* ---- damage ----------------------------------------------------------------------- */
+
+#define DAMAGE                                                                 \
+ "generation 1's records cannot be found by generation 2's model until a "     \
+ "rollback, or until they are encoded anew: not a map: its checksum is wrong"
+
+#define BACK_DAMAGE                                                            \
+ "generation 2's records cannot be found by generation 1's model until those " \
+ "of one of the two are encoded anew: "
+
 /* What is damaged is named, by searches and by jobs, and nothing is changed by
  * either. */
 static void damaged_bridges_are_named(void **state)
@@ -755,13 +765,13 @@ static void damaged_bridges_are_named(void **state)
                                "\"collection\":\"firms\"},"
                                "\"min_score\":0.9}"),
                      500);
-    assert_problem(
-        500, "damaged",
-        "collection \"firms\": damaged database: a blob has a wrong form");
-    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 500);
-    assert_problem(
-        500, "damaged",
-        "collection \"firms\": damaged database: a blob has a wrong form");
+    assert_problem(500, "damaged",
+                   "collection \"firms\": " BACK_DAMAGE
+                   "damaged database: generation 2 has no anchors");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_true(is_there("generations.0.damaged"));
+    assert_true(is_there("generations.1.damaged"));
+    assert_true(is_there("damaged"));
     assert_int_equal(call_json(lk_handle_get_collection, "firms", NULL), 200);
     assert_json_at("records", "240");
     store_check();
@@ -804,14 +814,6 @@ static void blob_flip(uint32_t generation, uint8_t kind, uint32_t other)
     lk_bridge_cache_free(service.bridges); /* as after a new start of linkd */
     assert_int_equal(lk_bridge_cache_new(&service.bridges, NULL), LINKD_OK);
 }
-
-#define DAMAGE                                                                 \
- "generation 1's records cannot be found by generation 2's model until a "     \
- "rollback, or until they are encoded anew: not a map: its checksum is wrong"
-
-#define BACK_DAMAGE                                                            \
- "generation 2's records cannot be found by generation 1's model until those " \
- "of one of the two are encoded anew: "
 
 /* It is named, the records stay, and what does without it goes on. */
 static void a_flipped_byte_of_a_map_is_named(void **state)
@@ -923,6 +925,110 @@ static void a_rollback_does_without_a_damaged_map(void **state)
     assert_text_at("hits.0.id", "r5");
     upgrade_do(lk_handle_upgrade_gc, "{}");
     assert_untouched();
+}
+
+#define LIMITS_DAMAGE "damaged database: a blob has a wrong form"
+
+/* The scale of limits has a copy as long as the first generation is there. */
+static void damaged_limits_are_missed_by_nothing_at_first(void **state)
+{
+    static const char limit[] = ",\"all\":true,\"threshold\":0.7";
+    char *before;
+    char *after;
+
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
+    before = answers_get(limit);
+    blob_flip(0, LINKD_BLOB_REFERENCE, 0);
+    after = answers_get(limit);
+    assert_string_equal(before, after);
+    attach_one("twin", 7);
+    assert_text_at("match.id", "r7");
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_text_at("damaged", "the scale of limits has only its copy, which "
+                              "goes with generation 1: " LIMITS_DAMAGE);
+    assert_false(is_there("generations.0.damaged"));
+    assert_false(is_there("generations.1.damaged"));
+    free(before);
+    free(after);
+    store_check();
+}
+
+static void a_rollback_does_without_the_scale_of_limits(void **state)
+{
+    static const char limit[] = ",\"all\":true,\"threshold\":0.7";
+    char *before;
+    char *after;
+
+    (void)state;
+    firms_make();
+    before = answers_get(limit);
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
+    blob_flip(0, LINKD_BLOB_REFERENCE, 0);
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    after = answers_get(limit);
+    assert_string_equal(before, after);
+    attach_one("twin", 7);
+    assert_text_at("match.id", "r7");
+    free(before);
+    free(after);
+    store_check();
+}
+
+#define NO_LIMIT                                                               \
+ "collection \"firms\": scores cannot be limits any more, but probabilities "  \
+ "and false-match rates can: " LIMITS_DAMAGE
+
+/* When the first generation is gone, too. */
+static void without_the_scale_of_limits_scores_alone_are_none(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{}");
+    upgrade_do(lk_handle_upgrade_gc, "{}");
+    blob_flip(0, LINKD_BLOB_REFERENCE, 0);
+    assert_found(0, 5, 2, "native");
+    search_for(5, ",\"k\":1,\"probability\":0.01");
+    assert_text_at("hits.0.id", "r5");
+    search_for(5, ",\"k\":1,\"false_match_rate\":0.01");
+    assert_text_at("hits.0.id", "r5");
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"record\":\"r5\",\"threshold\":0.5}"),
+                     500);
+    assert_problem(500, "damaged", NO_LIMIT);
+    assert_int_equal(
+        call_json(lk_handle_attach, "firms",
+                  "{\"id\":\"a\",\"fields\":{\"name\":\"quartz\"}}"),
+        500);
+    assert_problem(500, "damaged", NO_LIMIT);
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_true(is_there("damaged"));
+    assert_int_equal(call_json(lk_handle_get_collection, "firms", NULL), 200);
+    assert_json_at("records", "240");
+    start("third");
+    assert_found(0, 5, 2, "fuse");
+    store_check();
+}
+
+/* A cascade asks for limits after it has found, where the rest is not asked again. */
+static void a_cascade_without_the_scale_of_limits_says_so(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    blob_flip(0, LINKD_BLOB_REFERENCE, 0);
+    blob_flip(1, LINKD_BLOB_SCALES, 1);
+    search_for(5, ",\"k\":1,\"compat\":\"cascade\",\"candidates\":10");
+    assert_text_at("hits.0.id", "r5");
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"quartz\",\"threshold\":0.5,"
+                               "\"compat\":\"cascade\",\"candidates\":10}"),
+                     500);
+    assert_problem(500, "damaged", NO_LIMIT);
 }
 
 /* ---- what cannot be ---------------------------------------------------------------- */
@@ -1126,6 +1232,10 @@ int main(void)
         TEST(a_backfill_does_without_a_damaged_sample),
         TEST(own_scales_are_missed_by_limits_alone),
         TEST(a_rollback_does_without_a_damaged_map),
+        TEST(damaged_limits_are_missed_by_nothing_at_first),
+        TEST(a_rollback_does_without_the_scale_of_limits),
+        TEST(without_the_scale_of_limits_scores_alone_are_none),
+        TEST(a_cascade_without_the_scale_of_limits_says_so),
         TEST(what_cannot_be_started_is_refused_at_once),
         TEST(too_few_records_are_refused),
         TEST(records_that_are_all_alike_are_refused),

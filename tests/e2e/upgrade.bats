@@ -80,6 +80,43 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
     [ "$(curl -s --unix-socket s http://x/v1/collections/firms/search -d '{"text":"quick brown","k":20}')" = "$before" ]
 }
 
+# limits_damage: flips a bit in the scale of limits and in its copy, the two equal
+# blobs of the kind. The daemon is stopped and started for it.
+limits_damage() {
+    kill -TERM "$daemon"
+    wait "$daemon"
+    python3 - <<'END'
+import re, struct
+SIZE = 32 + 3 * (24 + 8 * 512)
+with open("data/data.mdb", "r+b") as file:
+    data = file.read()
+    bodies = {}
+    for at in re.finditer(b"\x09\0\0\0\0\0\0\0", data):
+        bodies.setdefault(data[at.start():at.start() + SIZE], []).append(at.start())
+    pair, = (places for places in bodies.values() if len(places) == 2)
+    for place in pair:
+        file.seek(place + 3000)
+        file.write(bytes([data[place + 3000] ^ 1]))
+END
+    daemon_start
+}
+
+@test "damaged limits are told, and what needs no limit goes on" {
+    local name
+    name=$(sed -n 8s/^6,//p firms.csv)
+    "$LINKCTL" upgrade start firms --model other -q >/dev/null
+    run -0 "$LINKCTL" upgrade status firms
+    [[ "$output" != *damaged* ]]
+    limits_damage
+    run -0 "$LINKCTL" upgrade status firms
+    [ "${lines[-1]}" = "damaged: scores cannot be limits any more, but probabilities and false-match rates can: damaged database: a checksum of table blobs is wrong" ]
+    [[ "$("$LINKCTL" search firms "$name" -k 1 --json)" == *'"id":"6"'* ]]
+    refused 1 "collection \"firms\": scores cannot be limits any more" \
+        "$LINKCTL" search firms "$name" --threshold 0.5
+    [ "$("$LINKCTL" upgrade rollback firms)" = "generation 1 serves, 0 records went back" ]
+    [[ "$("$LINKCTL" search firms "$name" -k 1 --json)" == *'"id":"6"'* ]]
+}
+
 @test "a cascade moves what it finds, and finds it at the same place" {
     local cascade native name
     name=$(sed -n 8s/^6,//p firms.csv)

@@ -484,19 +484,6 @@ static void assert_damaged(blobs *b, unsigned damaged, const char *message)
     blobs_clear(b);
 }
 
-/* The scale of limits serves every search. */
-static void open_fails(blobs *b, const char *message)
-{
-    linkd_bridges *bridges = NULL;
-
-    firms_upgrade(b);
-    assert_int_equal(open_rc(&bridges), LINKD_E_DATA);
-    if (strstr(err.message, message) == NULL)
-        fail_msg("%s", err.message);
-    assert_null(bridges);
-    blobs_clear(b);
-}
-
 static void a_flipped_byte_of_a_map_is_refused(void **state)
 {
     blobs b = blobs_make(made, &fits);
@@ -529,8 +516,8 @@ static void cut_scales_are_refused(void **state)
     blobs b = blobs_make(made, &fits);
 
     (void)state;
-    b.bytes[BLOB_REFERENCE].len--;
-    open_fails(&b, "damaged database: a blob has a wrong form");
+    b.bytes[BLOB_OLD_SCALES].len--;
+    assert_damaged(&b, ONE, "damaged database: a blob has a wrong form");
 }
 
 static void cut_and_flipped_rankings_are_refused(void **state)
@@ -772,6 +759,16 @@ static void opening_without_memory_leaves_nothing(void **state)
 
 /* ---- limits ------------------------------------------------------------------------ */
 
+static float limit_of(const linkd_bridges *bridges, const linkd_limit *limit,
+                      const linkd_standing *standing)
+{
+    float score = NAN;
+
+    assert_int_equal(linkd_limit_score(bridges, limit, standing, &score, &err),
+                     LINKD_OK);
+    return score;
+}
+
 static float limit_score(const linkd_bridges *bridges, linkd_limit_kind kind,
                          double value, const linkd_scale *scale)
 {
@@ -780,7 +777,7 @@ static float limit_score(const linkd_bridges *bridges, linkd_limit_kind kind,
                                .level = {0.5, 0.1},
                                .calibrator = &fits.new_native.calibrator};
 
-    return linkd_limit_score(bridges, &limit, &standing);
+    return limit_of(bridges, &limit, &standing);
 }
 
 static float record_limit_score(const linkd_bridges *bridges,
@@ -790,7 +787,7 @@ static float record_limit_score(const linkd_bridges *bridges,
     linkd_limit limit = {kind, value};
     linkd_standing standing = {.scale = scale, .is_record = true};
 
-    return linkd_limit_score(bridges, &limit, &standing);
+    return limit_of(bridges, &limit, &standing);
 }
 
 /* What a threshold lets in of strangers under the first model it lets in under
@@ -903,6 +900,81 @@ static void limits_of_records_are_of_their_scores(void **state)
     blobs_clear(&b);
 }
 
+/* ---- the scale of limits is damaged ------------------------------------------------- */
+
+/* Its other half lies in the first generation, and nothing is missed. */
+static void damaged_limits_go_by_their_copy(void **state)
+{
+    const linkd_scale *scale = &fits.there.scales[LINKD_WAY_FUSE];
+
+    for (int i = 0; i < 3; i++) {
+        blobs b = blobs_make(made, &fits);
+        linkd_bridges *whole = NULL;
+        linkd_bridges *bridges = NULL;
+
+        firms_upgrade(&b);
+        assert_int_equal(open_rc(&whole), LINKD_OK);
+        assert_int_equal(linkd_bridges_check_limits(whole, &err), LINKD_OK);
+        scratch_store_leave(state);
+        setup(state);
+        if (i == 0)
+            b.bytes[BLOB_REFERENCE].len--;
+        if (i == 1) /* the first number of the native scale is no number */
+            memset(b.bytes[BLOB_REFERENCE].data + 48, 0xFF, 4);
+        if (i == 2)
+            b.of[BLOB_REFERENCE].kind = 77;
+        firms_upgrade(&b);
+        assert_true(key_get() != 0);
+        assert_int_equal(open_rc(&bridges), LINKD_OK);
+        assert_int_equal(linkd_bridges_check_limits(bridges, &err),
+                         LINKD_E_DATA);
+        assert_non_null(strstr(err.message, "the scale of limits has only its "
+                                            "copy, which goes with generation "
+                                            "1: damaged database: "));
+        for (double score = -1.0; score <= 1.0; score += 0.125)
+            assert_true(limit_score(bridges, LINKD_LIMIT_SCORE, score, scale) ==
+                        limit_score(whole, LINKD_LIMIT_SCORE, score, scale));
+        linkd_bridges_close(bridges);
+        linkd_bridges_close(whole);
+        blobs_clear(&b);
+        scratch_store_leave(state);
+        setup(state);
+    }
+}
+
+static void without_their_copy_only_scores_are_no_limits(void **state)
+{
+    const linkd_scale *scale = &fits.there.scales[LINKD_WAY_FUSE];
+    const linkd_standing standing = {.scale = scale};
+    const linkd_limit limit = {LINKD_LIMIT_SCORE, 0.5};
+    blobs b = blobs_make(made, &fits);
+    linkd_bridges *bridges = NULL;
+    float score = 42.0F;
+
+    (void)state;
+    b.bytes[BLOB_REFERENCE].len--;
+    b.bytes[BLOB_OLD_SCALES].len--;
+    firms_upgrade(&b);
+    assert_int_equal(open_rc(&bridges), LINKD_OK);
+    assert_int_equal(
+        linkd_limit_score(bridges, &limit, &standing, &score, &err),
+        LINKD_E_DATA);
+    assert_string_equal(err.message,
+                        "scores cannot be limits any more, but probabilities "
+                        "and false-match rates can: damaged database: a blob "
+                        "has a wrong form");
+    assert_true(score == 42.0F);
+    assert_true(limit_score(bridges, LINKD_LIMIT_FALSE_MATCH_RATE, 0.01,
+                            scale) > -1.0F);
+    assert_true(limit_score(bridges, LINKD_LIMIT_PROBABILITY, 0.5, scale) >
+                -1.0F);
+    assert_true(limit_score(bridges, LINKD_LIMIT_NONE, 0.0, scale) ==
+                -INFINITY);
+    assert_true(leads(bridges, 2, 1, ""));
+    linkd_bridges_close(bridges);
+    blobs_clear(&b);
+}
+
 static void scales_of_records_that_are_none_are_refused(void **state)
 {
     for (int i = 0; i < 3; i++) {
@@ -965,6 +1037,8 @@ int main(void)
         TEST(a_score_keeps_its_share_of_impostors),
         TEST(other_limits_are_of_the_way_itself),
         TEST(limits_of_records_are_of_their_scores),
+        TEST(damaged_limits_go_by_their_copy),
+        TEST(without_their_copy_only_scores_are_no_limits),
         TEST(scales_of_records_that_are_none_are_refused),
     };
 

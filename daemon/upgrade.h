@@ -56,8 +56,10 @@ LINKD_MUST_CHECK int lk_upgrade_estimate(lk_service *service,
 LINKD_MUST_CHECK int lk_canaries_embed(lk_model *model, float *ret_vectors,
                                        linkd_error *err);
 /* For every collection whose model was ever changed: that models which are there
- * make the vectors that they made. LINKD_E_CONFLICT names model and collection.
- * A model that is gone is no error. */
+ * make the vectors that they made, and that one that serves has the files that it
+ * had. LINKD_E_CONFLICT names model and collection, and says what to do. A model
+ * that is gone is no error; an older one with other files, and damaged canaries, are
+ * logged. */
 LINKD_MUST_CHECK int lk_upgrade_models_check(lk_service *service,
                                              linkd_error *err);
 

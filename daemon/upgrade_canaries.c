@@ -5,7 +5,8 @@
  * keeps the vectors of eight fixed texts, or of eight parts of a fixed picture if
  * its model reads no texts, and linkd does not start with a model
  * that makes others: its queries would be compared with vectors of another
- * space, and nothing would show but bad results. */
+ * space, and nothing would show but bad results. Nor does it start where the files
+ * of a model that serves are others, which every request would be refused for. */
 #include "daemon/upgrade.h"
 
 #include <string.h>
@@ -50,34 +51,87 @@ static int stored_read(linkd_store *store, linkd_str collection,
     return rc;
 }
 
+static int other_fail(linkd_str collection, const linkd_generation *generation,
+                      const char *why, linkd_error *err)
+{
+    return lk_fail(
+        err, LINKD_E_CONFLICT,
+        "model \"%s\" is not the one that collection \"%s\" was made "
+        "with: %s; put that one back, or give this one another name",
+        lk_label_of(generation->model).text, lk_label_of(collection).text, why);
+}
+
+/* Queries do without an older model. */
+static int files_fail(linkd_str collection, const linkd_generation *generation,
+                      linkd_error *err)
+{
+    linkd_error other = {0};
+    int rc = other_fail(collection, generation, "its files are others", &other);
+
+    if (generation->state == LINKD_GENERATION_SERVING)
+        return lk_fail(err, rc, "%s", other.message);
+    lk_log(LK_LOG_WARN, "%s; until then queries for its records are mapped",
+           other.message);
+    return LINKD_OK;
+}
+
+static int vectors_check(linkd_str collection,
+                         const linkd_generation *generation, lk_model *model,
+                         const float *stored, lk_arena *arena, linkd_error *err)
+{
+    float *now = lk_arena_alloc(arena, LINKD_N_CANARIES * generation->dim *
+                                           sizeof(*now));
+    linkd_error why = {0};
+    int rc;
+
+    if (now == NULL)
+        return lk_fail_nomem(err);
+    rc = lk_canaries_embed(model, now, err);
+    if (rc == LINKD_OK &&
+        linkd_canaries_check(stored, now, generation->dim, &why) != LINKD_OK)
+        rc = other_fail(collection, generation, why.message, err);
+    return rc;
+}
+
+/* Damaged canaries are no reason to keep linkd from its other collections. */
+static int canaries_read(linkd_store *store, linkd_str collection,
+                         const linkd_generation *generation, lk_arena *arena,
+                         float **ret_vectors, linkd_error *err)
+{
+    linkd_error failure = {0};
+    int rc = stored_read(store, collection, generation, arena, ret_vectors,
+                         &failure);
+
+    if (rc == LINKD_E_DATA) {
+        lk_log(LK_LOG_WARN,
+               "collection \"%s\": model \"%s\" cannot be checked: %s",
+               lk_label_of(collection).text,
+               lk_label_of(generation->model).text, failure.message);
+        return LINKD_OK;
+    }
+    if (rc != LINKD_OK && err != NULL)
+        *err = failure;
+    return rc;
+}
+
 static int generation_check(lk_service *service, linkd_str collection,
                             const linkd_generation *generation, lk_arena *arena,
                             linkd_error *err)
 {
     lk_model *model = NULL;
     float *stored = NULL;
-    float *now;
-    linkd_error why = {0};
-    int rc = stored_read(service->store, collection, generation, arena, &stored,
-                         err);
+    int rc = canaries_read(service->store, collection, generation, arena,
+                           &stored, err);
 
     if (rc != LINKD_OK || stored == NULL ||
-        !lk_generation_model(service, generation, &model))
+        lk_models_get(service->models, generation->model, &model, NULL) !=
+            LINKD_OK)
         return rc;
-    now = lk_arena_alloc(arena,
-                         LINKD_N_CANARIES * generation->dim * sizeof(*now));
-    if (now == NULL)
-        return lk_fail_nomem(err);
-    rc = lk_canaries_embed(model, now, err);
-    if (rc == LINKD_OK)
-        rc = linkd_canaries_check(stored, now, generation->dim, &why);
-    if (rc == LINKD_E_CONFLICT)
-        return lk_fail(err, rc,
-                       "model \"%s\" is not the one that collection \"%s\" was "
-                       "made with: %s",
-                       lk_label_of(generation->model).text,
-                       lk_label_of(collection).text, why.message);
-    return rc;
+    return lk_fingerprint_is(generation->fingerprint,
+                             lk_model_describe(model)->fingerprint)
+               ? vectors_check(collection, generation, model, stored, arena,
+                               err)
+               : files_fail(collection, generation, err);
 }
 
 int lk_upgrade_models_check(lk_service *service, linkd_error *err)

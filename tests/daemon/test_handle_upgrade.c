@@ -1188,8 +1188,58 @@ static void a_model_that_changed_silently_is_refused(void **state)
     assert_non_null(strstr(err.message,
                            "model \"other\" is not the one that collection "
                            "\"firms\" was made with: the model makes other "
-                           "vectors than it did"));
+                           "vectors than it did: cosine "));
+    assert_non_null(strstr(err.message, "; put that one back, or give this one "
+                                        "another name"));
     lk_buf_clear(&bytes);
+}
+
+/* Requests of texts would be refused one by one. */
+static void a_serving_model_with_other_files_is_refused(void **state)
+{
+    linkd_error err = {0};
+
+    (void)state;
+    firms_make();
+    start("other");
+    model_hide("other");
+    assert_int_equal(lk_upgrade_models_check(&service, &err), LINKD_OK);
+    model_make("other", 9);
+    assert_int_equal(lk_upgrade_models_check(&service, &err), LINKD_E_CONFLICT);
+    assert_string_equal(err.message,
+                        "model \"other\" is not the one that collection "
+                        "\"firms\" was made with: its files are others; put "
+                        "that one back, or give this one another name");
+    assert_int_equal(system("rm -r models/other"), 0);
+    model_show("other");
+}
+
+/* Its records are found by mapped queries. */
+static void an_older_model_with_other_files_is_let_pass(void **state)
+{
+    linkd_error err = {0};
+
+    (void)state;
+    firms_make();
+    start("other");
+    model_hide("tiny");
+    model_make("tiny", 9);
+    assert_int_equal(lk_upgrade_models_check(&service, &err), LINKD_OK);
+    search_for(5, ",\"k\":1");
+    assert_text_at("hits.0.way", "align");
+    assert_int_equal(system("rm -r models/tiny"), 0);
+    model_show("tiny");
+}
+
+static void damaged_canaries_are_let_pass(void **state)
+{
+    linkd_error err = {0};
+
+    (void)state;
+    firms_make();
+    start("other");
+    blob_flip(2, LINKD_BLOB_CANARIES, 0);
+    assert_int_equal(lk_upgrade_models_check(&service, &err), LINKD_OK);
 }
 
 #define TEST(name)                                                             \
@@ -1244,6 +1294,9 @@ int main(void)
         TEST(an_older_model_that_is_gone_is_named),
         TEST(models_that_are_the_same_pass_the_check),
         TEST(a_model_that_changed_silently_is_refused),
+        TEST(a_serving_model_with_other_files_is_refused),
+        TEST(an_older_model_with_other_files_is_let_pass),
+        TEST(damaged_canaries_are_let_pass),
     };
 
     return cmocka_run_group_tests(tests, upgrade_group_enter,

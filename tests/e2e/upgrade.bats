@@ -80,6 +80,48 @@ assert status["serving"] == 1 and len(status["generations"]) == 1, status'
     [ "$(curl -s --unix-socket s http://x/v1/collections/firms/search -d '{"text":"quick brown","k":20}')" = "$before" ]
 }
 
+@test "a model that was exchanged behind linkd's back keeps it from starting" {
+    local before
+    kill -TERM "$daemon"
+    wait "$daemon"
+    cp -r "$LINKD_MODELS" models
+    export LINKD_MODELS=$PWD/models
+    daemon_start
+    "$LINKCTL" upgrade start firms --model other -q >/dev/null
+    "$LINKCTL" upgrade backfill firms --limit 50 -q >/dev/null
+    before=$("$LINKCTL" search firms "quick brown" -k 20 --json)
+    kill -TERM "$daemon"
+    wait "$daemon"
+    mv models/other models/kept
+    "$MAKE_TINY_MODEL" models/other 9
+
+    run timeout 60 "$LINKD" --data data --socket s --model tiny
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "${lines[-1]}" == *'model "other" is not the one that collection "firms" was made with: its files are others; put that one back, or give this one another name' ]]
+
+    # as it says, the one and then the other
+    mv models/other models/better
+    daemon_start
+    refused 1 'there is no model "other" in the model store' "$LINKCTL" search firms "quick brown"
+    kill -TERM "$daemon"
+    wait "$daemon"
+    mv models/kept models/other
+    daemon_start
+    [ "$("$LINKCTL" search firms "quick brown" -k 20 --json)" = "$before" ]
+
+    # an older model is done without
+    kill -TERM "$daemon"
+    wait "$daemon"
+    rm -r models/tiny
+    "$MAKE_TINY_MODEL" models/tiny 9
+    : >err
+    daemon_start
+    grep -q 'warn model "tiny" is not the one that collection "firms" was made with: its files are others; put that one back, or give this one another name; until then queries for its records are mapped$' err
+    [[ "$("$LINKCTL" search firms "quick brown" -k 20 --json)" == *'"way":"align"'* ]]
+    "$LINKCTL" fsck -q
+}
+
 # limits_damage: flips a bit in the scale of limits and in its copy, the two equal
 # blobs of the kind. The daemon is stopped and started for it.
 limits_damage() {

@@ -66,12 +66,13 @@ static const lk_syntax add_syntax = {
     .options = add_options,
     .n_options = sizeof(add_options) / sizeof(*add_options),
     .summary = "Imports a model from a directory, a zip archive or a wheel.",
-    .notes = "The model must be a Hugging Face directory with config.json and\n"
-             "model.safetensors. It is opened once before it is "
-             "accepted.\n" STORE_NOTE "\nExamples:\n"
-             "  linkctl model add ~/models/all-MiniLM-L6-v2\n"
-             "  linkctl model add some_model-0.1.0-py3-none-any.whl --name some"
-             "\n",
+    .notes =
+        "The model must be a Hugging Face directory with config.json and\n"
+        "model.safetensors, in one file or in shards with an index. It is\n"
+        "opened once before it is accepted.\n" STORE_NOTE "\nExamples:\n"
+        "  linkctl model add ~/models/all-MiniLM-L6-v2\n"
+        "  linkctl model add some_model-0.1.0-py3-none-any.whl --name some"
+        "\n",
 };
 
 static int stage_fill(lk_cli *cli, const char *path, const char *name,

@@ -5,8 +5,8 @@
  *        X-Linked-Size if the file is a large one
  *
  * A file is received as <name>.part and renamed when it is whole and its hash,
- * where the hub tells one, is right. The weights go on where an earlier
- * attempt stopped (Range); the other files are small and start anew. A part
+ * where the hub tells one, is right. Weights go on where an earlier attempt
+ * stopped (Range); the other files are small and start anew. A part
  * whose hash turned out wrong is removed, so that the next attempt does not
  * build on it. From https only https is followed. */
 #include "cli/hub.h"
@@ -30,6 +30,7 @@ typedef struct download {
     lk_http *http;
     const lk_model_file *file;
     char part[PATH_MAX_BYTES];
+    char step[64]; /* what progress calls it */
     int fd;
     uint64_t have; /* bytes in the part */
     bool has_body; /* the first byte of the answer that counts has come */
@@ -132,7 +133,7 @@ static int moved_take(void *opaque, const lk_http_moved *moved)
 
     if (moved->to_receive == 0 || moved->received == 0 || !d->has_body)
         return LINKD_OK;
-    return lk_progress_report(d->progress, "download",
+    return lk_progress_report(d->progress, d->step,
                               d->resumed + moved->received,
                               d->resumed + moved->to_receive, NULL);
 }
@@ -162,6 +163,15 @@ static int part_ask(download *d, const char *url, long *ret_status,
 
 static int fail_status(const download *d, long status, linkd_error *err)
 {
+    if (status == 404 && strcmp(d->file->path, LK_MODEL_INDEX) == 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the hub has no weights of the model that linkd reads: "
+                       "neither " LK_MODEL_WEIGHTS " nor " LK_MODEL_INDEX);
+    if (status == 404 && d->file->shard > 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the hub lacks a part of the model's weights: %s "
+                       "answers 404",
+                       d->file->path);
     if (status == 401 || status == 403 || status == 404)
         return lk_fail(err, LINKD_E_ARG,
                        "the hub has no such model, or it is not public: %s "
@@ -175,11 +185,9 @@ static int fail_status(const download *d, long status, linkd_error *err)
 static int part_open(download *d, linkd_error *err)
 {
     struct stat st;
-    bool resumes = strcmp(d->file->path, LK_MODEL_WEIGHTS) == 0;
+    int anew = d->file->is_weights ? 0 : O_TRUNC;
 
-    d->fd =
-        open(d->part, O_WRONLY | O_CREAT | O_CLOEXEC | (resumes ? 0 : O_TRUNC),
-             0666);
+    d->fd = open(d->part, O_WRONLY | O_CREAT | O_CLOEXEC | anew, 0666);
     if (d->fd < 0 || fstat(d->fd, &st) != 0 || lseek(d->fd, 0, SEEK_END) < 0)
         return lk_fail(err, LINKD_E_IO, "could not write %s: %s", d->part,
                        strerror(errno));
@@ -248,6 +256,7 @@ static int file_fetch(download *d, const char *url, const char *path,
         rc = part_receive(d, url, &status, err);
     if (rc == LINKD_OK && status != 200 && status != 206) {
         (void)unlink(d->part);
+        (void)unlink(path); /* of another revision */
         if (status != 404 || d->file->is_required)
             rc = fail_status(d, status, err);
     } else if (rc == LINKD_OK) {
@@ -291,37 +300,45 @@ static int url_make(const lk_hub_model *model, const char *file,
     return LINKD_OK;
 }
 
-static int model_file_fetch(lk_http *http, const lk_hub_model *model,
-                            lk_stage *stage, size_t i,
-                            const linkd_progress *progress, linkd_error *err)
+/* One download of a model. */
+typedef struct pull {
+    const lk_hub_model *model;
+    const linkd_progress *progress;
+    lk_http *http;
+} pull;
+
+static int file_bring(void *ctx, const lk_model_file *file, const char *path,
+                      linkd_error *err)
 {
-    const char *path = lk_stage_path(stage, i);
-    const lk_model_file *file = &lk_model_files[i];
-    bool is_large = strcmp(file->path, LK_MODEL_WEIGHTS) == 0;
-    download d = {.http = http,
+    const pull *p = ctx;
+    download d = {.http = p->http,
                   .file = file,
                   .fd = -1,
-                  .progress = is_large ? progress : NULL};
+                  .progress = file->is_weights ? p->progress : NULL,
+                  .step = "download"};
     char url[URL_MAX_BYTES];
     int rc;
 
-    if (is_large && access(path, F_OK) == 0)
+    if (file->is_weights && access(path, F_OK) == 0)
         return LINKD_OK; /* renamed, so it was whole and checked */
+    if (file->n_shards > 0)
+        (void)snprintf(d.step, sizeof(d.step), "download %zu of %zu",
+                       file->shard, file->n_shards);
     if (snprintf(d.part, sizeof(d.part), "%s.part", path) >=
         (int)sizeof(d.part))
         return lk_fail(err, LINKD_E_ARG, "the path of the store is too long");
-    rc = url_make(model, file->path, url, err);
+    rc = url_make(p->model, file->path, url, err);
     return rc == LINKD_OK ? file_fetch(&d, url, path, err) : rc;
 }
 
 int lk_hub_fetch(const lk_hub_model *model, lk_stage *stage,
                  const linkd_progress *progress, linkd_error *err)
 {
-    lk_http *http = NULL;
-    int rc = lk_http_open(&http, err);
+    pull p = {.model = model, .progress = progress};
+    int rc = lk_http_open(&p.http, err);
 
-    for (size_t i = 0; i < LK_MODEL_N_FILES && rc == LINKD_OK; i++)
-        rc = model_file_fetch(http, model, stage, i, progress, err);
-    lk_http_close(http);
+    if (rc == LINKD_OK)
+        rc = lk_stage_fill(stage, file_bring, &p, err);
+    lk_http_close(p.http);
     return rc;
 }

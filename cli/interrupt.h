@@ -5,7 +5,7 @@
 #include "base/base.h"
 
 /* Paths that can be guarded at once. */
-#define LK_INTERRUPT_MAX 48
+#define LK_INTERRUPT_MAX 128
 
 /* From now on SIGINT, SIGTERM and SIGHUP remove the guarded paths, say
  * "interrupted" and end the process with 1; SIGPIPE does the same in silence;

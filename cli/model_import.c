@@ -93,42 +93,48 @@ static bool has_pickle(const char *dir)
     return found;
 }
 
-static int files_copy(const char *dir, lk_stage *stage, lk_buf *path,
+/* The index is asked for only where the weights are not in one file. */
+static int weights_check(const char *dir, const char *index_path,
+                         linkd_error *err)
+{
+    if (access(index_path, F_OK) == 0)
+        return LINKD_OK;
+    if (has_pickle(dir))
+        return lk_fail(err, LINKD_E_DATA,
+                       "cannot import %s: its weights are pickled, which can "
+                       "run code; " LK_MODEL_WEIGHTS " is needed",
+                       dir);
+    return lk_fail(err, LINKD_E_IO,
+                   "could not import %s: there is neither " LK_MODEL_WEIGHTS
+                   " nor " LK_MODEL_INDEX,
+                   dir);
+}
+
+static int file_bring(void *ctx, const lk_model_file *file, const char *to_path,
                       linkd_error *err)
 {
-    int rc = LINKD_OK;
+    const char *dir = *(const char **)ctx;
+    lk_buf path = {0};
+    int rc = lk_buf_printf(&path, err, "%s/%s", dir, file->path);
 
-    for (size_t i = 0; i < LK_MODEL_N_FILES && rc == LINKD_OK; i++) {
-        const lk_model_file *file = &lk_model_files[i];
-
-        lk_buf_reset(path);
-        rc = lk_buf_printf(path, err, "%s/%s", dir, file->path);
-        if (rc == LINKD_OK && strcmp(file->path, LK_MODEL_WEIGHTS) == 0 &&
-            access(path->data, F_OK) != 0 && has_pickle(dir))
-            return lk_fail(err, LINKD_E_DATA,
-                           "cannot import %s: its weights are pickled, which "
-                           "can run code; " LK_MODEL_WEIGHTS " is needed",
-                           dir);
-        if (rc == LINKD_OK)
-            rc = file_copy(path->data, lk_stage_path(stage, i), file->max_bytes,
-                           file->is_required, err);
-    }
+    if (rc == LINKD_OK && strcmp(file->path, LK_MODEL_INDEX) == 0)
+        rc = weights_check(dir, path.data, err);
+    if (rc == LINKD_OK)
+        rc = file_copy(path.data, to_path, file->max_bytes, file->is_required,
+                       err);
+    lk_buf_clear(&path);
     return rc;
 }
 
 int lk_model_import(const char *path, lk_stage *stage, linkd_error *err)
 {
-    lk_buf file = {0};
     struct stat st;
-    int rc;
 
     if (stat(path, &st) != 0)
         return lk_fail_read(path, err);
     if (!S_ISDIR(st.st_mode))
         return lk_model_import_zip(path, stage, err);
-    rc = files_copy(path, stage, &file, err);
-    lk_buf_clear(&file);
-    return rc;
+    return lk_stage_fill(stage, file_bring, &path, err);
 }
 
 int lk_model_name_of(const char *path, lk_buf *ret_name, linkd_error *err)

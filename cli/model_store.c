@@ -8,7 +8,8 @@
  * A model comes in through a stage: a directory in the store itself, so that
  * one rename makes it appear whole. It is accepted only after it was opened
  * for all that it reads. Only files of a fixed list are stored, under names from that
- * list, so a foreign archive cannot choose a path. */
+ * list, and shards, whose names the model's index tells and which are checked; so
+ * a foreign archive cannot choose a path. */
 #include "cli/model_store.h"
 
 #include <dirent.h>
@@ -29,26 +30,35 @@
 
 #define RECORD        "linkd-model.json"
 #define NAME_MAX_LEN  96
+#define SHARDS_MAX    64                   /* guess */
 #define SMALL_BYTES   ((uint64_t)64 << 20) /* largest known tokenizer: 17 MB */
 #define WEIGHTS_BYTES ((uint64_t)16 << 30)
 
-const lk_model_file lk_model_files[LK_MODEL_N_FILES] = {
-    {"config.json", true, SMALL_BYTES},
-    {"tokenizer.json", false, SMALL_BYTES},
-    {"tokenizer_config.json", false, SMALL_BYTES},
-    {"vocab.txt", false, SMALL_BYTES},
-    {"vocab.json", false, SMALL_BYTES},
-    {"merges.txt", false, SMALL_BYTES},
-    {"preprocessor_config.json", false, SMALL_BYTES},
-    {"modules.json", false, SMALL_BYTES},
-    {"1_Pooling/config.json", false, SMALL_BYTES},
-    {"2_Dense/config.json", false, SMALL_BYTES},
-    {"2_Dense/model.safetensors", false, WEIGHTS_BYTES},
-    {"3_Dense/config.json", false, SMALL_BYTES},
-    {"3_Dense/model.safetensors", false, WEIGHTS_BYTES},
-    {"sentence_bert_config.json", false, SMALL_BYTES},
-    {"config_sentence_transformers.json", false, SMALL_BYTES},
-    {LK_MODEL_WEIGHTS, true, WEIGHTS_BYTES},
+static const lk_model_file model_files[] = {
+    {.path = "config.json", .is_required = true, .max_bytes = SMALL_BYTES},
+    {.path = "tokenizer.json", .max_bytes = SMALL_BYTES},
+    {.path = "tokenizer_config.json", .max_bytes = SMALL_BYTES},
+    {.path = "vocab.txt", .max_bytes = SMALL_BYTES},
+    {.path = "vocab.json", .max_bytes = SMALL_BYTES},
+    {.path = "merges.txt", .max_bytes = SMALL_BYTES},
+    {.path = "preprocessor_config.json", .max_bytes = SMALL_BYTES},
+    {.path = "modules.json", .max_bytes = SMALL_BYTES},
+    {.path = "1_Pooling/config.json", .max_bytes = SMALL_BYTES},
+    {.path = "2_Dense/config.json", .max_bytes = SMALL_BYTES},
+    {.path = "2_Dense/model.safetensors", .max_bytes = WEIGHTS_BYTES},
+    {.path = "3_Dense/config.json", .max_bytes = SMALL_BYTES},
+    {.path = "3_Dense/model.safetensors", .max_bytes = WEIGHTS_BYTES},
+    {.path = "sentence_bert_config.json", .max_bytes = SMALL_BYTES},
+    {.path = "config_sentence_transformers.json", .max_bytes = SMALL_BYTES},
+    {.path = LK_MODEL_WEIGHTS, .max_bytes = WEIGHTS_BYTES, .is_weights = true},
+    /* where the weights did not come */
+    {.path = LK_MODEL_INDEX, .is_required = true, .max_bytes = SMALL_BYTES},
+};
+
+enum {
+    N_FILES = sizeof(model_files) / sizeof(*model_files),
+    INDEX = N_FILES - 1,
+    WEIGHTS = INDEX - 1,
 };
 
 /* Directories that some of these are in. */
@@ -60,13 +70,16 @@ enum {
     STAGE_FOLDERS,
     STAGE_FILES = STAGE_FOLDERS + sizeof(folders) / sizeof(*folders),
 };
-enum { STAGE_RECORD = STAGE_FILES + LK_MODEL_N_FILES, STAGE_N_PATHS };
+enum { STAGE_RECORD = STAGE_FILES + N_FILES, STAGE_N_PATHS };
 
 struct lk_stage {
     lk_arena arena;
     char *name;
     char *target; /* where the model ends up */
     char *paths[STAGE_N_PATHS];
+    lk_model_file *shards;
+    char **shard_paths;
+    size_t n_shards;
     int fd; /* of the directory, locked */
     bool is_kept;
     bool is_committed;
@@ -143,7 +156,7 @@ static int stage_paths_make(lk_stage *stage, const char *store,
         const char *name = i < STAGE_FILES ? folders[i - STAGE_FOLDERS]
                            : i == STAGE_RECORD
                                ? RECORD
-                               : lk_model_files[i - STAGE_FILES].path;
+                               : model_files[i - STAGE_FILES].path;
 
         stage->paths[i] =
             path_join(&stage->arena, stage->paths[STAGE_DIR], name);
@@ -211,27 +224,125 @@ int lk_stage_open(const char *name, bool is_kept, lk_stage **ret_stage,
     return LINKD_OK;
 }
 
+static void path_drop(const lk_stage *stage, const char *path)
+{
+    if (path == NULL || stage->is_kept)
+        return;
+    if (!stage->is_committed)
+        (void)remove(path);
+    lk_interrupt_release(path);
+}
+
 void lk_stage_close(lk_stage *stage)
 {
     if (stage == NULL)
         return;
-    for (size_t i = STAGE_N_PATHS; i-- > 0;) {
-        if (stage->paths[i] == NULL || stage->is_kept)
-            continue;
-        if (!stage->is_committed)
-            (void)remove(stage->paths[i]);
-        lk_interrupt_release(stage->paths[i]);
-    }
+    for (size_t i = stage->n_shards; i-- > 0;)
+        path_drop(stage, stage->shard_paths[i]);
+    for (size_t i = STAGE_N_PATHS; i-- > 0;)
+        path_drop(stage, stage->paths[i]);
     if (stage->fd >= 0)
         (void)close(stage->fd);
     lk_arena_clear(&stage->arena);
     free(stage);
 }
 
-const char *lk_stage_path(const lk_stage *stage, size_t file)
+/* ---- filling it --------------------------------------------------------- */
+
+static bool is_there(const char *path)
 {
-    LK_ASSERT(file < LK_MODEL_N_FILES);
-    return stage->paths[STAGE_FILES + file];
+    return access(path, F_OK) == 0;
+}
+
+/* The index may be a stranger's: its names become paths and addresses. */
+static bool is_shard_name(const char *name)
+{
+    static const char ending[] = ".safetensors";
+    size_t len = strlen(name);
+    size_t n = sizeof(ending) - 1;
+
+    return name_check(name, NULL) == LINKD_OK && len > n &&
+           strcmp(name + len - n, ending) == 0;
+}
+
+static int shard_add(lk_stage *stage, const char *name, linkd_error *err)
+{
+    char *copy = lk_arena_copy(&stage->arena, name, strlen(name));
+    char *path = path_join(&stage->arena, stage->paths[STAGE_DIR], name);
+
+    if (copy == NULL || path == NULL)
+        return lk_fail_nomem(err);
+    stage->shards[stage->n_shards] = (lk_model_file){
+        .path = copy,
+        .is_required = true,
+        .max_bytes = WEIGHTS_BYTES,
+        .is_weights = true,
+        .shard = stage->n_shards + 1,
+    };
+    stage->shard_paths[stage->n_shards++] = path;
+    if (!stage->is_kept)
+        lk_interrupt_guard(path);
+    return LINKD_OK;
+}
+
+static int shards_add(lk_stage *stage, const lk_buf *names, linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    stage->shards =
+        lk_arena_alloc(&stage->arena, SHARDS_MAX * sizeof(*stage->shards));
+    stage->shard_paths =
+        lk_arena_alloc(&stage->arena, SHARDS_MAX * sizeof(*stage->shard_paths));
+    if (stage->shards == NULL || stage->shard_paths == NULL)
+        return lk_fail_nomem(err);
+    for (size_t at = 0; at < names->len && rc == LINKD_OK;
+         at += strlen(names->data + at) + 1) {
+        if (!is_shard_name(names->data + at))
+            rc = lk_fail(err, LINKD_E_DATA,
+                         LK_MODEL_INDEX ": \"%.80s\" is no name of a shard",
+                         names->data + at);
+        else if (stage->n_shards == SHARDS_MAX)
+            rc = lk_fail(err, LINKD_E_DATA,
+                         LK_MODEL_INDEX ": names more than %d shards",
+                         SHARDS_MAX);
+        else
+            rc = shard_add(stage, names->data + at, err);
+    }
+    for (size_t i = 0; i < stage->n_shards; i++)
+        stage->shards[i].n_shards = stage->n_shards;
+    return rc;
+}
+
+static int shards_fill(lk_stage *stage, lk_bring_cb bring_cb, void *ctx,
+                       linkd_error *err)
+{
+    lk_buf names = {0};
+    int rc = linkd_encoder_shards(stage->paths[STAGE_DIR], &names, err);
+
+    if (rc == LINKD_OK)
+        rc = shards_add(stage, &names, err);
+    for (size_t i = 0; i < stage->n_shards && rc == LINKD_OK; i++)
+        rc = bring_cb(ctx, &stage->shards[i], stage->shard_paths[i], err);
+    lk_buf_clear(&names);
+    return rc;
+}
+
+int lk_stage_fill(lk_stage *stage, lk_bring_cb bring_cb, void *ctx,
+                  linkd_error *err)
+{
+    char *const *paths = &stage->paths[STAGE_FILES];
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < INDEX && rc == LINKD_OK; i++)
+        rc = bring_cb(ctx, &model_files[i], paths[i], err);
+    if (rc != LINKD_OK)
+        return rc;
+    if (is_there(paths[WEIGHTS])) {
+        (void)unlink(paths[INDEX]); /* of another revision */
+        return LINKD_OK;
+    }
+    rc = bring_cb(ctx, &model_files[INDEX], paths[INDEX], err);
+    return rc == LINKD_OK ? shards_fill(stage, bring_cb, ctx, err) : rc;
 }
 
 /* ---- the record --------------------------------------------------------- */
@@ -253,13 +364,16 @@ static int file_record(json_t *files, const char *name, const char *path,
 
 static int files_record(const lk_stage *stage, json_t *files, linkd_error *err)
 {
+    char *const *paths = &stage->paths[STAGE_FILES];
     int rc = LINKD_OK;
 
-    for (size_t i = 0; i < LK_MODEL_N_FILES && rc == LINKD_OK; i++) {
-        if (access(lk_stage_path(stage, i), F_OK) == 0)
-            rc = file_record(files, lk_model_files[i].path,
-                             lk_stage_path(stage, i), err);
+    for (size_t i = 0; i < N_FILES && rc == LINKD_OK; i++) {
+        if (is_there(paths[i]))
+            rc = file_record(files, model_files[i].path, paths[i], err);
     }
+    for (size_t i = 0; i < stage->n_shards && rc == LINKD_OK; i++)
+        rc = file_record(files, stage->shards[i].path, stage->shard_paths[i],
+                         err);
     return rc;
 }
 

@@ -7,16 +7,18 @@
 
 #include "base/base.h"
 
-/* The files of a model that linkd reads; nothing else is ever stored. */
+#define LK_MODEL_WEIGHTS "model.safetensors"
+#define LK_MODEL_INDEX   "model.safetensors.index.json"
+
+/* A file of a model that linkd reads; nothing else is ever stored. */
 typedef struct lk_model_file {
     const char *path;
     bool is_required;
     uint64_t max_bytes;
+    bool is_weights; /* LK_MODEL_WEIGHTS or a shard */
+    size_t shard;    /* from 1 on, of n_shards that the index names; else 0 */
+    size_t n_shards;
 } lk_model_file;
-
-#define LK_MODEL_N_FILES 16
-#define LK_MODEL_WEIGHTS "model.safetensors"
-extern const lk_model_file lk_model_files[LK_MODEL_N_FILES];
 
 /* A model that is being put together beside the store's models. */
 typedef struct lk_stage lk_stage;
@@ -29,8 +31,16 @@ LINKD_MUST_CHECK int lk_stage_open(const char *name, bool is_kept,
 /* Removes the stage unless it was committed or is kept. NULL is fine. */
 void lk_stage_close(lk_stage *stage);
 
-/* Where lk_model_files[file] goes. */
-const char *lk_stage_path(const lk_stage *stage, size_t file);
+/* Brings one file to `to_path`; what is neither there nor required is no
+ * failure. */
+typedef int (*lk_bring_cb)(void *ctx, const lk_model_file *file,
+                           const char *to_path, linkd_error *err);
+
+/* Asks for every file that the model may have: where LK_MODEL_WEIGHTS does not
+ * come, for the index and what that names. LINKD_E_DATA: the index names
+ * something else than shards; else what `bring_cb` says. */
+LINKD_MUST_CHECK int lk_stage_fill(lk_stage *stage, lk_bring_cb bring_cb,
+                                   void *ctx, linkd_error *err);
 
 /* Opens the model once to prove that it works, records the checksums and puts
  * it into the store. */

@@ -2,7 +2,7 @@
  *
  * An archive is hostile until read: a name may leave the directory, an entry
  * may be a link, a kilobyte may unpack to a terabyte. Nothing is ever written
- * under an entry's own name (model_store.h has the list of names), every entry
+ * under an entry's own name (model_store.c has the list of names), every entry
  * is read through a size limit, and an archive that holds an absolute path,
  * ".." or a link anywhere is refused as a whole: no honest one does. libzip
  * checks the CRCs. */
@@ -21,6 +21,8 @@
 typedef struct archive {
     zip_t *zip;
     const char *path;
+    const char *folder; /* the model's, with its slash, … */
+    size_t folder_len;  /* … and so long */
 } archive;
 
 static int fail_entry(const archive *a, const char *name, const char *why,
@@ -112,7 +114,7 @@ static int fail_no_model(const archive *a, bool has_pickle, linkd_error *err)
                        a->path);
     return lk_fail(err, LINKD_E_DATA,
                    "cannot import %s: no folder in it holds both config.json "
-                   "and " LK_MODEL_WEIGHTS,
+                   "and " LK_MODEL_WEIGHTS " or " LK_MODEL_INDEX,
                    a->path);
 }
 
@@ -131,9 +133,12 @@ static int folder_find(const archive *a, const char **ret_folder,
         size_t len;
 
         has_pickle = has_pickle || lk_model_is_pickle(name);
-        if (!ends_in_file(name, LK_MODEL_WEIGHTS, &len) ||
+        if ((!ends_in_file(name, LK_MODEL_WEIGHTS, &len) &&
+             !ends_in_file(name, LK_MODEL_INDEX, &len)) ||
             entry_find(a, name, len, "config.json") < 0)
             continue;
+        if (found != NULL && len == found_len && memcmp(name, found, len) == 0)
+            continue; /* it has both */
         if (found != NULL)
             return lk_fail(err, LINKD_E_DATA,
                            "cannot import %s: it holds several models, %.60s "
@@ -196,27 +201,31 @@ static int entry_unpack(const archive *a, zip_uint64_t entry,
     return rc;
 }
 
-static int archive_unpack(const archive *a, lk_stage *stage, linkd_error *err)
+static int file_bring(void *ctx, const lk_model_file *file, const char *to_path,
+                      linkd_error *err)
 {
-    const char *folder = NULL;
-    size_t len = 0;
+    const archive *a = ctx;
+    int64_t entry = entry_find(a, a->folder, a->folder_len, file->path);
+
+    if (entry >= 0)
+        return entry_unpack(a, (zip_uint64_t)entry, file, to_path, err);
+    return file->is_required
+               ? fail_entry(a, file->path, "it is not in the archive", err)
+               : LINKD_OK;
+}
+
+static int archive_unpack(archive *a, lk_stage *stage, linkd_error *err)
+{
     int rc = entries_check(a, err);
 
     if (rc == LINKD_OK)
-        rc = folder_find(a, &folder, &len, err);
-    for (size_t i = 0; i < LK_MODEL_N_FILES && rc == LINKD_OK; i++) {
-        int64_t entry = entry_find(a, folder, len, lk_model_files[i].path);
-
-        if (entry >= 0)
-            rc = entry_unpack(a, (zip_uint64_t)entry, &lk_model_files[i],
-                              lk_stage_path(stage, i), err);
-    }
-    return rc;
+        rc = folder_find(a, &a->folder, &a->folder_len, err);
+    return rc == LINKD_OK ? lk_stage_fill(stage, file_bring, a, err) : rc;
 }
 
 int lk_model_import_zip(const char *path, lk_stage *stage, linkd_error *err)
 {
-    archive a = {NULL, path};
+    archive a = {.path = path};
     int code = 0;
     int rc;
 

@@ -24,6 +24,14 @@
 #define TOLD_FROM_S  0.25 /* what nobody has waited for is not told: guess */
 #define LEFT_LIMIT_S (100.0 * 3600)
 
+/* Whether the step's first word is that: "download 1 of 3" counts bytes, too. */
+static bool begins_with(const char *step, const char *word)
+{
+    size_t n = strcspn(step, " ");
+
+    return n == strlen(word) && memcmp(step, word, n) == 0;
+}
+
 static const char *step_unit(const char *step)
 {
     static const char *const in_bytes[] = {"read", "download", "copy", "upload",
@@ -32,11 +40,11 @@ static const char *step_unit(const char *step)
                                           "embed",  "import", "export"};
 
     for (size_t i = 0; i < sizeof(in_bytes) / sizeof(*in_bytes); i++) {
-        if (strcmp(step, in_bytes[i]) == 0)
+        if (begins_with(step, in_bytes[i]))
             return "B";
     }
     for (size_t i = 0; i < sizeof(in_rows) / sizeof(*in_rows); i++) {
-        if (strcmp(step, in_rows[i]) == 0)
+        if (begins_with(step, in_rows[i]))
             return " rows";
     }
     return "";

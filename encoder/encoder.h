@@ -75,6 +75,13 @@ LINKD_MUST_CHECK int linkd_encoder_inputs(const char *dir,
                                           linkd_inputs *ret_inputs,
                                           linkd_error *err);
 
+/* The files that the weights of the model in `dir` are spread over, by its
+ * model.safetensors.index.json: their names, sorted, each ended by a zero byte.
+ * None has to be there yet. LINKD_E_IO, LINKD_E_DATA: the index cannot be read,
+ * or names a file elsewhere. */
+LINKD_MUST_CHECK int linkd_encoder_shards(const char *dir, lk_buf *ret_names,
+                                          linkd_error *err);
+
 /* Reads config.json, model.safetensors, tokenizer.json or vocab.txt,
  * modules.json, 1_Pooling/config.json and sentence_bert_config.json, all of
  * them as hostile input. The kernels are the best that the processor has, or

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encoder/encoder.h"
 #include "encoder/json.h"
 
 #define WEIGHTS_FILE "model.safetensors"
@@ -154,6 +155,23 @@ static int refuse_pickle(const char *dir, linkd_error *err)
                        "loading one runs the code in it; " WEIGHTS_FILE
                        " is needed in %s",
                        dir);
+    return rc;
+}
+
+int linkd_encoder_shards(const char *dir, lk_buf *ret_names, linkd_error *err)
+{
+    json_t *index = NULL;
+    const char **names = NULL;
+    size_t n = 0;
+    int rc = lk_json_read(dir, INDEX_FILE, &index, err);
+
+    lk_buf_reset(ret_names);
+    if (rc == LINKD_OK)
+        rc = index_names(index, &names, &n, err);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = lk_buf_append(ret_names, names[i], strlen(names[i]) + 1, err);
+    free(names);
+    json_decref(index);
     return rc;
 }
 

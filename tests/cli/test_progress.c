@@ -158,6 +158,24 @@ static void work_that_is_first_reported_when_done_took_its_time(void **state)
     assert_string_equal(f->text, "search: 600 rows in 3.0 s (200 rows/s)\n");
 }
 
+/* Shards are steps of their own, and count bytes as a single file does. */
+static void a_step_counts_what_its_first_word_says(void **state)
+{
+    fixture *f = *state;
+
+    tick(f, 0, "download 1 of 2", 0, 3000000);
+    tick(f, 1, "download 1 of 2", 3000000, 3000000);
+    tick(f, 0, "download 2 of 2", 4000000, 5000000);
+    tick(f, 1, "download 2 of 2", 5000000, 5000000);
+    tick(f, 0, "downloads", 0, 5000);
+    tick(f, 1, "downloads", 5000, 5000);
+    lk_meter_finish(&f->meter);
+    (void)fflush(f->out);
+    assert_string_equal(f->text, "download 1 of 2: 3.0 MB in 1.0 s (3.0 MB/s)\n"
+                                 "download 2 of 2: 5.0 MB in 1.0 s (5.0 MB/s)\n"
+                                 "downloads: 5,000 in 1.0 s (5,000/s)\n");
+}
+
 static void a_silent_meter_is_not_even_asked(void **state)
 {
     lk_meter meter;
@@ -313,6 +331,7 @@ int main(void)
         LINES(a_step_without_a_count_leaves_its_time),
         LINES(what_follows_a_step_that_is_done_is_not_its_time),
         LINES(work_that_is_first_reported_when_done_took_its_time),
+        LINES(a_step_counts_what_its_first_word_says),
         LINES(a_silent_meter_is_not_even_asked),
         TERMINAL(the_line_is_redrawn_in_place_but_not_for_every_report),
         TERMINAL(no_time_left_is_told_in_the_first_two_seconds),

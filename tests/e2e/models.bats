@@ -196,6 +196,80 @@ END
         "$LINKCTL" model add model
 }
 
+# model_shard: the weights of ./model in two files with an index
+model_shard() {
+    python3 - <<'END'
+import json, os, struct
+with open("model/model.safetensors", "rb") as file:
+    (length,) = struct.unpack("<Q", file.read(8))
+    header, data = json.loads(file.read(length)), file.read()
+names, weight_map = list(header), {}
+for i in range(2):
+    part, payload, shard = {}, b"", "model-%05d-of-00002.safetensors" % (i + 1)
+    for name in names[i::2]:
+        begin, end = header[name]["data_offsets"]
+        part[name] = dict(header[name], data_offsets=[len(payload), len(payload) + end - begin])
+        payload += data[begin:end]
+        weight_map[name] = shard
+    text = json.dumps(part).encode()
+    with open("model/" + shard, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + payload)
+with open("model/model.safetensors.index.json", "w") as file:
+    json.dump({"metadata": {}, "weight_map": weight_map}, file)
+os.remove("model/model.safetensors")
+END
+}
+
+@test "a model in shards is added from a directory and from an archive" {
+    model_shard
+    "$LINKCTL" model add model --name sharded -q
+    (cd model && zip_make ../m.zip m/config.json=config.json m/vocab.txt=vocab.txt \
+        m/model.safetensors.index.json=model.safetensors.index.json \
+        m/model-00001-of-00002.safetensors=model-00001-of-00002.safetensors \
+        m/model-00002-of-00002.safetensors=model-00002-of-00002.safetensors)
+    "$LINKCTL" model add m.zip --name zipped -q
+    "$LINKCTL" model add "$ORIGINAL" --name whole -q
+    printf 'id,name\n1,alpha\n2,beta\n' >t.csv
+    "$LINKCTL" embed t.csv -m whole -q -o whole.npy
+    for name in sharded zipped; do
+        diff -r -x 'linkd-*' model "store/$name"
+        [ "$("$LINKCTL" model verify "$name" | cut -d, -f1)" = "$name: 5 files" ]
+        "$LINKCTL" embed t.csv -m "$name" -q -o out.npy
+        cmp out.npy whole.npy
+    done
+    [ "$(ls -A store)" = "$(printf 'sharded\nwhole\nzipped')" ]
+}
+
+@test "a model that lacks a shard is refused, and nothing of it stays" {
+    model_shard
+    (cd model && zip_make ../m.zip config.json=config.json \
+        model.safetensors.index.json=model.safetensors.index.json \
+        model-00001-of-00002.safetensors=model-00001-of-00002.safetensors)
+    rm model/model-00002-of-00002.safetensors
+    refused 1 'model-00002-of-00002.safetensors' "$LINKCTL" model add model
+    refused 1 'model-00002-of-00002.safetensors: it is not in the archive' \
+        "$LINKCTL" model add m.zip
+    rm model/model.safetensors.index.json
+    refused 1 'there is neither model.safetensors nor' "$LINKCTL" model add model
+    [ -z "$(ls -A store)" ]
+}
+
+@test "an index that names anything but shards is refused" {
+    rm model/model.safetensors
+    for name in ../evil.safetensors .evil.safetensors vocab.txt 'a?b.safetensors' \
+        .safetensors; do
+        echo "{\"weight_map\": {\"a\": \"$name\"}}" >model/model.safetensors.index.json
+        refused 1 'model.safetensors.index.json: ' "$LINKCTL" model add model
+    done
+    python3 -c '
+import json
+print(json.dumps({"weight_map": {str(i): "%d.safetensors" % i for i in range(65)}}))' \
+        >model/model.safetensors.index.json
+    for i in $(seq 0 64); do touch "model/$i.safetensors"; done
+    refused 1 'names more than 64 shards' "$LINKCTL" model add model
+    [ -z "$(ls -A store)" ]
+}
+
 # ---- model pull, from a hub on this machine ---------------------------------
 
 # hub_start [OPTION...]: serves ./hub; its requests are logged in ./requests
@@ -262,6 +336,69 @@ repo_make() { # repo_make OWNER/NAME
     grep -q 'model.safetensors bytes=5000-' requests
     cmp store/tiny/model.safetensors model/model.safetensors
     [ "$(ls -A store)" = tiny ]
+}
+
+@test "a model in shards is pulled, and goes on in the shard where it stopped" {
+    model_shard
+    repo_make sentence-transformers/tiny
+    cut=$(stat -c %s model/model-00001-of-00002.safetensors)
+    [ "$cut" -lt "$(stat -c %s model/model-00002-of-00002.safetensors)" ]
+    hub_start --cut "$cut"
+    run --separate-stderr "$LINKCTL" model pull tiny -q
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"could not download model-00002-of-00002.safetensors"* ]]
+    [ ! -e store/tiny ]
+    [ "$(stat -c %s store/.pull-tiny/model-00002-of-00002.safetensors.part)" -eq "$cut" ]
+    kill "$hub"
+    hub_start
+    "$LINKCTL" model pull tiny -q
+    [ "$(grep -c '^model-00001' requests)" -eq 0 ] # it was whole
+    grep -q "^model-00002-of-00002.safetensors bytes=$cut-" requests
+    diff -r -x 'linkd-*' model store/tiny
+    [ "$("$LINKCTL" model verify tiny | cut -d, -f1)" = "tiny: 5 files" ]
+    [ "$(ls -A store)" = tiny ]
+}
+
+@test "a wrong hash of a shard is refused, and the damaged part is not kept" {
+    model_shard
+    repo_make sentence-transformers/tiny
+    hub_start --wrong-hash
+    run --separate-stderr "$LINKCTL" model pull tiny -q
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == "linkctl: model-00001-of-00002.safetensors is damaged"* ]]
+    [ ! -e store/tiny ]
+    [ ! -e store/.pull-tiny/model-00001-of-00002.safetensors ]
+    [ ! -e store/.pull-tiny/model-00001-of-00002.safetensors.part ]
+}
+
+@test "a shard or all weights that the hub does not have" {
+    model_shard
+    rm model/model-00002-of-00002.safetensors
+    repo_make sentence-transformers/tiny
+    hub_start
+    run --separate-stderr "$LINKCTL" model pull tiny -q
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "linkctl: the hub lacks a part of the model's weights: model-00002-of-00002.safetensors answers 404" ]
+    rm hub/sentence-transformers/tiny/resolve/main/model.safetensors.index.json
+    run --separate-stderr "$LINKCTL" model pull tiny -q
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == "linkctl: the hub has no weights of the model that linkd reads"* ]]
+    [ ! -e store/tiny ]
+}
+
+@test "a revision in one file takes no index from one in shards" {
+    repo_make sentence-transformers/tiny
+    model_shard
+    mkdir -p hub/sentence-transformers/tiny/resolve/v2
+    cp model/* hub/sentence-transformers/tiny/resolve/v2/
+    rm hub/sentence-transformers/tiny/resolve/v2/model-00001*
+    hub_start
+    run "$LINKCTL" model pull tiny -q --revision v2
+    [ "$status" -eq 2 ]
+    [ -e store/.pull-tiny/model.safetensors.index.json ]
+    "$LINKCTL" model pull tiny -q
+    cmp store/tiny/model.safetensors "$ORIGINAL/model.safetensors"
+    [ ! -e store/tiny/model.safetensors.index.json ]
 }
 
 @test "a server without ranges is asked for the whole file" {

@@ -89,6 +89,16 @@ int lk_collection_path(lk_buf *ret_path, const char *name, const char *rest,
     return rc == LINKD_OK ? lk_buf_printf(ret_path, err, "%s", rest) : rc;
 }
 
+void lk_absence_hint(lk_cli *cli, int rc, const linkd_error *err)
+{
+    if (rc != LINKD_E_ABSENT)
+        return;
+    if (strstr(err->message, "there is no collection") != NULL)
+        lk_cli_hint(cli, "linkctl collection list shows those that exist");
+    else if (strstr(err->message, "model") != NULL)
+        lk_cli_hint(cli, "linkctl model list shows those that exist");
+}
+
 /* ---- failures ----------------------------------------------------------- */
 
 static int code_of(long status)

@@ -38,6 +38,8 @@ LINKD_MUST_CHECK int lk_url_append(lk_buf *url, const char *text,
 /* Appends "/v1/collections/<name><rest>". */
 LINKD_MUST_CHECK int lk_collection_path(lk_buf *ret_path, const char *name,
                                         const char *rest, linkd_error *err);
+/* Where something is absent: which list shows what is there. */
+void lk_absence_hint(lk_cli *cli, int rc, const linkd_error *err);
 
 typedef struct lk_ask {
     const char *method; /* NULL: GET */

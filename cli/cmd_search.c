@@ -367,8 +367,7 @@ static int search_ask(lk_cli *cli, const search_values *v, const json_t *body,
         rc = lk_collection_path(&path, cli->args.operands[0], "/search", err);
     if (rc == LINKD_OK)
         rc = lk_client_json(&client, "POST", path.data, body, ret_answer, err);
-    if (rc == LINKD_E_ABSENT && v->record == NULL)
-        lk_cli_hint(cli, "linkctl collection list shows those that exist");
+    lk_absence_hint(cli, rc, err);
     lk_buf_clear(&path);
     lk_client_close(&client);
     return rc;

@@ -60,6 +60,7 @@ static int upgrade_ask(lk_cli *cli, const upgrade_values *v, const char *method,
         rc = lk_job_run(&client, path.data, body, ret_answer, err);
     else if (rc == LINKD_OK)
         rc = lk_client_json(&client, method, path.data, body, ret_answer, err);
+    lk_absence_hint(cli, rc, err);
     lk_client_close(&client);
     lk_buf_clear(&path);
     return rc;
@@ -77,9 +78,9 @@ static const lk_option all_options[] = {
      "the new model, of linkd's model store (needed)"},
     {"head", 0, LK_OPTION_WORD, AT(head), "HEAD", head_words, 0, 0,
      "how queries are mapped: auto (the better one of the\n"
-     "next two), procrustes, ridge, mlp, bt2; contrast, by\n"
-     "--labels; dsimplex: not at all, since both models have\n"
-     "such a head"},
+     "next two), procrustes, ridge, mlp; bt2, if its vectors\n"
+     "are at least as long; contrast, by --labels; dsimplex:\n"
+     "not at all, since both models have such a head"},
     {"labels", 0, LK_OPTION_TEXT, AT(labels), "FILE", NULL, 0, 0,
      "records that are one entity, which look for each other:\n"
      "left_id, right_id (and match), or id, entity_id. With\n"
@@ -282,6 +283,32 @@ static int start_body(lk_cli *cli, const upgrade_values *v, json_t **ret_body,
     return rc;
 }
 
+/* What helps where the request is refused. */
+static void refusal_hint(lk_cli *cli, const upgrade_values *v, int rc,
+                         const linkd_error *err)
+{
+    if (rc == LINKD_E_ARG && v->head == HEAD_DSIMPLEX && v->labels == NULL)
+        lk_cli_hint(cli, "--labels FILE gives the new model such a head");
+    else if (rc == LINKD_E_CONFLICT &&
+             strstr(err->message, "generations already") != NULL)
+        lk_cli_hint(cli, "linkctl upgrade gc %s frees those without records",
+                    cli->args.operands[0]);
+}
+
+/* Of a start that has done what a probe would have advised against. */
+static void warning_print(const lk_cli *cli, const json_t *verdict)
+{
+    const char *word = json_string_value(json_object_get(verdict, "verdict"));
+
+    if (word == NULL || strcmp(word, "refuse") != 0)
+        return;
+    (void)fprintf(stderr,
+                  "linkctl: warning: the new model is worse on these queries, "
+                  "and serves now\n"
+                  "hint: linkctl upgrade rollback %s goes back\n",
+                  cli->args.operands[0]);
+}
+
 /* What it will cost, before it does. */
 static int estimate_print(lk_cli *cli, const upgrade_values *v,
                           const json_t *body, linkd_error *err)
@@ -325,12 +352,15 @@ static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
         rc = lk_fail_nomem(err);
     if (rc == LINKD_OK)
         rc = upgrade_ask(cli, v, "POST", rest, body, true, &job, err);
+    refusal_hint(cli, v, rc, err);
     if (rc == LINKD_OK && report != NULL)
         rc = report_write(cli, v, json_object_get(job, "verdict"), report, err);
     if (rc == LINKD_OK && v->json)
         rc = lk_json_print(job, err);
     else if (rc == LINKD_OK)
         verdict_print(json_object_get(job, "verdict"));
+    if (rc == LINKD_OK && starts)
+        warning_print(cli, json_object_get(job, "verdict"));
     lk_output_close(report);
     json_decref(job);
     json_decref(body);
@@ -406,6 +436,14 @@ static const char *text_of(const json_t *object, const char *name)
     return text != NULL ? text : "";
 }
 
+/* The model that serves, without which nothing is found. */
+static bool is_gone(const json_t *generation)
+{
+    return strcmp(text_of(generation, "state"), "serving") == 0 &&
+           json_is_false(json_object_get(generation, "present")) &&
+           text_of(generation, "model")[0] != '\0';
+}
+
 static int generation_add(lk_grid *grid, const json_t *g, linkd_error *err)
 {
     int rc = lk_grid_printf(grid, err, "%.0f", number_of(g, "generation"));
@@ -422,6 +460,8 @@ static int generation_add(lk_grid *grid, const json_t *g, linkd_error *err)
     if (rc == LINKD_OK)
         rc = cell_add(grid, lk_count((uint64_t)number_of(g, "inactive")).text,
                       err);
+    if (rc == LINKD_OK && is_gone(g))
+        return cell_add(grid, "no model", err);
     if (rc == LINKD_OK && json_object_get(g, "damaged") != NULL)
         return cell_add(grid, "damaged", err);
     return rc == LINKD_OK ? cell_add(grid, text_of(g, "way"), err) : rc;
@@ -440,6 +480,20 @@ static int status_print(const json_t *status, linkd_error *err)
         lk_grid_print(&grid, stdout);
     lk_grid_clear(&grid);
     return rc;
+}
+
+static void gone_print(const json_t *status)
+{
+    const json_t *list = json_object_get(status, "generations");
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *g = json_array_get(list, i);
+
+        if (is_gone(g))
+            (void)printf("model %s is not in the model store, or is another "
+                         "one by now: searches fail\n",
+                         text_of(g, "model"));
+    }
 }
 
 /* What the start of the model that serves has measured. */
@@ -505,6 +559,7 @@ static int status_run(lk_cli *cli, const void *opaque, linkd_error *err)
     if (rc == LINKD_OK)
         rc = v->json ? lk_json_print(answer, err) : status_print(answer, err);
     if (rc == LINKD_OK && !v->json) {
+        gone_print(answer);
         quality_print(answer);
         left_print(answer);
         damages_print(answer);

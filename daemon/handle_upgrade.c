@@ -53,8 +53,7 @@ static int job_check(lk_service *service, json_t *json, lk_arena *arena,
     int rc = lk_job_spec_read(json, arena, ret_spec, err);
 
     if (rc == LINKD_OK && ret_spec->model.len > 0)
-        return lk_upgrade_check(service, ret_spec->collection, ret_spec->model,
-                                err);
+        return lk_upgrade_check(service, ret_spec, err);
     if (rc == LINKD_OK)
         rc = linkd_store_describe(service->store, ret_spec->collection, arena,
                                   &info, err);

@@ -343,10 +343,35 @@ static int backup_read(const json_t *request, lk_job_spec *spec,
 
 /* ---- upgrades ------------------------------------------------------------- */
 
-/* Between two models with heads of one simplex there is nothing to learn. */
+/* Those of upgrades, beside "auto". Between two models with heads of one simplex
+ * there is nothing to learn. */
+static const struct {
+    const char *word;
+    linkd_compat_head head;
+} heads[] = {
+    {"procrustes", LINKD_HEAD_PROCRUSTES},
+    {"ridge", LINKD_HEAD_RIDGE},
+    {"mlp", LINKD_HEAD_MLP},
+    {"bt2", LINKD_HEAD_BT2},
+    {"contrast", LINKD_HEAD_CONTRAST},
+    {"dsimplex", LINKD_HEAD_SIMPLEX},
+};
+#define N_HEADS (sizeof(heads) / sizeof(*heads))
+
+const char *lk_job_head_name(linkd_compat_head head)
+{
+    size_t i = 0;
+
+    while (i < N_HEADS && heads[i].head != head)
+        i++;
+    LK_ASSERT(i < N_HEADS);
+    return heads[i].word;
+}
+
 static int head_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
 {
     linkd_str word = {"auto", 4};
+    size_t i = 0;
     int rc = lk_json_get_string(request, "head", &word, err);
 
     if (rc != LINKD_OK)
@@ -354,9 +379,22 @@ static int head_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
     spec->auto_head = lk_str_is(word, "auto");
     if (spec->auto_head)
         return LINKD_OK;
-    if (lk_str_is(word, "dsimplex"))
-        word = (linkd_str){"simplex", 7};
-    return linkd_compat_head_parse(word.bytes, &spec->head, err);
+    while (i < N_HEADS && !lk_str_is(word, heads[i].word))
+        i++;
+    if (i == N_HEADS)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"head\" is not auto, procrustes, ridge, mlp, bt2, "
+                       "contrast or dsimplex");
+    spec->head = heads[i].head;
+    return LINKD_OK;
+}
+
+static int labels_check(const lk_job_spec *spec, linkd_error *err)
+{
+    return !spec->auto_head && spec->head == LINKD_HEAD_CONTRAST &&
+                   spec->n_labels == 0
+               ? lk_fail(err, LINKD_E_ARG, "the head contrast needs \"labels\"")
+               : LINKD_OK;
 }
 
 static int way_read(const json_t *request, lk_job_spec *spec, linkd_error *err)
@@ -481,6 +519,8 @@ static int upgrade_start_read(const json_t *request, lk_arena *arena,
         rc = queries_read(request, arena, spec, err);
     if (rc == LINKD_OK)
         rc = labels_read(request, arena, spec, err);
+    if (rc == LINKD_OK)
+        rc = labels_check(spec, err);
     if (rc == LINKD_OK)
         anchors_limit(spec);
     return rc;

@@ -71,5 +71,7 @@ LINKD_MUST_CHECK int lk_job_spec_read(const json_t *request, lk_arena *arena,
                                       lk_job_spec *ret_spec, linkd_error *err);
 const char *lk_job_kind_name(lk_job_kind kind);
 const char *lk_job_assign_name(linkd_assign assign);
+/* Of a head that an upgrade can have. */
+const char *lk_job_head_name(linkd_compat_head head);
 
 #endif

@@ -63,6 +63,8 @@ static int service_load(lk_service *service, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_upgrade_models_check(service, err);
     if (rc == LINKD_OK)
+        rc = lk_upgrade_models_look(service, err);
+    if (rc == LINKD_OK)
         rc = lk_data_dir_make(config->data, "files", &service->upload_dir, err);
     if (rc == LINKD_OK)
         rc = lk_jobs_new(service, &service->jobs, err);

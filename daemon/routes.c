@@ -26,7 +26,8 @@
  "\"model\":{\"type\":\"string\"},"                                            \
  "\"head\":{\"enum\":[\"auto\",\"procrustes\",\"ridge\",\"mlp\",\"bt2\","      \
  "\"contrast\",\"dsimplex\"]}," more                                           \
- "\"anchors\":{\"type\":\"integer\",\"default\":4000},"                        \
+ "\"anchors\":{\"type\":\"integer\",\"minimum\":100,\"maximum\":65536,"        \
+ "\"default\":4000},"                                                          \
  "\"queries\":{\"type\":\"array\",\"items\":{\"type\":\"object\","             \
  "\"required\":[\"query\",\"id\"]}},"                                          \
  "\"labels\":{\"type\":\"array\",\"items\":{\"type\":\"object\","              \

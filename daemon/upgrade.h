@@ -11,6 +11,7 @@
  *   upgrade_start.c     all of these, and a new generation
  *   upgrade_backfill.c  record by record into the generation that serves
  *   upgrade_canaries.c  is a model still the one that made the vectors?
+ *   upgrade_look.c      is it there at all?
  *
  * Until the last transaction of a start the collection is as it was. */
 #ifndef LK_DAEMON_UPGRADE_H
@@ -36,12 +37,14 @@ bool lk_upgrade_is_base(const lk_model *model,
 LINKD_MUST_CHECK int lk_upgrade_gc(const lk_job_run *run,
                                    lk_job_outcome *outcome, linkd_error *err);
 
-/* Whether the collection can be given the model: asked when a job is submitted,
- * and when it runs. LINKD_E_ARG: it has no model, or the model does not read what
- * its records have. LINKD_E_CONFLICT: it has this
- * one already. LINKD_E_ABSENT: there is no such collection, or model. */
-LINKD_MUST_CHECK int lk_upgrade_check(lk_service *service, linkd_str collection,
-                                      linkd_str model, linkd_error *err);
+/* Whether the collection can be given the model of the job, by its head: asked when
+ * it is submitted, and when it runs. LINKD_E_ARG: it has no model, the model does
+ * not read what its records have, or the head is not for these two models.
+ * LINKD_E_CONFLICT: it has this one already, or as many generations as there can
+ * be. LINKD_E_ABSENT: there is no such collection, or model. */
+LINKD_MUST_CHECK int lk_upgrade_check(lk_service *service,
+                                      const lk_job_spec *spec,
+                                      linkd_error *err);
 
 /* Measures the new model on some records: appends an object with how many texts a
  * probe encodes, and how long that and a backfill take. LINKD_E_BUSY. */
@@ -62,6 +65,10 @@ LINKD_MUST_CHECK int lk_canaries_embed(lk_model *model, float *ret_vectors,
  * logged. */
 LINKD_MUST_CHECK int lk_upgrade_models_check(lk_service *service,
                                              linkd_error *err);
+
+/* Logs a warning for every collection whose model is gone, or another one by now. */
+LINKD_MUST_CHECK int lk_upgrade_models_look(lk_service *service,
+                                            linkd_error *err);
 
 /* ---- the sample ----------------------------------------------------------- */
 

@@ -28,15 +28,29 @@ linkd_bridge_task lk_upgrade_task_of(const lk_job_run *run,
                                .progress = run->progress};
 }
 
+/* Of several older models some may have no head of the simplex: these are mapped. */
+static linkd_bridge_task generation_task(const linkd_bridge_task *task,
+                                         const lk_upgrade_sample *s, size_t i)
+{
+    linkd_bridge_task own = *task;
+
+    own.auto_head = task->auto_head || (task->head == LINKD_HEAD_SIMPLEX &&
+                                        lk_model_head_of(s->models[i]) == NULL);
+    return own;
+}
+
 static int generation_fit(const linkd_bridge_task *task,
                           const lk_upgrade_sample *s, size_t i,
                           lk_upgrade_fit *fit, linkd_error *err)
 {
-    int rc = linkd_bridge_fit(task, &s->sample, &s->samples[i], &fit->to_old[i],
-                              err);
+    linkd_bridge_task there = generation_task(task, s, i);
+    linkd_bridge_task back =
+        linkd_bridge_task_back(&there, &s->samples[i], &s->sample);
+    int rc = linkd_bridge_fit(&there, &s->sample, &s->samples[i],
+                              &fit->to_old[i], err);
 
     if (rc == LINKD_OK)
-        rc = linkd_bridge_fit(task, &s->samples[i], &s->sample,
+        rc = linkd_bridge_fit(&back, &s->samples[i], &s->sample,
                               &fit->from_old[i], err);
     if (rc == LINKD_OK)
         rc = linkd_bridge_native(task, &s->samples[i], &fit->natives[i], err);

@@ -76,17 +76,80 @@ static int wanted_find(lk_service *service, linkd_str collection,
     return rc;
 }
 
-int lk_upgrade_check(lk_service *service, linkd_str collection, linkd_str model,
+/* Without heads of one simplex under both models "dsimplex" would compare what does
+ * not compare, and nothing would show. */
+static int simplex_check(lk_service *service, const lk_job_spec *spec,
+                         const wanted *w, linkd_error *err)
+{
+    const linkd_generation *serving = w->generations;
+    lk_model *old = NULL;
+    linkd_str without = {0};
+
+    while (serving->state != LINKD_GENERATION_SERVING)
+        serving++;
+    if (lk_model_head_of(w->model) == NULL)
+        without = spec->model;
+    else if (lk_generation_model(service, serving, &old) &&
+             lk_model_head_of(old) == NULL)
+        without = serving->model;
+    if (without.len > 0)
+        return lk_fail(err, LINKD_E_ARG,
+                       "\"dsimplex\" is for two models that have such a head: "
+                       "\"%s\" has none",
+                       lk_label_of(without).text);
+    if (old != NULL && lk_model_describe(w->model)->dim != serving->dim)
+        return lk_fail(err, LINKD_E_ARG,
+                       "the heads of \"%s\" and \"%s\" have no simplex in "
+                       "common: %zu and %zu dimensions",
+                       lk_label_of(spec->model).text,
+                       lk_label_of(serving->model).text,
+                       lk_model_describe(w->model)->dim, serving->dim);
+    return LINKD_OK;
+}
+
+static int lossless_check(const wanted *w, linkd_error *err)
+{
+    size_t dim = lk_model_describe(w->model)->dim;
+
+    for (size_t i = 0; i < w->n; i++)
+        if (dim < w->generations[i].dim)
+            return lk_fail(err, LINKD_E_ARG,
+                           "a lossless head needs a new model of at least as "
+                           "many dimensions as the old one: %zu < %zu",
+                           dim, w->generations[i].dim);
+    return LINKD_OK;
+}
+
+/* What has to be so for a fit, and for a generation that is added. */
+static int fit_check(lk_service *service, const lk_job_spec *spec,
+                     const wanted *w, linkd_error *err)
+{
+    if (w->n == LINKD_GENERATIONS_MAX)
+        return lk_fail(err, LINKD_E_CONFLICT,
+                       "collection \"%s\" has %zu generations already, as many "
+                       "as there can be",
+                       lk_label_of(spec->collection).text, w->n);
+    if (!spec->auto_head && spec->head == LINKD_HEAD_SIMPLEX)
+        return simplex_check(service, spec, w, err);
+    return !spec->auto_head && spec->head == LINKD_HEAD_BT2
+               ? lossless_check(w, err)
+               : LINKD_OK;
+}
+
+int lk_upgrade_check(lk_service *service, const lk_job_spec *spec,
                      linkd_error *err)
 {
     wanted w;
-    int rc = wanted_find(service, collection, model, &w, err);
+    int rc = wanted_find(service, spec->collection, spec->model, &w, err);
 
+    if (rc == LINKD_OK && w.own == NULL)
+        rc = fit_check(service, spec, &w, err);
     if (rc == LINKD_OK && w.own != NULL &&
         w.own->state == LINKD_GENERATION_SERVING)
         rc = lk_fail(err, LINKD_E_CONFLICT,
                      "collection \"%s\" has the model \"%s\" already",
-                     lk_label_of(collection).text, lk_label_of(model).text);
+                     lk_label_of(spec->collection).text,
+                     lk_label_of(spec->model).text);
     lk_arena_clear(&w.arena);
     return rc;
 }
@@ -189,6 +252,8 @@ int lk_upgrade_start(const lk_job_run *run, lk_job_outcome *outcome,
     int rc = wanted_find(run->service, run->spec->collection, run->spec->model,
                          &w, err);
 
+    if (rc == LINKD_OK && w.own == NULL)
+        rc = fit_check(run->service, run->spec, &w, err);
     if (rc == LINKD_OK)
         rc = w.own != NULL ? known_start(run, &w, outcome, err)
                            : fitted_start(run, &w, outcome, err);

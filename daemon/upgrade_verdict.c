@@ -305,7 +305,7 @@ static json_t *verdict_json(const judged *j, const lk_job_run *run)
                                 j->gains[LINKD_TRIAL_CASCADE].value),
         "queries", queries_word(run->spec), "n_queries",
         (json_int_t)s->n_queries, "anchors", (json_int_t)s->n_kept, "head",
-        linkd_compat_head_words[linkd_compat_map_info(b->map).head], "weight",
+        lk_job_head_name(linkd_compat_map_info(b->map).head), "weight",
         rounded((double)b->weight), "candidates", (json_int_t)j->n_candidates,
         "ways", ways_json(j), "difference", interval_json(&j->difference),
         "matrix",

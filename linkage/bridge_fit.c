@@ -572,6 +572,19 @@ static int strange_fit(const linkd_bridge_task *t, const groups *g,
     return rc;
 }
 
+linkd_bridge_task linkd_bridge_task_back(const linkd_bridge_task *task,
+                                         const linkd_model_sample *older,
+                                         const linkd_model_sample *newer)
+{
+    linkd_bridge_task back = *task;
+    bool is_lossless =
+        task->head == LINKD_HEAD_BT2 || task->head == LINKD_HEAD_BT2_TRAINED;
+
+    back.auto_head =
+        task->auto_head || (is_lossless && older->dim < newer->dim);
+    return back;
+}
+
 static int task_check(const linkd_bridge_task *t, linkd_error *err)
 {
     if (t->n_anchors < LINKD_ANCHORS_MIN || t->n_anchors > LINKD_ANCHORS_MAX)

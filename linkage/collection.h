@@ -203,6 +203,11 @@ typedef struct linkd_bridge_task {
     const linkd_progress *progress;
 } linkd_bridge_task;
 
+/* The task for the way from older to newer: a lossless head that has no room for
+ * both of its blocks there gives way to `auto_head`. */
+linkd_bridge_task linkd_bridge_task_back(const linkd_bridge_task *task,
+                                         const linkd_model_sample *older,
+                                         const linkd_model_sample *newer);
 /* Fits map, weight and scales from one model to the other. LINKD_E_ARG, _DATA,
  * _CANCELLED as linkd_compat_fit(). */
 LINKD_MUST_CHECK int linkd_bridge_fit(const linkd_bridge_task *task,

@@ -139,6 +139,7 @@ static int half_choose(const linkd_trial_task *task, half *h, linkd_error *err)
 {
     const linkd_model_sample *older = &h->samples[0];
     const linkd_model_sample *newer = &h->samples[1];
+    linkd_bridge_task back;
     int rc = half_fill(task, h, err);
 
     if (rc == LINKD_OK)
@@ -147,8 +148,9 @@ static int half_choose(const linkd_trial_task *task, half *h, linkd_error *err)
         rc = native_choose(task, h, 1, err);
     if (rc == LINKD_OK)
         rc = linkd_bridge_fit(&h->task, newer, older, &h->to_old, err);
+    back = linkd_bridge_task_back(&h->task, older, newer);
     if (rc == LINKD_OK)
-        rc = linkd_bridge_fit(&h->task, older, newer, &h->to_new, err);
+        rc = linkd_bridge_fit(&back, older, newer, &h->to_new, err);
     return rc;
 }
 

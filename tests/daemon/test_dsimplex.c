@@ -43,14 +43,14 @@ static void embed(const char *model, const linkd_str *texts, size_t n,
 
 /* "<base>+": a head that knows which of the records' names are alike but for
  * their numbers. */
-static void head_make(const char *base)
+static void head_of_make(const char *base, size_t n_classes)
 {
     char names[N_LABELLED][64];
     linkd_str texts[N_LABELLED];
     uint64_t labels[N_LABELLED];
     static float vectors[N_LABELLED * TINY_DIM];
     linkd_compat_fit_options options = {
-        .labels = labels, .seed = 1, .n_classes = N_CLASSES};
+        .labels = labels, .seed = 1, .n_classes = n_classes};
     linkd_rows rows = {vectors, N_LABELLED, TINY_DIM};
     linkd_compat_map *map = NULL;
     char dir[64];
@@ -70,6 +70,11 @@ static void head_make(const char *base)
     (void)mkdir(dir, 0700);
     assert_int_equal(linkd_model_head_write(dir, base, map, &err), LINKD_OK);
     linkd_compat_map_free(map);
+}
+
+static void head_make(const char *base)
+{
+    head_of_make(base, N_CLASSES);
 }
 
 static int setup(void **state)
@@ -181,7 +186,7 @@ static void heads_of_two_models_need_no_map(void **state)
     heads_make();
     upgrade_do(lk_handle_upgrade_start,
                "{\"model\":\"other+\",\"head\":\"dsimplex\"}");
-    assert_text_at("verdict.head", "simplex");
+    assert_text_at("verdict.head", "dsimplex");
     search_for(1, ",\"k\":1,\"compat\":\"align\"");
     assert_text_at("hits.0.way", "align");
     assert_json_at("hits.0.generation", "1");
@@ -190,24 +195,71 @@ static void heads_of_two_models_need_no_map(void **state)
     store_check();
 }
 
-static void heads_of_other_sizes_are_refused(void **state)
+/* An older model without a head is mapped, beside one that has the simplex. */
+static void a_model_before_the_first_head_is_mapped(void **state)
 {
     (void)state;
     firms_make();
-    (void)upgrade_run(lk_handle_upgrade_start,
-                      "{\"model\":\"other+\",\"head\":\"dsimplex\"}");
-    assert_text_at("state", "failed");
-    assert_text_at("error",
-                   "rows of 96 and of 32 dimensions are of no common simplex");
-    (void)upgrade_run(lk_handle_upgrade_start,
-                      "{\"model\":\"other+\",\"head\":\"bt2\"}");
-    assert_text_at("state", "failed");
-    assert_text_at("error",
-                   "a lossless head needs a new model of at least as many "
-                   "dimensions as the old one: 32 < 96");
+    upgrade_do(lk_handle_upgrade_start, "{\"model\":\"tiny+\"}");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":100}");
+    upgrade_do(lk_handle_upgrade_start,
+               "{\"model\":\"other+\",\"head\":\"dsimplex\"}");
+    assert_text_at("verdict.head", "dsimplex");
+    search_for(5, ",\"k\":1");
+    assert_text_at("hits.0.id", "r5");
+    assert_json_at("hits.0.generation", "2");
+    search_for(230, ",\"k\":1");
+    assert_text_at("hits.0.id", "r230");
+    assert_json_at("hits.0.generation", "1");
+    store_check();
+}
+
+static void start_is_refused(const char *body, const char *why)
+{
+    assert_int_equal(call_json(lk_handle_upgrade_start, "firms", body), 400);
+    assert_problem(400, "bad_request", why);
     assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
     assert_json_at("serving", "1");
     assert_int_equal(size_at("generations"), 1);
+}
+
+static void heads_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    firms_make();
+    start_is_refused("{\"model\":\"other+\",\"head\":\"dsimplex\"}",
+                     "\"dsimplex\" is for two models that have such a head: "
+                     "\"tiny\" has none");
+    assert_int_equal(call_json(lk_handle_drop_collection, "firms", NULL), 200);
+    heads_make();
+    start_is_refused("{\"model\":\"other\",\"head\":\"bt2\"}",
+                     "a lossless head needs a new model of at least as many "
+                     "dimensions as the old one: 32 < 96");
+    head_of_make("third", N_CLASSES + 1);
+    start_is_refused("{\"model\":\"third+\",\"head\":\"dsimplex\"}",
+                     "the heads of \"third+\" and \"tiny+\" have no simplex in "
+                     "common: 97 and 96 dimensions");
+}
+
+/* The longer model's queries lose nothing; the way back has no room for that. */
+static void a_lossless_head_leads_to_a_shorter_model(void **state)
+{
+    (void)state;
+    firms_make();
+    upgrade_do(lk_handle_upgrade_probe,
+               "{\"model\":\"other+\",\"head\":\"bt2\"}");
+    upgrade_do(lk_handle_upgrade_start,
+               "{\"model\":\"other+\",\"head\":\"bt2\"}");
+    assert_text_at("verdict.head", "bt2");
+    search_for(5, ",\"k\":1");
+    assert_text_at("hits.0.id", "r5");
+    assert_text_at("hits.0.way", "fuse");
+    records_put("firms", N_RECORDS, N_RECORDS + 1);
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    search_for(N_RECORDS, ",\"k\":1");
+    assert_text_at("hits.0.id", "r240");
+    assert_json_at("hits.0.generation", "2");
+    store_check();
 }
 
 /* Of a collection that gets a head on the model that it has. */
@@ -285,7 +337,9 @@ int main(void)
         TEST(a_head_whose_model_is_another_by_now_is_refused),
         TEST(a_damaged_head_is_refused),
         TEST(heads_of_two_models_need_no_map),
-        TEST(heads_of_other_sizes_are_refused),
+        TEST(a_model_before_the_first_head_is_mapped),
+        TEST(heads_that_do_not_fit_are_refused),
+        TEST(a_lossless_head_leads_to_a_shorter_model),
         TEST(stored_vectors_are_mapped_and_not_encoded),
         TEST(only_the_heads_own_model_is_mapped),
     };

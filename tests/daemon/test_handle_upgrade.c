@@ -137,19 +137,36 @@ static void the_verdict_is_on_queries_behind_their_prompt(void **state)
     assert_true(json_number_value(at("verdict.ways.old.mrr_10")) > 0.5);
 }
 
+/* A start, whose model is found under afterwards, and the way back from it: an
+ * entity for each pair of names. */
+static void head_serves(const char *head)
+{
+    lk_buf body = {0};
+    int rc = lk_buf_printf(
+        &body, NULL, "{\"model\":\"other\",\"head\":\"%s\",\"labels\":[", head);
+
+    for (int i = 0; i < N_RECORDS && rc == LINKD_OK; i++)
+        rc = lk_buf_printf(&body, NULL, "%s{\"id\":\"r%d\",\"entity\":\"e%d\"}",
+                           i > 0 ? "," : "", i, i % 96);
+    assert_int_equal(rc, LINKD_OK);
+    assert_int_equal(lk_buf_printf(&body, NULL, "]}"), LINKD_OK);
+    upgrade_do(lk_handle_upgrade_start, body.data);
+    lk_buf_clear(&body);
+    assert_text_at("verdict.head", head);
+    assert_found(0, 5, 1, "fuse");
+    assert_int_equal(call_json(lk_handle_upgrade_rollback, "firms", ""), 200);
+    upgrade_do(lk_handle_upgrade_gc, "{}");
+}
+
 static void each_head_can_be_asked_for(void **state)
 {
-    static const char *const heads[] = {"procrustes", "ridge", "bt2", "mlp"};
-    char body[64];
+    static const char *const heads[] = {"procrustes", "ridge", "bt2", "mlp",
+                                        "contrast"};
 
     (void)state;
     firms_make();
-    for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
-        (void)snprintf(body, sizeof(body),
-                       "{\"model\":\"other\",\"head\":\"%s\"}", heads[i]);
-        upgrade_do(lk_handle_upgrade_probe, body);
-        assert_text_at("verdict.head", heads[i]);
-    }
+    for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
+        head_serves(heads[i]);
 }
 
 /* ---- the collection's way ----------------------------------------------------- */
@@ -1110,10 +1127,65 @@ static void a_head_without_its_labels_is_refused(void **state)
 {
     (void)state;
     firms_make();
-    (void)upgrade_run(lk_handle_upgrade_start,
-                      "{\"model\":\"other\",\"head\":\"contrast\"}");
-    assert_text_at("state", "failed");
+    assert_int_equal(call_json(lk_handle_upgrade_start, "firms",
+                               "{\"model\":\"other\",\"head\":\"contrast\"}"),
+                     400);
+    assert_problem(400, "bad_request", "the head contrast needs \"labels\"");
     assert_untouched();
+}
+
+/* Vectors of two ordinary models of one size would be taken for comparable. */
+static void a_simplex_that_models_have_not_is_refused(void **state)
+{
+    lk_handler *const handlers[] = {lk_handle_upgrade_estimate,
+                                    lk_handle_upgrade_probe,
+                                    lk_handle_upgrade_start};
+
+    (void)state;
+    firms_make();
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++) {
+        assert_int_equal(
+            call_json(handlers[i], "firms",
+                      "{\"model\":\"other\",\"head\":\"dsimplex\"}"),
+            400);
+        assert_problem(400, "bad_request",
+                       "\"dsimplex\" is for two models that have such a head: "
+                       "\"other\" has none");
+    }
+    assert_untouched();
+}
+
+/* Before anything is encoded. */
+static void a_generation_too_many_is_refused_at_once(void **state)
+{
+    lk_handler *const handlers[] = {lk_handle_upgrade_estimate,
+                                    lk_handle_upgrade_probe,
+                                    lk_handle_upgrade_start};
+    linkd_generation g = {
+        .model = {"gone", 4}, .fingerprint = {"x", 1}, .dim = 4};
+    linkd_error err;
+
+    (void)state;
+    firms_make();
+    for (g.previous = 1; g.previous < LINKD_GENERATIONS_MAX; g.previous++) {
+        g.number = g.previous + 1;
+        assert_int_equal(linkd_store_add_generation(service.store,
+                                                    (linkd_str){"firms", 5}, &g,
+                                                    NULL, 0, &err),
+                         LINKD_OK);
+    }
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++) {
+        assert_int_equal(
+            call_json(handlers[i], "firms", "{\"model\":\"other\"}"), 409);
+        assert_problem(409, "conflict",
+                       "collection \"firms\" has 8 generations already, as "
+                       "many as there can be");
+    }
+    upgrade_do(lk_handle_upgrade_gc, "{}");
+    assert_json_at("counts.generations", "6");
+    assert_int_equal(
+        call_json(lk_handle_upgrade_estimate, "firms", "{\"model\":\"other\"}"),
+        200);
 }
 
 /* Its name is the same and its weights are not: old vectors are not its own. */
@@ -1290,6 +1362,8 @@ int main(void)
         TEST(too_few_records_are_refused),
         TEST(records_that_are_all_alike_are_refused),
         TEST(a_head_without_its_labels_is_refused),
+        TEST(a_simplex_that_models_have_not_is_refused),
+        TEST(a_generation_too_many_is_refused_at_once),
         TEST(an_older_model_that_is_another_by_now_is_refused),
         TEST(an_older_model_that_is_gone_is_named),
         TEST(models_that_are_the_same_pass_the_check),

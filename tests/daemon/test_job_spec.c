@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,39 @@ static void a_backup_names_a_place(void **state)
 #define DEDUP "{\"kind\":\"dedup\",\"input\":{\"collection\":\"a\"}"
 #define LINK  "{\"kind\":\"link\",\"left\":{\"collection\":\"a\"}"
 
+#define PROBE "{\"kind\":\"upgrade-probe\",\"collection\":\"a\",\"model\":\"m\""
+#define HEADS                                                                  \
+ "\"head\" is not auto, procrustes, ridge, mlp, bt2, contrast or dsimplex"
+
+static void an_upgrade_has_one_of_these_heads(void **state)
+{
+    static const struct {
+        const char *word;
+        linkd_compat_head head;
+    } cases[] = {
+        {"procrustes", LINKD_HEAD_PROCRUSTES},
+        {"ridge", LINKD_HEAD_RIDGE},
+        {"mlp", LINKD_HEAD_MLP},
+        {"bt2", LINKD_HEAD_BT2},
+        {"dsimplex", LINKD_HEAD_SIMPLEX},
+    };
+    lk_job_spec spec;
+
+    (void)state;
+    assert_int_equal(spec_read(PROBE "}", &spec), LINKD_OK);
+    assert_true(spec.auto_head);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char text[128];
+
+        (void)snprintf(text, sizeof(text), PROBE ",\"head\":\"%s\"}",
+                       cases[i].word);
+        assert_int_equal(spec_read(text, &spec), LINKD_OK);
+        assert_false(spec.auto_head);
+        assert_int_equal(spec.head, cases[i].head);
+        assert_string_equal(lk_job_head_name(spec.head), cases[i].word);
+    }
+}
+
 static void wrong_requests_are_told_what_is_wrong(void **state)
 {
     static const struct {
@@ -193,6 +227,12 @@ static void wrong_requests_are_told_what_is_wrong(void **state)
         {LINK "}", "\"right\" is missing"},
         {LINK ",\"right\":{\"collection\":\"b\"},\"assign\":\"all\"}",
          "\"assign\" cannot be \"all\""},
+        {PROBE ",\"head\":\"bt2-trained\"}", HEADS},
+        {PROBE ",\"head\":\"simplex\"}", HEADS},
+        {PROBE ",\"head\":\"whitened\"}", HEADS},
+        {PROBE ",\"head\":\"contrast\"}", "the head contrast needs \"labels\""},
+        {PROBE ",\"anchors\":99}",
+         "\"anchors\" is not an integer from 100 to 65536"},
         {"{\"kind\":\"backup\"}", "\"directory\" is not an absolute path"},
         {"{\"kind\":\"backup\",\"directory\":\"b\"}",
          "\"directory\" is not an absolute path"},
@@ -250,6 +290,7 @@ int main(void)
         cmocka_unit_test_teardown(
             a_link_has_two_sides_with_columns_of_their_own, leave),
         cmocka_unit_test_teardown(a_backup_names_a_place, leave),
+        cmocka_unit_test_teardown(an_upgrade_has_one_of_these_heads, leave),
         cmocka_unit_test_teardown(wrong_requests_are_told_what_is_wrong, leave),
         cmocka_unit_test_teardown(every_kind_knows_its_members, leave),
         cmocka_unit_test_teardown(lack_of_memory_is_told, leave),

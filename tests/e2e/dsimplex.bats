@@ -58,7 +58,7 @@ create() {
     [ "$status" -eq 0 ]
     [[ "$stderr" == *"made model other+firms: 47 dimensions"* ]]
     [[ "$stderr" == *"other+firms serves collection firms"* ]]
-    [[ "$output" == *", simplex)"* ]]
+    [[ "$output" == *", dsimplex)"* ]]
     [ "$("$LINKCTL" search firms "$query" -k 1 | jq -r .id)" = 5 ]
     "$LINKCTL" upgrade backfill firms -q >/dev/null
     [ "$("$LINKCTL" search firms "$query" -k 1 | jq -r .id)" = 5 ]
@@ -98,6 +98,18 @@ create() {
     [ "$("$LINKCTL" upgrade backfill firms)" = "160 records moved, 0 texts encoded" ]
     [ "$(curl -s --unix-socket s http://x/metrics | grep '^linkd_encoder_texts_total ')" = "$before" ]
     [ "$("$LINKCTL" collection info firms --json | jq -r '"\(.model) \(.dim)"')" = "tiny+firms 1023" ]
+}
+
+@test "two models without such a head are not taken for comparable" {
+    "$LINKCTL" collection create firms --on name -q
+    "$LINKCTL" collection import firms firms.csv -q
+    for command in probe start; do
+        run --separate-stderr "$LINKCTL" upgrade "$command" firms --model other --head dsimplex -q
+        [ "$status" -eq 2 ]
+        [[ "$stderr" == *'"dsimplex" is for two models that have such a head: "other" has none'* ]]
+        [[ "$stderr" == *"hint: --labels FILE gives the new model such a head" ]]
+    done
+    [[ "$("$LINKCTL" upgrade status firms)" == *"1  serving  tiny "* ]]
 }
 
 @test "what cannot be learnt from is refused, and leaves nothing" {

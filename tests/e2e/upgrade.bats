@@ -172,6 +172,49 @@ END
     "$LINKCTL" fsck -q
 }
 
+@test "a start of a worse model says how to go back" {
+    cp -r "$LINKD_MODELS/other" "$LINKD_MODELS/deaf"
+    # leaves no room for the query
+    printf '{"prompts": {"query": "%0300d"}}' 0 >"$LINKD_MODELS/deaf/config_sentence_transformers.json"
+    run --separate-stderr "$LINKCTL" upgrade start firms --model deaf
+    rm -r "$LINKD_MODELS/deaf"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"verdict                      refuse" ]]
+    [[ "$stderr" == *"linkctl: warning: the new model is worse on these queries, and serves now"* ]]
+    [[ "$stderr" == *"hint: linkctl upgrade rollback firms goes back"* ]]
+}
+
+@test "a model that is gone, or another one, is told at the start and in status" {
+    "$LINKCTL" upgrade start firms --model other -q >/dev/null
+    "$LINKCTL" collection create plain --on name -q
+    "$LINKCTL" collection create steady --on name --model other -q
+    "$LINKCTL" upgrade status firms | grep -q ' native$'
+    kill -TERM "$daemon"
+    wait "$daemon"
+    run ! grep -q 'its searches fail' err
+    mv "$LINKD_MODELS/other" other
+    daemon_start
+    grep -q 'collection "firms": there is no model "other" in the model store: its searches fail' err
+    run "$LINKCTL" upgrade status firms
+    [[ "${lines[2]}" =~ ^\ +2\ +serving\ +other\ +0\ +0\.0\ +0\ +no\ model$ ]]
+    [ "${lines[3]}" = "model other is not in the model store, or is another one by now: searches fail" ]
+    run --separate-stderr "$LINKCTL" search firms "quick brown"
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"hint: linkctl model list shows those that exist" ]]
+    run --separate-stderr "$LINKCTL" search nowhere "quick brown"
+    [[ "$stderr" == *"hint: linkctl collection list shows those that exist" ]]
+    "$LINKCTL" collection drop firms -q
+    kill -TERM "$daemon"
+    wait "$daemon"
+    "$MAKE_TINY_MODEL" "$LINKD_MODELS/other" 8
+    daemon_start
+    rm -r "$LINKD_MODELS/other"
+    mv other "$LINKD_MODELS/other"
+    grep -q 'collection "steady": model "other" is another one than its vectors are of: its searches fail' err
+    run ! grep -q 'collection "plain"' err
+    [[ "$("$LINKCTL" upgrade status steady)" == *"no model"* ]]
+}
+
 @test "a collection is searched as its start said, unless a search says" {
     "$LINKCTL" upgrade start firms --model other --way align -q >/dev/null
     run "$LINKCTL" upgrade status firms

@@ -194,19 +194,36 @@ static int batch_send(import_run *run, const char *path, const char *type,
 
 /* ---- tables ------------------------------------------------------------- */
 
+/* What linkd says of a line of the batch, said of the row: to linkd it is a bad
+ * request, here bad data. */
+static int rows_fail(const import_run *run, int rc, const linkd_error *reason,
+                     linkd_error *err)
+{
+    lk_label file = lk_label_of_path(run->cli->args.operands[1]);
+    uint64_t first = run->n_rows - run->n_body_rows + 1;
+    const char *what = reason->message;
+    char *end;
+
+    if (strncmp(what, "line ", 5) == 0) {
+        first += strtoull(what + 5, &end, 10) - 1;
+        return lk_fail(err, rc == LINKD_E_ARG ? LINKD_E_DATA : rc,
+                       "%s: row %" PRIu64 "%s", file.text, first, end);
+    }
+    return lk_fail(err, rc, "%s: rows %" PRIu64 " to %" PRIu64 ": %s",
+                   file.text, first, run->n_rows, what);
+}
+
 static int rows_send(import_run *run, linkd_error *err)
 {
     linkd_str body = {run->body.data, run->body.len};
     linkd_error reason = {0};
-    uint64_t first = run->n_rows - run->n_body_rows + 1;
     int rc;
 
     if (run->n_body_rows == 0)
         return LINKD_OK;
     rc = batch_send(run, run->path.data, "application/x-ndjson", body, &reason);
     if (rc != LINKD_OK)
-        return lk_fail(err, rc, "rows %" PRIu64 " to %" PRIu64 ": %s", first,
-                       run->n_rows, reason.message);
+        return rows_fail(run, rc, &reason, err);
     lk_buf_reset(&run->body);
     run->n_body_rows = 0;
     run->pictures.first_row = run->n_rows + 1;
@@ -490,6 +507,8 @@ static int vectors_import(import_run *run, linkd_error *err)
 
     if (rc == LINKD_OK)
         rc = vectors_check(run, dim, err);
+    if (rc == LINKD_OK)
+        rc = lk_npy_check(path, file, n_rows, dim, err);
     if (rc == LINKD_OK) {
         bytes = malloc(BATCH_ROWS * row_bytes);
         if (bytes == NULL)
@@ -536,6 +555,10 @@ static int import_all(lk_cli *cli, const void *values, linkd_error *err)
 
     if (lk_args_given(&syntax, &cli->args, "first-id") && !is_npy)
         return lk_fail(err, LINKD_E_ARG, "--first-id is for .npy files");
+    if (lk_path_ends_in(cli->args.operands[1], ".fvecs"))
+        return lk_fail(err, LINKD_E_ARG,
+                       "vectors are imported from .npy files, not from %s",
+                       lk_label_of_path(cli->args.operands[1]).text);
     if (run.values->id != NULL && is_npy)
         return lk_fail(err, LINKD_E_ARG, "--id is not for .npy files");
     rc = nonce_draw(&run, err);

@@ -122,6 +122,8 @@ static int vector_read(const char *path, json_t *body, linkd_error *err)
         rc = lk_fail(err, LINKD_E_DATA,
                      "%s holds %" PRIu64 " vectors, search takes one",
                      lk_label_of_path(path).text, n_rows);
+    else
+        rc = lk_npy_check(path, file, n_rows, dim, err);
     vector = json_array();
     for (size_t i = 0; i < dim && rc == LINKD_OK; i++) {
         float value = 0;
@@ -129,9 +131,6 @@ static int vector_read(const char *path, json_t *body, linkd_error *err)
         if (fread(&value, sizeof(value), 1, file) != 1)
             rc = lk_fail(err, LINKD_E_IO, "could not read %s: %s",
                          lk_label_of_path(path).text, strerror(errno));
-        else if (!isfinite(value))
-            rc = lk_fail(err, LINKD_E_DATA, "%s: number %zu is not finite",
-                         lk_label_of_path(path).text, i + 1);
         else if (json_array_append_new(vector, json_real((double)value)) != 0)
             rc = lk_fail_nomem(err);
     }

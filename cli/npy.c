@@ -11,6 +11,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,4 +130,44 @@ int lk_npy_open(const char *path, FILE **ret_file, uint64_t *ret_n_rows,
     *ret_n_rows = shape.n_rows;
     *ret_dim = (size_t)shape.dim;
     return LINKD_OK;
+}
+
+static int row_check(const char *path, uint64_t row, const float *numbers,
+                     size_t dim, linkd_error *err)
+{
+    bool is_zero = true;
+
+    for (size_t i = 0; i < dim; i++) {
+        if (!isfinite(numbers[i]))
+            return lk_fail(err, LINKD_E_DATA,
+                           "%s: row %" PRIu64 ": number %zu is not finite",
+                           lk_label_of_path(path).text, row, i + 1);
+        is_zero = is_zero && numbers[i] == 0.0F;
+    }
+    return is_zero
+               ? lk_fail(err, LINKD_E_DATA, "%s: row %" PRIu64 " is all zero",
+                         lk_label_of_path(path).text, row)
+               : LINKD_OK;
+}
+
+int lk_npy_check(const char *path, FILE *file, uint64_t n_rows, size_t dim,
+                 linkd_error *err)
+{
+    float *numbers = malloc(dim * sizeof(*numbers));
+    long begin = ftell(file);
+    bool is_read = begin >= 0;
+    int rc = LINKD_OK;
+
+    if (numbers == NULL)
+        return lk_fail_nomem(err);
+    for (uint64_t i = 0; i < n_rows && is_read && rc == LINKD_OK; i++) {
+        is_read = fread(numbers, sizeof(*numbers), dim, file) == dim;
+        if (is_read)
+            rc = row_check(path, i + 1, numbers, dim, err);
+    }
+    free(numbers);
+    if (rc == LINKD_OK && (!is_read || fseek(file, begin, SEEK_SET) != 0))
+        return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
+                       lk_label_of_path(path).text, strerror(errno));
+    return rc;
 }

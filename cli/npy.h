@@ -21,5 +21,9 @@ LINKD_MUST_CHECK int lk_npy_end(lk_output *output, uint64_t n_rows, size_t dim,
 LINKD_MUST_CHECK int lk_npy_open(const char *path, FILE **ret_file,
                                  uint64_t *ret_n_rows, size_t *ret_dim,
                                  linkd_error *err);
+/* Reads the rows that follow, and goes back to where the file stood. LINKD_E_DATA:
+ * one has a number that is not finite, or no other than 0. LINKD_E_IO. */
+LINKD_MUST_CHECK int lk_npy_check(const char *path, FILE *file, uint64_t n_rows,
+                                  size_t dim, linkd_error *err);
 
 #endif

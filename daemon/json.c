@@ -178,8 +178,8 @@ static int vector_read_array(const json_t *value, size_t dim, const char *where,
         const json_t *number = json_array_get(value, i);
 
         if (!json_is_number(number))
-            return lk_fail(err, LINKD_E_ARG, "%s: number %zu is none", where,
-                           i);
+            return lk_fail(err, LINKD_E_ARG, "%s: number %zu is not a number",
+                           where, i);
         vector[i] = (float)json_number_value(number);
     }
     return LINKD_OK;
@@ -205,10 +205,12 @@ int lk_vector_normalize(float *vector, size_t dim, const char *where,
 {
     double sum = 0.0;
 
-    for (size_t i = 0; i < dim; i++)
+    for (size_t i = 0; i < dim; i++) {
+        if (!isfinite(vector[i]))
+            return lk_fail(err, LINKD_E_ARG, "%s: number %zu is not finite",
+                           where, i);
         sum += (double)vector[i] * (double)vector[i];
-    if (!isfinite(sum))
-        return lk_fail(err, LINKD_E_ARG, "%s is not finite", where);
+    }
     if (sum <= 0.0)
         return lk_fail(err, LINKD_E_ARG, "%s is all zero", where);
     for (size_t i = 0; i < dim; i++)

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include "cli/npy.h"
 #include "tests/cli/scratch_dir.h"
+#include "tests/support/alloc_fail.h"
 
 static void the_header_tells_the_rows_that_were_written(void **state)
 {
@@ -134,6 +136,59 @@ what_is_no_matrix_of_float32_is_refused_with_the_reason(void **state)
                "x.npy: its length is not what its shape says");
 }
 
+/* Rows of two numbers; stands before the first. */
+static FILE *rows_open(const float *values, size_t n_rows)
+{
+    FILE *file = fopen("rows", "wb+");
+
+    assert_non_null(file);
+    assert_int_equal(fputs("head", file) >= 0, 1);
+    assert_int_equal(fwrite(values, 2 * sizeof(*values), n_rows, file), n_rows);
+    assert_int_equal(fseek(file, 4, SEEK_SET), 0);
+    return file;
+}
+
+static void a_row_that_is_no_vector_is_named(void **state)
+{
+    static const struct {
+        float values[6];
+        const char *wanted;
+    } cases[] = {
+        {{1, 2, 0, NAN, 5, 6}, "x.npy: row 2: number 2 is not finite"},
+        {{1, 2, 3, 4, -INFINITY, 6}, "x.npy: row 3: number 1 is not finite"},
+        {{1, 2, 0, -0.0F, 5, 6}, "x.npy: row 2 is all zero"},
+    };
+    linkd_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        FILE *file = rows_open(cases[i].values, 3);
+
+        assert_int_equal(lk_npy_check("x.npy", file, 3, 2, &err), LINKD_E_DATA);
+        assert_string_equal(err.message, cases[i].wanted);
+        assert_int_equal(fclose(file), 0);
+    }
+}
+
+static void checked_rows_can_be_read(void **state)
+{
+    static const float values[4] = {0, 2, 3, 0};
+    FILE *file = rows_open(values, 2);
+    float read[4];
+    linkd_error err;
+
+    (void)state;
+    alloc_fail_at(1);
+    assert_int_equal(lk_npy_check("x.npy", file, 2, 2, &err), LINKD_E_NOMEM);
+    assert_true(alloc_fail_off());
+    assert_int_equal(lk_npy_check("x.npy", file, 2, 2, &err), LINKD_OK);
+    assert_int_equal(fread(read, sizeof(*read), 4, file), 4);
+    assert_memory_equal(read, values, sizeof(values));
+    assert_int_equal(fseek(file, 4, SEEK_SET), 0);
+    assert_int_equal(lk_npy_check("x.npy", file, 3, 2, &err), LINKD_E_IO);
+    assert_int_equal(fclose(file), 0);
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -144,6 +199,8 @@ int main(void)
         TEST(what_cannot_be_patched_is_refused),
         TEST(what_was_written_is_read),
         TEST(what_is_no_matrix_of_float32_is_refused_with_the_reason),
+        TEST(a_row_that_is_no_vector_is_named),
+        TEST(checked_rows_can_be_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

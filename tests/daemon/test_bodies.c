@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -284,16 +285,53 @@ static void wrong_bodies_are_told_what_is_wrong(void **state)
 static void vectors_that_are_none_are_told_by_place(void **state)
 {
     static const float zero[] = {3, 4, 0, 0};
+    static const float endless[] = {3, 4, 0, INFINITY};
 
     (void)state;
     assert_int_equal(
         body_read(OCTETS, (linkd_str){(const char *)zero, 16}, true),
         LINKD_E_ARG);
-    assert_non_null(strstr(err.message, "vector 1"));
+    assert_string_equal(err.message, "vector 1 is all zero");
     assert_int_equal(
-        text_read(JSON, "{\"records\":[{\"id\":\"a\",\"vector\":[1]}]}"),
+        body_read(OCTETS, (linkd_str){(const char *)endless, 16}, true),
         LINKD_E_ARG);
-    assert_non_null(strstr(err.message, "record 0: the vector"));
+    assert_string_equal(err.message, "vector 1: number 1 is not finite");
+}
+
+/* JSON has no NaN, but writers of JSON have. */
+static void numbers_that_are_none_are_told_by_place(void **state)
+{
+    static const char *const cases[][2] = {
+        {"[1]", "the vector has 1 numbers, not the collection's 2"},
+        {"[1,1e39]", "the vector: number 1 is not finite"},
+        {"[null,1]", "the vector: number 0 is not a number"},
+        {"[1,\"NaN\"]", "the vector: number 1 is not a number"},
+        {"[1,true]", "the vector: number 1 is not a number"},
+        {"\"AACAPwAAwH8=\"", "the vector: number 1 is not finite"},
+        {"[1,1e999]",
+         "not valid JSON: line 1 column 27: real number overflow near '1e999'"},
+        {"[1,NaN]", "not valid JSON: line 1 column 25: invalid token near "
+                    "'NaN'"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char body[80];
+        char wanted[120];
+
+        (void)snprintf(body, sizeof(body),
+                       "{\"id\":\"a\"}\n{\"id\":\"b\",\"vector\":%s}",
+                       cases[i][0]);
+        (void)snprintf(wanted, sizeof(wanted), "line 2: %s", cases[i][1]);
+        assert_int_equal(text_read(NDJSON, body), LINKD_E_ARG);
+        assert_string_equal(err.message, wanted);
+        assert_int_equal(records.n, 0);
+    }
+    assert_int_equal(
+        text_read(JSON, "{\"records\":[{\"id\":\"a\",\"vector\":[1,1e39]}]}"),
+        LINKD_E_ARG);
+    assert_string_equal(err.message,
+                        "record 0: the vector: number 1 is not finite");
 }
 
 static void a_collection_with_a_model_takes_no_vectors(void **state)
@@ -376,6 +414,8 @@ int main(void)
         cmocka_unit_test_teardown(npy_files_of_others_are_refused, leave),
         cmocka_unit_test_teardown(wrong_bodies_are_told_what_is_wrong, leave),
         cmocka_unit_test_teardown(vectors_that_are_none_are_told_by_place,
+                                  leave),
+        cmocka_unit_test_teardown(numbers_that_are_none_are_told_by_place,
                                   leave),
         cmocka_unit_test_teardown(a_collection_with_a_model_takes_no_vectors,
                                   leave),

@@ -206,13 +206,13 @@ static void vectors_that_are_none_are_refused(void **state)
     static const char *const cases[][2] = {
         {"[1]", "record 3 has 1 numbers, not the collection's 2"},
         {"[1,2,3]", "record 3 has 3 numbers, not the collection's 2"},
-        {"[1,\"2\"]", "record 3: number 1 is none"},
+        {"[1,\"2\"]", "record 3: number 1 is not a number"},
         {"[0,0]", "record 3 is all zero"},
-        {"[1e39,0]", "record 3 is not finite"},
+        {"[0,1e39]", "record 3: number 1 is not finite"},
         {"\"AABAQA==\"",
          "record 3 is base64 of 4 bytes, not of the collection's 2 numbers"},
         {"\"AABAQAAA!EA=\"", "record 3: character 8 is not one of base64"},
-        {"\"AADAfwAAgEA=\"", "record 3 is not finite"},
+        {"\"AADAfwAAgEA=\"", "record 3: number 0 is not finite"},
         {"7", "record 3 is neither array nor base64"},
     };
     lk_arena arena = {0};

@@ -104,19 +104,23 @@ assert json.loads(sys.argv[1]) == json.load(open("in.jsonl"))' "$output"
     cmp in.csv out.csv
 }
 
-@test "ready-made vectors go in as NumPy and are found" {
-    python3 - <<'END'
-import struct
-def npy(path, rows, dim, values):
-    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (rows, dim)
-    head = head.ljust(117) + "\n"
-    with open(path, "wb") as f:
-        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode())
-        f.write(struct.pack("<%df" % len(values), *values))
-npy("v.npy", 3, 2, [1, 0, 0, 1, 1, 1])
-npy("q.npy", 1, 2, [0, 2])
-npy("wide.npy", 1, 3, [0, 2, 1])
+# npy FILE DIM VALUES: rows of DIM numbers; VALUES are Python's
+npy() {
+    python3 - "$@" <<'END'
+import struct, sys
+path, dim, values = sys.argv[1], int(sys.argv[2]), eval(sys.argv[3])
+head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (len(values) // dim, dim)
+head = head.ljust(117) + "\n"
+with open(path, "wb") as f:
+    f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode())
+    f.write(struct.pack("<%df" % len(values), *values))
 END
+}
+
+@test "ready-made vectors go in as NumPy and are found" {
+    npy v.npy 2 "[1, 0, 0, 1, 1, 1]"
+    npy q.npy 2 "[0, 2]"
+    npy wide.npy 3 "[0, 2, 1]"
     "$LINKCTL" collection create v --model none --dim 2 -q
     "$LINKCTL" collection import v v.npy --first-id 7 -q
     run --separate-stderr "$LINKCTL" search v --vector-file q.npy -k 1 --json
@@ -127,6 +131,48 @@ END
     "$LINKCTL" collection create w --model none --dim 2 -q
     "$LINKCTL" collection import w v.jsonl -q
     [ "$("$LINKCTL" collection export w -q)" = "$(cat v.jsonl)" ]
+}
+
+@test "a vector that is none is named by row and number, and nothing is stored" {
+    local before
+    npy v.npy 2 "[1, 2] * 3"
+    "$LINKCTL" collection create v --model none --dim 2 -q
+    "$LINKCTL" collection import v v.npy --first-id 5000 -q
+    before=$("$LINKCTL" collection export v -q)
+
+    # in the second batch of a thousand rows
+    npy nan.npy 2 "[1, 2] * 1200 + [3, float('nan')] + [1, 2] * 9"
+    refused 1 "nan.npy: row 1201: number 2 is not finite" "$LINKCTL" collection import v nan.npy
+    npy zero.npy 2 "[1, 2] * 1200 + [0, 0]"
+    refused 1 "zero.npy: row 1201 is all zero" "$LINKCTL" collection import v zero.npy
+    npy inf.npy 2 "[1, float('-inf')]"
+    refused 1 "inf.npy: row 1: number 2 is not finite" "$LINKCTL" search v --vector-file inf.npy
+    refused 2 "vectors are imported from .npy files, not from v.fvecs" \
+        "$LINKCTL" collection import v v.fvecs
+
+    # as Python's json module writes it
+    printf '{"id":"a","vector":[1,2]}\n{"id":"b","vector":[1,NaN]}\n' >v.jsonl
+    refused 1 "v.jsonl: row 2 (line 2): invalid JSON at byte 25" \
+        "$LINKCTL" collection import v v.jsonl
+    for number in 1e39 null '"NaN"'; do
+        printf '{"id":"a","vector":[1,2]}\n\n{"id":"b","vector":[1,%s]}\n' "$number" >v.jsonl
+        refused 1 "v.jsonl: row 2: the vector: number 1 is not" "$LINKCTL" collection import v v.jsonl
+        [ "$(curl -s -o answer -w '%{http_code}' --unix-socket s http://x/v1/collections/v/records \
+            -H 'Content-Type: application/json' \
+            -d '{"records":[{"id":"a","vector":[1,2]},{"id":"b","vector":[1,'"$number"']}]}')" = 400 ]
+        grep -q '"detail":"record 1: the vector: number 1 is not' answer
+    done
+    [ "$(curl -s -o answer -w '%{http_code}' --unix-socket s http://x/v1/collections/v/records \
+        -H 'Content-Type: application/x-npy' --data-binary @nan.npy)" = 400 ]
+    grep -q '"detail":"vector 1200: number 1 is not finite"' answer
+    [ "$("$LINKCTL" collection export v -q)" = "$before" ]
+
+    # rows are counted in the table, not in its last batch; those before it are there
+    python3 -c '
+for i in range(1200):
+    print("{\"id\":\"%d\",\"vector\":[1,%s]}" % (i, "null" if i == 1100 else i))' >v.jsonl
+    refused 1 "v.jsonl: row 1101: the vector: number 1 is not a number" \
+        "$LINKCTL" collection import v v.jsonl
 }
 
 @test "search finds what is alike, as a table for people and as lines for pipes" {

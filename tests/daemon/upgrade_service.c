@@ -4,10 +4,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "daemon/bridges.h"
 #include "daemon/models.h"
 
 #define NAME_BYTES ((size_t)64)
@@ -111,6 +113,93 @@ void store_check(void)
     assert_int_equal(
         linkd_store_check(service.store, NULL, fault_fail, NULL, &report, &err),
         LINKD_OK);
+}
+
+void assert_found(int from, int to, int generation, const char *way)
+{
+    char id[16];
+
+    for (int i = from; i < to; i++) {
+        search_for(i, ",\"k\":1");
+        (void)snprintf(id, sizeof(id), "r%d", i);
+        assert_text_at("hits.0.id", id);
+        assert_int_equal(json_integer_value(at("hits.0.generation")),
+                         generation);
+        assert_text_at("hits.0.way", way);
+        assert_true(json_real_value(at("hits.0.probability")) > 0.0);
+    }
+}
+
+char *first_answers(const char *options)
+{
+    lk_buf answers = {0};
+
+    for (int i = 0; i < 20; i++) {
+        search_for(i, options);
+        for (size_t j = 0; j < size_at("hits"); j++) {
+            char path[32];
+            const json_t *hit;
+
+            (void)snprintf(path, sizeof(path), "hits.%zu", j);
+            hit = at(path);
+            assert_int_equal(
+                lk_buf_printf(&answers, NULL, "%s %.9g\n",
+                              json_string_value(json_object_get(hit, "id")),
+                              json_real_value(json_object_get(hit, "score"))),
+                LINKD_OK);
+        }
+    }
+    return answers.data;
+}
+
+void attach_one(const char *id, int i)
+{
+    char name[64];
+    char body[160];
+
+    name_write(i, name, sizeof(name));
+    (void)snprintf(body, sizeof(body),
+                   "{\"id\":\"%s\",\"fields\":{\"name\":\"%s\"},"
+                   "\"threshold\":0.97}",
+                   id, name);
+    if (call_json(lk_handle_attach, "firms", body) != 200)
+        fail_msg("%s", last.body.data);
+}
+
+void assert_untouched(void)
+{
+    assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
+    assert_json_at("serving", "1");
+    assert_int_equal(size_at("generations"), 1);
+    store_check();
+}
+
+void blob_flip(uint32_t generation, uint8_t kind, uint32_t other)
+{
+    static const linkd_str name = {"firms", 5};
+    linkd_blob blob = {.generation = generation, .kind = kind, .other = other};
+    linkd_view *view = NULL;
+    linkd_str bytes;
+    char *flipped;
+    bool found = false;
+
+    assert_int_equal(linkd_view_open(service.store, name, &view, NULL),
+                     LINKD_OK);
+    assert_int_equal(linkd_view_blob(view, blob.generation, blob.kind,
+                                     blob.other, &bytes, &found, NULL),
+                     LINKD_OK);
+    assert_true(found);
+    flipped = malloc(bytes.len);
+    assert_non_null(flipped);
+    memcpy(flipped, bytes.bytes, bytes.len);
+    flipped[kind == LINKD_BLOB_MAP ? bytes.len / 2 : 1] ^= 4;
+    blob.bytes = (linkd_str){flipped, bytes.len};
+    linkd_view_close(view);
+    assert_int_equal(linkd_store_put_blob(service.store, name, &blob, NULL),
+                     LINKD_OK);
+    free(flipped);
+    lk_bridge_cache_free(service.bridges); /* as after a new start of linkd */
+    assert_int_equal(lk_bridge_cache_new(&service.bridges, NULL), LINKD_OK);
 }
 
 /* The names of N_NAMES records; NULL: out of memory. */

@@ -28,6 +28,19 @@ void search_for(int i, const char *options);
 /* That the store has no fault. */
 void store_check(void);
 
+/* That every record in [from, to) is the first answer to its own text, within a
+ * generation and by a way. */
+void assert_found(int from, int to, int generation, const char *way);
+/* All answers to the names of the first 20 records: ids, scores, order. Freed with
+ * free(). */
+char *first_answers(const char *options);
+/* Attaches a record with the name of record i. */
+void attach_one(const char *id, int i);
+/* That there is one generation, and no fault. */
+void assert_untouched(void);
+/* Changes a byte of a blob as a disk may, and forgets what was read of it. */
+void blob_flip(uint32_t generation, uint8_t kind, uint32_t other);
+
 /* A sample with the queries of the job, as soon as they are made: its anchors are
  * r0 to r119, and these again if more are wanted. Always to be cleared. */
 #define N_NAMES (N_RECORDS / 2)

@@ -1,0 +1,250 @@
+/* tests/daemon/test_upgrade_answers.c — what limits, records that ask, attach and
+ * jobs come to in a collection of two models. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/daemon/upgrade_service.h"
+
+/* ---- limits ------------------------------------------------------------------- */
+
+/* What a threshold lets in stays as seldom as it was. */
+static void thresholds_keep_their_meaning(void **state)
+{
+    size_t n_before = 0;
+    size_t n_after = 0;
+    size_t n_same = 0; /* as many as the same cosine would let in */
+
+    (void)state;
+    firms_make();
+    for (int i = 0; i < 40; i++) {
+        search_for(i, ",\"all\":true,\"threshold\":0.8");
+        n_before += size_at("hits");
+    }
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    for (int i = 0; i < 40; i++) {
+        search_for(i, ",\"all\":true,\"threshold\":0.8");
+        n_after += size_at("hits");
+    }
+    for (int i = 0; i < 40; i++) {
+        search_for(i, ",\"k\":240");
+        for (size_t j = 0; j < size_at("hits"); j++) {
+            char path[32];
+
+            (void)snprintf(path, sizeof(path), "hits.%zu.score", j);
+            n_same += json_real_value(at(path)) >= 0.8;
+        }
+    }
+    if (n_before <= 80 || n_after * 100 < n_before * 85 ||
+        n_after * 100 > n_before * 115)
+        fail_msg("%zu hits before, %zu after", n_before, n_after);
+    assert_true(n_same * 100 > n_before * 115); /* or this shows nothing */
+    search_for(1, ",\"k\":100,\"probability\":0.5");
+    for (size_t i = 0; i < size_at("hits"); i++) {
+        char path[48];
+
+        (void)snprintf(path, sizeof(path), "hits.%zu.probability", i);
+        assert_true(json_real_value(at(path)) >= 0.499);
+    }
+    search_for(1, ",\"k\":240,\"false_match_rate\":0.1");
+    assert_true(size_at("hits") < 60);
+}
+
+static void limits_that_need_a_scale_are_refused_without_one(void **state)
+{
+    (void)state;
+    firms_make();
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"a\",\"probability\":0.5}"),
+                     400);
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"a\",\"probability\":0.5,"
+                               "\"threshold\":0.5}"),
+                     400);
+    assert_problem(400, "bad_request",
+                   "\"threshold\", \"false_match_rate\" and \"probability\" "
+                   "exclude each other");
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"a\",\"false_match_rate\":2}"),
+                     400);
+    assert_int_equal(call_json(lk_handle_search, "firms",
+                               "{\"text\":\"a\",\"compat\":\"guess\"}"),
+                     400);
+}
+
+/* ---- other queries -------------------------------------------------------------- */
+
+static void a_query_by_record_finds_the_other_generation(void **state)
+{
+    (void)state;
+    firms_make();
+    record_put("firms", "{\"id\":\"twin\",\"fields\":{\"name\":"
+                        "\"quartz zigzag 0\"}}");
+    start("other");
+    record_put("firms", "{\"id\":\"twin\",\"fields\":{\"name\":"
+                        "\"quartz zigzag 0\"}}");
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"record\":\"twin\",\"k\":3}"),
+        200);
+    assert_json_at("hits.0.generation", "1");
+    assert_text_at("hits.0.way", "align");
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"record\":\"r0\",\"k\":240}"),
+        200);
+    assert_int_equal(size_at("hits"), 240);
+}
+
+/* It would be compared with those of its own model, which are to be left out. */
+static void a_record_of_an_older_model_is_no_native_query(void **state)
+{
+    static const char query[] =
+        "{\"record\":\"r100\",\"k\":240,\"compat\":\"native\"}";
+
+    (void)state;
+    firms_make();
+    start("other");
+    records_put("firms", 0, 5);
+    assert_int_equal(call_json(lk_handle_search, "firms", query), 400);
+    assert_problem(400, "bad_request",
+                   "record \"r100\" is of an older model, which \"compat\": "
+                   "\"native\" leaves out");
+    records_put("firms", 100, 101);
+    assert_int_equal(call_json(lk_handle_search, "firms", query), 200);
+    assert_int_equal(size_at("hits"), 5);
+}
+
+static void a_record_shows_the_vector_that_it_has(void **state)
+{
+    (void)state;
+    firms_make();
+    start("other");
+    assert_int_equal(call_run(&(call){.handler = lk_handle_get_record,
+                                      .collection = "firms",
+                                      .name = "r1",
+                                      .query = "vectors=true"}),
+                     200);
+    assert_int_equal(size_at("vector"), TINY_DIM);
+}
+
+/* ---- attach and jobs -------------------------------------------------------------- */
+
+/* Whichever model made the vector of the record that is there. */
+static void attach_joins_records_of_every_generation(void **state)
+{
+    int64_t entity;
+
+    (void)state;
+    firms_make();
+    attach_one("first", 500);
+    entity = json_integer_value(at("entity"));
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":100}");
+    attach_one("second", 500);
+    assert_text_at("match.id", "first");
+    assert_int_equal(json_integer_value(at("entity")), entity);
+    attach_one("third", 500);
+    assert_int_equal(json_integer_value(at("entity")), entity);
+    attach_one("moved", 1);
+    assert_text_at("match.id", "r1");
+    store_check();
+}
+
+/* Twins of which one has moved on are one entity all the same. */
+static void dedup_finds_twins_of_two_generations(void **state)
+{
+    uint64_t number;
+    char name[64];
+    char body[160];
+
+    (void)state;
+    firms_make();
+    start("other");
+    for (int i = 0; i < 30; i++) {
+        name_write(i, name, sizeof(name));
+        (void)snprintf(body, sizeof(body),
+                       "{\"id\":\"t%d\",\"fields\":{\"name\":\"%sx\"}}", i,
+                       name);
+        record_put("firms", body);
+    }
+    number = job_submit("{\"kind\":\"dedup\",\"input\":{\"collection\":"
+                        "\"firms\"},\"apply\":true}");
+    job_wait(number);
+    assert_text_at("state", "done");
+    for (int i = 0; i < 30; i++) {
+        char t[16];
+        char r[16];
+        json_int_t entity;
+
+        (void)snprintf(t, sizeof(t), "t%d", i);
+        (void)snprintf(r, sizeof(r), "r%d", i);
+        assert_int_equal(call_run(&(call){.handler = lk_handle_get_record,
+                                          .collection = "firms",
+                                          .name = t}),
+                         200);
+        entity = json_integer_value(at("entity"));
+        assert_int_equal(call_run(&(call){.handler = lk_handle_get_record,
+                                          .collection = "firms",
+                                          .name = r}),
+                         200);
+        assert_int_equal(json_integer_value(at("entity")), entity);
+    }
+}
+
+static const char twins[] =
+    "id,name\nn1,quartz zigzag 0\nn2,melody zigzag 919\n"
+    "n3,plaza syrup 573\n";
+
+/* Rows of a file find their partners whichever model these are of. */
+static void a_link_finds_partners_of_two_generations(void **state)
+{
+    static const char *const pairs[] = {
+        "\"left_id\":\"n1\",\"right_id\":\"r0\"",
+        "\"left_id\":\"n2\",\"right_id\":\"r1\"",
+        "\"left_id\":\"n3\",\"right_id\":\"r67\""};
+    uint64_t number;
+    char body[256];
+
+    (void)state;
+    firms_make();
+    start("other");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":50}");
+    (void)snprintf(body, sizeof(body),
+                   "{\"kind\":\"link\",\"left\":{\"file\":\"%s\"},"
+                   "\"left_on\":[\"name\"],\"right\":{\"collection\":"
+                   "\"firms\"},\"min_score\":0.7}",
+                   table_upload("text/csv", twins));
+    number = job_submit(body);
+    job_wait(number);
+    assert_text_at("state", "done");
+    job_results(number, "limit=100");
+    for (size_t i = 0; i < 3; i++)
+        if (strstr(last.body.data, pairs[i]) == NULL)
+            fail_msg("%s", last.body.data);
+    store_check();
+}
+
+#define TEST(name)                                                             \
+ cmocka_unit_test_setup_teardown(name, job_service_enter, job_service_leave)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(thresholds_keep_their_meaning),
+        TEST(limits_that_need_a_scale_are_refused_without_one),
+        TEST(a_query_by_record_finds_the_other_generation),
+        TEST(a_record_of_an_older_model_is_no_native_query),
+        TEST(a_record_shows_the_vector_that_it_has),
+        TEST(attach_joins_records_of_every_generation),
+        TEST(dedup_finds_twins_of_two_generations),
+        TEST(a_link_finds_partners_of_two_generations),
+    };
+
+    return cmocka_run_group_tests(tests, upgrade_group_enter,
+                                  service_group_leave);
+}

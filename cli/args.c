@@ -351,6 +351,14 @@ bool lk_args_given(const lk_syntax *syntax, const lk_args *args,
     return (args->given & UINT64_C(1) << i) != 0;
 }
 
+const char *lk_args_first_given(const lk_syntax *syntax, const lk_args *args,
+                                const char *const *names)
+{
+    while (*names != NULL && !lk_args_given(syntax, args, *names))
+        names++;
+    return *names;
+}
+
 /* ---- help --------------------------------------------------------------- */
 
 static void option_help(const lk_option *option, FILE *out)

@@ -57,6 +57,9 @@ LINKD_MUST_CHECK int lk_args_parse(const lk_syntax *syntax, int argc,
 /* Was the option of that name there? */
 bool lk_args_given(const lk_syntax *syntax, const lk_args *args,
                    const char *name);
+/* The first of `names` (ends in NULL) that was there, or NULL. */
+const char *lk_args_first_given(const lk_syntax *syntax, const lk_args *args,
+                                const char *const *names);
 
 void lk_args_help(const lk_syntax *syntax, FILE *out);
 

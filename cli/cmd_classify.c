@@ -145,12 +145,9 @@ static const linkd_str added[] = {{"class", 5}, {"confidence", 10}};
 static int output_open(classify_run *run, linkd_error *err)
 {
     const char *inputs[] = {run->cli->args.operands[0], run->values->examples};
-    int rc = lk_output_open(run->values->output, inputs, 2, &run->output, err);
 
-    if (rc == LINKD_OK)
-        rc = lk_manifest_open(&run->manifest, run->output, run->values->output,
-                              inputs, 2, err);
-    return rc;
+    return lk_result_open(run->values->output, inputs, 2, &run->output,
+                          &run->manifest, err);
 }
 
 static int columns_are_free(const classify_run *run, linkd_error *err)
@@ -186,12 +183,6 @@ static int tables_read(classify_run *run, linkd_error *err)
     return LINKD_OK;
 }
 
-static linkd_str column_name(const linkd_table *table, size_t column)
-{
-    return column == LINKD_COLUMN_NONE ? (linkd_str){NULL, 0}
-                                       : linkd_table_column(table, column);
-}
-
 /* Columns paired by themselves leave out the labels: what they are paired with
  * in FILE is what is looked for. */
 static void labels_leave_out(classify_run *run)
@@ -213,10 +204,8 @@ static int columns_resolve(classify_run *run, linkd_error *err)
     if (rc == LINKD_OK && on->on == NULL && on->left_on == NULL)
         labels_leave_out(run);
     for (size_t i = 0; rc == LINKD_OK && i < run->n_columns; i++)
-        lk_manifest_pairing(&run->manifest,
-                            column_name(run->table, run->columns[i].left),
-                            column_name(run->examples, run->columns[i].right),
-                            (double)run->columns[i].similarity);
+        lk_manifest_pairing(&run->manifest, run->table, run->examples,
+                            &run->columns[i]);
     return rc;
 }
 
@@ -280,8 +269,7 @@ static void manifest_fill(classify_run *run)
     const linkd_classify_result *r = &run->result;
     lk_manifest *m = &run->manifest;
 
-    lk_manifest_model(m, run->values->model,
-                      linkd_encoder_describe(run->engine.encoder));
+    lk_manifest_engine(m, run->values->model, &run->engine);
     lk_manifest_count(m, "rows", linkd_table_n_rows(run->table));
     lk_manifest_count(m, "rows_without_text", r->n_empty);
     lk_manifest_count(m, "rows_without_label", run->n_unlabelled);
@@ -290,10 +278,8 @@ static void manifest_fill(classify_run *run)
     lk_manifest_count(m, "checked", r->n_asked);
     lk_manifest_count(m, "checked_right", r->n_right);
     lk_manifest_count(m, "most_frequent", r->n_most_frequent);
-    lk_manifest_count(m, "tokens", r->encode.n_tokens);
-    lk_manifest_count(m, "truncated_texts", r->encode.n_truncated);
     lk_manifest_seconds(m, "read", run->read_seconds);
-    lk_manifest_seconds(m, "encode", r->encode_seconds);
+    lk_manifest_encode(m, &r->encode, r->encode_seconds);
     lk_manifest_seconds(m, "classify", r->classify_seconds);
 }
 
@@ -328,7 +314,7 @@ static void summary_print(const classify_run *run)
 static int summary(classify_run *run, linkd_error *err)
 {
     if (run->values->json)
-        return lk_manifest_tell(&run->manifest, run->values->output, err);
+        return lk_manifest_print(&run->manifest, &run->values->output, 1, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;

@@ -117,7 +117,6 @@ typedef struct cluster_run {
     linkd_cluster_rows_result result;
     lk_output *output;
     lk_manifest manifest;
-    double read_seconds;
 } cluster_run;
 
 /* ---- options that belong together --------------------------------------- */
@@ -200,27 +199,13 @@ static void values_resolve(cluster_values *v)
 
 static int table_read(cluster_run *run, linkd_error *err)
 {
-    const char *const paths[2] = {run->cli->args.operands[0], NULL};
-    uint64_t start = lk_clock_ns();
-    int rc = lk_compared_read(run->cli, &run->values->compared, paths,
-                              &run->compared, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    run->read_seconds = lk_clock_seconds_since(start);
-    lk_compared_manifest_tables(&run->compared, &run->manifest);
-    return lk_column_check_free(run->cli, run->compared.left, "cluster",
-                                "cluster", err);
-}
-
-static int columns_resolve(cluster_run *run, linkd_error *err)
-{
-    int rc = lk_compared_pair(run->cli, &run->values->compared, NULL,
-                              &run->compared, err);
+    const lk_compared_values *v = &run->values->compared;
+    lk_compared *c = &run->compared;
+    int rc = lk_compared_read(run->cli, v, true, c, err);
 
     if (rc == LINKD_OK)
-        lk_compared_manifest_columns(&run->compared, &run->manifest);
-    return rc;
+        rc = lk_column_check_free(run->cli, c->left, "cluster", "cluster", err);
+    return rc == LINKD_OK ? lk_compared_pair(run->cli, v, NULL, c, err) : rc;
 }
 
 static int table_cluster(cluster_run *run, linkd_error *err)
@@ -281,16 +266,13 @@ static void manifest_fill(cluster_run *run)
     const linkd_cluster_rows_result *result = &run->result;
     lk_manifest *m = &run->manifest;
 
-    lk_manifest_model(m, run->values->model,
-                      linkd_encoder_describe(run->engine.encoder));
+    lk_compared_manifest(&run->compared, m);
+    lk_manifest_engine(m, run->values->model, &run->engine);
     lk_manifest_count(m, "rows", linkd_table_n_rows(run->compared.left));
     lk_manifest_count(m, "rows_without_text", result->n_empty);
     lk_manifest_count(m, "clusters", result->n_clusters);
     lk_manifest_count(m, "noise", result->n_noise);
-    lk_manifest_count(m, "tokens", result->encode.n_tokens);
-    lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
-    lk_manifest_seconds(m, "read", run->read_seconds);
-    lk_manifest_seconds(m, "encode", result->encode_seconds);
+    lk_manifest_encode(m, &result->encode, result->encode_seconds);
     lk_manifest_seconds(m, "cluster", result->cluster_seconds);
 }
 
@@ -306,7 +288,7 @@ static void summary_print(const cluster_run *run)
                       lk_counted(result->n_noise, "row", "rows").text);
     (void)fputc('\n', stderr);
     lk_texts_note(result->n_empty, result->encode.n_truncated);
-    (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    (void)fprintf(stderr, "read %.1f s, ", run->compared.read_seconds);
     lk_encode_note(result->encode_seconds, result->encode.n_texts);
     (void)fprintf(stderr, ", cluster %.1f s\n", result->cluster_seconds);
 }
@@ -314,7 +296,7 @@ static void summary_print(const cluster_run *run)
 static int summary(cluster_run *run, linkd_error *err)
 {
     if (run->values->json)
-        return lk_manifest_tell(&run->manifest, run->values->output, err);
+        return lk_manifest_print(&run->manifest, &run->values->output, 1, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;
@@ -329,25 +311,12 @@ static void cluster_clear(cluster_run *run)
     lk_manifest_clear(&run->manifest);
 }
 
-static int output_open(cluster_run *run, linkd_error *err)
-{
-    const char *const *inputs = run->cli->args.operands;
-    int rc = lk_output_open(run->values->output, inputs, 1, &run->output, err);
-
-    if (rc == LINKD_OK)
-        rc = lk_manifest_open(&run->manifest, run->output, run->values->output,
-                              inputs, 1, err);
-    return rc;
-}
-
 static int steps_run(cluster_run *run, linkd_error *err)
 {
     int rc = lk_model_check(run->cli, run->values->model, err);
 
     if (rc == LINKD_OK)
         rc = table_read(run, err);
-    if (rc == LINKD_OK)
-        rc = columns_resolve(run, err);
     if (rc == LINKD_OK)
         rc = lk_engine_open(run->cli, run->values->model,
                             run->values->n_threads, &run->engine, err);
@@ -372,7 +341,8 @@ static int cluster_run_all(lk_cli *cli, const void *values, linkd_error *err)
         return rc;
     values_resolve(&resolved);
     lk_manifest_init(&run.manifest, &syntax, &resolved);
-    rc = output_open(&run, err);
+    rc = lk_result_open(resolved.output, cli->args.operands, 1, &run.output,
+                        &run.manifest, err);
     if (rc == LINKD_OK)
         rc = steps_run(&run, err);
     if (rc == LINKD_OK)

@@ -21,7 +21,7 @@ typedef struct dedup_values {
     const char *pairs;
     const char *weak;
     const char *one_per;
-    const char *image;
+    lk_looks_values looks;
     size_t max_distance;
     size_t max_size;
     size_t k;
@@ -30,8 +30,6 @@ typedef struct dedup_values {
     lk_why_values why;
     lk_keep_values keep;
     int cluster;
-    bool upright;
-    size_t merge_tokens;
     bool apply;
     bool json;
 } dedup_values;
@@ -49,7 +47,7 @@ static const dedup_values defaults = {
 static const lk_option options[] = {
     LK_COMPARED_OPTION(AT(compared), on.on, "on", "A,B",
                        "columns to compare; without it all but the id"),
-    {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
+    {"image", 0, LK_OPTION_TEXT, AT(looks.image), "COLUMN", NULL, 0, 0,
      "compare pictures by a perceptual hash and nothing else,\n"
      "or, with --model (ViT, DINOv2, CLIP), by hash and vector,\n"
      "or by its vectors alone from --min-score on, by CLIP\n"
@@ -60,9 +58,9 @@ static const lk_option options[] = {
      LINKD_HAMMING_RADIUS_MAX,
      "with --image: bits of 64 in which two hashes may differ\n"
      "(12)"},
-    {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
+    {"upright", 0, LK_OPTION_FLAG, AT(looks.upright), NULL, NULL, 0, 0,
      "with --image: turn pictures as the camera was held"},
-    LK_MERGE_TOKENS_OPTION(AT(merge_tokens)),
+    LK_MERGE_TOKENS_OPTION(AT(looks.merge_tokens)),
     LK_BLOCK_OPTION(AT(compared)),
     LK_ID_OPTION(AT(compared)),
     {"cluster", 0, LK_OPTION_WORD, AT(cluster), "HOW", lk_cluster_words, 0, 0,
@@ -166,7 +164,6 @@ typedef struct dedup_run {
     lk_looks looks;
     lk_output *outputs[N_OUTPUTS];
     lk_manifest manifest;
-    double read_seconds;
 } dedup_run;
 
 /* ---- columns ------------------------------------------------------------ */
@@ -175,19 +172,14 @@ typedef struct dedup_run {
 static int image_resolve(dedup_run *run, linkd_error *err)
 {
     const lk_compared_values *v = &run->values->compared;
-    const linkd_table *table = run->compared.left;
-    int rc =
-        lk_column_find(run->cli, table, run->values->image, &run->image, err);
+    lk_compared *c = &run->compared;
+    int rc = lk_column_find(run->cli, c->left, run->values->looks.image,
+                            &run->image, err);
 
-    if (rc == LINKD_OK)
-        rc = v->on.on != NULL
-                 ? lk_compared_pair(run->cli, v, NULL, &run->compared, err)
-                 : lk_compared_block(run->cli, v, &run->compared, err);
     if (rc != LINKD_OK)
         return rc;
-    lk_compared_manifest_columns(&run->compared, &run->manifest);
-    lk_manifest_column(&run->manifest, linkd_table_column(table, run->image));
-    return LINKD_OK;
+    return v->on.on != NULL ? lk_compared_pair(run->cli, v, NULL, c, err)
+                            : lk_compared_block(run->cli, v, c, err);
 }
 
 static int columns_resolve(dedup_run *run, linkd_error *err)
@@ -195,16 +187,13 @@ static int columns_resolve(dedup_run *run, linkd_error *err)
     const dedup_values *v = run->values;
     int rc;
 
-    if (v->image != NULL)
+    if (v->looks.image != NULL)
         return image_resolve(run, err);
     rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
                           &run->compared, err);
-
     if (rc == LINKD_OK)
         rc = lk_column_find(run->cli, run->compared.left, v->one_per,
                             &run->entities.one_per, err);
-    if (rc == LINKD_OK)
-        lk_compared_manifest_columns(&run->compared, &run->manifest);
     return rc;
 }
 
@@ -226,51 +215,44 @@ static int outputs_differ(const dedup_values *v, linkd_error *err)
 static int outputs_open(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
-    const char *const inputs[] = {run->cli->args.operands[0],
-                                  lk_decide_file(&v->decide)};
-    size_t n = inputs[1] != NULL ? 2 : 1;
+    lk_inputs inputs = lk_inputs_of(run->cli, &v->decide);
+    const char *const *in = inputs.paths;
+    size_t n = inputs.n;
     const char *const taken[] = {v->output, v->pairs, v->weak};
-    int rc;
+    int rc = outputs_differ(v, err);
 
-    rc = outputs_differ(v, err);
-    if (rc != LINKD_OK)
-        return rc;
-    rc = lk_output_open(v->output, inputs, n, &run->outputs[OUT_ENTITIES], err);
-    if (rc == LINKD_OK && v->pairs != NULL)
-        rc = lk_output_open(v->pairs, inputs, n, &run->outputs[OUT_PAIRS], err);
-    if (rc == LINKD_OK && v->weak != NULL)
-        rc = lk_output_open(v->weak, inputs, n, &run->outputs[OUT_WEAK], err);
     if (rc == LINKD_OK)
-        rc = lk_why_open(&v->why, &v->decide, inputs, n, &run->outputs[OUT_WHY],
+        rc = lk_output_open(v->output, in, n, &run->outputs[OUT_ENTITIES], err);
+    if (rc == LINKD_OK && v->pairs != NULL)
+        rc = lk_output_open(v->pairs, in, n, &run->outputs[OUT_PAIRS], err);
+    if (rc == LINKD_OK && v->weak != NULL)
+        rc = lk_output_open(v->weak, in, n, &run->outputs[OUT_WEAK], err);
+    if (rc == LINKD_OK)
+        rc = lk_why_open(&v->why, &v->decide, in, n, &run->outputs[OUT_WHY],
                          err);
     if (rc == LINKD_OK)
         rc = lk_keep_open(&v->keep,
                           lk_args_given(&syntax, &run->cli->args, "keep-by"),
-                          taken, 3, inputs, n, &run->outputs[OUT_KEEP], err);
+                          taken, 3, in, n, &run->outputs[OUT_KEEP], err);
     if (rc == LINKD_OK)
         rc = lk_manifest_open(&run->manifest, run->outputs[OUT_ENTITIES],
-                              v->output, inputs, n, err);
+                              v->output, in, n, err);
     return rc;
 }
 
 static int table_read(dedup_run *run, linkd_error *err)
 {
-    const char *const paths[2] = {run->cli->args.operands[0], NULL};
-    uint64_t start = lk_clock_ns();
-    int rc = lk_compared_read(run->cli, &run->values->compared, paths,
+    int rc = lk_compared_read(run->cli, &run->values->compared, true,
                               &run->compared, err);
 
-    if (rc != LINKD_OK)
-        return rc;
-    run->read_seconds = lk_clock_seconds_since(start);
-    lk_compared_manifest_tables(&run->compared, &run->manifest);
-    return lk_column_check_free(run->cli, run->compared.left, "entity_id",
-                                "dedup", err);
+    return rc == LINKD_OK ? lk_column_check_free(run->cli, run->compared.left,
+                                                 "entity_id", "dedup", err)
+                          : rc;
 }
 
 static bool has_images(const dedup_run *run)
 {
-    return run->values->image != NULL;
+    return run->values->looks.image != NULL;
 }
 
 static bool by_hash(const dedup_run *run)
@@ -301,7 +283,7 @@ static int table_dedup_by_hash(dedup_run *run, linkd_error *err)
     };
     int rc;
 
-    dedup_options.image.orient = v->upright;
+    dedup_options.image.orient = v->looks.upright;
     rc = linkd_dedup_images(run->compared.left, run->engine.pool,
                             &dedup_options, &run->cli->progress, &run->result,
                             &run->looks.problems, err);
@@ -344,13 +326,12 @@ static int table_dedup_by_score(dedup_run *run, linkd_error *err)
 static int table_dedup_by_probability(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
-    lk_decide_input input = lk_compared_input(&run->compared);
+    lk_decide_input input =
+        lk_compared_input(&run->compared, &run->engine, v->k);
 
     run->entities.cluster = (linkd_cluster)v->cluster;
     run->entities.max_rows = v->max_size;
-    input.k = v->k;
     input.entities = &run->entities;
-    input.engine = &run->engine;
     return lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
 }
 
@@ -374,24 +355,6 @@ static size_t entities_count(const dedup_run *run)
                          : run->decided.decision.n_entities;
 }
 
-static void entity_write(void *of, lk_rows *rows, size_t row)
-{
-    lk_rows_count(rows, entities_of(of)[row] + 1);
-}
-
-static int entities_write(dedup_run *run, linkd_error *err)
-{
-    static const linkd_str column = {"entity_id", 9};
-    const lk_added with_entities = {.columns = &column,
-                                    .n_columns = 1,
-                                    .cells_add = entity_write,
-                                    .of = run};
-
-    return lk_rows_write_added(run->compared.left, &with_entities,
-                               run->outputs[OUT_ENTITIES],
-                               lk_rows_format(run->values->output), err);
-}
-
 static int results_write(dedup_run *run, linkd_error *err)
 {
     bool scored = by_score(run);
@@ -401,7 +364,9 @@ static int results_write(dedup_run *run, linkd_error *err)
                       .probabilities = run->decided.probabilities,
                       .n_pairs =
                           scored ? run->result.n_pairs : run->decided.n_pairs};
-    int rc = entities_write(run, err);
+    int rc = lk_entities_write(run->compared.left, entities_of(run),
+                               run->outputs[OUT_ENTITIES],
+                               lk_rows_format(run->values->output), err);
 
     if (rc == LINKD_OK && run->values->pairs != NULL)
         rc = lk_pairs_write(&pairs, run->outputs[OUT_PAIRS],
@@ -427,13 +392,10 @@ static void score_manifest(const dedup_run *run, lk_manifest *m)
     lk_manifest_count(m, "pairs", result->n_pairs);
     if (has_images(run))
         lk_manifest_count(m, "unreadable_images", run->looks.problems.n);
-    if (by_hash(run)) {
+    if (by_hash(run))
         lk_manifest_seconds(m, "hash", result->encode_seconds);
-    } else {
-        lk_manifest_count(m, "tokens", result->encode.n_tokens);
-        lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
-        lk_manifest_seconds(m, "encode", result->encode_seconds);
-    }
+    else
+        lk_manifest_encode(m, &result->encode, result->encode_seconds);
     lk_manifest_seconds(m, "search", result->search_seconds);
     lk_manifest_seconds(m, "cluster", result->cluster_seconds);
 }
@@ -451,18 +413,20 @@ static void manifest_fill(dedup_run *run)
 {
     lk_manifest *m = &run->manifest;
 
+    lk_compared_manifest(&run->compared, m);
+    if (has_images(run))
+        lk_manifest_column(m,
+                           linkd_table_column(run->compared.left, run->image));
     if (run->looks.vision != NULL)
         lk_vision_manifest(run->looks.vision, run->values->model, m);
-    else if (run->engine.encoder != NULL)
-        lk_manifest_model(m, run->values->model,
-                          linkd_encoder_describe(run->engine.encoder));
+    else
+        lk_manifest_engine(m, run->values->model, &run->engine);
     lk_manifest_count(m, "rows", linkd_table_n_rows(run->compared.left));
     lk_manifest_count(m,
                       by_hash(run)      ? "rows_without_image"
                       : has_images(run) ? "rows_without_vector"
                                         : "rows_without_text",
                       empty_count(run));
-    lk_manifest_seconds(m, "read", run->read_seconds);
     if (by_score(run))
         score_manifest(run, m);
     else
@@ -474,7 +438,7 @@ static void steps_print(const dedup_run *run)
 {
     const linkd_dedup_result *result = &run->result;
 
-    (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    (void)fprintf(stderr, "read %.1f s, ", run->compared.read_seconds);
     if (!by_score(run)) {
         lk_decided_steps(&run->decided);
         return;
@@ -531,13 +495,10 @@ static void summary_print(const dedup_run *run)
 static int summary(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
-    bool rows_on_stdout = strcmp(v->output, "-") == 0 ||
-                          (v->pairs != NULL && strcmp(v->pairs, "-") == 0) ||
-                          (v->weak != NULL && strcmp(v->weak, "-") == 0);
+    const char *const outputs[] = {v->output, v->pairs, v->weak};
 
     if (v->json)
-        return lk_manifest_print(&run->manifest,
-                                 rows_on_stdout ? stderr : stdout, err);
+        return lk_manifest_print(&run->manifest, outputs, 3, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;
@@ -598,18 +559,27 @@ static int image_check(const lk_cli *cli, linkd_error *err)
         "k",        "channels",   "labels",       "weak",
         "max-size", "one-per",    "explain",      "report",
         "truth",    "pair-model", "merge-tokens", NULL};
+    const char *given = lk_args_first_given(&syntax, &cli->args, excluded);
 
-    for (size_t i = 0; excluded[i] != NULL; i++)
-        if (lk_args_given(&syntax, &cli->args, excluded[i]))
-            return lk_fail(err, LINKD_E_ARG, "--image excludes --%s",
-                           excluded[i]);
-    return LINKD_OK;
+    return given == NULL
+               ? LINKD_OK
+               : lk_fail(err, LINKD_E_ARG, "--image excludes --%s", given);
+}
+
+static int no_image_check(const lk_cli *cli, const dedup_values *v,
+                          linkd_error *err)
+{
+    int rc = lk_looks_need_image(&v->looks, err);
+
+    if (rc == LINKD_OK && lk_args_given(&syntax, &cli->args, "max-distance"))
+        return lk_fail(err, LINKD_E_ARG, "--max-distance needs --image");
+    return rc;
 }
 
 /* Vectors of pictures, if a model was named for them. */
 static bool is_by_model(const lk_cli *cli, const dedup_values *v)
 {
-    return v->image != NULL && !lk_model_is_none(v->model) &&
+    return v->looks.image != NULL && !lk_model_is_none(v->model) &&
            lk_args_given(&syntax, &cli->args, "model");
 }
 
@@ -623,32 +593,23 @@ static int values_check(const lk_cli *cli, const dedup_values *v,
 {
     static const char *const only_probabilities[] = {"weak", "max-size",
                                                      "one-per", NULL};
+    const char *given =
+        lk_args_first_given(&syntax, &cli->args, only_probabilities);
     int rc;
 
     if (is_by_model(cli, v))
         rc = lk_looks_check(cli, &syntax, v->model, not_by_looks,
                             v->compared.on.on != NULL, err);
-    else if (v->image != NULL)
+    else if (v->looks.image != NULL)
         return image_check(cli, err);
     else
-        rc = LINKD_OK;
-    if (rc != LINKD_OK)
-        return rc;
-    if (v->image == NULL &&
-        (v->upright || v->merge_tokens > 0 ||
-         lk_args_given(&syntax, &cli->args, "max-distance")))
-        return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
-                       v->upright            ? "upright"
-                       : v->merge_tokens > 0 ? "merge-tokens"
-                                             : "max-distance");
-    rc = lk_compared_check(&v->compared, v->decide.pair_model, true, err);
+        rc = no_image_check(cli, v, err);
+    if (rc == LINKD_OK)
+        rc = lk_compared_check(&v->compared, v->decide.pair_model, true, err);
     if (rc == LINKD_OK)
         rc = lk_decide_check(&v->decide, v->model, err);
-    for (size_t i = 0; rc == LINKD_OK && only_probabilities[i] != NULL; i++)
-        if (!isnan(v->decide.min_score) &&
-            lk_args_given(&syntax, &cli->args, only_probabilities[i]))
-            return lk_fail(err, LINKD_E_ARG, "--min-score excludes --%s",
-                           only_probabilities[i]);
+    if (rc == LINKD_OK && !isnan(v->decide.min_score) && given != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--min-score excludes --%s", given);
     return rc;
 }
 
@@ -657,12 +618,11 @@ static int models_open(dedup_run *run, linkd_error *err)
 {
     const dedup_values *v = run->values;
     const bool has_texts = !has_images(run) || v->compared.on.on != NULL;
-    const lk_vision_choice choice = {v->model, NULL, v->merge_tokens};
     int rc = lk_engine_open(run->cli, has_texts ? v->model : "none",
                             v->n_threads, &run->engine, err);
 
     if (rc == LINKD_OK && has_images(run) && !by_hash(run))
-        rc = lk_looks_open(run->cli, &choice, v->upright, run->engine.pool,
+        rc = lk_looks_open(run->cli, v->model, &v->looks, run->engine.pool,
                            &run->looks, err);
     return rc;
 }
@@ -676,7 +636,7 @@ static int dedup_run_all(lk_cli *cli, const void *values, linkd_error *err)
 
     if (rc != LINKD_OK)
         return rc;
-    if (v.image != NULL && !is_by_model(cli, &v))
+    if (v.looks.image != NULL && !is_by_model(cli, &v))
         v.model = "none";
     if (by_score(&run) && !lk_args_given(&syntax, &cli->args, "cluster"))
         v.cluster = LINKD_CLUSTER_COMPLETE;

@@ -28,7 +28,7 @@
 typedef struct embed_values {
     const char *on;
     const char *id;
-    const char *image;
+    lk_looks_values looks;
     const char *model;
     const char *prompt;
     const char *prompt_text;
@@ -37,8 +37,6 @@ typedef struct embed_values {
     size_t n_threads;
     int precision;
     int format;
-    bool upright;
-    size_t merge_tokens;
     bool json;
 } embed_values;
 
@@ -54,13 +52,13 @@ static const char *const precisions[] = {"auto", "f32", "bf16", "int8", NULL};
 static const lk_option options[] = {
     {"on", 0, LK_OPTION_TEXT, AT(on), "A,B", NULL, 0, 0,
      "columns to embed; without it all but the id"},
-    {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
+    {"image", 0, LK_OPTION_TEXT, AT(looks.image), "COLUMN", NULL, 0, 0,
      "embed pictures by an image model (ViT, DINOv2, CLIP, Swin, CCT): the\n"
      "column has paths of JPEG, PNG or WebP files, as seen\n"
      "from the table, or data URIs"},
-    {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
+    {"upright", 0, LK_OPTION_FLAG, AT(looks.upright), NULL, NULL, 0, 0,
      "with --image: turn pictures as the camera was held"},
-    LK_MERGE_TOKENS_OPTION(AT(merge_tokens)),
+    LK_MERGE_TOKENS_OPTION(AT(looks.merge_tokens)),
     {"id", 0, LK_OPTION_TEXT, AT(id), "COLUMN", NULL, 0, 0,
      "column of the ids; without it the first column if its\n"
      "values are unique, else the row number"},
@@ -308,7 +306,7 @@ static int chunk_encode(embed_run *run, linkd_error *err)
     if (run->vision != NULL) {
         linkd_image_options image = LINKD_IMAGE_OPTIONS_INIT;
 
-        image.orient = run->values->upright;
+        image.orient = run->values->looks.upright;
         rc = linkd_embed_images(run->vision, run->engine.pool,
                                 linkd_reader_path(run->reader), c->views, c->n,
                                 run->vectors.n_rows, &image, run->space,
@@ -378,18 +376,17 @@ static int choices_check(const embed_run *run, linkd_error *err)
 
     if (v->prompt != NULL && v->prompt_text != NULL)
         return lk_fail(err, LINKD_E_ARG, "--prompt excludes --prompt-text");
-    if (v->image != NULL && (v->prompt != NULL || v->prompt_text != NULL))
+    if (v->looks.image != NULL && (v->prompt != NULL || v->prompt_text != NULL))
         return lk_fail(err, LINKD_E_ARG, "--image excludes prompts");
-    if (v->image == NULL && (v->upright || v->merge_tokens > 0))
-        return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
-                       v->upright ? "upright" : "merge-tokens");
-    if (v->image != NULL && v->on != NULL)
+    if (v->looks.image == NULL)
+        return lk_looks_need_image(&v->looks, err);
+    if (v->on != NULL)
         return lk_fail(err, LINKD_E_ARG, "--image excludes --on");
-    if (v->image != NULL && !lk_args_given(&syntax, &run->cli->args, "model"))
+    if (!lk_args_given(&syntax, &run->cli->args, "model"))
         return lk_fail(err, LINKD_E_ARG,
                        "--image needs an image model: "
                        "--model NAME");
-    if (v->image != NULL && strchr(v->image, ',') != NULL)
+    if (strchr(v->looks.image, ',') != NULL)
         return lk_fail(err, LINKD_E_ARG, "--image takes one column");
     return LINKD_OK;
 }
@@ -401,16 +398,14 @@ static int output_open(embed_run *run, linkd_error *err)
 
     if (rc == LINKD_OK)
         rc = choices_check(run, err);
-    if (rc == LINKD_OK && run->values->image != NULL)
-        rc = lk_name_list_split("image", run->values->image, &run->on, err);
+    if (rc == LINKD_OK && run->values->looks.image != NULL)
+        rc = lk_name_list_split("image", run->values->looks.image, &run->on,
+                                err);
     else if (rc == LINKD_OK && run->values->on != NULL)
         rc = lk_name_list_split("on", run->values->on, &run->on, err);
     if (rc == LINKD_OK)
-        rc = lk_output_open(run->values->output, run->cli->args.operands, 1,
-                            &run->output, err);
-    if (rc == LINKD_OK)
-        rc = lk_manifest_open(&run->manifest, run->output, run->values->output,
-                              run->cli->args.operands, 1, err);
+        rc = lk_result_open(run->values->output, run->cli->args.operands, 1,
+                            &run->output, &run->manifest, err);
     run->vectors.output = run->output;
     if (rc == LINKD_OK)
         rc = lk_vector_file_begin(&run->vectors, err);
@@ -467,7 +462,7 @@ static int input_open(embed_run *run, linkd_error *err)
 static int vision_open(embed_run *run, const char *precision, linkd_error *err)
 {
     const lk_vision_choice choice = {run->values->model, precision,
-                                     run->values->merge_tokens};
+                                     run->values->looks.merge_tokens};
     int rc = lk_engine_open_as(run->cli, "none", NULL, run->values->n_threads,
                                &run->engine, err);
 
@@ -507,7 +502,7 @@ static int engine_open(embed_run *run, linkd_error *err)
                                 : NULL;
     int rc;
 
-    if (run->values->image != NULL)
+    if (run->values->looks.image != NULL)
         rc = vision_open(run, precision, err);
     else
         rc = lk_engine_open_as(run->cli, run->values->model, precision,
@@ -548,6 +543,7 @@ static void image_manifest(embed_run *run)
     lk_vision_manifest(run->vision, run->values->model, &run->manifest);
     lk_manifest_count(&run->manifest, "rows_without_image", run->n_empty);
     lk_manifest_count(&run->manifest, "unreadable_images", run->problems.n);
+    lk_manifest_seconds(&run->manifest, "encode", run->encode_seconds);
 }
 
 static void manifest_fill(embed_run *run)
@@ -566,13 +562,10 @@ static void manifest_fill(embed_run *run)
     if (run->vision != NULL) {
         image_manifest(run);
     } else {
-        lk_manifest_model(m, run->values->model,
-                          linkd_encoder_describe(run->engine.encoder));
+        lk_manifest_engine(m, run->values->model, &run->engine);
         lk_manifest_count(m, "rows_without_text", run->n_empty);
-        lk_manifest_count(m, "tokens", run->stats.n_tokens);
-        lk_manifest_count(m, "truncated_texts", run->stats.n_truncated);
+        lk_manifest_encode(m, &run->stats, run->encode_seconds);
     }
-    lk_manifest_seconds(m, "encode", run->encode_seconds);
 }
 
 static void summary_print(const embed_run *run)
@@ -590,11 +583,8 @@ static void summary_print(const embed_run *run)
 
 static int summary(embed_run *run, linkd_error *err)
 {
-    bool vectors_on_stdout = strcmp(run->values->output, "-") == 0;
-
     if (run->values->json)
-        return lk_manifest_print(&run->manifest,
-                                 vectors_on_stdout ? stderr : stdout, err);
+        return lk_manifest_print(&run->manifest, &run->values->output, 1, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;

@@ -128,10 +128,7 @@ static int rows_find(explain_run *run, linkd_error *err)
 static int tables_read(explain_run *run, linkd_error *err)
 {
     const lk_compared_values *v = &run->values->compared;
-    const char *const *operands_given = run->cli->args.operands;
-    const char *paths[2] = {operands_given[0],
-                            run->within ? NULL : operands_given[1]};
-    int rc = lk_compared_read(run->cli, v, paths, &run->compared, err);
+    int rc = lk_compared_read(run->cli, v, run->within, &run->compared, err);
 
     if (rc == LINKD_OK)
         rc = rows_find(run, err);
@@ -145,14 +142,13 @@ static int pair_explain(explain_run *run, linkd_error *err)
 {
     const explain_values *v = run->values;
     linkd_label asked = {.left = run->rows[0], .right = run->rows[1]};
-    lk_decide_input input = lk_compared_input(&run->compared);
+    lk_decide_input input =
+        lk_compared_input(&run->compared, &run->engine, v->k);
     int rc;
 
-    input.k = v->k;
     input.assign = (linkd_assign)v->assign;
     input.asked = &asked;
     input.n_asked = 1;
-    input.engine = &run->engine;
     rc = lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
     if (rc != LINKD_OK)
         return rc;

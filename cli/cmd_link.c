@@ -17,15 +17,13 @@ typedef struct link_values {
     const char *model;
     const char *output;
     const char *unmatched;
-    const char *image;
+    lk_looks_values looks;
     size_t k;
     size_t n_threads;
     lk_decide_values decide;
     lk_why_values why;
     int assign;
     bool wide;
-    bool upright;
-    size_t merge_tokens;
     bool apply;
     bool json;
 } link_values;
@@ -41,14 +39,14 @@ static const link_values defaults = {
 
 static const lk_option options[] = {
     LK_COMPARED_OPTIONS(AT(compared)),
-    {"image", 0, LK_OPTION_TEXT, AT(image), "COLUMN", NULL, 0, 0,
+    {"image", 0, LK_OPTION_TEXT, AT(looks.image), "COLUMN", NULL, 0, 0,
      "compare pictures by the vectors of --model (ViT, DINOv2,\n"
      "CLIP) from --min-score on, by CLIP together with the\n"
      "texts of --on: the column of both tables has paths, as\n"
      "seen from the table, or data URIs"},
-    {"upright", 0, LK_OPTION_FLAG, AT(upright), NULL, NULL, 0, 0,
+    {"upright", 0, LK_OPTION_FLAG, AT(looks.upright), NULL, NULL, 0, 0,
      "with --image: turn pictures as the camera was held"},
-    LK_MERGE_TOKENS_OPTION(AT(merge_tokens)),
+    LK_MERGE_TOKENS_OPTION(AT(looks.merge_tokens)),
     {"assign", 0, LK_OPTION_WORD, AT(assign), "HOW", lk_assign_words, 0, 0,
      "auto: what the tables' own duplicates say (default);\n"
      "one-to-one: best sum, each row once;\n"
@@ -132,7 +130,6 @@ typedef struct link_run {
     lk_output *outputs[2 + LK_WHY_OUTPUTS]; /* pairs, unmatched */
     size_t n_left_unmatched, n_right_unmatched;
     lk_manifest manifest;
-    double read_seconds;
 } link_run;
 
 /* ---- options that belong together --------------------------------------- */
@@ -150,13 +147,12 @@ static int values_check(const lk_cli *cli, const link_values *v,
         rc = lk_inputs_check(cli, err);
     if (rc == LINKD_OK)
         rc = lk_decide_check(&v->decide, v->model, err);
-    if (rc == LINKD_OK && v->image != NULL)
+    if (rc == LINKD_OK && v->looks.image != NULL)
         rc = lk_looks_check(cli, &syntax, v->model, not_by_looks, true, err);
+    if (rc == LINKD_OK)
+        rc = lk_looks_need_image(&v->looks, err);
     if (rc != LINKD_OK)
         return rc;
-    if (v->image == NULL && (v->upright || v->merge_tokens > 0))
-        return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
-                       v->upright ? "upright" : "merge-tokens");
     if (v->unmatched != NULL && strcmp(v->unmatched, v->output) == 0)
         return lk_fail(err, LINKD_E_ARG,
                        "--output and --unmatched are the same file");
@@ -192,7 +188,7 @@ static void pairings_print(const lk_compared *c)
 
 static bool has_images(const link_run *run)
 {
-    return run->values->image != NULL;
+    return run->values->looks.image != NULL;
 }
 
 /* Beside pictures only those columns count that are named. */
@@ -212,14 +208,9 @@ static int images_resolve(link_run *run, linkd_error *err)
                  : lk_compared_block(run->cli, &v->compared, c, err);
 
     for (size_t side = 0; side < 2 && rc == LINKD_OK; side++)
-        rc = lk_column_find(run->cli, c->tables[side], v->image,
+        rc = lk_column_find(run->cli, c->tables[side], v->looks.image,
                             &run->images[side], err);
-    if (rc != LINKD_OK)
-        return rc;
-    lk_compared_manifest_columns(c, &run->manifest);
-    lk_manifest_column(&run->manifest,
-                       linkd_table_column(c->left, run->images[0]));
-    return LINKD_OK;
+    return rc;
 }
 
 static int columns_resolve(link_run *run, linkd_error *err)
@@ -233,13 +224,9 @@ static int columns_resolve(link_run *run, linkd_error *err)
         return images_resolve(run, err);
     rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,
                           &run->compared, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    if (!named && !run->cli->args.quiet)
+    if (rc == LINKD_OK && !named && !run->cli->args.quiet)
         pairings_print(&run->compared);
-    lk_compared_manifest_columns(&run->compared, &run->manifest);
-    return LINKD_OK;
+    return rc;
 }
 
 /* ---- the steps ---------------------------------------------------------- */
@@ -247,32 +234,19 @@ static int columns_resolve(link_run *run, linkd_error *err)
 static int outputs_open(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    const char *const *args = run->cli->args.operands;
-    const char *const inputs[] = {args[0], args[1], lk_decide_file(&v->decide)};
-    size_t n = inputs[2] != NULL ? 3 : 2;
-    int rc = lk_output_open(v->output, inputs, n, &run->outputs[0], err);
+    lk_inputs inputs = lk_inputs_of(run->cli, &v->decide);
+    const char *const *in = inputs.paths;
+    size_t n = inputs.n;
+    int rc = lk_output_open(v->output, in, n, &run->outputs[0], err);
 
     if (rc == LINKD_OK && v->unmatched != NULL)
-        rc = lk_output_open(v->unmatched, inputs, n, &run->outputs[1], err);
+        rc = lk_output_open(v->unmatched, in, n, &run->outputs[1], err);
     if (rc == LINKD_OK)
-        rc = lk_why_open(&v->why, &v->decide, inputs, n, &run->outputs[2], err);
+        rc = lk_why_open(&v->why, &v->decide, in, n, &run->outputs[2], err);
     if (rc == LINKD_OK)
-        rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output,
-                              inputs, n, err);
+        rc = lk_manifest_open(&run->manifest, run->outputs[0], v->output, in, n,
+                              err);
     return rc;
-}
-
-static int tables_read(link_run *run, linkd_error *err)
-{
-    uint64_t start = lk_clock_ns();
-    int rc = lk_compared_read(run->cli, &run->values->compared,
-                              run->cli->args.operands, &run->compared, err);
-
-    if (rc != LINKD_OK)
-        return rc;
-    run->read_seconds = lk_clock_seconds_since(start);
-    lk_compared_manifest_tables(&run->compared, &run->manifest);
-    return LINKD_OK;
 }
 
 static bool by_score(const link_run *run)
@@ -305,7 +279,6 @@ static int tables_link_by_score(link_run *run, linkd_error *err)
     rc = linkd_link(run->compared.left, run->compared.right, &embedder,
                     run->engine.pool, &link_options, &run->cli->progress,
                     &run->result, err);
-
     if (rc == LINKD_OK)
         lk_meter_finish(&run->cli->meter);
     return rc;
@@ -314,11 +287,10 @@ static int tables_link_by_score(link_run *run, linkd_error *err)
 static int tables_link(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    lk_decide_input input = lk_compared_input(&run->compared);
+    lk_decide_input input =
+        lk_compared_input(&run->compared, &run->engine, v->k);
 
-    input.k = v->k;
     input.assign = (linkd_assign)v->assign;
-    input.engine = &run->engine;
     if (by_score(run))
         return tables_link_by_score(run, err);
     return lk_decide_run(run->cli, &input, &v->decide, &run->decided, err);
@@ -356,9 +328,7 @@ static void score_manifest(const link_run *run, lk_manifest *m)
     lk_manifest_count(m, "pairs", result->n_pairs);
     if (has_images(run))
         lk_manifest_count(m, "unreadable_images", run->looks.problems.n);
-    lk_manifest_count(m, "tokens", result->encode.n_tokens);
-    lk_manifest_count(m, "truncated_texts", result->encode.n_truncated);
-    lk_manifest_seconds(m, "encode", result->encode_seconds);
+    lk_manifest_encode(m, &result->encode, result->encode_seconds);
     lk_manifest_seconds(m, "search", result->search_seconds);
     lk_manifest_seconds(m, "assign", result->assign_seconds);
 }
@@ -382,11 +352,14 @@ static void manifest_fill(link_run *run)
     size_t n_left_empty;
     size_t n_right_empty;
 
+    lk_compared_manifest(&run->compared, m);
+    if (has_images(run))
+        lk_manifest_column(
+            m, linkd_table_column(run->compared.left, run->images[0]));
     if (run->looks.vision != NULL)
         lk_vision_manifest(run->looks.vision, run->values->model, m);
-    else if (run->engine.encoder != NULL)
-        lk_manifest_model(m, run->values->model,
-                          linkd_encoder_describe(run->engine.encoder));
+    else
+        lk_manifest_engine(m, run->values->model, &run->engine);
     empty_count(run, &n_left_empty, &n_right_empty);
     lk_manifest_count(m, "left_rows", linkd_table_n_rows(run->compared.left));
     lk_manifest_count(m, "right_rows", linkd_table_n_rows(run->compared.right));
@@ -398,7 +371,6 @@ static void manifest_fill(link_run *run)
                       has_images(run) ? "right_rows_without_vector"
                                       : "right_rows_without_text",
                       n_right_empty);
-    lk_manifest_seconds(m, "read", run->read_seconds);
     if (by_score(run))
         score_manifest(run, m);
     else
@@ -411,7 +383,7 @@ static void steps_print(const link_run *run)
 {
     const linkd_link_result *result = &run->result;
 
-    (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    (void)fprintf(stderr, "read %.1f s, ", run->compared.read_seconds);
     if (!by_score(run)) {
         lk_decided_steps(&run->decided);
         return;
@@ -457,13 +429,10 @@ static void summary_print(const link_run *run)
 static int summary(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    bool rows_on_stdout =
-        strcmp(v->output, "-") == 0 ||
-        (v->unmatched != NULL && strcmp(v->unmatched, "-") == 0);
+    const char *const outputs[] = {v->output, v->unmatched};
 
     if (v->json)
-        return lk_manifest_print(&run->manifest,
-                                 rows_on_stdout ? stderr : stdout, err);
+        return lk_manifest_print(&run->manifest, outputs, 2, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;
@@ -513,13 +482,16 @@ static int link_remotely(lk_cli *cli, const link_values *v, linkd_error *err)
                           : rc;
 }
 
-static int looks_open(link_run *run, linkd_error *err)
+static int models_open(link_run *run, linkd_error *err)
 {
     const link_values *v = run->values;
-    const lk_vision_choice choice = {v->model, NULL, v->merge_tokens};
+    int rc = lk_engine_open(run->cli, has_texts(run) ? v->model : "none",
+                            v->n_threads, &run->engine, err);
 
-    return lk_looks_open(run->cli, &choice, v->upright, run->engine.pool,
-                         &run->looks, err);
+    if (rc == LINKD_OK && has_images(run))
+        rc = lk_looks_open(run->cli, v->model, &v->looks, run->engine.pool,
+                           &run->looks, err);
+    return rc;
 }
 
 static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
@@ -538,14 +510,12 @@ static int link_run_all(lk_cli *cli, const void *values, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_model_check(cli, run.values->model, err);
     if (rc == LINKD_OK)
-        rc = tables_read(&run, err);
+        rc = lk_compared_read(cli, &run.values->compared, false, &run.compared,
+                              err);
     if (rc == LINKD_OK)
         rc = columns_resolve(&run, err);
     if (rc == LINKD_OK)
-        rc = lk_engine_open(cli, has_texts(&run) ? run.values->model : "none",
-                            run.values->n_threads, &run.engine, err);
-    if (rc == LINKD_OK && has_images(&run))
-        rc = looks_open(&run, err);
+        rc = models_open(&run, err);
     if (rc == LINKD_OK)
         rc = tables_link(&run, err);
     if (rc == LINKD_OK)

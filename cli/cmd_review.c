@@ -277,12 +277,11 @@ static int questions_put(review_run *run, linkd_error *err)
 static int pairs_decide(review_run *run, linkd_error *err)
 {
     const review_values *v = run->values;
-    lk_decide_input input = lk_compared_input(&run->compared);
+    lk_decide_input input =
+        lk_compared_input(&run->compared, &run->engine, v->k);
     lk_decide_values decide = v->decide;
 
-    input.k = v->k;
     input.assign = (linkd_assign)v->assign;
-    input.engine = &run->engine;
     if (!lk_labels_exist(decide.labels))
         decide.labels = NULL;
     return lk_decide_run(run->cli, &input, &decide, &run->decided, err);
@@ -291,13 +290,11 @@ static int pairs_decide(review_run *run, linkd_error *err)
 static int steps_run(review_run *run, linkd_error *err)
 {
     const review_values *v = run->values;
-    const char *const *given = run->cli->args.operands;
-    const char *paths[2] = {given[0],
-                            run->cli->args.n_operands == 2 ? given[1] : NULL};
     int rc = lk_model_check(run->cli, v->model, err);
 
     if (rc == LINKD_OK)
-        rc = lk_compared_read(run->cli, &v->compared, paths, &run->compared,
+        rc = lk_compared_read(run->cli, &v->compared,
+                              run->cli->args.n_operands == 1, &run->compared,
                               err);
     if (rc == LINKD_OK)
         rc = lk_compared_pair(run->cli, &v->compared, v->decide.pair_model,

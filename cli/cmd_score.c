@@ -118,7 +118,6 @@ typedef struct score_run {
     lk_rows rows; /* FORM_ALL */
     lk_output *output;
     lk_manifest manifest;
-    double read_seconds;
 } score_run;
 
 static bool by_cosine(const score_run *run)
@@ -190,20 +189,11 @@ static int values_check(score_run *run, linkd_error *err)
 
 static int output_open(score_run *run, linkd_error *err)
 {
-    const char *path = run->values->output;
-    const lk_args *args = &run->cli->args;
-    size_t n = args->n_operands;
-    const char *inputs[4] = {args->operands[0], args->operands[1],
-                             args->operands[2], NULL};
-    int rc;
+    const score_values *v = run->values;
+    lk_inputs inputs = lk_inputs_of(run->cli, &v->decide);
 
-    if (lk_decide_file(&run->values->decide) != NULL)
-        inputs[n++] = lk_decide_file(&run->values->decide);
-    rc = lk_output_open(path, inputs, n, &run->output, err);
-    if (rc == LINKD_OK)
-        rc =
-            lk_manifest_open(&run->manifest, run->output, path, inputs, n, err);
-    return rc;
+    return lk_result_open(v->output, inputs.paths, inputs.n, &run->output,
+                          &run->manifest, err);
 }
 
 static int asked_read(score_run *run, linkd_error *err)
@@ -219,32 +209,19 @@ static int asked_read(score_run *run, linkd_error *err)
 
 static int tables_read(score_run *run, linkd_error *err)
 {
-    const char *const *given = run->cli->args.operands;
-    const char *const paths[2] = {given[0], run->within ? NULL : given[1]};
+    const score_values *v = run->values;
+    lk_compared *c = &run->compared;
     uint64_t start = lk_clock_ns();
-    int rc = lk_compared_read(run->cli, &run->values->compared, paths,
-                              &run->compared, err);
+    int rc = lk_compared_read(run->cli, &v->compared, run->within, c, err);
 
     if (rc == LINKD_OK)
         rc = asked_read(run, err);
-    if (rc != LINKD_OK)
-        return rc;
-    run->read_seconds = lk_clock_seconds_since(start);
-    lk_compared_manifest_tables(&run->compared, &run->manifest);
-    if (run->asked != NULL)
-        lk_manifest_table(&run->manifest, run->asked);
-    return LINKD_OK;
-}
-
-static int columns_resolve(score_run *run, linkd_error *err)
-{
-    int rc =
-        lk_compared_pair(run->cli, &run->values->compared,
-                         run->values->decide.pair_model, &run->compared, err);
-
-    if (rc == LINKD_OK)
-        lk_compared_manifest_columns(&run->compared, &run->manifest);
-    return rc;
+    c->read_seconds = lk_clock_seconds_since(start);
+    if (rc == LINKD_OK && run->form == FORM_ROWS)
+        rc = lk_column_check_free(run->cli, c->left, "score", "score", err);
+    return rc == LINKD_OK ? lk_compared_pair(run->cli, &v->compared,
+                                             v->decide.pair_model, c, err)
+                          : rc;
 }
 
 /* ---- which pairs -------------------------------------------------------- */
@@ -306,13 +283,12 @@ static void probabilities_take(score_run *run)
 static int asked_decide(score_run *run, const linkd_label *asked,
                         linkd_error *err)
 {
-    lk_decide_input input = lk_compared_input(&run->compared);
+    lk_decide_input input =
+        lk_compared_input(&run->compared, &run->engine, run->values->k);
 
-    input.k = run->values->k;
     input.assign = (linkd_assign)run->values->assign;
     input.asked = asked;
     input.n_asked = run->n_pairs;
-    input.engine = &run->engine;
     return lk_decide_run(run->cli, &input, &run->values->decide, &run->decided,
                          err);
 }
@@ -469,10 +445,10 @@ static void manifest_fill(score_run *run)
 {
     lk_manifest *m = &run->manifest;
 
-    if (run->engine.encoder != NULL)
-        lk_manifest_model(m, run->values->model,
-                          linkd_encoder_describe(run->engine.encoder));
-    lk_manifest_seconds(m, "read", run->read_seconds);
+    lk_compared_manifest(&run->compared, m);
+    if (run->asked != NULL)
+        lk_manifest_table(m, run->asked);
+    lk_manifest_engine(m, run->values->model, &run->engine);
     if (!by_cosine(run)) {
         lk_manifest_count(m, "scored", run->n_pairs);
         lk_decided_manifest(&run->decided, m);
@@ -481,9 +457,7 @@ static void manifest_fill(score_run *run)
     lk_manifest_count(m, "scored", run->stats.n_scored);
     lk_manifest_count(m, "rows_without_text",
                       run->stats.n_empty[0] + run->stats.n_empty[1]);
-    lk_manifest_count(m, "tokens", run->stats.encode.n_tokens);
-    lk_manifest_count(m, "truncated_texts", run->stats.encode.n_truncated);
-    lk_manifest_seconds(m, "encode", run->stats.encode_seconds);
+    lk_manifest_encode(m, &run->stats.encode, run->stats.encode_seconds);
     lk_manifest_seconds(m, "score", run->stats.score_seconds);
 }
 
@@ -495,21 +469,21 @@ static void summary_print(const score_run *run)
     if (by_cosine(run)) {
         lk_texts_note(run->stats.n_empty[0] + run->stats.n_empty[1],
                       run->stats.encode.n_truncated);
-        (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+        (void)fprintf(stderr, "read %.1f s, ", run->compared.read_seconds);
         lk_encode_note(run->stats.encode_seconds, run->stats.encode.n_texts);
         (void)fprintf(stderr, ", score %.1f s\n", run->stats.score_seconds);
         return;
     }
     lk_verdict_note(&run->decided.decision.verdict,
                     run->decided.decision.threshold);
-    (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    (void)fprintf(stderr, "read %.1f s, ", run->compared.read_seconds);
     lk_decided_steps(&run->decided);
 }
 
 static int summary(score_run *run, linkd_error *err)
 {
     if (run->values->json)
-        return lk_manifest_tell(&run->manifest, run->values->output, err);
+        return lk_manifest_print(&run->manifest, &run->values->output, 1, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;
@@ -529,24 +503,12 @@ static void score_clear(score_run *run)
     lk_manifest_clear(&run->manifest);
 }
 
-static int column_is_free(const score_run *run, linkd_error *err)
-{
-    return run->form == FORM_ROWS
-               ? lk_column_check_free(run->cli, run->compared.left, "score",
-                                      "score", err)
-               : LINKD_OK;
-}
-
 static int steps_run(score_run *run, linkd_error *err)
 {
     int rc = lk_model_check(run->cli, run->values->model, err);
 
     if (rc == LINKD_OK)
         rc = tables_read(run, err);
-    if (rc == LINKD_OK)
-        rc = column_is_free(run, err);
-    if (rc == LINKD_OK)
-        rc = columns_resolve(run, err);
     if (rc == LINKD_OK)
         rc = pairs_list(run, err);
     if (rc == LINKD_OK)

@@ -87,7 +87,6 @@ typedef struct train_run {
     linkd_pair_model *model;
     lk_output *output;
     lk_manifest manifest;
-    double read_seconds;
     double train_seconds;
 } train_run;
 
@@ -96,46 +95,33 @@ typedef struct train_run {
 static int output_open(train_run *run, linkd_error *err)
 {
     const train_values *v = run->values;
-    const lk_args *args = &run->cli->args;
-    const char *inputs[3] = {args->operands[0], args->operands[1], NULL};
-    size_t n = args->n_operands;
-    int rc;
+    lk_inputs inputs = lk_inputs_of(run->cli, &v->decide);
 
-    inputs[n++] = v->decide.labels;
-    rc = lk_output_open(v->output, inputs, n, &run->output, err);
-    return rc == LINKD_OK ? lk_manifest_open(&run->manifest, run->output,
-                                             v->output, inputs, n, err)
-                          : rc;
+    return lk_result_open(v->output, inputs.paths, inputs.n, &run->output,
+                          &run->manifest, err);
 }
 
 static int tables_read(train_run *run, linkd_error *err)
 {
     const train_values *v = run->values;
-    const lk_args *args = &run->cli->args;
-    const char *const paths[2] = {
-        args->operands[0], args->n_operands == 2 ? args->operands[1] : NULL};
+    lk_compared *c = &run->compared;
     uint64_t start = lk_clock_ns();
-    int rc =
-        lk_compared_read(run->cli, &v->compared, paths, &run->compared, err);
+    int rc = lk_compared_read(run->cli, &v->compared,
+                              run->cli->args.n_operands == 1, c, err);
 
     if (rc == LINKD_OK)
-        rc =
-            lk_compared_pair(run->cli, &v->compared, NULL, &run->compared, err);
+        rc = lk_compared_pair(run->cli, &v->compared, NULL, c, err);
     if (rc == LINKD_OK)
-        rc = lk_labels_read(v->decide.labels, run->compared.left,
-                            run->compared.right, &run->cli->progress,
-                            &run->labels, err);
-    if (rc != LINKD_OK)
-        return rc;
-    run->read_seconds = lk_clock_seconds_since(start);
-    lk_compared_manifest_tables(&run->compared, &run->manifest);
-    lk_compared_manifest_columns(&run->compared, &run->manifest);
-    return LINKD_OK;
+        rc = lk_labels_read(v->decide.labels, c->left, c->right,
+                            &run->cli->progress, &run->labels, err);
+    c->read_seconds = lk_clock_seconds_since(start);
+    return rc;
 }
 
 static int model_train(train_run *run, linkd_error *err)
 {
-    lk_decide_input input = lk_compared_input(&run->compared);
+    lk_decide_input input =
+        lk_compared_input(&run->compared, &run->engine, run->values->k);
     linkd_decide_options opts = {.assign = (linkd_assign)run->values->assign,
                                  .threshold = LINKD_THRESHOLD_AUTO,
                                  .labels = run->labels.pairs,
@@ -143,8 +129,6 @@ static int model_train(train_run *run, linkd_error *err)
     uint64_t start;
     int rc;
 
-    input.k = run->values->k;
-    input.engine = &run->engine;
     input.asked = run->labels.pairs;
     input.n_asked = run->labels.n_pairs;
     rc = lk_decide_gather(run->cli, &input, run->values->decide.channels,
@@ -177,13 +161,11 @@ static void manifest_fill(train_run *run)
     linkd_pair_model_info info = linkd_pair_model_describe(run->model);
     lk_manifest *m = &run->manifest;
 
-    if (run->engine.encoder != NULL)
-        lk_manifest_model(m, run->values->model,
-                          linkd_encoder_describe(run->engine.encoder));
+    lk_compared_manifest(&run->compared, m);
+    lk_manifest_engine(m, run->values->model, &run->engine);
     lk_manifest_count(m, "candidates", f->n_candidates);
     lk_manifest_count(m, "features", info.n_features);
     lk_manifest_learned(m, &info.learned);
-    lk_manifest_seconds(m, "read", run->read_seconds);
     lk_manifest_seconds(m, "encode", f->encode_seconds);
     lk_manifest_seconds(m, "search", f->search_seconds);
     lk_manifest_seconds(m, "compare", f->compare_seconds);
@@ -232,7 +214,7 @@ static void summary_print(const train_run *run)
                   lk_counted(info.learned.n_matches, "match", "matches").text,
                   lk_counted(info.learned.n_others, "other", "others").text);
     learned_print(&info);
-    (void)fprintf(stderr, "read %.1f s, ", run->read_seconds);
+    (void)fprintf(stderr, "read %.1f s, ", run->compared.read_seconds);
     if (f->encode.n_texts > 0) {
         lk_encode_note(f->encode_seconds, f->encode.n_texts);
         (void)fputs(", ", stderr);
@@ -244,7 +226,7 @@ static void summary_print(const train_run *run)
 static int summary(train_run *run, linkd_error *err)
 {
     if (run->values->json)
-        return lk_manifest_tell(&run->manifest, run->values->output, err);
+        return lk_manifest_print(&run->manifest, &run->values->output, 1, err);
     if (!run->cli->args.quiet)
         summary_print(run);
     return LINKD_OK;

@@ -63,26 +63,25 @@ static const char *either(const char *own, const char *both)
 /* ---- tables ------------------------------------------------------------- */
 
 static linkd_format format_of(const lk_compared_values *values,
-                              const char *const paths[2], size_t side)
+                              const char *path, const char *other)
 {
-    const char *other = paths[1 - side];
-
-    if (strcmp(paths[side], "-") != 0 && other != NULL &&
-        strcmp(other, "-") == 0)
+    if (strcmp(path, "-") != 0 && other != NULL && strcmp(other, "-") == 0)
         return LINKD_FORMAT_AUTO;
     return (linkd_format)values->format;
 }
 
-int lk_compared_read(lk_cli *cli, const lk_compared_values *values,
-                     const char *const paths[2], lk_compared *ret_compared,
-                     linkd_error *err)
+int lk_compared_read(lk_cli *cli, const lk_compared_values *values, bool within,
+                     lk_compared *ret_compared, linkd_error *err)
 {
+    const char *left = cli->args.operands[0];
+    const char *right = within ? NULL : cli->args.operands[1];
     lk_compared c = {0};
-    int rc = lk_table_read(cli, paths[0], format_of(values, paths, 0),
+    uint64_t start = lk_clock_ns();
+    int rc = lk_table_read(cli, left, format_of(values, left, right),
                            either(values->left_id, values->id), &c.left, err);
 
-    if (rc == LINKD_OK && paths[1] != NULL)
-        rc = lk_table_read(cli, paths[1], format_of(values, paths, 1),
+    if (rc == LINKD_OK && !within)
+        rc = lk_table_read(cli, right, format_of(values, right, left),
                            either(values->right_id, values->id), &c.right, err);
     if (rc != LINKD_OK) {
         lk_compared_clear(&c);
@@ -90,6 +89,7 @@ int lk_compared_read(lk_cli *cli, const lk_compared_values *values,
     }
     c.tables[0] = c.left;
     c.tables[1] = c.right != NULL ? c.right : c.left;
+    c.read_seconds = lk_clock_seconds_since(start);
     *ret_compared = c;
     return LINKD_OK;
 }
@@ -181,37 +181,25 @@ int lk_compared_numbers(const lk_compared *compared, size_t **ret_columns,
 
 /* ---- what was compared --------------------------------------------------- */
 
-void lk_compared_manifest_tables(const lk_compared *compared,
-                                 lk_manifest *manifest)
-{
-    lk_manifest_table(manifest, compared->left);
-    if (compared->right != NULL)
-        lk_manifest_table(manifest, compared->right);
-}
-
-static linkd_str column_name(const linkd_table *table, size_t column)
-{
-    return column == LINKD_COLUMN_NONE ? (linkd_str){NULL, 0}
-                                       : linkd_table_column(table, column);
-}
-
-void lk_compared_manifest_columns(const lk_compared *compared,
-                                  lk_manifest *manifest)
+void lk_compared_manifest(const lk_compared *compared, lk_manifest *manifest)
 {
     const lk_compared *c = compared;
 
+    lk_manifest_table(manifest, c->left);
+    if (c->right != NULL)
+        lk_manifest_table(manifest, c->right);
+    lk_manifest_seconds(manifest, "read", c->read_seconds);
     for (size_t i = 0; i < c->n_columns; i++)
         if (c->right == NULL && c->columns[i].left == c->columns[i].right)
             lk_manifest_column(manifest,
-                               column_name(c->left, c->columns[i].left));
+                               linkd_table_column(c->left, c->columns[i].left));
         else
-            lk_manifest_pairing(manifest,
-                                column_name(c->tables[0], c->columns[i].left),
-                                column_name(c->tables[1], c->columns[i].right),
-                                (double)c->columns[i].similarity);
+            lk_manifest_pairing(manifest, c->tables[0], c->tables[1],
+                                &c->columns[i]);
 }
 
-lk_decide_input lk_compared_input(const lk_compared *compared)
+lk_decide_input lk_compared_input(const lk_compared *compared,
+                                  const lk_engine *engine, size_t k)
 {
     return (lk_decide_input){.left = compared->left,
                              .right = compared->right,
@@ -219,6 +207,8 @@ lk_decide_input lk_compared_input(const lk_compared *compared)
                              .n_columns = compared->n_columns,
                              .left_block = compared->blocks[0],
                              .right_block = compared->blocks[1],
+                             .k = k,
                              .assign = LINKD_ASSIGN_AUTO,
-                             .pair_model = compared->pair_model};
+                             .pair_model = compared->pair_model,
+                             .engine = engine};
 }

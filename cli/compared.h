@@ -68,6 +68,7 @@ typedef struct lk_compared {
     size_t n_columns;
     size_t blocks[2];
     linkd_pair_model *pair_model; /* which then names the columns, or NULL */
+    double read_seconds;
 } lk_compared;
 
 /* LINKD_E_ARG: options contradict each other, or name a side of one table.
@@ -75,12 +76,11 @@ typedef struct lk_compared {
 LINKD_MUST_CHECK int lk_compared_check(const lk_compared_values *values,
                                        const char *pair_model, bool within,
                                        linkd_error *err);
-/* Reads `paths`, of which the second is NULL for one table. The format tells
- * what standard input is, so it leaves the other table alone. */
+/* Reads the first operand, and the second unless it is `within` one table. The
+ * format tells what standard input is, so it leaves the other table alone. */
 LINKD_MUST_CHECK int lk_compared_read(lk_cli *cli,
                                       const lk_compared_values *values,
-                                      const char *const paths[2],
-                                      lk_compared *ret_compared,
+                                      bool within, lk_compared *ret_compared,
                                       linkd_error *err);
 /* Columns and blocks of tables that were read: as the values say, or as the
  * file of a pair model does, which is read. */
@@ -99,14 +99,12 @@ LINKD_MUST_CHECK int lk_compared_numbers(const lk_compared *compared,
                                          size_t **ret_columns,
                                          linkd_error *err);
 
-/* As the manifest tells it: tables after they are read, columns after they are
- * paired, by one name each where there is one table. */
-void lk_compared_manifest_tables(const lk_compared *compared,
-                                 lk_manifest *manifest);
-void lk_compared_manifest_columns(const lk_compared *compared,
-                                  lk_manifest *manifest);
+/* As the manifest tells it: the tables, how long it took to read them, and the
+ * columns, by one name each where there is one table. */
+void lk_compared_manifest(const lk_compared *compared, lk_manifest *manifest);
 
 /* All of it as the input of a decision; the rest is left to the caller. */
-lk_decide_input lk_compared_input(const lk_compared *compared);
+lk_decide_input lk_compared_input(const lk_compared *compared,
+                                  const lk_engine *engine, size_t k);
 
 #endif

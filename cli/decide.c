@@ -67,9 +67,16 @@ int lk_decide_check(const lk_decide_values *values, const char *model,
     return LINKD_OK;
 }
 
-const char *lk_decide_file(const lk_decide_values *values)
+lk_inputs lk_inputs_of(const lk_cli *cli, const lk_decide_values *values)
 {
-    return values->labels != NULL ? values->labels : values->pair_model;
+    const char *file =
+        values->labels != NULL ? values->labels : values->pair_model;
+    lk_inputs inputs = {.n = cli->args.n_operands};
+
+    memcpy(inputs.paths, cli->args.operands, sizeof(cli->args.operands));
+    if (file != NULL)
+        inputs.paths[inputs.n++] = file;
+    return inputs;
 }
 
 /* ---- running ------------------------------------------------------------ */
@@ -184,9 +191,7 @@ void lk_decided_manifest(const lk_decided *decided, lk_manifest *manifest)
     lk_manifest_count(manifest, "candidates_words", f->n_words);
     lk_manifest_count(manifest, "candidates_fields", f->n_fields);
     lk_manifest_count(manifest, "pairs", decided->n_pairs);
-    lk_manifest_count(manifest, "tokens", f->encode.n_tokens);
-    lk_manifest_count(manifest, "truncated_texts", f->encode.n_truncated);
-    lk_manifest_seconds(manifest, "encode", f->encode_seconds);
+    lk_manifest_encode(manifest, &f->encode, f->encode_seconds);
     lk_manifest_seconds(manifest, "search", f->search_seconds);
     lk_manifest_seconds(manifest, "compare", f->compare_seconds);
     lk_manifest_seconds(manifest, "decide", decided->decide_seconds);

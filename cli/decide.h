@@ -60,8 +60,13 @@ typedef struct lk_decided {
 /* LINKD_E_ARG: the options contradict each other. */
 LINKD_MUST_CHECK int lk_decide_check(const lk_decide_values *values,
                                      const char *model, linkd_error *err);
-/* The file of labels or of a pair model: an input of the run; or NULL. */
-const char *lk_decide_file(const lk_decide_values *values);
+/* The files that a run reads: its operands, and that of labels or of a pair
+ * model. */
+typedef struct lk_inputs {
+    const char *paths[5];
+    size_t n;
+} lk_inputs;
+lk_inputs lk_inputs_of(const lk_cli *cli, const lk_decide_values *values);
 /* Only what a decision rests on; freed with linkd_evidence_free(). */
 LINKD_MUST_CHECK int lk_decide_gather(lk_cli *cli, const lk_decide_input *input,
                                       const char *channels,

@@ -73,17 +73,26 @@ static void entity_write(void *of, lk_rows *rows, size_t row)
     lk_rows_count(rows, k->entities[row] + 1);
 }
 
-static int kept_write(keeping *k, lk_output *output, linkd_format format,
-                      linkd_error *err)
+static int entities_write(keeping *k, bool (*takes)(const void *of, size_t row),
+                          lk_output *output, linkd_format format,
+                          linkd_error *err)
 {
     static const linkd_str column = {"entity_id", 9};
     const lk_added with_entity = {.columns = &column,
                                   .n_columns = 1,
                                   .cells_add = entity_write,
-                                  .takes = is_kept,
+                                  .takes = takes,
                                   .of = k};
 
     return lk_rows_write_added(k->table, &with_entity, output, format, err);
+}
+
+int lk_entities_write(const linkd_table *table, const size_t *entities,
+                      lk_output *output, linkd_format format, linkd_error *err)
+{
+    keeping k = {.table = table, .entities = entities};
+
+    return entities_write(&k, NULL, output, format, err);
 }
 
 static int dropped_write(const keeping *k, lk_output *output,
@@ -121,7 +130,8 @@ int lk_keep_write(const lk_keep_values *values, const linkd_table *table,
     rc = linkd_entities_keep(table, entities, n_entities,
                              (linkd_keep)values->by, &k.kept, err);
     if (rc == LINKD_OK && outputs[0] != NULL)
-        rc = kept_write(&k, outputs[0], lk_rows_format(values->keep), err);
+        rc = entities_write(&k, is_kept, outputs[0],
+                            lk_rows_format(values->keep), err);
     if (rc == LINKD_OK && outputs[1] != NULL)
         rc =
             dropped_write(&k, outputs[1], lk_rows_format(values->dropped), err);

@@ -54,6 +54,12 @@ LINKD_MUST_CHECK int lk_keep_open(const lk_keep_values *values, bool by_given,
                                   const char *const *taken, size_t n_taken,
                                   const char *const *inputs, size_t n_inputs,
                                   lk_output **ret_outputs, linkd_error *err);
+
+/* The table with the column entity_id added; entities [rows of table]. */
+LINKD_MUST_CHECK int lk_entities_write(const linkd_table *table,
+                                       const size_t *entities,
+                                       lk_output *output, linkd_format format,
+                                       linkd_error *err);
 LINKD_MUST_CHECK int lk_keep_write(const lk_keep_values *values,
                                    const linkd_table *table,
                                    const size_t *entities, size_t n_entities,

@@ -3,17 +3,26 @@
 
 #include "cli/number.h"
 
+int lk_looks_need_image(const lk_looks_values *values, linkd_error *err)
+{
+    if (values->image != NULL || !(values->upright || values->merge_tokens > 0))
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_ARG, "--%s needs --image",
+                   values->upright ? "upright" : "merge-tokens");
+}
+
 int lk_looks_check(const lk_cli *cli, const lk_syntax *syntax,
                    const char *model, const char *const *excluded,
                    bool needs_score, linkd_error *err)
 {
+    const char *given = lk_args_first_given(syntax, &cli->args, excluded);
+
     if (lk_model_is_none(model) || !lk_args_given(syntax, &cli->args, "model"))
         return lk_fail(err, LINKD_E_ARG,
                        "--image needs an image model: --model NAME");
-    for (size_t i = 0; excluded[i] != NULL; i++)
-        if (lk_args_given(syntax, &cli->args, excluded[i]))
-            return lk_fail(err, LINKD_E_ARG, "--image by a model excludes --%s",
-                           excluded[i]);
+    if (given != NULL)
+        return lk_fail(err, LINKD_E_ARG, "--image by a model excludes --%s",
+                       given);
     if (needs_score && !lk_args_given(syntax, &cli->args, "min-score"))
         return lk_fail(err, LINKD_E_ARG,
                        "--image by a model needs --min-score: pictures' "
@@ -60,10 +69,11 @@ void lk_vision_manifest(const linkd_vision *vision, const char *model,
     lk_manifest_model(manifest, model, &info);
 }
 
-int lk_looks_open(lk_cli *cli, const lk_vision_choice *choice, bool upright,
+int lk_looks_open(lk_cli *cli, const char *model, const lk_looks_values *values,
                   lk_pool *pool, lk_looks *looks, linkd_error *err)
 {
-    int rc = lk_vision_open(cli, choice, pool, &looks->vision, err);
+    const lk_vision_choice choice = {model, NULL, values->merge_tokens};
+    int rc = lk_vision_open(cli, &choice, pool, &looks->vision, err);
 
     if (rc != LINKD_OK)
         return rc;
@@ -71,7 +81,7 @@ int lk_looks_open(lk_cli *cli, const lk_vision_choice *choice, bool upright,
                                        .pool = pool,
                                        .image = LINKD_IMAGE_OPTIONS_INIT,
                                        .problems = &looks->problems};
-    looks->pictures.image.orient = upright;
+    looks->pictures.image.orient = values->upright;
     return LINKD_OK;
 }
 

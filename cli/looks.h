@@ -11,6 +11,17 @@ typedef struct lk_looks {
     linkd_pictures pictures;       /* borrows both: moved with lk_looks only */
 } lk_looks;
 
+/* As the command line says it. */
+typedef struct lk_looks_values {
+    const char *image; /* column; NULL: no pictures */
+    bool upright;
+    size_t merge_tokens;
+} lk_looks_values;
+
+/* LINKD_E_ARG: one of the others without --image. */
+LINKD_MUST_CHECK int lk_looks_need_image(const lk_looks_values *values,
+                                         linkd_error *err);
+
 /* Whether the options go together where rows are compared by pictures' vectors;
  * the names of those that do not end with NULL. `needs_score`: there has to be
  * --min-score. LINKD_E_ARG. */
@@ -42,9 +53,9 @@ void lk_vision_manifest(const linkd_vision *vision, const char *model,
                         lk_manifest *manifest);
 
 /* Fills `looks` in place. `pool` is borrowed. */
-LINKD_MUST_CHECK int lk_looks_open(lk_cli *cli, const lk_vision_choice *choice,
-                                   bool upright, lk_pool *pool, lk_looks *looks,
-                                   linkd_error *err);
+LINKD_MUST_CHECK int lk_looks_open(lk_cli *cli, const char *model,
+                                   const lk_looks_values *values, lk_pool *pool,
+                                   lk_looks *looks, linkd_error *err);
 void lk_looks_close(lk_looks *looks);
 
 /* A part of a summary: what was wrong with pictures, and how many rows have

@@ -118,6 +118,14 @@ void lk_manifest_model(lk_manifest *manifest, const char *name,
     add(manifest, manifest->root, "model", model);
 }
 
+void lk_manifest_engine(lk_manifest *manifest, const char *name,
+                        const lk_engine *engine)
+{
+    if (engine->encoder != NULL)
+        lk_manifest_model(manifest, name,
+                          linkd_encoder_describe(engine->encoder));
+}
+
 void lk_manifest_source(lk_manifest *manifest, const char *name,
                         uint64_t n_rows)
 {
@@ -154,16 +162,25 @@ void lk_manifest_table(lk_manifest *manifest, const linkd_table *table)
                       id_column != LINKD_COLUMN_NONE ? &name : NULL);
 }
 
-void lk_manifest_pairing(lk_manifest *manifest, linkd_str left, linkd_str right,
-                         double similarity)
+static json_t *column_json(const linkd_table *table, size_t column)
 {
-    json_t *pair = json_object();
+    return column != LINKD_COLUMN_NONE
+               ? text_json(linkd_table_column(table, column))
+               : json_null();
+}
 
-    add(manifest, pair, "left", text_json(left));
-    add(manifest, pair, "right", text_json(right));
-    if (left.bytes != NULL && right.bytes != NULL)
-        add(manifest, pair, "similarity", rounded_json(similarity));
-    if (json_array_append_new(manifest->columns, pair) != 0)
+void lk_manifest_pairing(lk_manifest *manifest, const linkd_table *left,
+                         const linkd_table *right,
+                         const linkd_column_pair *pair)
+{
+    json_t *object = json_object();
+
+    add(manifest, object, "left", column_json(left, pair->left));
+    add(manifest, object, "right", column_json(right, pair->right));
+    if (pair->left != LINKD_COLUMN_NONE && pair->right != LINKD_COLUMN_NONE)
+        add(manifest, object, "similarity",
+            rounded_json((double)pair->similarity));
+    if (json_array_append_new(manifest->columns, object) != 0)
         manifest->failed = true;
 }
 
@@ -181,6 +198,14 @@ void lk_manifest_count(lk_manifest *manifest, const char *name, uint64_t n)
 void lk_manifest_seconds(lk_manifest *manifest, const char *step, double s)
 {
     add(manifest, manifest->seconds, step, rounded_json(s));
+}
+
+void lk_manifest_encode(lk_manifest *manifest, const linkd_encode_stats *stats,
+                        double seconds)
+{
+    lk_manifest_count(manifest, "tokens", stats->n_tokens);
+    lk_manifest_count(manifest, "truncated_texts", stats->n_truncated);
+    lk_manifest_seconds(manifest, "encode", seconds);
 }
 
 void lk_manifest_verdict(lk_manifest *manifest, const linkd_verdict *verdict,
@@ -276,6 +301,17 @@ int lk_manifest_open(lk_manifest *manifest, const lk_output *result,
     return rc;
 }
 
+int lk_result_open(const char *path, const char *const *inputs, size_t n_inputs,
+                   lk_output **ret_output, lk_manifest *manifest,
+                   linkd_error *err)
+{
+    int rc = lk_output_open(path, inputs, n_inputs, ret_output, err);
+
+    return rc == LINKD_OK ? lk_manifest_open(manifest, *ret_output, path,
+                                             inputs, n_inputs, err)
+                          : rc;
+}
+
 static int file_write(const lk_manifest *manifest, linkd_error *err)
 {
     char *text = manifest_text(manifest, JSON_INDENT(2), err);
@@ -307,24 +343,22 @@ int lk_manifest_commit(lk_manifest *manifest, lk_output *const *outputs,
     return rc;
 }
 
-int lk_manifest_print(const lk_manifest *manifest, FILE *out, linkd_error *err)
+int lk_manifest_print(const lk_manifest *manifest, const char *const *outputs,
+                      size_t n_outputs, linkd_error *err)
 {
     char *text = manifest_text(manifest, JSON_COMPACT, err);
+    FILE *out = stdout;
     int n;
 
     if (text == NULL)
         return LINKD_E_NOMEM;
+    for (size_t i = 0; i < n_outputs; i++)
+        if (outputs[i] != NULL && strcmp(outputs[i], "-") == 0)
+            out = stderr;
     n = fprintf(out, "%s\n", text);
     free(text);
     if (n < 0 || fflush(out) != 0)
         return lk_fail(err, LINKD_E_IO, "could not write the summary: %s",
                        strerror(errno));
     return LINKD_OK;
-}
-
-int lk_manifest_tell(const lk_manifest *manifest, const char *output,
-                     linkd_error *err)
-{
-    return lk_manifest_print(manifest,
-                             strcmp(output, "-") == 0 ? stderr : stdout, err);
 }

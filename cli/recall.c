@@ -331,11 +331,10 @@ static int json_print(const recall_run *run, linkd_error *err)
 static int candidates_gather(lk_cli *cli, recall_run *run, linkd_error *err)
 {
     const lk_recall_values *v = run->values;
-    lk_decide_input input = lk_compared_input(&run->compared);
+    lk_decide_input input =
+        lk_compared_input(&run->compared, &run->engine, v->k);
     int rc = lk_engine_open(cli, v->model, v->n_threads, &run->engine, err);
 
-    input.k = v->k;
-    input.engine = &run->engine;
     if (rc == LINKD_OK)
         rc = lk_decide_gather(cli, &input, v->channels, &run->evidence, err);
     if (rc == LINKD_OK)
@@ -372,13 +371,11 @@ static int options_check(lk_cli *cli, recall_run *run, linkd_error *err)
 static int steps_run(lk_cli *cli, recall_run *run, linkd_error *err)
 {
     const lk_compared_values *v = &run->values->compared;
-    const char *const *operands = cli->args.operands;
-    const char *paths[2] = {operands[0],
-                            cli->args.n_operands == 2 ? NULL : operands[1]};
     int rc = options_check(cli, run, err);
 
     if (rc == LINKD_OK)
-        rc = lk_compared_read(cli, v, paths, &run->compared, err);
+        rc = lk_compared_read(cli, v, cli->args.n_operands == 2, &run->compared,
+                              err);
     if (rc == LINKD_OK)
         rc = lk_compared_pair(cli, v, NULL, &run->compared, err);
     if (rc == LINKD_OK)

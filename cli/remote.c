@@ -40,13 +40,13 @@ bool lk_is_remote(const lk_cli *cli, const char *socket)
 int lk_remote_check(const lk_cli *cli, const lk_syntax *syntax,
                     const char *const *names, linkd_error *err)
 {
-    for (; *names != NULL; names++) {
-        if (lk_args_given(syntax, &cli->args, *names))
-            return lk_fail(err, LINKD_E_ARG,
-                           "--%s is not possible through linkd, only without "
-                           "--socket on files",
-                           *names);
-    }
+    const char *given = lk_args_first_given(syntax, &cli->args, names);
+
+    if (given != NULL)
+        return lk_fail(err, LINKD_E_ARG,
+                       "--%s is not possible through linkd, only without "
+                       "--socket on files",
+                       given);
     for (size_t i = 0; i < cli->args.n_operands; i++) {
         if (strcmp(cli->args.operands[i], "-") == 0)
             return lk_fail(err, LINKD_E_ARG,
@@ -217,17 +217,13 @@ int lk_remote_open(lk_cli *cli, const lk_syntax *syntax, const void *values,
                    const lk_remote_options *options, lk_remote *ret_remote,
                    linkd_error *err)
 {
-    const char *const *inputs = cli->args.operands;
-    size_t n = cli->args.n_operands;
     lk_remote *r = ret_remote;
     int rc;
 
     *r = (lk_remote){.cli = cli, .options = options};
     lk_manifest_init(&r->manifest, syntax, values);
-    rc = lk_output_open(options->output, inputs, n, &r->output, err);
-    if (rc == LINKD_OK)
-        rc = lk_manifest_open(&r->manifest, r->output, options->output, inputs,
-                              n, err);
+    rc = lk_result_open(options->output, cli->args.operands,
+                        cli->args.n_operands, &r->output, &r->manifest, err);
     if (rc == LINKD_OK)
         rc = lk_client_open(cli, options->socket, &r->client, err);
     r->request = json_object();
@@ -281,7 +277,6 @@ int lk_remote_rows(lk_remote *remote,
 int lk_remote_finish(lk_remote *remote, void (*counts_note)(const json_t *job),
                      linkd_error *err)
 {
-    bool rows_on_stdout = strcmp(remote->options->output, "-") == 0;
     linkd_verdict verdict;
     double threshold;
     int rc = lk_manifest_commit(&remote->manifest, &remote->output, 1, err);
@@ -289,8 +284,8 @@ int lk_remote_finish(lk_remote *remote, void (*counts_note)(const json_t *job),
     if (rc != LINKD_OK)
         return rc;
     if (remote->options->json)
-        return lk_manifest_print(&remote->manifest,
-                                 rows_on_stdout ? stderr : stdout, err);
+        return lk_manifest_print(&remote->manifest, &remote->options->output, 1,
+                                 err);
     if (remote->cli->args.quiet)
         return LINKD_OK;
     counts_note(remote->job);

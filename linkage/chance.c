@@ -233,3 +233,17 @@ done:
     free(c.fields);
     return rc;
 }
+
+double lk_chance_mean(const float *shares, const float *values, float least,
+                      size_t n)
+{
+    double sum = 0.0;
+    double n_above = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        if (values[i] > least) {
+            sum += (double)shares[i];
+            n_above += 1.0;
+        }
+    return n_above > 0.0 ? sum / n_above : 0.0;
+}

@@ -258,3 +258,20 @@ int lk_cross_fit(const lk_features *features, const lk_pairset *pairs,
 
     return lk_cross_fit_weighted(&input, ret_log_odds, ret_model, err);
 }
+
+/* ---- answers ------------------------------------------------------------ */
+
+size_t lk_answers_count(const uint8_t *answers, size_t n, uint8_t answer)
+{
+    size_t n_such = 0;
+
+    for (size_t i = 0; i < n; i++)
+        n_such += answers[i] == answer;
+    return n_such;
+}
+
+bool lk_answers_teach(const uint8_t *answers, size_t n)
+{
+    return lk_answers_count(answers, n, 1) >= LK_SEEDS_MIN &&
+           lk_answers_count(answers, n, 0) > 0;
+}

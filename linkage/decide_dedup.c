@@ -22,14 +22,7 @@
 #include "linkage/decision.h"
 #include "linkage/fs_em.h"
 
-enum {
-    ROUNDS = 3,
-    SEEDS_MIN = 5,
-};
-
-#define ANSWER_NONE ((uint8_t)255)
-#define SURE_MIN    0.5F
-#define DOUBT_MIN   0.1F
+#define ROUNDS 3
 
 /* The mixture is believed if few records have partners, or if enough of the
  * pairs of partners are pairs themselves. Measured with the rest. */
@@ -46,7 +39,6 @@ typedef struct deduper {
     const lk_decision_input *input;
     const lk_pairset *pairs;
     size_t n;
-    float *surprise;
     bool *seeds;
     uint8_t *answers;
     float *log_odds;  /* of the current round; then those that decide */
@@ -60,25 +52,17 @@ typedef struct deduper {
 
 /* ---- start -------------------------------------------------------------- */
 
+/* Seeds are each other's most surprising pair. */
 static int seeds_sow(deduper *d, linkd_error *err)
 {
-    bool *best_a = calloc(d->n + 1, sizeof(*best_a));
     bool *best_b = calloc(d->n + 1, sizeof(*best_b));
-    uint32_t *scratch = calloc(d->pairs->n_records + 1, sizeof(*scratch));
-    int rc = LINKD_OK;
+    int rc = best_b == NULL
+                 ? lk_fail_nomem(err)
+                 : lk_most_surprising(d->input, d->seeds, best_b, err);
 
-    if (best_a == NULL || best_b == NULL || scratch == NULL)
-        rc = lk_fail_nomem(err);
-    if (rc == LINKD_OK)
-        rc = lk_surprise(d->input->features, d->input->random, d->input->pool,
-                         d->surprise, err);
-    if (rc == LINKD_OK)
-        lk_best_pairs(d->pairs, d->surprise, best_a, best_b, scratch);
     for (size_t i = 0; i < d->n && rc == LINKD_OK; i++)
-        d->seeds[i] = best_a[i] && best_b[i];
-    free(scratch);
+        d->seeds[i] = d->seeds[i] && best_b[i];
     free(best_b);
-    free(best_a);
     return rc;
 }
 
@@ -89,14 +73,13 @@ static int deduper_init(deduper *d, const lk_decision_input *input,
                    .pairs = input->pairs,
                    .n = input->pairs->n,
                    .entities = entities};
-    d->surprise = calloc(d->n + 1, sizeof(*d->surprise));
     d->seeds = calloc(d->n + 1, sizeof(*d->seeds));
     d->answers = calloc(d->n + 1, sizeof(*d->answers));
     d->log_odds = calloc(d->n + 1, sizeof(*d->log_odds));
     d->sums = calloc(d->n + 1, sizeof(*d->sums));
     d->chances = calloc(d->n + 1, sizeof(*d->chances));
-    if (d->surprise == NULL || d->seeds == NULL || d->answers == NULL ||
-        d->log_odds == NULL || d->sums == NULL || d->chances == NULL)
+    if (d->seeds == NULL || d->answers == NULL || d->log_odds == NULL ||
+        d->sums == NULL || d->chances == NULL)
         return lk_fail_nomem(err);
     return seeds_sow(d, err);
 }
@@ -110,22 +93,12 @@ static void deduper_clear(deduper *d)
     free(d->log_odds);
     free(d->answers);
     free(d->seeds);
-    free(d->surprise);
-}
-
-static size_t answers_count(const deduper *d, uint8_t answer)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < d->n; i++)
-        n += d->answers[i] == answer;
-    return n;
 }
 
 /* Too few to learn from, or nothing to tell them from. */
 static bool is_hopeless(const deduper *d)
 {
-    return answers_count(d, 1) < SEEDS_MIN || answers_count(d, 0) == 0;
+    return !lk_answers_teach(d->answers, d->n);
 }
 
 static size_t seeds_count(const deduper *d)
@@ -196,26 +169,15 @@ static int mixture_is_chained(const deduper *d, bool *ret_chained,
 
 /* ---- is it more than chance? --------------------------------------------- */
 
-static double chance_share(const deduper *d)
-{
-    double sum = 0.0;
-    double n = 0.0;
-
-    for (size_t i = 0; i < d->n; i++)
-        if (d->log_odds[i] > 0.0F) {
-            sum += (double)d->chances[i];
-            n += 1.0;
-        }
-    return n > 0.0 ? sum / n : 0.0;
-}
-
 static int chance_find(deduper *d, double *ret_share, linkd_error *err)
 {
     double n = (double)d->pairs->n_records;
     int rc = lk_chance(d->input->features, d->input->random,
                        n * (n - 1.0) / 2.0, d->chances, err);
 
-    *ret_share = rc == LINKD_OK ? chance_share(d) : 0.0;
+    *ret_share = rc == LINKD_OK
+                     ? lk_chance_mean(d->chances, d->log_odds, 0.0F, d->n)
+                     : 0.0;
     return rc;
 }
 
@@ -280,7 +242,7 @@ static int clusters_fit(deduper *d, linkd_error *err)
     for (size_t i = 0; i < d->n; i++)
         d->answers[i] = d->log_odds[i] > 0.0F   ? 1
                         : d->log_odds[i] < 0.0F ? 0
-                                                : ANSWER_NONE;
+                                                : LK_UNANSWERED;
     if (is_hopeless(d))
         return entities_cluster(d, stop_of(d), err);
     for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
@@ -294,7 +256,7 @@ static int clusters_fit(deduper *d, linkd_error *err)
 static int round_of_pairs(deduper *d, size_t round, linkd_error *err)
 {
     bool is_last = round + 1 == ROUNDS;
-    double n_seeds = (double)answers_count(d, 1);
+    double n_seeds = (double)lk_answers_count(d->answers, d->n, 1);
     float prior = (float)log(n_seeds / ((double)d->n - n_seeds));
     float *ratios;
     int rc;
@@ -318,7 +280,9 @@ static int round_of_pairs(deduper *d, size_t round, linkd_error *err)
     for (size_t i = 0; i < d->n && rc == LINKD_OK; i++) {
         float p = d->matching.posteriors[i];
 
-        d->answers[i] = p > SURE_MIN ? 1 : p > DOUBT_MIN ? ANSWER_NONE : 0;
+        d->answers[i] = p > LK_SURE_MIN    ? 1
+                        : p > LK_DOUBT_MIN ? LK_UNANSWERED
+                                           : 0;
     }
     free(ratios);
     return rc;
@@ -452,7 +416,7 @@ static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
     bool sharp = false;
     int rc;
 
-    if (seeds_count(d) < SEEDS_MIN) {
+    if (seeds_count(d) < LK_SEEDS_MIN) {
         verdict->assign = LINKD_ASSIGN_MANY_TO_MANY;
         lk_doubt_too_few(verdict);
         lk_fallback_log_odds(d->input->features, d->log_odds);

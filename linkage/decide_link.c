@@ -24,16 +24,7 @@
 
 #include "linkage/decision.h"
 
-enum {
-    ROUNDS = 3,
-    SEEDS_MIN = 5, /* fewer teach nothing */
-};
-
-#define ANSWER_NONE ((uint8_t)255)
-
-/* Posteriors above are matches, and between the two teach nothing. */
-#define SURE_MIN  0.5F
-#define DOUBT_MIN 0.1F
+#define ROUNDS 3
 
 /* A side has several partners if those that have any have so many on average,
  * and if so large a share of the side is matched one to one. Measured with the
@@ -51,7 +42,6 @@ typedef struct linker {
     const lk_decision_input *input;
     const lk_pairset *pairs;
     size_t n;
-    float *surprise;
     bool *best_a;
     bool *best_b;
     uint8_t *answers;
@@ -106,16 +96,7 @@ static void seeds_weed(linker *l)
 {
     for (size_t i = 0; i < l->n && l->is_reseeded; i++)
         if (l->answers[i] == 1 && l->chances[i] >= LK_CHANCE_SURE)
-            l->answers[i] = l->chances[i] < 1.0F ? ANSWER_NONE : 0;
-}
-
-static size_t answers_count(const linker *l, uint8_t answer)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < l->n; i++)
-        n += l->answers[i] == answer;
-    return n;
+            l->answers[i] = l->chances[i] < 1.0F ? LK_UNANSWERED : 0;
 }
 
 /* ---- one fit ------------------------------------------------------------ */
@@ -148,10 +129,10 @@ static int answers_renew(linker *l, lk_multiplicity multiplicity,
                                      sums, err);
 
     for (size_t i = 0; i < l->n && rc == LINKD_OK; i++) {
-        if (posteriors[i] > SURE_MIN)
+        if (posteriors[i] > LK_SURE_MIN)
             l->answers[i] = 1;
         else
-            l->answers[i] = sums[i] > DOUBT_MIN ? ANSWER_NONE : 0;
+            l->answers[i] = sums[i] > LK_DOUBT_MIN ? LK_UNANSWERED : 0;
     }
     free(sums);
     return rc;
@@ -160,12 +141,12 @@ static int answers_renew(linker *l, lk_multiplicity multiplicity,
 static int round_run(linker *l, lk_multiplicity multiplicity, size_t round,
                      float *ratios, fit *f, linkd_error *err)
 {
-    size_t n_seeds = answers_count(l, 1);
+    size_t n_seeds = lk_answers_count(l->answers, l->n, 1);
     double prior;
     int rc;
 
     /* doubtful ones are neither: all others may be doubtful */
-    if (n_seeds < SEEDS_MIN || answers_count(l, 0) == 0)
+    if (!lk_answers_teach(l->answers, l->n))
         return LINKD_OK;
     fit_clear(f);
     rc = lk_cross_fit(l->input->features, l->pairs, l->answers, l->input->pool,
@@ -233,7 +214,7 @@ static int partners_mean(const linker *l, const float *posteriors, bool of_a,
         uint64_t owner = numbers[of_a ? l->pairs->a[i] : l->pairs->b[i]];
         uint64_t partner = numbers[of_a ? l->pairs->b[i] : l->pairs->a[i]];
 
-        if (posteriors[i] > SURE_MIN)
+        if (posteriors[i] > LK_SURE_MIN)
             keys[n++] = owner << 32 | partner;
     }
     qsort(keys, n, sizeof(*keys), key_compare);
@@ -329,34 +310,21 @@ static lk_multiplicity multiplicity_of(linkd_assign assign)
 static int linker_init(linker *l, const lk_decision_input *input,
                        linkd_error *err)
 {
-    uint32_t *scratch = NULL;
-    int rc = LINKD_OK;
-
     *l = (linker){.input = input, .pairs = input->pairs, .n = input->pairs->n};
-    l->surprise = calloc(l->n + 1, sizeof(*l->surprise));
     l->best_a = calloc(l->n + 1, sizeof(*l->best_a));
     l->best_b = calloc(l->n + 1, sizeof(*l->best_b));
     l->answers = calloc(l->n + 1, sizeof(*l->answers));
     l->log_odds = calloc(l->n + 1, sizeof(*l->log_odds));
     l->ratios = calloc(l->n + 1, sizeof(*l->ratios));
     l->chances = calloc(l->n + 1, sizeof(*l->chances));
-    scratch = calloc(l->pairs->n_records + 1, sizeof(*scratch));
-    if (l->surprise == NULL || l->best_a == NULL || l->best_b == NULL ||
-        l->answers == NULL || l->log_odds == NULL || l->ratios == NULL ||
-        l->chances == NULL || scratch == NULL)
-        rc = lk_fail_nomem(err);
-    if (rc == LINKD_OK)
-        rc = lk_surprise(input->features, input->random, input->pool,
-                         l->surprise, err);
-    if (rc == LINKD_OK)
-        lk_best_pairs(l->pairs, l->surprise, l->best_a, l->best_b, scratch);
-    free(scratch);
-    return rc;
+    if (l->best_a == NULL || l->best_b == NULL || l->answers == NULL ||
+        l->log_odds == NULL || l->ratios == NULL || l->chances == NULL)
+        return lk_fail_nomem(err);
+    return lk_most_surprising(input, l->best_a, l->best_b, err);
 }
 
 static void linker_clear(linker *l)
 {
-    free(l->surprise);
     free(l->best_a);
     free(l->best_b);
     free(l->answers);
@@ -365,26 +333,14 @@ static void linker_clear(linker *l)
     free(l->chances);
 }
 
-static double chance_share(const linker *l, const float *posteriors)
-{
-    double sum = 0.0;
-    double n = 0.0;
-
-    for (size_t i = 0; i < l->n; i++)
-        if (posteriors[i] > SURE_MIN) {
-            sum += (double)l->chances[i];
-            n += 1.0;
-        }
-    return n > 0.0 ? sum / n : 0.0;
-}
-
 static int is_by_chance(const linker *l, const float *posteriors, bool *ret_is,
                         linkd_error *err)
 {
     lk_expected expected = {0};
     int rc = lk_expected_cut(posteriors, l->n, 0.0, &expected, err);
 
-    *ret_is = chance_share(l, posteriors) > CHANCE_MAX &&
+    *ret_is = lk_chance_mean(l->chances, posteriors, LK_SURE_MIN, l->n) >
+                  CHANCE_MAX &&
               expected.precision < LK_PRECISION_MIN;
     return rc;
 }

@@ -100,12 +100,20 @@ LINKD_MUST_CHECK int lk_chance(const lk_features *features,
 
 /* Pairs of less are believed. */
 #define LK_CHANCE_SURE 0.2F
+/* The mean of the chances of those pairs whose `values` are above `least`; 0: there
+ * are none. */
+double lk_chance_mean(const float *chances, const float *values, float least,
+                      size_t n);
 
 /* The pairs that are the best of their a record, and of their b record;
  * each [n_pairs]. Of equal scores the earlier pair is the better one. */
 void lk_best_pairs(const lk_pairset *pairs, const float *scores,
                    bool *ret_best_of_a, bool *ret_best_of_b,
                    uint32_t *scratch /* [n_records] */);
+/* The same by how surprising the pairs of the input are. */
+LINKD_MUST_CHECK int lk_most_surprising(const lk_decision_input *input,
+                                        bool *ret_best_of_a,
+                                        bool *ret_best_of_b, linkd_error *err);
 
 /* The probability that a pair, or a pair of the same record that is as good, is a
  * match, where that record has at most one partner; at least the posterior;
@@ -116,9 +124,20 @@ LINKD_MUST_CHECK int lk_twins(const lk_pairset *pairs, const float *log_ratios,
                               lk_multiplicity multiplicity, float *ret_sums,
                               linkd_error *err);
 
+/* Answers of pairs are 0, 1, or this one, which teaches nothing. */
+#define LK_UNANSWERED ((uint8_t)255)
+size_t lk_answers_count(const uint8_t *answers, size_t n, uint8_t answer);
+/* Fewer matches teach nothing. */
+#define LK_SEEDS_MIN 5
+/* Are there so many, and others to tell them from? */
+bool lk_answers_teach(const uint8_t *answers, size_t n);
+/* Posteriors above are matches, and between the two teach nothing. */
+#define LK_SURE_MIN  0.5F
+#define LK_DOUBT_MIN 0.1F
+
 /* Log-odds of every pair from a model that did not see it: two folds by the
  * pair's `a` record (within one table by the lower record). `answers` [n_pairs]:
- * 0, 1, or 255 for a pair that is left out of fitting. Many easy negatives are
+ * 0, 1, or LK_UNANSWERED: left out of fitting. Many easy negatives are
  * sampled and reweighted. The model that is returned is fitted on both folds;
  * ret_model may be NULL if it is not wanted, which saves a third of the time.
  * Where one fold's examples all have the same answer, that model judges the

@@ -42,8 +42,6 @@ enum {
     TRUSTED = 1000,
 };
 
-#define ANSWER_NONE ((uint8_t)255)
-
 /* L2 on weights: the usual 1. */
 #define PENALTY 1.0
 
@@ -104,7 +102,7 @@ static void labels_mark(learner *l)
 {
     const lk_decision_input *in = l->input;
 
-    memset(l->answers, ANSWER_NONE, in->pairs->n);
+    memset(l->answers, LK_UNANSWERED, in->pairs->n);
     for (size_t i = 0; i < in->n_labels; i++) {
         const linkd_label *label = &in->labels[i];
         size_t pair = lk_pairset_find(in->pairs, label->left, label->right);
@@ -113,15 +111,6 @@ static void labels_mark(learner *l)
         l->answers[pair] = label->match;
         l->weights[pair] = 1.0F;
     }
-}
-
-static size_t answers_count(const learner *l, uint8_t answer)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < l->input->pairs->n; i++)
-        n += l->answers[i] == answer;
-    return n;
 }
 
 /* Unlikely candidates of the records of matches become "no" with a weight that
@@ -155,11 +144,13 @@ static void rivals_mark(learner *l, uint32_t (*counts)[2])
 
 static int answers_make(learner *l, linkd_error *err)
 {
+    size_t n = l->input->pairs->n;
     uint32_t(*counts)[2] = NULL;
 
     labels_mark(l);
-    l->n_yes = answers_count(l, 1);
-    l->is_positive_only = l->n_yes > 0 && answers_count(l, 0) == 0;
+    l->n_yes = lk_answers_count(l->answers, n, 1);
+    l->is_positive_only =
+        l->n_yes > 0 && lk_answers_count(l->answers, n, 0) == 0;
     if (!l->is_positive_only)
         return LINKD_OK;
     counts = calloc(l->input->pairs->n_records + 1, sizeof(*counts));
@@ -175,7 +166,7 @@ static int answers_make(learner *l, linkd_error *err)
 /* Of the pairs that are likely, or unlikely, without labels. */
 static bool is_trusted(const learner *l, size_t pair, bool likely)
 {
-    return l->answers[pair] == ANSWER_NONE &&
+    return l->answers[pair] == LK_UNANSWERED &&
            (l->outcome->posteriors[pair] >= 0.5F) == likely;
 }
 
@@ -200,7 +191,8 @@ static void trusted_add(learner *l, bool likely)
 
 static int rows_make(learner *l, linkd_error *err)
 {
-    size_t n_answered = l->input->pairs->n - answers_count(l, ANSWER_NONE);
+    size_t n = l->input->pairs->n;
+    size_t n_answered = n - lk_answers_count(l->answers, n, LK_UNANSWERED);
     size_t capacity = n_answered + 2 * (size_t)TRUSTED;
 
     l->rows.n = l->input->features->n + l->context->n;
@@ -214,7 +206,7 @@ static int rows_make(learner *l, linkd_error *err)
         l->held_out == NULL || l->best_held_out == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < l->input->pairs->n; i++)
-        if (l->answers[i] != ANSWER_NONE)
+        if (l->answers[i] != LK_UNANSWERED)
             l->pair_of[l->rows.n_pairs++] = (uint32_t)i;
     l->n_answered = l->rows.n_pairs;
     trusted_add(l, true);

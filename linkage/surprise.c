@@ -187,3 +187,21 @@ void lk_best_pairs(const lk_pairset *pairs, const float *scores,
         ret_best_of_b[i] = scratch[pairs->b[i]] == i;
     }
 }
+
+int lk_most_surprising(const lk_decision_input *input, bool *ret_best_of_a,
+                       bool *ret_best_of_b, linkd_error *err)
+{
+    const lk_pairset *pairs = input->pairs;
+    float *surprise = calloc(pairs->n + 1, sizeof(*surprise));
+    uint32_t *scratch = calloc(pairs->n_records + 1, sizeof(*scratch));
+    int rc = surprise == NULL || scratch == NULL
+                 ? lk_fail_nomem(err)
+                 : lk_surprise(input->features, input->random, input->pool,
+                               surprise, err);
+
+    if (rc == LINKD_OK)
+        lk_best_pairs(pairs, surprise, ret_best_of_a, ret_best_of_b, scratch);
+    free(scratch);
+    free(surprise);
+    return rc;
+}

@@ -129,6 +129,16 @@ static void running_out_of_memory_is_an_error_at_every_point(void **state)
     assert_true(n_failed >= 5);
 }
 
+static void only_what_was_found_counts_in_the_mean(void **state)
+{
+    static const float shares[] = {0.5F, 1.0F, 0.25F};
+    static const float found[] = {0.6F, 0.5F, 0.9F};
+
+    (void)state;
+    assert_true(lk_chance_mean(shares, found, 0.5F, 3) == 0.375);
+    assert_true(lk_chance_mean(shares, found, 0.9F, 3) == 0.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +147,7 @@ int main(void)
         cmocka_unit_test(
             what_no_random_pair_has_is_as_rare_as_among_candidates),
         cmocka_unit_test(one_field_says_nothing_about_chance),
+        cmocka_unit_test(only_what_was_found_counts_in_the_mean),
         cmocka_unit_test(running_out_of_memory_is_an_error_at_every_point),
     };
 

@@ -315,6 +315,20 @@ static void memory_that_runs_out_is_reported(void **state)
     done(&f);
 }
 
+/* Five matches and one other are enough; doubtful pairs are neither. */
+static void few_matches_or_nothing_but_matches_teach_nothing(void **state)
+{
+    uint8_t answers[] = {1, 1, 1, 1, 1, LK_UNANSWERED, 0};
+
+    (void)state;
+    assert_int_equal(lk_answers_count(answers, 7, 1), 5);
+    assert_int_equal(lk_answers_count(answers, 7, LK_UNANSWERED), 1);
+    assert_true(lk_answers_teach(answers, 7));
+    assert_false(lk_answers_teach(answers, 6));
+    answers[0] = LK_UNANSWERED;
+    assert_false(lk_answers_teach(answers, 7));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +342,7 @@ int main(void)
         cmocka_unit_test(halves_that_teach_only_together_do_so),
         cmocka_unit_test(the_model_of_all_need_not_be_asked_for),
         cmocka_unit_test(answers_that_teach_nothing_are_refused),
+        cmocka_unit_test(few_matches_or_nothing_but_matches_teach_nothing),
         cmocka_unit_test(memory_that_runs_out_is_reported),
     };
 

@@ -192,6 +192,36 @@ static void within_a_table_all_pairs_of_a_record_are_rivals(void **state)
     assert_true(best_a[1] && best_b[1]);
 }
 
+/* Record 0 with 1, and with 2, which it is more like. */
+static void the_most_surprising_pair_of_a_record_is_its_best(void **state)
+{
+    fixture *f = *state;
+    uint8_t values[2][3] = {{100, 50, 254}, {180, 150, 254}};
+    lk_features features = {&values[0][0], 2, list, 3};
+    uint32_t a[] = {0, 0};
+    uint32_t b[] = {1, 2};
+    lk_pairset pairs = {.a = a, .b = b, .n = 2, .n_records = 3, .n_left = 1};
+    lk_decision_input input = {.pairs = &pairs,
+                               .features = &features,
+                               .random = &f->random,
+                               .pool = f->pool};
+    bool best_a[2] = {false};
+    bool best_b[2] = {false};
+    int rc;
+
+    for (size_t nth = 1;; nth++) {
+        alloc_fail_at(nth);
+        rc = lk_most_surprising(&input, best_a, best_b, NULL);
+        if (!alloc_fail_off())
+            break;
+        assert_int_equal(rc, LINKD_E_NOMEM);
+        assert_false(best_b[0]);
+    }
+    assert_int_equal(rc, LINKD_OK);
+    assert_true(!best_a[0] && best_a[1]);
+    assert_true(best_b[0] && best_b[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +231,7 @@ int main(void)
         cmocka_unit_test(memory_that_runs_out_is_reported),
         cmocka_unit_test(of_equal_scores_the_earlier_pair_is_the_best),
         cmocka_unit_test(within_a_table_all_pairs_of_a_record_are_rivals),
+        cmocka_unit_test(the_most_surprising_pair_of_a_record_is_its_best),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/columns.h"
-#include "cli/command.h"
-#include "cli/manifest.h"
+#include "cli/compared.h"
 #include "cli/number.h"
 #include "cli/rows.h"
 
@@ -112,18 +110,14 @@ typedef struct classify_run {
 
 static int values_check(lk_cli *cli, const classify_values *v, linkd_error *err)
 {
-    bool named = v->on.left_on != NULL || v->on.right_on != NULL;
+    int rc;
 
     if (v->examples == NULL || v->label == NULL)
         return lk_fail(err, LINKD_E_ARG, "--%s is needed",
                        v->examples == NULL ? "examples" : "label");
-    if (v->on.on != NULL && named)
-        return lk_fail(err, LINKD_E_ARG,
-                       "--on excludes --left-on and --right-on");
-    if ((v->on.left_on == NULL) != (v->on.right_on == NULL))
-        return lk_fail(err, LINKD_E_ARG, "--%s-on needs --%s-on",
-                       v->on.left_on != NULL ? "left" : "right",
-                       v->on.left_on != NULL ? "right" : "left");
+    rc = lk_on_check(&v->on, false, err);
+    if (rc != LINKD_OK)
+        return rc;
     if (v->method != LINKD_CLASSIFY_NEAREST &&
         lk_args_given(&syntax, &cli->args, "k"))
         return lk_fail(err, LINKD_E_ARG,

@@ -99,22 +99,15 @@ static void put(json_t *object, const char *name, json_t *value, int *rc)
 static int names_put(json_t *object, const char *member, const char *option,
                      const char *text, linkd_error *err)
 {
-    lk_name_list names = {0};
-    json_t *array;
+    json_t *names = NULL;
     int rc;
 
     if (text == NULL)
         return LINKD_OK;
-    rc = lk_name_list_split(option, text, &names, err);
+    rc = lk_name_list_json(option, text, &names, err);
     if (rc != LINKD_OK)
         return rc;
-    array = json_array();
-    for (size_t i = 0; i < names.n; i++)
-        if (json_array_append_new(array, json_stringn(names.names[i].bytes,
-                                                      names.names[i].len)) != 0)
-            rc = LINKD_E_NOMEM;
-    lk_name_list_clear(&names);
-    put(object, member, array, &rc);
+    put(object, member, names, &rc);
     return rc == LINKD_OK ? rc : lk_fail_nomem(err);
 }
 
@@ -282,10 +275,8 @@ static int list_print(const json_t *list, linkd_error *err)
                                         "RECORDS", "VECTORS", "ENTITIES"};
     lk_grid grid = {.n_columns = 6,
                     .is_right = {false, false, true, true, true, true}};
-    int rc = LINKD_OK;
+    int rc = lk_grid_row(&grid, heads, grid.n_columns, err);
 
-    for (size_t i = 0; i < grid.n_columns && rc == LINKD_OK; i++)
-        rc = lk_grid_printf(&grid, err, "%s", heads[i]);
     for (size_t i = 0; i < json_array_size(list) && rc == LINKD_OK; i++)
         rc = list_row(&grid, json_array_get(list, i), err);
     if (rc == LINKD_OK)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/client.h"
 #include "cli/command.h"
 #include "cli/compat_file.h"
 #include "cli/grid.h"
@@ -387,10 +388,8 @@ static int results_print(const eval_state *s, const way_result *results,
         "OVER OLD (95 %)", "GAIN HAD (95 %)", "FIRST"};
     lk_grid grid = {.n_columns = sizeof(heads) / sizeof(*heads),
                     .is_right = {false, true, true, true, true, true, true}};
-    int rc = LINKD_OK;
+    int rc = lk_grid_row(&grid, heads, grid.n_columns, err);
 
-    for (size_t i = 0; i < grid.n_columns && rc == LINKD_OK; i++)
-        rc = lk_grid_printf(&grid, err, "%s", heads[i]);
     for (size_t i = 0; i < s->n_ways && rc == LINKD_OK; i++)
         rc = row_print(&grid, way_names[i], &results[i], err);
     if (rc == LINKD_OK) {
@@ -426,23 +425,17 @@ static int results_json(const eval_state *s, const way_result *results,
 {
     json_t *ways = json_array();
     json_t *root;
-    char *text;
     int failed = ways == NULL;
+    int rc;
 
     for (size_t i = 0; i < s->n_ways && !failed; i++)
         failed =
             json_array_append_new(ways, way_json(way_names[i], &results[i]));
     root = json_pack("{s:I,s:f,s:o}", "queries", (json_int_t)s->n_judged,
                      "weight", (double)s->weight, "ways", ways);
-    text = root != NULL && !failed
-               ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9))
-               : NULL;
+    rc = failed ? lk_fail_nomem(err) : lk_json_print(root, err);
     json_decref(root);
-    if (text == NULL)
-        return lk_fail_nomem(err);
-    (void)printf("%s\n", text);
-    free(text);
-    return LINKD_OK;
+    return rc;
 }
 
 static int eval_run(lk_cli *cli, const void *opaque, linkd_error *err)

@@ -9,7 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/columns.h"
 #include "cli/command.h"
@@ -412,35 +411,16 @@ static int output_open(embed_run *run, linkd_error *err)
     return rc;
 }
 
-static bool is_pipe(const char *path)
-{
-    struct stat st;
-
-    return strcmp(path, "-") == 0 ||
-           (stat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
-            !S_ISDIR(st.st_mode));
-}
-
 static int input_survey(embed_run *run, linkd_error *err)
 {
     const char *path = run->cli->args.operands[0];
-    linkd_format format = (linkd_format)run->values->format;
-    int rc;
+    const embed_values *v = run->values;
 
-    run->survey.id_column = LINKD_COLUMN_NONE;
-    if (is_pipe(path)) {
-        if (run->values->id == NULL && !run->cli->args.quiet)
-            (void)fprintf(stderr, "ids are row numbers: a pipe cannot be "
-                                  "looked through before (--id)\n");
-        return LINKD_OK;
-    }
-    rc = lk_survey_file(path, format, run->values->id, LK_SURVEY_SLOTS,
-                        &run->cli->progress, &run->survey, err);
-    if (rc == LINKD_OK)
-        lk_meter_finish(&run->cli->meter);
-    if (rc == LINKD_E_ARG)
-        lk_columns_hint_file(run->cli, path, format);
-    return rc;
+    if (lk_is_pipe(path) && v->id == NULL && !run->cli->args.quiet)
+        (void)fprintf(stderr, "ids are row numbers: a pipe cannot be looked "
+                              "through before (--id)\n");
+    return lk_survey_input(run->cli, path, (linkd_format)v->format, v->id,
+                           &run->survey, err);
 }
 
 static int input_open(embed_run *run, linkd_error *err)

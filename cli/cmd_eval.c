@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/client.h"
 #include "cli/columns.h"
 #include "cli/number.h"
 #include "cli/recall.h"
@@ -121,15 +122,8 @@ static json_t *evaluation_json(const linkd_evaluation *e)
 static int json_print(const linkd_evaluation *e, linkd_error *err)
 {
     json_t *root = evaluation_json(e);
-    char *text =
-        root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-    int rc = LINKD_OK;
+    int rc = lk_json_print(root, err);
 
-    if (text == NULL)
-        rc = lk_fail_nomem(err);
-    else
-        (void)printf("%s\n", text);
-    free(text);
     json_decref(root);
     return rc;
 }

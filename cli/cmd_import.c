@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/client.h"
@@ -375,32 +374,6 @@ static int row_add(import_run *run, const linkd_record *record,
     return rc;
 }
 
-static bool is_pipe(const char *path)
-{
-    struct stat st;
-
-    return strcmp(path, "-") == 0 ||
-           (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
-}
-
-static int table_survey(import_run *run, linkd_error *err)
-{
-    const char *path = run->cli->args.operands[1];
-    linkd_format format = (linkd_format)run->values->format;
-    int rc;
-
-    run->survey.id_column = LINKD_COLUMN_NONE;
-    if (is_pipe(path))
-        return LINKD_OK;
-    rc = lk_survey_file(path, format, run->values->id, LK_SURVEY_SLOTS,
-                        &run->cli->progress, &run->survey, err);
-    if (rc == LINKD_OK)
-        lk_meter_finish(&run->cli->meter);
-    if (rc == LINKD_E_ARG)
-        lk_columns_hint_file(run->cli, path, format);
-    return rc;
-}
-
 static bool has_column(const import_run *run, linkd_str name)
 {
     return linkd_reader_find_column(run->reader, name) != LINKD_COLUMN_NONE;
@@ -444,13 +417,14 @@ static int text_columns_check(import_run *run, linkd_error *err)
 
 static int table_import(import_run *run, linkd_error *err)
 {
+    const char *path = run->cli->args.operands[1];
+    linkd_format format = (linkd_format)run->values->format;
     bool more = true;
-    int rc = table_survey(run, err);
+    int rc = lk_survey_input(run->cli, path, format, run->values->id,
+                             &run->survey, err);
 
     if (rc == LINKD_OK)
-        rc = linkd_reader_open(run->cli->args.operands[1],
-                               (linkd_format)run->values->format, &run->reader,
-                               err);
+        rc = linkd_reader_open(path, format, &run->reader, err);
     if (rc == LINKD_OK)
         rc = text_columns_check(run, err);
     while (rc == LINKD_OK && more) {

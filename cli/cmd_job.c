@@ -102,13 +102,11 @@ static const lk_syntax list_syntax = {
 
 static int list_print(const json_t *jobs, linkd_error *err)
 {
-    lk_grid grid = {.n_columns = 5, .is_right = {true}};
-    int rc = LINKD_OK;
     static const char *const heads[] = {"JOB", "KIND", "STATE", "SUBMITTED",
                                         "PROGRESS"};
+    lk_grid grid = {.n_columns = 5, .is_right = {true}};
+    int rc = lk_grid_row(&grid, heads, grid.n_columns, err);
 
-    for (size_t i = 0; i < grid.n_columns && rc == LINKD_OK; i++)
-        rc = lk_grid_printf(&grid, err, "%s", heads[i]);
     for (size_t i = 0; i < json_array_size(jobs) && rc == LINKD_OK; i++) {
         const json_t *job = json_array_get(jobs, i);
         const char *const cells[] = {
@@ -116,8 +114,8 @@ static int list_print(const json_t *jobs, linkd_error *err)
             text_in(job, "submitted"), progress_text(job).text};
 
         rc = lk_grid_printf(&grid, err, "%" PRIu64, lk_job_number(job));
-        for (size_t j = 0; j < 4 && rc == LINKD_OK; j++)
-            rc = lk_grid_printf(&grid, err, "%s", cells[j]);
+        if (rc == LINKD_OK)
+            rc = lk_grid_row(&grid, cells, 4, err);
     }
     if (rc == LINKD_OK)
         lk_grid_print(&grid, stdout);

@@ -146,10 +146,8 @@ static int profiles_print(const linkd_table *table,
                     .cell_max = CELL_CHARS,
                     .is_right = {false, false, true, true, true, false, true}};
     size_t id = linkd_table_id_column(table);
-    int rc = LINKD_OK;
+    int rc = lk_grid_row(&grid, heads, grid.n_columns, err);
 
-    for (size_t i = 0; i < grid.n_columns && rc == LINKD_OK; i++)
-        rc = lk_grid_printf(&grid, err, "%s", heads[i]);
     for (size_t i = 0; i < linkd_table_n_columns(table) && rc == LINKD_OK; i++)
         rc = row_add(&grid, &profiles[i], err);
     if (rc == LINKD_OK) {

@@ -319,14 +319,11 @@ static int probabilities_find(score_run *run, linkd_error *err)
 
 /* ---- output ------------------------------------------------------------- */
 
-static linkd_str fixed_names[] = {
-    {"left_id", 7}, {"right_id", 8}, {"score", 5}, {"probability", 11}};
-
 /* Is it one of the columns that score writes itself? */
 static bool is_fixed(linkd_str name)
 {
-    for (size_t i = 0; i < sizeof(fixed_names) / sizeof(*fixed_names); i++)
-        if (lk_str_compare(name, fixed_names[i]) == 0)
+    for (size_t i = 0; i < LK_PAIR_COLUMNS; i++)
+        if (lk_str_compare(name, lk_pair_columns[i]) == 0)
             return true;
     return false;
 }
@@ -379,14 +376,14 @@ static size_t names_list(const score_run *run, linkd_str *names)
     size_t n = 0;
 
     if (run->form != FORM_ROWS) {
-        n = run->probabilities != NULL ? 4 : 3;
-        memcpy(names, fixed_names, n * sizeof(*names));
+        n = run->probabilities != NULL ? LK_PAIR_COLUMNS : 3;
+        memcpy(names, lk_pair_columns, n * sizeof(*names));
     }
     for (size_t c = 0; own != NULL && c < linkd_table_n_columns(own); c++)
         if (run->form == FORM_ROWS || !is_fixed(linkd_table_column(own, c)))
             names[n++] = linkd_table_column(own, c);
     if (run->form == FORM_ROWS)
-        names[n++] = fixed_names[2];
+        names[n++] = lk_pair_columns[2];
     return n;
 }
 

@@ -214,22 +214,15 @@ static int filter_put(const search_values *v, json_t *body, linkd_error *err)
 
 static int fields_put(const search_values *v, json_t *body, linkd_error *err)
 {
-    lk_name_list names = {0};
-    json_t *array;
+    json_t *names = NULL;
     int rc;
 
     if (v->fields == NULL)
         return LINKD_OK;
-    rc = lk_name_list_split("fields", v->fields, &names, err);
+    rc = lk_name_list_json("fields", v->fields, &names, err);
     if (rc != LINKD_OK)
         return rc;
-    array = json_array();
-    for (size_t i = 0; i < names.n; i++)
-        if (json_array_append_new(array, json_stringn(names.names[i].bytes,
-                                                      names.names[i].len)) != 0)
-            rc = LINKD_E_NOMEM;
-    lk_name_list_clear(&names);
-    put(body, "fields", array, &rc);
+    put(body, "fields", names, &rc);
     return rc == LINKD_OK ? rc : lk_fail_nomem(err);
 }
 
@@ -336,8 +329,8 @@ static int table_print(const json_t *hits, linkd_error *err)
 
     if (rc == LINKD_OK)
         rc = lk_grid_printf(&grid, err, "ID");
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
-        rc = lk_grid_add(&grid, (linkd_str){names[i], strlen(names[i])}, err);
+    if (rc == LINKD_OK)
+        rc = lk_grid_row(&grid, names, n, err);
     for (size_t i = 0; i < json_array_size(hits) && rc == LINKD_OK; i++)
         rc = hit_add(&grid, json_array_get(hits, i), names, n, err);
     if (rc == LINKD_OK && json_array_size(hits) > 0)

@@ -4,6 +4,7 @@
  * message is followed by the names that do. */
 #include "cli/columns.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,28 @@ void lk_name_list_clear(lk_name_list *names)
 {
     lk_arena_clear(&names->arena);
     *names = (lk_name_list){NULL, 0, {0}};
+}
+
+int lk_name_list_json(const char *option, const char *text, json_t **ret_array,
+                      linkd_error *err)
+{
+    lk_name_list names = {0};
+    json_t *array;
+    int rc = lk_name_list_split(option, text, &names, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    array = json_array();
+    for (size_t i = 0; i < names.n && rc == LINKD_OK; i++)
+        if (json_array_append_new(array, json_stringn(names.names[i].bytes,
+                                                      names.names[i].len)) != 0)
+            rc = lk_fail_nomem(err);
+    lk_name_list_clear(&names);
+    if (rc == LINKD_OK)
+        *ret_array = array;
+    else
+        json_decref(array);
+    return rc;
 }
 
 /* ---- the columns that exist --------------------------------------------- */

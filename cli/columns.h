@@ -4,6 +4,8 @@
 
 #include "cli/command.h"
 
+typedef struct json_t json_t;
+
 /* Names as --on takes them. */
 typedef struct lk_name_list {
     linkd_str *names;
@@ -17,6 +19,9 @@ LINKD_MUST_CHECK int lk_name_list_split(const char *option, const char *text,
                                         lk_name_list *ret_names,
                                         linkd_error *err);
 void lk_name_list_clear(lk_name_list *names);
+/* The same as an array of JSON, freed with json_decref(). */
+LINKD_MUST_CHECK int lk_name_list_json(const char *option, const char *text,
+                                       json_t **ret_array, linkd_error *err);
 
 /* Says "<file> has no column "<name>"" as LINKD_E_ARG. */
 int lk_fail_column(const char *path, linkd_str name, linkd_error *err);

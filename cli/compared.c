@@ -31,20 +31,25 @@ static int one_needs_other(const char *left, const char *right,
                    left != NULL ? "right" : "left", name);
 }
 
+int lk_on_check(const lk_on_values *on, bool within, linkd_error *err)
+{
+    int rc = sides_check(within, on->on, on->left_on, on->right_on, "on", err);
+
+    return rc == LINKD_OK
+               ? one_needs_other(on->left_on, on->right_on, "on", err)
+               : rc;
+}
+
 int lk_compared_check(const lk_compared_values *values, const char *pair_model,
                       bool within, linkd_error *err)
 {
     const lk_compared_values *v = values;
-    int rc =
-        sides_check(within, v->on.on, v->on.left_on, v->on.right_on, "on", err);
+    int rc = lk_on_check(&v->on, within, err);
 
     if (pair_model != NULL && (v->on.on != NULL || v->on.left_on != NULL))
         return lk_fail(err, LINKD_E_ARG,
                        "--pair-model excludes --%s: it names the columns",
                        v->on.on != NULL ? "on" : "left-on");
-
-    if (rc == LINKD_OK)
-        rc = one_needs_other(v->on.left_on, v->on.right_on, "on", err);
     if (rc == LINKD_OK)
         rc = sides_check(within, v->block, v->left_block, v->right_block,
                          "block", err);

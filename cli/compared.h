@@ -71,8 +71,11 @@ typedef struct lk_compared {
     double read_seconds;
 } lk_compared;
 
-/* LINKD_E_ARG: options contradict each other, or name a side of one table.
- * `pair_model` is a file, or NULL. */
+/* LINKD_E_ARG: --on, --left-on and --right-on contradict each other, or name a
+ * side of one table. */
+LINKD_MUST_CHECK int lk_on_check(const lk_on_values *on, bool within,
+                                 linkd_error *err);
+/* The same of these and the others. `pair_model` is a file, or NULL. */
 LINKD_MUST_CHECK int lk_compared_check(const lk_compared_values *values,
                                        const char *pair_model, bool within,
                                        linkd_error *err);

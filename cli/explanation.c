@@ -99,10 +99,8 @@ static int parts_print(const linkd_explanation *e, FILE *out, linkd_error *err)
     lk_grid grid = {.n_columns = 4,
                     .cell_max = CELL_CHARS,
                     .is_right = {false, true, false, false}};
-    int rc = LINKD_OK;
+    int rc = lk_grid_row(&grid, heads, grid.n_columns, err);
 
-    for (size_t i = 0; i < grid.n_columns && rc == LINKD_OK; i++)
-        rc = lk_grid_printf(&grid, err, "%s", heads[i]);
     if (rc == LINKD_OK)
         rc = parts_add(e, &grid, err);
     if (rc == LINKD_OK)

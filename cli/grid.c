@@ -83,6 +83,16 @@ int lk_grid_printf(lk_grid *grid, linkd_error *err, const char *format, ...)
     return lk_grid_add(grid, (linkd_str){text, strlen(text)}, err);
 }
 
+int lk_grid_row(lk_grid *grid, const char *const *cells, size_t n,
+                linkd_error *err)
+{
+    int rc = LINKD_OK;
+
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++)
+        rc = lk_grid_add(grid, (linkd_str){cells[i], strlen(cells[i])}, err);
+    return rc;
+}
+
 static void blanks(size_t n, FILE *out)
 {
     (void)fprintf(out, "%*s", (int)n, "");

@@ -25,6 +25,9 @@ LINKD_MUST_CHECK int lk_grid_add(lk_grid *grid, linkd_str text,
                                  linkd_error *err);
 LINKD_MUST_CHECK int lk_grid_printf(lk_grid *grid, linkd_error *err,
                                     const char *format, ...) LK_PRINTF(3, 4);
+/* The next `n` cells. */
+LINKD_MUST_CHECK int lk_grid_row(lk_grid *grid, const char *const *cells,
+                                 size_t n, linkd_error *err);
 /* Two blanks between columns, none at the end of a line. */
 void lk_grid_print(const lk_grid *grid, FILE *out);
 void lk_grid_clear(lk_grid *grid);

@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_FIXED 4
-
-static const linkd_str fixed_columns[N_FIXED] = {
+const linkd_str lk_pair_columns[LK_PAIR_COLUMNS] = {
     {"left_id", 7}, {"right_id", 8}, {"score", 5}, {"probability", 11}};
 
 void lk_rows_id(lk_rows *rows, const linkd_table *table, size_t row)
@@ -70,7 +68,7 @@ int lk_pairs_write(const lk_pairs *pairs, lk_output *output,
 {
     size_t n_left = pairs->wide ? linkd_table_n_columns(pairs->left) : 0;
     size_t n_right = pairs->wide ? linkd_table_n_columns(pairs->right) : 0;
-    size_t n = N_FIXED + n_left + n_right;
+    size_t n = LK_PAIR_COLUMNS + n_left + n_right;
     linkd_str *names = calloc(n, sizeof(*names));
     lk_arena arena = {0};
     lk_rows rows = {0};
@@ -78,12 +76,13 @@ int lk_pairs_write(const lk_pairs *pairs, lk_output *output,
 
     if (names == NULL)
         return lk_fail_nomem(err);
-    memcpy(names, fixed_columns, sizeof(fixed_columns));
+    memcpy(names, lk_pair_columns, sizeof(lk_pair_columns));
     if (pairs->wide)
-        rc = names_append(pairs->left, "_x", &arena, names + N_FIXED, err);
-    if (rc == LINKD_OK && pairs->wide)
-        rc = names_append(pairs->right, "_y", &arena, names + N_FIXED + n_left,
+        rc = names_append(pairs->left, "_x", &arena, names + LK_PAIR_COLUMNS,
                           err);
+    if (rc == LINKD_OK && pairs->wide)
+        rc = names_append(pairs->right, "_y", &arena,
+                          names + LK_PAIR_COLUMNS + n_left, err);
     if (rc == LINKD_OK)
         rc = lk_rows_init(&rows, output, format, names, n, err);
     if (rc == LINKD_OK)

@@ -14,6 +14,11 @@ typedef struct lk_pairs {
 } lk_pairs;
 
 /* left_id, right_id, score, probability. */
+enum {
+    LK_PAIR_COLUMNS = 4,
+};
+extern const linkd_str lk_pair_columns[LK_PAIR_COLUMNS];
+
 LINKD_MUST_CHECK int lk_pairs_write(const lk_pairs *pairs, lk_output *output,
                                     linkd_format format, linkd_error *err);
 

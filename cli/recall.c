@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "cli/client.h"
 #include "cli/grid.h"
 #include "cli/number.h"
 #include "cli/truth.h"
@@ -139,14 +140,10 @@ static int part_cells(const recall_run *run, lk_grid *grid, part p,
 static int grid_begin(lk_grid *grid, const char *const *heads, size_t n,
                       linkd_error *err)
 {
-    int rc = LINKD_OK;
-
     *grid = (lk_grid){.n_columns = n};
-    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
-        grid->is_right[i] = i > 0;
-        rc = lk_grid_printf(grid, err, "%s", heads[i]);
-    }
-    return rc;
+    for (size_t i = 1; i < n; i++)
+        grid->is_right[i] = true;
+    return lk_grid_row(grid, heads, n, err);
 }
 
 static void grid_end(lk_grid *grid, int rc)
@@ -312,18 +309,15 @@ static int json_print(const recall_run *run, linkd_error *err)
         "{s:I,s:o,s:o,s:o,s:o}", "truth", (json_int_t)run->truth.n_true,
         "united", part_json(run, run->all), "channels", channels_json(run),
         "best_of_a_row", ranks_json(run), "in_order", order_json(run));
-    char *text = NULL;
+    int rc = LINKD_OK;
 
-    if (root != NULL &&
-        (run->values->first == 0 ||
-         json_object_set_new(root, "first", part_json(run, run->first)) == 0))
-        text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    if (run->values->first > 0 &&
+        json_object_set_new(root, "first", part_json(run, run->first)) != 0)
+        rc = lk_fail_nomem(err);
+    if (rc == LINKD_OK)
+        rc = lk_json_print(root, err);
     json_decref(root);
-    if (text == NULL)
-        return lk_fail_nomem(err);
-    (void)printf("%s\n", text);
-    free(text);
-    return LINKD_OK;
+    return rc;
 }
 
 /* ---- all ---------------------------------------------------------------- */

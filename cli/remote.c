@@ -152,26 +152,13 @@ int lk_remote_side(lk_remote *remote, const char *operand, const char *member,
 int lk_remote_columns(lk_remote *remote, const char *member, const char *option,
                       const char *columns, linkd_error *err)
 {
-    lk_name_list names = {0};
-    json_t *array;
+    json_t *names = NULL;
     int rc;
 
     if (columns == NULL)
         return LINKD_OK;
-    rc = lk_name_list_split(option, columns, &names, err);
-    if (rc != LINKD_OK)
-        return rc;
-    array = json_array();
-    for (size_t i = 0; i < names.n && rc == LINKD_OK; i++) {
-        if (json_array_append_new(array, json_stringn(names.names[i].bytes,
-                                                      names.names[i].len)) != 0)
-            rc = lk_fail_nomem(err);
-    }
-    lk_name_list_clear(&names);
-    if (rc == LINKD_OK)
-        return member_set(remote, member, array, err);
-    json_decref(array);
-    return rc;
+    rc = lk_name_list_json(option, columns, &names, err);
+    return rc == LINKD_OK ? member_set(remote, member, names, err) : rc;
 }
 
 int lk_remote_word(lk_remote *remote, const char *member, const char *word,

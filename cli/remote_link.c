@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/number.h"
+#include "cli/pairs.h"
 
 static int request_fill(lk_remote *r, const lk_remote_link *l, linkd_error *err)
 {
@@ -54,11 +55,9 @@ static int row_take(void *ctx, const json_t *row, linkd_error *err)
 
 static int rows_fetch(lk_remote *r, linkd_error *err)
 {
-    static const linkd_str columns[] = {
-        {"left_id", 7}, {"right_id", 8}, {"score", 5}, {"probability", 11}};
     int rc =
         lk_rows_init(&r->rows, r->output, lk_rows_format(r->options->output),
-                     columns, sizeof(columns) / sizeof(*columns), err);
+                     lk_pair_columns, LK_PAIR_COLUMNS, err);
 
     return rc == LINKD_OK ? lk_remote_rows(r, row_take, &r->rows, err) : rc;
 }

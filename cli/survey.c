@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include "cli/columns.h"
@@ -255,4 +256,31 @@ int lk_survey_file(const char *path, linkd_format format, const char *id_column,
     ret_survey->n_rows = s.n_rows;
     ret_survey->id_column = s.is_unique ? s.column : LINKD_COLUMN_NONE;
     return LINKD_OK;
+}
+
+bool lk_is_pipe(const char *path)
+{
+    struct stat st;
+
+    return strcmp(path, "-") == 0 ||
+           (stat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
+            !S_ISDIR(st.st_mode));
+}
+
+int lk_survey_input(lk_cli *cli, const char *path, linkd_format format,
+                    const char *id_column, lk_survey *ret_survey,
+                    linkd_error *err)
+{
+    int rc;
+
+    *ret_survey = (lk_survey){.id_column = LINKD_COLUMN_NONE};
+    if (lk_is_pipe(path))
+        return LINKD_OK;
+    rc = lk_survey_file(path, format, id_column, LK_SURVEY_SLOTS,
+                        &cli->progress, ret_survey, err);
+    if (rc == LINKD_OK)
+        lk_meter_finish(&cli->meter);
+    if (rc == LINKD_E_ARG)
+        lk_columns_hint_file(cli, path, format);
+    return rc;
 }

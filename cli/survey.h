@@ -2,7 +2,7 @@
 #ifndef LINKD_CLI_SURVEY_H
 #define LINKD_CLI_SURVEY_H
 
-#include "linkage/linkage.h"
+#include "cli/command.h"
 
 /* Fingerprints kept at once: 2^20 slots of 8 bytes, at most half of them used.
  */
@@ -23,6 +23,14 @@ LINKD_MUST_CHECK int lk_survey_file(const char *path, linkd_format format,
                                     const char *id_column, size_t n_slots,
                                     const linkd_progress *progress,
                                     lk_survey *ret_survey, linkd_error *err);
+
+/* A pipe, which can be read only once? */
+bool lk_is_pipe(const char *path);
+/* The same of an input, with a hint if there is no such column; a pipe has
+ * neither rows nor an id column. */
+LINKD_MUST_CHECK int lk_survey_input(lk_cli *cli, const char *path,
+                                     linkd_format format, const char *id_column,
+                                     lk_survey *ret_survey, linkd_error *err);
 
 /* Is the cell, in the column that was named for ids, an id? LINKD_E_DATA: it is
  * empty or missing. */

@@ -102,6 +102,18 @@ static void values_come_after_a_space_or_an_equals_sign(void **state)
     assert_string_equal(f->args.operands[1], "b.csv");
 }
 
+static void the_first_of_options_that_exclude_others_is_told(void **state)
+{
+    static const char *const excluded[] = {"threads", "wide", "assign", NULL};
+    fixture *f = *state;
+
+    assert_int_equal(parse(f, "a.csv --assign=one-to-one -m x -w"), LINKD_OK);
+    assert_string_equal(lk_args_first_given(&syntax, &f->args, excluded),
+                        "wide");
+    assert_int_equal(parse(f, "a.csv -m x"), LINKD_OK);
+    assert_null(lk_args_first_given(&syntax, &f->args, excluded));
+}
+
 static void letters_can_be_joined_with_each_other_and_a_value(void **state)
 {
     fixture *f = *state;
@@ -212,6 +224,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(values_come_after_a_space_or_an_equals_sign),
+        TEST(the_first_of_options_that_exclude_others_is_told),
         TEST(letters_can_be_joined_with_each_other_and_a_value),
         TEST(two_dashes_end_the_options),
         TEST(an_unknown_option_brings_the_nearest_to_mind),

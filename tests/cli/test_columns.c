@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
+
 #include "cli/columns.h"
+#include "tests/support/alloc_fail.h"
 
 static void assert_split(const char *text, size_t n, const char *const *parts)
 {
@@ -58,12 +61,39 @@ static void a_list_that_is_not_well_formed_is_refused(void **state)
     assert_refused("a,b,a", "--on names column \"a\" twice");
 }
 
+static void names_become_an_array_of_json(void **state)
+{
+    json_t *array = NULL;
+    linkd_error err;
+    int rc;
+
+    (void)state;
+    for (size_t nth = 1;; nth++) {
+        alloc_fail_at(nth);
+        rc = lk_name_list_json("on", "\"last, first\",b", &array, &err);
+        if (!alloc_fail_off())
+            break;
+        assert_int_equal(rc, LINKD_E_NOMEM);
+        assert_null(array);
+    }
+    assert_int_equal(rc, LINKD_OK);
+    assert_int_equal(json_array_size(array), 2);
+    assert_string_equal(json_string_value(json_array_get(array, 0)),
+                        "last, first");
+    assert_string_equal(json_string_value(json_array_get(array, 1)), "b");
+    json_decref(array);
+    assert_int_equal(lk_name_list_json("on", "a,,b", &array, &err),
+                     LINKD_E_ARG);
+    assert_string_equal(err.message, "--on: a column name is empty");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_split_at_commas_only),
         cmocka_unit_test(a_quoted_name_may_hold_commas_and_quotes),
         cmocka_unit_test(a_list_that_is_not_well_formed_is_refused),
+        cmocka_unit_test(names_become_an_array_of_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,6 +175,8 @@ static int options_check(const lk_cli *cli, const cluster_values *v,
 {
     bool hdbscan = v->method == LINKD_VECTORS_HDBSCAN;
 
+    if (lk_model_is_none(v->model))
+        return lk_fail(err, LINKD_E_ARG, "clusters need a model");
     if (lk_args_given(&syntax, &cli->args, "linkage") &&
         v->method != LINKD_VECTORS_AGGLOMERATIVE)
         return fail_misplaced("linkage", "method agglomerative", err);

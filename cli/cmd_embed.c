@@ -377,6 +377,8 @@ static int choices_check(const embed_run *run, linkd_error *err)
         return lk_fail(err, LINKD_E_ARG, "--prompt excludes --prompt-text");
     if (v->looks.image != NULL && (v->prompt != NULL || v->prompt_text != NULL))
         return lk_fail(err, LINKD_E_ARG, "--image excludes prompts");
+    if (v->looks.image == NULL && lk_model_is_none(v->model))
+        return lk_fail(err, LINKD_E_ARG, "vectors need a model");
     if (v->looks.image == NULL)
         return lk_looks_need_image(&v->looks, err);
     if (v->on != NULL)

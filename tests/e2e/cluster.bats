@@ -87,6 +87,11 @@ END
         "$LINKCTL" cluster people.csv -m tiny -d 2.5 -o out.csv
 }
 
+@test "without a model there is nothing to cluster" {
+    people_make
+    refused 2 "clusters need a model" "$LINKCTL" cluster people.csv -m none -o out.csv
+}
+
 @test "a table that has a cluster already is refused with advice" {
     printf 'id,name,cluster\n1,a,1\n' >c.csv
     refused 1 'c.csv has a column "cluster" already' \

@@ -122,6 +122,11 @@ END
     [ "$(head -c 6 V.NPY | tail -c 5)" = NUMPY ]
 }
 
+@test "without a model there are no vectors" {
+    printf 'id,name\n1,a\n' >t.csv
+    refused 2 'vectors need a model' "$LINKCTL" embed t.csv -m none -o v.npy
+}
+
 @test "an output of no known kind is wrong usage" {
     printf 'id,name\n1,a\n' >t.csv
     refused 2 'v.bin ends in neither .npy nor .jsonl' \

@@ -8,6 +8,7 @@
 #include "cli/columns.h"
 #include "cli/dsimplex.h"
 #include "cli/grid.h"
+#include "cli/limit.h"
 #include "cli/number.h"
 
 static const char *const name_operand[] = {"NAME"};
@@ -28,14 +29,15 @@ typedef struct create_values {
     const char *labels;
     size_t classes;
     size_t dim;
-    double threshold;
+    lk_limit_values threshold;
     int index;
     int head;
 } create_values;
 
 #define AT(member) offsetof(create_values, member)
 
-static const create_values create_defaults = {.threshold = (double)NAN};
+static const create_values create_defaults = {
+    .threshold = {(double)NAN, (double)NAN, (double)NAN}};
 
 static const lk_option create_options[] = {
     LK_SOCKET_OPTION(AT(socket)),
@@ -56,8 +58,16 @@ static const lk_option create_options[] = {
      "fields that filters may use (all)"},
     {"index", 0, LK_OPTION_WORD, AT(index), "KIND", index_words, 0, 0,
      "auto: exact while small, then hnsw (default); exact;\nhnsw; ivf"},
-    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "SCORE", NULL, -1, 1,
-     "from which score on a new record is a known one"},
+    {"threshold", 't', LK_OPTION_REAL, AT(threshold.score), "SCORE", NULL, -1,
+     1, "from which score on a new record is a known one (0.74)"},
+    {"false-match-rate", 0, LK_OPTION_REAL, AT(threshold.false_match_rate), "R",
+     NULL, 0, 1,
+     "in its place: from the score on that a share R of\n"
+     "strangers has; some hundred records have to tell it"},
+    {"probability", 0, LK_OPTION_REAL, AT(threshold.probability), "P", NULL, 0,
+     1,
+     "in its place: from which probability on, which is known\n"
+     "after upgrade start"},
     {"head", 0, LK_OPTION_WORD, AT(head), "HEAD", head_words, 0, 0,
      "dsimplex: a head on the model that is learnt from\n"
      "--labels, so that later models compare with no map"},
@@ -81,6 +91,8 @@ static const lk_syntax create_syntax = {
              "with a\ndot.\n\n"
              "Examples:\n"
              "  linkctl collection create firms --on name,city --filter city\n"
+             "  linkctl collection create firms --on name --false-match-rate "
+             "0.0001\n"
              "  linkctl collection create photos --model none --dim 512\n"
              "  linkctl collection create goods --image photo --on title "
              "--model my-clip\n"
@@ -149,9 +161,8 @@ static int create_body(const create_values *v, json_t *body, linkd_error *err)
         put(body, "template", json_string(v->pattern), &rc);
     if (v->image != NULL)
         put(body, "image", json_string(v->image), &rc);
-    if (!isnan(v->threshold))
-        put(body, "threshold", json_real(v->threshold), &rc);
-    return rc == LINKD_OK ? rc : lk_fail_nomem(err);
+    return rc == LINKD_OK ? lk_limit_put(&v->threshold, body, err)
+                          : lk_fail_nomem(err);
 }
 
 /* Asks about the collection that the first operand names. */

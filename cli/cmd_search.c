@@ -10,6 +10,7 @@
 #include "cli/client.h"
 #include "cli/columns.h"
 #include "cli/grid.h"
+#include "cli/limit.h"
 #include "cli/npy.h"
 
 #define CELL_MAX      40 /* characters shown of a field: guess */
@@ -33,7 +34,7 @@ typedef struct search_values {
     const char *filter;
     const char *fields;
     size_t k;
-    double threshold;
+    lk_limit_values threshold;
     int format;
     int compat;        /* a place in compat_words; -1: the collection's way */
     size_t candidates; /* 0: as many as linkd takes */
@@ -44,7 +45,9 @@ typedef struct search_values {
 #define AT(member) offsetof(search_values, member)
 
 static const search_values defaults = {
-    .k = 10, .threshold = (double)NAN, .compat = -1};
+    .k = 10,
+    .threshold = {(double)NAN, (double)NAN, (double)NAN},
+    .compat = -1};
 
 static const lk_option options[] = {
     LK_SOCKET_OPTION(AT(socket)),
@@ -56,8 +59,12 @@ static const lk_option options[] = {
      "look for what is near this record"},
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, (double)LINKD_K_MAX,
      "records to find (10)"},
-    {"threshold", 't', LK_OPTION_REAL, AT(threshold), "SCORE", NULL, -1, 1,
-     "least score: a cosine from -1 to 1"},
+    {"threshold", 't', LK_OPTION_REAL, AT(threshold.score), "SCORE", NULL, -1,
+     1, "least score: a cosine from -1 to 1"},
+    {"false-match-rate", 0, LK_OPTION_REAL, AT(threshold.false_match_rate), "R",
+     NULL, 0, 1, "in its place: the score that a share R of strangers has"},
+    {"probability", 0, LK_OPTION_REAL, AT(threshold.probability), "P", NULL, 0,
+     1, "in its place: least probability, after an upgrade"},
     {"filter", 'f', LK_OPTION_TEXT, AT(filter), "JSON", NULL, 0, 0,
      "only records that it lets through"},
     {"fields", 0, LK_OPTION_TEXT, AT(fields), "A,B", NULL, 0, 0,
@@ -238,15 +245,14 @@ static int body_fill(const lk_cli *cli, const search_values *v, json_t *body,
     if (rc != LINKD_OK)
         return rc;
     put(body, "k", json_integer((json_int_t)v->k), &rc);
-    if (!isnan(v->threshold))
-        put(body, "threshold", json_real(v->threshold), &rc);
     if (v->exact)
         put(body, "exact", json_true(), &rc);
     if (v->compat >= 0)
         put(body, "compat", json_string(compat_words[v->compat]), &rc);
     if (v->candidates > 0)
         put(body, "candidates", json_integer((json_int_t)v->candidates), &rc);
-    return rc == LINKD_OK ? rc : lk_fail_nomem(err);
+    return rc == LINKD_OK ? lk_limit_put(&v->threshold, body, err)
+                          : lk_fail_nomem(err);
 }
 
 /* ---- the answer --------------------------------------------------------- */

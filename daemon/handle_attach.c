@@ -32,7 +32,7 @@ static int attach_read(lk_request *request, const json_t *body,
         rc = lk_record_read(body, "the record", &form, &request->arena, ret_put,
                             err);
     if (rc == LINKD_OK)
-        rc = lk_json_get_float(body, "threshold", &ret_options->threshold, err);
+        rc = lk_json_get_limit(body, "threshold", &ret_options->threshold, err);
     if (rc != LINKD_OK)
         return rc;
     filter = json_object_get(body, "filter");
@@ -91,7 +91,7 @@ int lk_handle_attach(lk_service *service, lk_request *request,
     linkd_str text = {request->body.data, request->body.len};
     lk_model_embedder storage[LINKD_GENERATIONS_MAX];
     linkd_home homes[LINKD_GENERATIONS_MAX];
-    linkd_attach_options options = {.homes = homes};
+    linkd_attach_options options = {.rates = service->rates, .homes = homes};
     linkd_attached attached = {0};
     linkd_error problem = {0};
     linkd_put put = {0};

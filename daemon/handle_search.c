@@ -336,8 +336,6 @@ static int lists_print(lk_search *s, linkd_error *err)
  * generations. */
 static int view_check(lk_search *s, linkd_error *err)
 {
-    bool has_limit = s->limit.kind == LINKD_LIMIT_FALSE_MATCH_RATE ||
-                     s->limit.kind == LINKD_LIMIT_PROBABILITY;
     int rc = linkd_view_turn_to(s->view, s->target.info.generation, NULL);
 
     if (rc == LINKD_E_ABSENT ||
@@ -345,13 +343,21 @@ static int view_check(lk_search *s, linkd_error *err)
         linkd_view_dim(s->view) != s->target.info.options.dim)
         return lk_fail(err, LINKD_E_CONFLICT,
                        "the collection was replaced during the search");
-    if (s->bridges == NULL && has_limit)
-        return lk_fail(err, LINKD_E_ARG,
-                       "a false-match rate or a probability is known only of a "
-                       "collection whose model was upgraded");
     for (size_t i = 0; i < s->n; i++)
         s->queries[i].generation = s->target.info.generation;
     return LINKD_OK;
+}
+
+/* What a collection with one model is searched by. */
+static int limit_settle(lk_search *s, linkd_error *err)
+{
+    int rc = linkd_rates_settle(s->service->rates, s->view, &s->limit, err);
+
+    if (rc == LINKD_OK && s->limit.kind == LINKD_LIMIT_SCORE) {
+        s->lowest = lk_score_round((float)s->limit.value);
+        s->options.threshold = lk_score_margin((float)s->limit.value);
+    }
+    return rc;
 }
 
 /* What is searched; view_end() whatever it returns. */
@@ -364,6 +370,8 @@ static int view_begin(lk_search *s, linkd_selection **ret_selection,
         rc = lk_bridges_get(s->service->bridges, s->view, &s->bridges, err);
     if (rc == LINKD_OK)
         rc = view_check(s, err);
+    if (rc == LINKD_OK && s->bridges == NULL)
+        rc = limit_settle(s, err);
     if (rc == LINKD_OK && s->filter != NULL)
         rc = linkd_view_select(s->view, s->filter, s->options.stop_cb,
                                s->options.stop_ctx, ret_selection, err);
@@ -444,6 +452,7 @@ int lk_handle_search(lk_service *service, lk_request *request,
                    .request = request,
                    .options = LINKD_SEARCH_OPTIONS_INIT,
                    .shows_fields = true,
+                   .lowest = -1.0F,
                    .body = &response->body};
     json_t *json = NULL;
     int rc;

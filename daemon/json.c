@@ -139,17 +139,21 @@ int lk_json_get_size(const json_t *object, const char *name, size_t lowest,
     return LINKD_OK;
 }
 
-int lk_json_get_float(const json_t *object, const char *name, float *ret_value,
-                      linkd_error *err)
+int lk_json_get_limit(const json_t *object, const char *name,
+                      linkd_limit *ret_value, linkd_error *err)
 {
     const json_t *value = member_find(object, name);
+    lk_buf text = {0};
+    int rc;
 
     if (value == NULL)
         return LINKD_OK;
-    if (!json_is_number(value) || !isfinite((float)json_number_value(value)))
-        return lk_fail(err, LINKD_E_ARG, "\"%s\" is not a number", name);
-    *ret_value = (float)json_number_value(value);
-    return LINKD_OK;
+    rc = lk_json_put_value(&text, value, err);
+    if (rc == LINKD_OK)
+        rc = linkd_limit_parse((linkd_str){text.data, text.len}, name,
+                               ret_value, err);
+    lk_buf_clear(&text);
+    return rc;
 }
 
 int lk_json_get_bool(const json_t *object, const char *name, bool *ret_value,

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "index/index.h"
+#include "linkage/linkage.h"
 
 #define LK_JSON_DEPTH_MAX 64
 /* A value takes some 50 bytes in memory and 2 in the body, so a body alone is
@@ -30,8 +30,9 @@ LINKD_MUST_CHECK int lk_json_get_string(const json_t *object, const char *name,
 LINKD_MUST_CHECK int lk_json_get_size(const json_t *object, const char *name,
                                       size_t lowest, size_t highest,
                                       size_t *ret_value, linkd_error *err);
-LINKD_MUST_CHECK int lk_json_get_float(const json_t *object, const char *name,
-                                       float *ret_value, linkd_error *err);
+LINKD_MUST_CHECK int lk_json_get_limit(const json_t *object, const char *name,
+                                       linkd_limit *ret_value,
+                                       linkd_error *err);
 LINKD_MUST_CHECK int lk_json_get_bool(const json_t *object, const char *name,
                                       bool *ret_value, linkd_error *err);
 

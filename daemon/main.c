@@ -81,6 +81,7 @@ static void service_clear(lk_service *service)
     lk_jobs_free(service->jobs);
     lk_models_free(service->models);
     lk_bridge_cache_free(service->bridges);
+    linkd_rates_free(service->rates);
     lk_hits_free(service->hits);
     lk_throttle_clear(&service->cascades);
     linkd_store_close(service->store);
@@ -99,6 +100,8 @@ static int service_run(const lk_config *config, linkd_error *err)
                            &service.models, err);
     if (rc == LINKD_OK)
         rc = lk_bridge_cache_new(&service.bridges, err);
+    if (rc == LINKD_OK)
+        rc = linkd_rates_new(&service.rates, err);
     if (rc == LINKD_OK)
         rc = lk_hits_new(&service.hits, err);
     if (rc == LINKD_OK)

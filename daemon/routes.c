@@ -20,6 +20,16 @@
 
 #define COLLECTION "/v1/collections/{collection}"
 
+/* A limit (linkd_limit_parse()). */
+#define THRESHOLD                                                              \
+ "\"threshold\":{\"oneOf\":["                                                  \
+ "{\"type\":\"number\",\"minimum\":-1,\"maximum\":1},"                         \
+ "{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":1,"               \
+ "\"additionalProperties\":false,\"properties\":{"                             \
+ "\"false_match_rate\":" SHARE ",\"probability\":" SHARE "}}]}"
+#define SHARE                                                                  \
+ "{\"type\":\"number\",\"exclusiveMinimum\":0,\"exclusiveMaximum\":1}"
+
 /* `more` members of a start. */
 #define UPGRADE(more)                                                          \
  "{\"type\":\"object\",\"required\":[\"model\"],\"properties\":{"              \
@@ -56,8 +66,8 @@ const lk_route lk_routes[] = {
      "\"text\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
      "\"template\":{\"type\":\"string\"},\"image\":{\"type\":\"string\"},"
      "\"filter\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-     "\"index\":{\"enum\":[\"auto\",\"exact\",\"hnsw\",\"ivf\"]},"
-     "\"threshold\":{\"type\":\"number\"}}}",
+     "\"index\":{\"enum\":[\"auto\",\"exact\",\"hnsw\",\"ivf\"]}," THRESHOLD
+     "}}",
      OBJECT},
     {LK_GET, COLLECTION, lk_handle_get_collection, LK_ROLE_READ, LK_LANE_READ,
      0, false, "getCollection", "Describe a collection", NULL, OBJECT},
@@ -97,12 +107,11 @@ const lk_route lk_routes[] = {
      "\"image\":{\"type\":\"string\",\"format\":\"uri\"},"
      "\"vector\":{},\"record\":{\"type\":\"string\"},"
      "\"queries\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-     "\"k\":{\"type\":\"integer\",\"default\":10},"
-     "\"threshold\":{\"type\":\"number\"},\"all\":{\"type\":\"boolean\"},"
+     "\"k\":{\"type\":\"integer\",\"default\":10}," THRESHOLD
+     ",\"all\":{\"type\":\"boolean\"},"
      "\"filter\":{\"type\":\"object\"},\"fields\":{},"
      "\"exact\":{\"type\":\"boolean\"},\"effort\":{\"type\":\"integer\"},"
-     "\"false_match_rate\":{\"type\":\"number\"},"
-     "\"probability\":{\"type\":\"number\"},"
+     "\"false_match_rate\":" SHARE ",\"probability\":" SHARE ","
      "\"compat\":{\"enum\":[\"fuse\",\"align\",\"cascade\",\"native\"]},"
      "\"candidates\":{\"type\":\"integer\",\"default\":100}}}",
      OBJECT},
@@ -111,7 +120,7 @@ const lk_route lk_routes[] = {
      "Decide which entity a record belongs to, and store it",
      "{\"type\":\"object\",\"required\":[\"id\"],\"properties\":{"
      "\"id\":{\"type\":\"string\"},\"fields\":{\"type\":\"object\"},"
-     "\"vector\":{},\"threshold\":{\"type\":\"number\"},"
+     "\"vector\":{}," THRESHOLD ","
      "\"filter\":{\"type\":\"object\"}}}",
      OBJECT},
     {LK_GET, COLLECTION "/entities/{entity}", lk_handle_get_entity,

@@ -30,11 +30,10 @@ typedef struct lk_search {
     bool is_list;         /* the answer is a list of lists */
     linkd_search_options options;
     bool has_k;
-    bool has_threshold;
-    float lowest; /* score of a hit, rounded */
-    linkd_limit limit;
-    bool own_only; /* older models' records are not searched */
-    bool has_way;  /* else the collection's serves */
+    linkd_limit limit; /* a score, where `bridges` is NULL, or NONE */
+    float lowest;      /* score of a hit, rounded; then alone */
+    bool own_only;     /* older models' records are not searched */
+    bool has_way;      /* else the collection's serves */
     linkd_way way;
     bool has_candidates;
     size_t n_candidates; /* of each query, that are encoded anew */

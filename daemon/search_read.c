@@ -52,16 +52,14 @@ static int range_check(const lk_search *s, linkd_error *err)
 {
     if (s->all && s->has_k)
         return lk_fail(err, LINKD_E_ARG, "\"all\" takes no \"k\"");
-    if (s->all && s->limit.kind == LINKD_LIMIT_NONE)
-        return lk_fail(err, LINKD_E_ARG, "\"all\" needs a \"threshold\"");
     if (s->all && s->has_way && s->way == LINKD_WAY_CASCADE)
         return lk_fail(err, LINKD_E_ARG, "\"all\" takes no cascade");
     return LINKD_OK;
 }
 
 /* A limit on another scale than that of scores; one of all. */
-static int limit_read(const json_t *object, const char *name,
-                      linkd_limit_kind kind, lk_search *s, linkd_error *err)
+static int rate_read(const json_t *object, const char *name,
+                     linkd_limit_kind kind, lk_search *s, linkd_error *err)
 {
     const json_t *value = json_object_get(object, name);
     double number = json_number_value(value);
@@ -81,15 +79,13 @@ static int limit_read(const json_t *object, const char *name,
 
 static int limits_read(const json_t *object, lk_search *s, linkd_error *err)
 {
-    int rc;
+    int rc = lk_json_get_limit(object, "threshold", &s->limit, err);
 
-    if (s->has_threshold)
-        s->limit =
-            (linkd_limit){LINKD_LIMIT_SCORE, (double)s->options.threshold};
-    rc = limit_read(object, "false_match_rate", LINKD_LIMIT_FALSE_MATCH_RATE, s,
-                    err);
-    return rc == LINKD_OK ? limit_read(object, "probability",
-                                       LINKD_LIMIT_PROBABILITY, s, err)
+    if (rc == LINKD_OK)
+        rc = rate_read(object, "false_match_rate", LINKD_LIMIT_FALSE_MATCH_RATE,
+                       s, err);
+    return rc == LINKD_OK ? rate_read(object, "probability",
+                                      LINKD_LIMIT_PROBABILITY, s, err)
                           : rc;
 }
 
@@ -119,8 +115,6 @@ static int options_read(const json_t *object, lk_search *s, linkd_error *err)
     int rc = lk_json_get_size(object, "k", 1, LINKD_K_MAX, &o->k, err);
 
     if (rc == LINKD_OK)
-        rc = lk_json_get_float(object, "threshold", &o->threshold, err);
-    if (rc == LINKD_OK)
         rc =
             lk_json_get_size(object, "effort", 1, LINKD_K_MAX, &o->effort, err);
     if (rc == LINKD_OK)
@@ -132,13 +126,10 @@ static int options_read(const json_t *object, lk_search *s, linkd_error *err)
     if (rc == LINKD_OK && has_member(object, "filter"))
         rc = lk_json_get_filter(filter, &s->request->arena, &s->filter, err);
     s->has_k = has_member(object, "k");
-    s->has_threshold = has_member(object, "threshold");
     if (rc == LINKD_OK)
         rc = limits_read(object, s, err);
     if (rc == LINKD_OK)
         rc = compat_read(object, s, err);
-    s->lowest = lk_score_round(o->threshold);
-    o->threshold = lk_score_margin(o->threshold);
     return rc == LINKD_OK ? range_check(s, err) : rc;
 }
 
@@ -296,6 +287,8 @@ static int target_open(lk_search *s, linkd_error *err)
 
     t->storage.use = LINKD_USE_QUERY;
     s->image = t->settings.image;
+    if (s->all && s->limit.kind == LINKD_LIMIT_NONE)
+        s->limit = t->settings.threshold;
     return rc == LINKD_OK && s->n_texts > 0
                ? lk_query_kinds_check(&s->kinds, t->model,
                                       t->info.options.model, err)

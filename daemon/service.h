@@ -26,6 +26,7 @@ struct lk_service {
     lk_models *models;
     lk_jobs *jobs;
     lk_bridge_cache *bridges;
+    linkd_rates *rates;
     lk_hits *hits;
     lk_throttle cascades; /* records that searches move */
     lk_metrics *metrics;

@@ -493,6 +493,10 @@ uint64_t linkd_view_seq(const linkd_view *view);
 uint32_t linkd_view_collection(const linkd_view *view); /* its number */
 size_t linkd_view_dim(const linkd_view *view);
 uint64_t linkd_view_n_records(const linkd_view *view);
+/* Of new records, so far: the numbers of all are below it. */
+uint64_t linkd_view_n_numbers(const linkd_view *view);
+/* Vectors that were ever put into the generation that the view is turned to. */
+uint64_t linkd_view_n_slots(const linkd_view *view);
 
 typedef struct linkd_stored {
     uint64_t number; /* the record's, within its collection */

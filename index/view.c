@@ -317,6 +317,16 @@ uint64_t linkd_view_n_records(const linkd_view *view)
     return view->row.n_records;
 }
 
+uint64_t linkd_view_n_numbers(const linkd_view *view)
+{
+    return view->row.next_number;
+}
+
+uint64_t linkd_view_n_slots(const linkd_view *view)
+{
+    return view->generation.n_slots;
+}
+
 /* ---- records ------------------------------------------------------------- */
 
 int linkd_view_find(linkd_view *view, linkd_str id, uint64_t *ret_number,

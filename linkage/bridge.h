@@ -29,6 +29,8 @@ bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor);
 /* Whether an anchor is not fitted on. */
 bool lk_bridge_holds(const linkd_bridge_task *task, size_t anchor);
 
+/* How many anchors look for others in what follows. */
+size_t lk_bridge_n_asking(const linkd_bridge_task *task);
 /* What records score with others in each way of a bridge that is fitted otherwise:
  * the scales' `records`. `from` is not looked at if it leads to its own. */
 LINKD_MUST_CHECK int lk_bridge_fit_records(const linkd_bridge_task *task,

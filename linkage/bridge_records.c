@@ -26,21 +26,36 @@ typedef struct asking {
     float *scores; /* [n, n_anchors] */
 } asking;
 
-/* Any anchors, where few are held out of the fit. */
+static size_t held_count(const linkd_bridge_task *t)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->n_anchors; i++)
+        n += lk_bridge_holds(t, i);
+    return n;
+}
+
+size_t lk_bridge_n_asking(const linkd_bridge_task *task)
+{
+    size_t n_held = held_count(task);
+    size_t n = n_held >= HELD_MIN ? n_held : task->n_anchors;
+
+    return n < ASKING ? n : ASKING;
+}
+
+/* Any anchors, evenly spread, where few are held out of the fit. */
 static void asking_choose(asking *a)
 {
     const linkd_bridge_task *t = a->task;
-    size_t n_held = 0;
-    size_t n, stride;
+    size_t n_held = held_count(t);
+    size_t n = n_held >= HELD_MIN ? n_held : t->n_anchors;
+    size_t n_asking = lk_bridge_n_asking(t);
     size_t at = 0;
 
     LK_ASSERT(t->n_anchors > 0);
     for (size_t i = 0; i < t->n_anchors; i++)
-        n_held += lk_bridge_holds(t, i);
-    n = n_held >= HELD_MIN ? n_held : t->n_anchors;
-    stride = (n - 1) / ASKING + 1;
-    for (size_t i = 0; i < t->n_anchors; i++)
-        if ((n != n_held || lk_bridge_holds(t, i)) && at++ % stride == 0)
+        if ((n != n_held || lk_bridge_holds(t, i)) &&
+            at++ * n_asking / n >= a->n)
             a->records[a->n++] = i;
 }
 

@@ -321,7 +321,6 @@ static int mixed_nearest(const linkd_bridges *bridges, linkd_view *view,
                          const linkd_search_options *search, linkd_hit *ret_hit,
                          linkd_error *err)
 {
-    linkd_limit limit = {LINKD_LIMIT_SCORE, (double)options->threshold};
     linkd_mixed_query query = {.generation = c->put->generation,
                                .vector = c->put->vector,
                                .is_record = true};
@@ -334,8 +333,8 @@ static int mixed_nearest(const linkd_bridges *bridges, linkd_view *view,
         query.homes[query.n_homes].generation = options->homes[i].generation;
         query.homes[query.n_homes++].vector = c->homes[i];
     }
-    rc = linkd_mixed_search(bridges, view, &query, search, &limit, &found, &n,
-                            &stats, err);
+    rc = linkd_mixed_search(bridges, view, &query, search, &options->threshold,
+                            &found, &n, &stats, err);
     if (rc == LINKD_OK && n > 0)
         *ret_hit = (linkd_hit){found.id, lk_score_round(found.score)};
     return rc;
@@ -346,6 +345,7 @@ static int plain_nearest(linkd_view *view, const linkd_put *put,
                          linkd_search_options *search, linkd_hit *ret_hit,
                          linkd_error *err)
 {
+    linkd_limit limit = options->threshold;
     linkd_search_stats stats;
     int rc;
 
@@ -353,10 +353,13 @@ static int plain_nearest(linkd_view *view, const linkd_put *put,
         return lk_fail(err, LINKD_E_ARG,
                        "the vector has %zu numbers, not the collection's %zu",
                        put->dim, linkd_view_dim(view));
-    search->threshold = lk_score_margin(options->threshold);
+    rc = linkd_rates_settle(options->rates, view, &limit, err);
+    if (rc != LINKD_OK)
+        return rc;
+    search->threshold = lk_score_margin((float)limit.value);
     rc = linkd_view_search(view, put->vector, 1, search, ret_hit, &stats, err);
     ret_hit->score = lk_score_round(ret_hit->score);
-    if (ret_hit->score < lk_score_round(options->threshold))
+    if (ret_hit->score < lk_score_round((float)limit.value))
         ret_hit->id = LINKD_ID_NONE;
     return rc;
 }
@@ -490,12 +493,10 @@ int linkd_collection_attach(linkd_store *store, linkd_str collection,
     candidate c = {.put = &filled};
     lk_arena arena = {0};
     texts t = {0};
-    int rc = LINKD_OK;
+    int rc = linkd_limit_check(&options->threshold, "threshold", err);
 
-    if (!(options->threshold >= -1.0F && options->threshold <= 1.0F))
-        return lk_fail(err, LINKD_E_ARG,
-                       "\"threshold\" is not a number from -1 to 1");
-    if (embedder != NULL)
+    LK_ASSERT(options->threshold.kind != LINKD_LIMIT_NONE);
+    if (rc == LINKD_OK && embedder != NULL)
         rc = texts_collect(&t, settings, embedder, put, 1, NULL, err);
     if (rc == LINKD_OK && t.n > 0)
         rc = texts_embed(&t, embedder, err);

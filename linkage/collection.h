@@ -12,6 +12,48 @@
 extern "C" {
 #endif
 
+/* ---- limits ---------------------------------------------------------------- */
+
+/* What hits have to reach. Scores are those of the model that the collection
+ * was made with; after a change of the model they let in as large a share of
+ * impostors as they did then. */
+typedef enum linkd_limit_kind {
+    LINKD_LIMIT_NONE,
+    LINKD_LIMIT_SCORE,            /* -1 to 1 */
+    LINKD_LIMIT_FALSE_MATCH_RATE, /* at most; between 0 and 1, as the next */
+    LINKD_LIMIT_PROBABILITY,
+} linkd_limit_kind;
+typedef struct linkd_limit {
+    linkd_limit_kind kind;
+    double value;
+} linkd_limit;
+
+/* LINKD_E_ARG: its value is out of range; the message begins with `name`. */
+LINKD_MUST_CHECK int linkd_limit_check(const linkd_limit *limit,
+                                       const char *name, linkd_error *err);
+/* From JSON: 0.74, {"false_match_rate": 0.001} or {"probability": 0.9}.
+ * LINKD_E_ARG: it is none of these, or out of range. */
+LINKD_MUST_CHECK int linkd_limit_parse(linkd_str json, const char *name,
+                                       linkd_limit *ret_limit,
+                                       linkd_error *err);
+/* Appends the JSON that linkd_limit_parse() reads; null for NONE. */
+LINKD_MUST_CHECK int linkd_limit_print(const linkd_limit *limit,
+                                       lk_buf *ret_json, linkd_error *err);
+
+/* What scores are with strangers in collections whose model was never changed,
+ * kept as long as they have not grown much. Any threads. */
+typedef struct linkd_rates linkd_rates;
+
+LINKD_MUST_CHECK int linkd_rates_new(linkd_rates **ret_rates, linkd_error *err);
+void linkd_rates_free(linkd_rates *rates);
+/* Makes of a false-match rate the score that has it among the view's records; a
+ * score, and no limit, stay as they are. The view's collection has never changed
+ * its model: what it has otherwise are bridges, which know. `rates` may be NULL:
+ * then nothing is kept. LINKD_E_ARG: a probability, of which nothing is known here,
+ * or too few records for the rate. LINKD_E_DATA: a record is damaged. */
+LINKD_MUST_CHECK int linkd_rates_settle(linkd_rates *rates, linkd_view *view,
+                                        linkd_limit *limit, linkd_error *err);
+
 /* ---- collections of a store --------------------------------------------- */
 
 /* What a collection's records mean: kept as JSON in the store's settings. */
@@ -20,7 +62,7 @@ typedef struct linkd_settings {
     size_t n_text;         /* 0 without a template: every text field by name */
     linkd_str pattern;     /* "{name}, {city}" in their place; empty: none */
     linkd_str image;       /* the field with the picture; empty: none */
-    float threshold;       /* from which cosine on records are one entity */
+    linkd_limit threshold; /* that records of one entity reach; never NONE */
 } linkd_settings;
 
 /* A cosine as it is decided on and shown: with six decimals, and within -1 and
@@ -83,8 +125,8 @@ typedef struct linkd_home {
 } linkd_home;
 
 typedef struct linkd_attach_options {
-    float threshold; /* of the model that the collection was made with: see
-                        linkd_limit */
+    linkd_limit threshold;      /* not NONE */
+    linkd_rates *rates;         /* may be NULL */
     const linkd_filter *filter; /* may be NULL */
     linkd_once once;
     const linkd_home *homes; /* [n_homes]: models of older generations, if the
@@ -328,20 +370,6 @@ typedef struct linkd_mixed_query {
     bool is_record;
     bool own_only; /* other generations are not searched */
 } linkd_mixed_query;
-
-/* What hits have to reach. Scores are those of the model that the collection
- * was made with; after a change of the model they let in as large a share of
- * impostors as they did then. */
-typedef enum linkd_limit_kind {
-    LINKD_LIMIT_NONE,
-    LINKD_LIMIT_SCORE,
-    LINKD_LIMIT_FALSE_MATCH_RATE, /* at most */
-    LINKD_LIMIT_PROBABILITY,
-} linkd_limit_kind;
-typedef struct linkd_limit {
-    linkd_limit_kind kind;
-    double value;
-} linkd_limit;
 
 typedef struct linkd_found {
     uint64_t id; /* the record's number */

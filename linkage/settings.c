@@ -3,7 +3,7 @@
  * are one entity.
  *
  *   {"text": ["name", "city"] | null, "template": "{name}, {city}" | null,
- *    "image": "photo" | null, "threshold": 0.74}
+ *    "image": "photo" | null, "threshold": 0.74 | {"false_match_rate": 0.001}}
  *
  * The text of a record is put together by the same function as that of a row in
  * a file, so that a record scores the same in a collection as in a link of two
@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linkage/limits.h"
 #include "linkage/linkage.h"
 #include "linkage/text.h"
 
@@ -169,14 +170,8 @@ static int image_read(const json_t *value, lk_arena *arena,
 static int threshold_read(const json_t *value, lk_arena *arena,
                           linkd_settings *settings, linkd_error *err)
 {
-    double threshold = json_number_value(value);
-
     (void)arena;
-    if (!json_is_number(value) || threshold < -1.0 || threshold > 1.0)
-        return lk_fail(err, LINKD_E_ARG,
-                       "\"threshold\" is not a number from -1 to 1");
-    settings->threshold = (float)threshold;
-    return LINKD_OK;
+    return lk_limit_read(value, "threshold", &settings->threshold, err);
 }
 
 static const struct member {
@@ -231,7 +226,8 @@ static int member_read(const char *name, const json_t *value, lk_arena *arena,
 int linkd_settings_parse(linkd_str json, lk_arena *arena,
                          linkd_settings *ret_settings, linkd_error *err)
 {
-    linkd_settings settings = {.threshold = (float)LINKD_DEDUP_THRESHOLD};
+    linkd_settings settings = {
+        .threshold = {LINKD_LIMIT_SCORE, (double)(float)LINKD_DEDUP_THRESHOLD}};
     json_error_t why;
     json_t *object =
         json_loadb(json.bytes, json.len, JSON_REJECT_DUPLICATES, &why);
@@ -291,20 +287,6 @@ static int json_append(lk_buf *buf, const char *prefix, json_t *take_value,
     return rc;
 }
 
-/* With as few digits as give the float back: 0.74, not 0.740000010. */
-static int float_append(lk_buf *buf, const char *prefix, float value,
-                        linkd_error *err)
-{
-    char text[32];
-
-    for (int digits = 6; digits <= 9; digits++) {
-        (void)snprintf(text, sizeof(text), "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value)
-            break;
-    }
-    return lk_buf_printf(buf, err, "%s%s", prefix, text);
-}
-
 int linkd_settings_print(const linkd_settings *settings, lk_buf *ret_json,
                          linkd_error *err)
 {
@@ -317,8 +299,9 @@ int linkd_settings_print(const linkd_settings *settings, lk_buf *ret_json,
         rc = json_append(ret_json, ",\"image\":", json_of_str(settings->image),
                          err);
     if (rc == LINKD_OK)
-        rc =
-            float_append(ret_json, ",\"threshold\":", settings->threshold, err);
+        rc = lk_buf_printf(ret_json, err, ",\"threshold\":");
+    if (rc == LINKD_OK)
+        rc = linkd_limit_print(&settings->threshold, ret_json, err);
     return rc == LINKD_OK ? lk_buf_append(ret_json, "}", 1, err) : rc;
 }
 

@@ -90,6 +90,7 @@ int service_enter(void **state)
     assert_int_equal(lk_models_new(1, service.metrics, &service.models, &err),
                      LINKD_OK);
     assert_int_equal(lk_bridge_cache_new(&service.bridges, &err), LINKD_OK);
+    assert_int_equal(linkd_rates_new(&service.rates, &err), LINKD_OK);
     assert_int_equal(lk_hits_new(&service.hits, &err), LINKD_OK);
     lk_throttle_init(&service.cascades, config.cascade_rate, lk_clock_ns());
     return 0;
@@ -109,6 +110,7 @@ int service_leave(void **state)
     answer_clear();
     lk_models_free(service.models);
     lk_bridge_cache_free(service.bridges);
+    linkd_rates_free(service.rates);
     lk_hits_free(service.hits);
     lk_throttle_clear(&service.cascades);
     lk_metrics_free(service.metrics);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -44,6 +45,24 @@ static void what_is_not_said_has_a_default(void **state)
     assert_json_at("filter", "null");
     assert_text_at("index", "auto");
     assert_json_at("threshold", "0.74");
+}
+
+static void a_threshold_is_shown_as_it_was_given(void **state)
+{
+    static const char *const thresholds[] = {
+        "0.123456", "{\"false_match_rate\":0.001}", "{\"probability\":0.95}"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        char name[8];
+        char body[96];
+
+        (void)snprintf(name, sizeof(name), "c%zu", i);
+        (void)snprintf(body, sizeof(body), "{\"threshold\":%s}", thresholds[i]);
+        collection_create(name, body);
+        assert_int_equal(call_json(lk_handle_get_collection, name, NULL), 200);
+        assert_json_at("threshold", thresholds[i]);
+    }
 }
 
 static void ready_made_vectors_need_their_length(void **state)
@@ -92,6 +111,11 @@ static void wrong_bodies_are_refused_and_nothing_is_created(void **state)
         {"{\"filter\":[7]}", "\"filter\": item 0 is not a field's name"},
         {"{\"text\":7}", "\"text\" is not an array of 1 to 256 fields"},
         {"{\"threshold\":2}", "\"threshold\" is not a number from -1 to 1"},
+        {"{\"threshold\":{\"false_match_rate\":1}}",
+         "\"threshold\": \"false_match_rate\" is not a number between 0 and 1"},
+        {"{\"threshold\":{\"rate\":0.1}}",
+         "\"threshold\" is not a number from -1 to 1, or an object of one "
+         "\"false_match_rate\" or \"probability\""},
         {"", "the body is empty, not JSON"},
         {"[]", "the body is not an object"},
     };
@@ -200,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_created_collection_is_described),
         TEST(what_is_not_said_has_a_default),
+        TEST(a_threshold_is_shown_as_it_was_given),
         TEST(ready_made_vectors_need_their_length),
         TEST(without_a_default_the_model_must_be_named),
         TEST(a_model_that_is_not_there_is_a_bad_request),

@@ -196,6 +196,15 @@ static void all_is_everything_above_the_threshold(void **state)
     assert_ids("results.1.hits", "d");
 }
 
+/* That of attach, which is .74 where nobody has said. */
+static void all_without_a_threshold_is_by_the_collections(void **state)
+{
+    (void)state;
+    vectors_create();
+    must_search("{\"vector\":[1,0,0,0],\"all\":true}");
+    assert_ids("hits", "ab");
+}
+
 /* The dangerous sizes: 0, more than there can be, and the edge of 32 bits. */
 static void sizes_out_of_range_are_refused(void **state)
 {
@@ -231,8 +240,12 @@ static void wrong_bodies_are_refused(void **state)
         {"{\"vector\":[0,0,0,0]}", "\"vector\" is all zero"},
         {"{\"vector\":[1,0,0,0],\"limit\":3}",
          "the body has an unknown member \"limit\""},
-        {"{\"vector\":[1,0,0,0],\"all\":true}",
-         "\"all\" needs a \"threshold\""},
+        {"{\"vector\":[1,0,0,0],\"threshold\":1.5}",
+         "\"threshold\" is not a number from -1 to 1"},
+        {"{\"vector\":[1,0,0,0],\"threshold\":{\"probability\":0.5},"
+         "\"false_match_rate\":0.5}",
+         "\"threshold\", \"false_match_rate\" and \"probability\" exclude "
+         "each other"},
         {"{\"vector\":[1,0,0,0],\"all\":true,\"threshold\":0,\"k\":3}",
          "\"all\" takes no \"k\""},
         {"{\"vector\":[1,0,0,0],\"fields\":7}",
@@ -438,6 +451,7 @@ int main(void)
         TEST(a_record_finds_its_neighbours_without_itself),
         TEST(several_queries_share_the_options),
         TEST(all_is_everything_above_the_threshold),
+        TEST(all_without_a_threshold_is_by_the_collections),
         TEST(sizes_out_of_range_are_refused),
         TEST(wrong_bodies_are_refused),
         TEST(a_filter_on_a_field_that_has_no_index_is_refused),

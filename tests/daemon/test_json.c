@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "daemon/json.h"
+#include "tests/support/alloc_fail.h"
 
 static linkd_error err;
 
@@ -103,7 +104,7 @@ static void members_have_their_kinds(void **state)
     json_t *json = parsed("{\"s\":\"x\",\"n\":7,\"f\":0.5,\"b\":true}");
     linkd_str text = {0};
     size_t size = 0;
-    float number = 0.0F;
+    linkd_limit limit = {LINKD_LIMIT_NONE, 0.0};
     bool flag = false;
 
     (void)state;
@@ -111,8 +112,8 @@ static void members_have_their_kinds(void **state)
     assert_int_equal(text.len, 1);
     assert_int_equal(lk_json_get_size(json, "n", 1, 7, &size, &err), LINKD_OK);
     assert_int_equal(size, 7);
-    assert_int_equal(lk_json_get_float(json, "f", &number, &err), LINKD_OK);
-    assert_true(number == 0.5F);
+    assert_int_equal(lk_json_get_limit(json, "f", &limit, &err), LINKD_OK);
+    assert_true(limit.kind == LINKD_LIMIT_SCORE && limit.value == 0.5);
     assert_int_equal(lk_json_get_bool(json, "b", &flag, &err), LINKD_OK);
     assert_true(flag);
 
@@ -125,8 +126,7 @@ static void members_have_their_kinds(void **state)
                      LINKD_E_ARG);
     assert_int_equal(lk_json_get_size(json, "n", 8, 9, &size, &err),
                      LINKD_E_ARG);
-    assert_int_equal(lk_json_get_float(json, "s", &number, &err), LINKD_E_ARG);
-    assert_string_equal(err.message, "\"s\" is not a number");
+    assert_int_equal(lk_json_get_limit(json, "s", &limit, &err), LINKD_E_ARG);
     assert_int_equal(lk_json_get_bool(json, "n", &flag, &err), LINKD_E_ARG);
     assert_string_equal(err.message, "\"n\" is not true or false");
     json_decref(json);
@@ -138,7 +138,7 @@ static void absent_and_null_leave_the_default(void **state)
     static const char *const names[] = {"a", "b"};
     linkd_str text = {"x", 1};
     size_t size = 3;
-    float number = 0.25F;
+    linkd_limit limit = {LINKD_LIMIT_SCORE, 0.25};
     bool flag = true;
 
     (void)state;
@@ -147,27 +147,37 @@ static void absent_and_null_leave_the_default(void **state)
                          LINKD_OK);
         assert_int_equal(lk_json_get_size(json, names[i], 1, 9, &size, &err),
                          LINKD_OK);
-        assert_int_equal(lk_json_get_float(json, names[i], &number, &err),
+        assert_int_equal(lk_json_get_limit(json, names[i], &limit, &err),
                          LINKD_OK);
         assert_int_equal(lk_json_get_bool(json, names[i], &flag, &err),
                          LINKD_OK);
     }
     assert_string_equal(text.bytes, "x");
     assert_int_equal(size, 3);
-    assert_true(number == 0.25F);
+    assert_true(limit.value == 0.25);
     assert_true(flag);
     json_decref(json);
 }
 
-/* Finite as a double, infinite as a float. */
-static void a_number_beyond_a_float_is_refused(void **state)
+static void a_limit_without_memory_is_no_wrong_one(void **state)
 {
-    json_t *json = parsed("{\"f\":1e300,\"n\":-1}");
-    float number = 0.0F;
+    json_t *json = parsed("{\"f\":0.5}");
+    linkd_limit limit = {LINKD_LIMIT_NONE, 0.0};
+
+    (void)state;
+    alloc_fail_at(1);
+    assert_int_equal(lk_json_get_limit(json, "f", &limit, &err), LINKD_E_NOMEM);
+    assert_true(alloc_fail_off());
+    assert_int_equal(limit.kind, LINKD_LIMIT_NONE);
+    json_decref(json);
+}
+
+static void a_size_below_zero_is_refused(void **state)
+{
+    json_t *json = parsed("{\"n\":-1}");
     size_t size = 0;
 
     (void)state;
-    assert_int_equal(lk_json_get_float(json, "f", &number, &err), LINKD_E_ARG);
     assert_int_equal(lk_json_get_size(json, "n", 0, SIZE_MAX, &size, &err),
                      LINKD_E_ARG);
     json_decref(json);
@@ -327,7 +337,8 @@ int main(void)
         cmocka_unit_test(unknown_members_are_refused),
         cmocka_unit_test(members_have_their_kinds),
         cmocka_unit_test(absent_and_null_leave_the_default),
-        cmocka_unit_test(a_number_beyond_a_float_is_refused),
+        cmocka_unit_test(a_limit_without_memory_is_no_wrong_one),
+        cmocka_unit_test(a_size_below_zero_is_refused),
         cmocka_unit_test(arrays_and_base64_are_vectors_of_length_1),
         cmocka_unit_test(vectors_that_are_none_are_refused),
         cmocka_unit_test(tiny_and_huge_vectors_are_scaled_too),

@@ -282,3 +282,44 @@ END
         "$LINKCTL" upgrade start few --model other -q
     [[ "$("$LINKCTL" upgrade status few)" == *"1  serving  tiny "* ]]
 }
+
+# neighbours: of every record, within the collection's threshold
+neighbours() {
+    local i
+    for i in $(seq 0 149); do
+        curl -s --unix-socket s http://x/v1/collections/rated/search \
+            -d "{\"record\":\"$i\",\"all\":true,\"fields\":false}" | grep -o '"id":"[0-9]*"' || true
+        echo .
+    done
+}
+
+@test "a threshold that is a false-match rate holds through an upgrade and a restart" {
+    local before
+    refused 2 "exclude each other" \
+        "$LINKCTL" collection create rated --on name -t 0.8 --false-match-rate 0.01
+    refused 2 '"threshold": "false_match_rate" is not a number between 0 and 1' \
+        "$LINKCTL" collection create rated --on name --false-match-rate 0
+    "$LINKCTL" collection create rated --on name --false-match-rate 0.01 -q
+    head -n 51 firms.csv >few.csv
+    "$LINKCTL" collection import rated few.csv -q
+    refused 2 '"false_match_rate": 0.01 takes 104 records with vectors to compare, and there are 48' \
+        "$LINKCTL" search rated x --false-match-rate 0.01
+    "$LINKCTL" collection import rated firms.csv -q
+    [[ "$("$LINKCTL" collection info rated)" == *"threshold:"*'{"false_match_rate": 0.01}'* ]]
+    refused 2 '"probability" is known only of a collection whose model was changed' \
+        "$LINKCTL" search rated x --probability 0.5
+
+    before=$(neighbours)
+    [ "$(grep -c id <<<"$before")" -gt 100 ] # of 22,350
+    [ "$(grep -c id <<<"$before")" -lt 350 ]
+    kill -KILL "$daemon"
+    wait "$daemon" 2>/dev/null || true
+    daemon_start
+    [ "$(neighbours)" = "$before" ]
+    "$LINKCTL" upgrade start rated --model other -q
+    "$LINKCTL" upgrade backfill rated --limit 75 -q
+    "$LINKCTL" upgrade rollback rated -q
+    # 144 of the records told it before, 150 tell it now
+    [ "$(diff <(neighbours) <(echo "$before") | grep -c '^[<>]')" -lt 60 ]
+    "$LINKCTL" search rated "$(sed -n '2s/.*,//p' firms.csv)" --probability 0.01 --json | grep -q '"id":"0"'
+}

@@ -15,15 +15,15 @@ static void members_check(const json_t *json)
     linkd_error err = {0};
     linkd_str text = {"", 0};
     size_t k = 1;
-    float threshold = 0.0F;
+    linkd_limit limit = {LINKD_LIMIT_NONE, 0.0};
     bool exact = false;
 
     if (lk_json_get_string(json, "text", &text, &err) == LINKD_OK)
         LK_ASSERT(lk_utf8_check(text.bytes, text.len) == text.len);
     if (lk_json_get_size(json, "k", 1, LINKD_K_MAX, &k, &err) == LINKD_OK)
         LK_ASSERT(k >= 1 && k <= LINKD_K_MAX);
-    if (lk_json_get_float(json, "threshold", &threshold, &err) == LINKD_OK)
-        LK_ASSERT(isfinite(threshold));
+    if (lk_json_get_limit(json, "threshold", &limit, &err) == LINKD_OK)
+        LK_ASSERT(fabs(limit.value) <= 1.0);
     if (lk_json_get_bool(json, "exact", &exact, &err) != LINKD_OK)
         LK_ASSERT(err.code == LINKD_E_ARG);
 }
@@ -51,6 +51,8 @@ static void settings_check(linkd_str json, lk_arena *arena)
         LK_ASSERT(linkd_settings_parse((linkd_str){text.data, text.len}, arena,
                                        &again, NULL) == LINKD_OK);
         LK_ASSERT(again.n_text == settings.n_text);
+        LK_ASSERT(again.threshold.kind == settings.threshold.kind);
+        LK_ASSERT(again.threshold.value == settings.threshold.value);
     }
     lk_buf_clear(&text);
 }

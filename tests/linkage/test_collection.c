@@ -82,7 +82,8 @@ static int setup(void **state)
     linkd_collection_options collection = {.dim = DIM};
 
     (void)state;
-    settings = (linkd_settings){.text = text, .n_text = 1, .threshold = 0.7F};
+    settings = (linkd_settings){
+        .text = text, .n_text = 1, .threshold = {LINKD_LIMIT_SCORE, 0.7}};
     n_calls = 0;
     n_largest = 0;
     failure = 0;
@@ -213,7 +214,7 @@ static int attach_with(const char *id, const char *text,
 
 static linkd_attached attach(const char *id, const char *text)
 {
-    linkd_attach_options options = {.threshold = 0.7F};
+    linkd_attach_options options = {.threshold = {LINKD_LIMIT_SCORE, 0.7}};
     linkd_attached attached;
 
     assert_int_equal(attach_with(id, text, &options, &attached), LINKD_OK);
@@ -272,7 +273,8 @@ static void an_entity_that_a_record_has_is_kept(void **state)
 static void a_key_answers_what_the_first_attach_did(void **state)
 {
     linkd_attach_options options = {
-        .threshold = 0.7F, .once = {.key = {"key", 3}, .request_hash = 7}};
+        .threshold = {LINKD_LIMIT_SCORE, 0.7},
+        .once = {.key = {"key", 3}, .request_hash = 7}};
     linkd_attached first;
     linkd_attached second;
 
@@ -298,7 +300,8 @@ static void a_key_answers_what_the_first_attach_did(void **state)
 static void a_key_of_a_put_is_no_key_of_an_attach(void **state)
 {
     linkd_attach_options options = {
-        .threshold = 0.7F, .once = {.key = {"key", 3}, .request_hash = 7}};
+        .threshold = {LINKD_LIMIT_SCORE, 0.7},
+        .once = {.key = {"key", 3}, .request_hash = 7}};
     linkd_put put = {.id = str_of("a")};
     linkd_write_result result;
     linkd_attached attached;
@@ -313,7 +316,7 @@ static void a_key_of_a_put_is_no_key_of_an_attach(void **state)
 
 static void a_collection_that_is_not_there_is_absent(void **state)
 {
-    linkd_attach_options options = {.threshold = 0.7F};
+    linkd_attach_options options = {.threshold = {LINKD_LIMIT_SCORE, 0.7}};
     linkd_put put = {.id = str_of("a")};
     linkd_attached attached;
 
@@ -336,7 +339,7 @@ static void *attacher_main(void *arg)
     attacher *a = arg;
     const linkd_field field = {str_of("xy"), str_of("1 0"), 0};
     linkd_put put = {.id = str_of(a->id), .fields = &field, .n_fields = 1};
-    linkd_attach_options options = {.threshold = 0.7F};
+    linkd_attach_options options = {.threshold = {LINKD_LIMIT_SCORE, 0.7}};
     linkd_error why;
     static const float vector[DIM] = {1.0F, 0.0F};
 

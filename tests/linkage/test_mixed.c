@@ -328,7 +328,7 @@ static void attach(size_t i, lk_buf *ret_match)
 {
     static const linkd_str names[] = {{"n", 1}};
     const linkd_settings settings = {
-        .text = names, .n_text = 1, .threshold = 0.1F};
+        .text = names, .n_text = 1, .threshold = {LINKD_LIMIT_SCORE, 0.1}};
     anchors newer = {made->new_anchors, NEW_DIM};
     anchors older = {made->old_anchors, OLD_DIM};
     const linkd_embedder embedder = {.embed = anchors_embed,
@@ -338,7 +338,7 @@ static void attach(size_t i, lk_buf *ret_match)
                                      .fingerprint = "cafe"};
     linkd_home home = {.generation = 1, .embedder = embedder};
     linkd_attach_options options = {
-        .threshold = 0.1F, .homes = &home, .n_homes = 1};
+        .threshold = {LINKD_LIMIT_SCORE, 0.1}, .homes = &home, .n_homes = 1};
     linkd_attached attached;
     char text[8];
     linkd_field field = {.name = names[0]};

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,7 @@ static void every_member_is_read(void **state)
     assert_memory_equal(f->settings.text[1].bytes, "city", 4);
     assert_int_equal(f->settings.pattern.len, 7);
     assert_memory_equal(f->settings.image.bytes, "photo", 5);
-    assert_true(f->settings.threshold == 0.5F);
+    assert_true(f->settings.threshold.value == 0.5);
 }
 
 static void what_is_absent_or_null_has_a_default(void **state)
@@ -79,7 +80,8 @@ static void what_is_absent_or_null_has_a_default(void **state)
         assert_int_equal(f->settings.n_text, 0);
         assert_int_equal(f->settings.pattern.len, 0);
         assert_int_equal(f->settings.image.len, 0);
-        assert_true(f->settings.threshold == (float)LINKD_DEDUP_THRESHOLD);
+        assert_true(f->settings.threshold.value ==
+                    (double)(float)LINKD_DEDUP_THRESHOLD);
     }
 }
 
@@ -101,14 +103,33 @@ static void what_is_printed_is_read_again(void **state)
 static void a_threshold_keeps_its_last_digit(void **state)
 {
     fixture *f = *state;
-    float before;
+    linkd_limit before;
 
     must_parse(f, "{\"threshold\":0.123456789}");
     before = f->settings.threshold;
     assert_int_equal(linkd_settings_print(&f->settings, &f->text, &f->err),
                      LINKD_OK);
     must_parse(f, f->text.data);
-    assert_memory_equal(&f->settings.threshold, &before, sizeof(before));
+    assert_int_equal(f->settings.threshold.kind, LINKD_LIMIT_SCORE);
+    assert_true(f->settings.threshold.value == before.value);
+}
+
+static void a_threshold_of_another_kind_is_printed_as_it_was_given(void **state)
+{
+    static const char *const thresholds[] = {"{\"false_match_rate\":0.001}",
+                                             "{\"probability\":0.95}"};
+    fixture *f = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        char json[128];
+
+        (void)snprintf(json, sizeof(json), "{\"threshold\":%s}", thresholds[i]);
+        must_parse(f, json);
+        lk_buf_reset(&f->text);
+        assert_int_equal(linkd_settings_print(&f->settings, &f->text, &f->err),
+                         LINKD_OK);
+        assert_non_null(strstr(f->text.data, json + 1));
+    }
 }
 
 static void wrong_settings_are_refused(void **state)
@@ -131,7 +152,8 @@ static void wrong_settings_are_refused(void **state)
          "\"image\": field \"p\" is part of the text, too"},
         {"{\"threshold\":1.5}", "\"threshold\" is not a number from -1 to 1"},
         {"{\"threshold\":\"0.5\"}",
-         "\"threshold\" is not a number from -1 to 1"},
+         "\"threshold\" is not a number from -1 to 1, or an object of one "
+         "\"false_match_rate\" or \"probability\""},
     };
     fixture *f = *state;
 
@@ -367,6 +389,7 @@ int main(void)
         TEST(what_is_absent_or_null_has_a_default),
         TEST(what_is_printed_is_read_again),
         TEST(a_threshold_keeps_its_last_digit),
+        TEST(a_threshold_of_another_kind_is_printed_as_it_was_given),
         TEST(wrong_settings_are_refused),
         TEST(unbalanced_braces_are_refused),
         TEST(a_template_without_a_field_is_refused),

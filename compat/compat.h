@@ -154,6 +154,9 @@ linkd_compat_fit_simplex(const linkd_rows *rows, const linkd_rows *old,
                          const linkd_compat_fit_options *options,
                          const linkd_progress *progress,
                          linkd_compat_map **ret_map, linkd_error *err);
+/* The map again, for another owner, who frees it, too. Any thread. */
+linkd_compat_map *linkd_compat_map_ref(linkd_compat_map *map);
+/* It goes with its last owner. */
 void linkd_compat_map_free(linkd_compat_map *map);
 linkd_compat_info linkd_compat_map_info(const linkd_compat_map *map);
 

@@ -16,7 +16,7 @@ typedef struct moments {
     double *mean_from; /* [dim_from] */
     double *mean_to;   /* [dim_to] */
     double *cross;     /* [dim_from, dim_to]: sum of (x - m)'(y - t) */
-    double *square;    /* [dim_from, dim_from]: sum of (x - m)'(x - m) */
+    double *square; /* [dim_from, dim_from]: sum of (x - m)'(x - m), or NULL */
 } moments;
 
 static void moments_clear(moments *m)
@@ -28,20 +28,21 @@ static void moments_clear(moments *m)
     *m = (moments){0};
 }
 
-static int moments_make(const lk_pairs *pairs, moments *ret, linkd_error *err)
+static int moments_make(const lk_pairs *pairs, bool with_square, moments *ret,
+                        linkd_error *err)
 {
     size_t p = pairs->dim_from;
     size_t q = pairs->dim_to;
     moments m = {.mean_from = malloc(p * sizeof(double)),
                  .mean_to = malloc(q * sizeof(double)),
                  .cross = malloc(p * q * sizeof(double)),
-                 .square = malloc(p * p * sizeof(double))};
+                 .square = with_square ? malloc(p * p * sizeof(double)) : NULL};
     double *x = NULL;
     double *y = NULL;
     int rc = LINKD_OK;
 
     if (m.mean_from == NULL || m.mean_to == NULL || m.cross == NULL ||
-        m.square == NULL) {
+        (with_square && m.square == NULL)) {
         rc = lk_fail_nomem(err);
         goto done;
     }
@@ -55,8 +56,9 @@ static int moments_make(const lk_pairs *pairs, moments *ret, linkd_error *err)
     }
     lk_multiply((lk_product){LK_TRANSPOSED, LK_PLAIN, p, q, pairs->n}, 1.0, x,
                 y, 0.0, m.cross);
-    lk_multiply((lk_product){LK_TRANSPOSED, LK_PLAIN, p, p, pairs->n}, 1.0, x,
-                x, 0.0, m.square);
+    if (with_square)
+        lk_multiply((lk_product){LK_TRANSPOSED, LK_PLAIN, p, p, pairs->n}, 1.0,
+                    x, x, 0.0, m.square);
 done:
     free(y);
     free(x);
@@ -111,7 +113,7 @@ int lk_fit_procrustes(const lk_fit_input *input, linkd_compat_map **ret_map,
     moments m = {0};
     double *rotation = malloc(p * q * sizeof(*rotation));
     int rc = rotation == NULL ? lk_fail_nomem(err)
-                              : moments_make(input->pairs, &m, err);
+                              : moments_make(input->pairs, false, &m, err);
 
     if (rc == LINKD_OK)
         rc = lk_polar(m.cross, p, q, rotation, err);
@@ -178,7 +180,7 @@ int lk_fit_ridge(const lk_fit_input *input, linkd_compat_map **ret_map,
     linkd_compat_map *best = NULL;
     double cosine = 0.0;
     moments m = {0};
-    int rc = moments_make(input->pairs, &m, err);
+    int rc = moments_make(input->pairs, true, &m, err);
 
     if (rc == LINKD_OK && asked > 0.0)
         rc = ridge_solve(input, &m, asked, &best, err);

@@ -29,6 +29,7 @@ int lk_map_new(const linkd_compat_info *info, size_t n_hidden, size_t n_basis,
 
     if (map == NULL)
         return lk_fail_nomem(err);
+    atomic_init(&map->n_owners, 1);
     map->info = *info;
     map->n_hidden = n_hidden;
     map->n_basis = n_basis;
@@ -45,9 +46,15 @@ int lk_map_new(const linkd_compat_info *info, size_t n_hidden, size_t n_basis,
     return LINKD_OK;
 }
 
+linkd_compat_map *linkd_compat_map_ref(linkd_compat_map *map)
+{
+    (void)atomic_fetch_add(&map->n_owners, 1);
+    return map;
+}
+
 void linkd_compat_map_free(linkd_compat_map *map)
 {
-    if (map == NULL)
+    if (map == NULL || atomic_fetch_sub(&map->n_owners, 1) > 1)
         return;
     free(map->weights);
     free(map->bias);

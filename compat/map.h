@@ -9,9 +9,12 @@
 #ifndef LK_COMPAT_MAP_H
 #define LK_COMPAT_MAP_H
 
+#include <stdatomic.h>
+
 #include "compat/pairs.h"
 
 struct linkd_compat_map {
+    atomic_size_t n_owners;
     linkd_compat_info info;
     float *weights;        /* [dim_from, dim_to] */
     float *bias;           /* [dim_to] */

@@ -94,6 +94,8 @@ typedef struct lk_upgrade_sample {
     uint32_t serving;
     lk_model *model; /* the new one */
     linkd_model_sample sample;
+    linkd_fitted
+        *fitted; /* between it and that of the generation that serves */
     double
         seconds_per_text; /* of the new model; 0: all had been encoded, before
                                 a job was interrupted */

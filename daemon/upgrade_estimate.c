@@ -105,21 +105,65 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* See lk_upgrade_sample_n_texts(): at most as many. */
-static double texts_of(const lk_job_spec *spec, uint64_t n_records,
-                       size_t n_generations)
+/* Of the sample there are at most so many. */
+typedef struct sizes {
+    size_t anchors;
+    size_t queries;
+    size_t added; /* answers, and what labels teach, that are no anchors */
+} sizes;
+
+static sizes sizes_of(const lk_job_spec *spec, uint64_t n_records)
 {
     size_t n_anchors = least((size_t)n_records, spec->n_anchors);
     /* labels ask one for each entity, which has two records at least */
     size_t n_asked = spec->n_queries > 0 ? spec->n_queries : spec->n_labels / 2;
     size_t n_given = least(n_asked, LK_QUERIES_MOST);
     size_t n_made = (n_anchors + LINKD_ANCHORS_HELD - 1) / LINKD_ANCHORS_HELD;
-    size_t n_queries = n_given > 0 ? n_given : n_made;
-    /* answers, and what labels teach, that are no anchors */
-    size_t n_added =
-        least(spec->n_queries + spec->n_labels, (size_t)n_records - n_anchors);
 
-    return (double)(n_anchors + (n_queries + n_added) * (n_generations + 1));
+    return (sizes){
+        .anchors = n_anchors,
+        .queries = n_given > 0 ? n_given : n_made,
+        .added = least(spec->n_queries + spec->n_labels,
+                       (size_t)n_records - n_anchors),
+    };
+}
+
+/* See lk_upgrade_sample_n_texts(). */
+static double texts_of(sizes s, size_t n_generations)
+{
+    return (double)(s.anchors + (s.queries + s.added) * (n_generations + 1));
+}
+
+/* Processor seconds of a start with 4,000 anchors, 800 queries and 384 numbers
+ * under both models (2026-11-29, busy machine): of the trial, and of each
+ * generation what grows with the queries, and the maps both ways. */
+#define JUDGE_SECONDS   5.2
+#define QUERIES_SECONDS 4.5
+#define MAPS_SECONDS    1.3
+/* More than the closed forms, both ways. */
+static const double head_seconds[LINKD_N_HEADS] = {
+    [LINKD_HEAD_MLP] = 8.0,
+    [LINKD_HEAD_CONTRAST] = 5.8,
+};
+
+static double fit_seconds_of(const lk_job_spec *spec, sizes s, double dim_new,
+                             const linkd_generation *generations, size_t n)
+{
+    double anchors = (double)(s.anchors + s.added) / 4000.0;
+    double pairs = anchors * (double)s.queries / 800.0;
+    double maps =
+        MAPS_SECONDS + (spec->auto_head ? 0.0 : head_seconds[spec->head]);
+    double seconds = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        double dim_old = (double)generations[i].dim;
+
+        if (generations[i].state == LINKD_GENERATION_SERVING)
+            seconds += JUDGE_SECONDS * pairs * (dim_old + dim_new) / 768.0;
+        seconds += QUERIES_SECONDS * pairs * (dim_old + dim_new) / 768.0 +
+                   maps * anchors * dim_old * dim_new / (384.0 * 384.0);
+    }
+    return seconds;
 }
 
 /* Whether the collection had the model before: nothing is encoded then. */
@@ -144,6 +188,7 @@ int lk_upgrade_estimate(lk_service *service, lk_request *request,
     measured m = {.n = 0};
     lk_model *model = NULL;
     double seconds = 0.0;
+    double fit_seconds = 0.0;
     double n_texts = 0.0;
     int rc = lk_models_get(service->models, spec->model, &model, err);
 
@@ -154,15 +199,22 @@ int lk_upgrade_estimate(lk_service *service, lk_request *request,
         rc = measured_read(service, spec->collection, &m, err);
     if (rc == LINKD_OK)
         rc = speed_measure(&m, model, request, &seconds, err);
-    if (rc == LINKD_OK && !is_known(generations, n_generations, model))
-        n_texts = texts_of(spec, m.n_records, n_generations);
+    if (rc == LINKD_OK && !is_known(generations, n_generations, model)) {
+        sizes s = sizes_of(spec, m.n_records);
+
+        n_texts = texts_of(s, n_generations);
+        fit_seconds =
+            fit_seconds_of(spec, s, (double)lk_model_describe(model)->dim,
+                           generations, n_generations);
+    }
     if (rc == LINKD_OK)
         rc = lk_buf_printf(ret_json, err,
                            "{\"records\":%.0f,\"texts\":%.0f,"
-                           "\"seconds_per_text\":%.6f,\"seconds\":%.3f,"
-                           "\"backfill_seconds\":%.3f}\n",
-                           (double)m.n_records, n_texts, seconds,
-                           seconds * n_texts, seconds * (double)m.n_records);
+                           "\"seconds_per_text\":%.6f,\"fit_seconds\":%.3f,"
+                           "\"seconds\":%.3f,\"backfill_seconds\":%.3f}\n",
+                           (double)m.n_records, n_texts, seconds, fit_seconds,
+                           seconds * n_texts + fit_seconds,
+                           seconds * (double)m.n_records);
     lk_arena_clear(&m.arena);
     return rc;
 }

@@ -24,6 +24,7 @@ linkd_bridge_task lk_upgrade_task_of(const lk_job_run *run,
                                .head = run->spec->head,
                                .auto_head = run->spec->auto_head,
                                .seed = SEED,
+                               .fitted = s->fitted,
                                .pool = pool,
                                .progress = run->progress};
 }
@@ -34,6 +35,8 @@ static linkd_bridge_task generation_task(const linkd_bridge_task *task,
 {
     linkd_bridge_task own = *task;
 
+    if (i != lk_upgrade_serving(s)) /* the trial has nothing of these */
+        own.fitted = NULL;
     own.auto_head = task->auto_head || (task->head == LINKD_HEAD_SIMPLEX &&
                                         lk_model_head_of(s->models[i]) == NULL);
     return own;
@@ -73,10 +76,21 @@ static int all_fit(const linkd_bridge_task *task, const lk_upgrade_sample *s,
                : rc;
 }
 
+static int probe_fit(const linkd_bridge_task *task, const lk_upgrade_sample *s,
+                     lk_upgrade_fit *fit, linkd_error *err)
+{
+    size_t serving = lk_upgrade_serving(s);
+    int rc = lk_progress_report(task->progress, "fit", 0, 1, err);
+
+    return rc == LINKD_OK
+               ? linkd_bridge_fit(task, &s->sample, &s->samples[serving],
+                                  &fit->to_old[serving], err)
+               : rc;
+}
+
 int lk_upgrade_fit_run(const lk_job_run *run, const lk_upgrade_sample *sample,
                        lk_upgrade_fit *ret_fit, linkd_error *err)
 {
-    size_t serving = lk_upgrade_serving(sample);
     lk_pool *pool = NULL;
     linkd_bridge_task task;
     int rc = lk_pool_new(run->service->config->n_encode_threads, &pool, err);
@@ -86,8 +100,7 @@ int lk_upgrade_fit_run(const lk_job_run *run, const lk_upgrade_sample *sample,
     if (rc == LINKD_OK && run->spec->kind == LK_JOB_UPGRADE_START)
         rc = all_fit(&task, sample, ret_fit, err);
     else if (rc == LINKD_OK)
-        rc = linkd_bridge_fit(&task, &sample->sample, &sample->samples[serving],
-                              &ret_fit->to_old[serving], err);
+        rc = probe_fit(&task, sample, ret_fit, err);
     lk_pool_free(pool);
     return rc;
 }

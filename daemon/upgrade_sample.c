@@ -24,6 +24,8 @@
 
 void lk_upgrade_sample_clear(lk_upgrade_sample *sample)
 {
+    if (sample->fitted != NULL)
+        linkd_fitted_clear(sample->fitted);
     lk_arena_clear(&sample->arena);
     *sample = (lk_upgrade_sample){0};
 }
@@ -353,6 +355,11 @@ int lk_upgrade_sample_take(const lk_job_run *run, lk_upgrade_sample *ret_sample,
     if (rc == LINKD_OK)
         rc = lk_models_get(run->service->models, run->spec->model, &s->model,
                            err);
+    s->fitted = lk_upgrade_room(s, 1, sizeof(*s->fitted));
+    if (s->fitted != NULL)
+        *s->fitted = (linkd_fitted){0};
+    else if (rc == LINKD_OK)
+        rc = lk_fail_nomem(err);
     e.n_total = lk_upgrade_sample_n_texts(s);
     if (rc == LINKD_OK)
         rc = new_embed(&e, s, err);

@@ -65,6 +65,8 @@ static int trial_run(const lk_job_run *run, judged *j, linkd_error *err)
                               .new_sample = &s->sample,
                               .n_candidates = j->n_candidates};
     if (rc == LINKD_OK)
+        rc = lk_progress_report(run->progress, "judge", 0, 1, err);
+    if (rc == LINKD_OK)
         rc = linkd_trial_run(&task, &j->trial, err);
     lk_pool_free(pool);
     return rc;

@@ -29,6 +29,18 @@ bool lk_bridge_asks(const linkd_bridge_task *task, size_t query, size_t anchor);
 /* Whether an anchor is not fitted on. */
 bool lk_bridge_holds(const linkd_bridge_task *task, size_t anchor);
 
+/* A map of those that are fitted already, with an owner more, or NULL. The role of
+ * a map alone is its head. */
+#define LK_ROLE_HOME ((int)LINKD_N_HEADS)
+#define LK_ROLE_RANK ((int)LINKD_N_HEADS + 1)
+linkd_compat_map *lk_fitted_find(linkd_fitted *fitted,
+                                 const linkd_model_sample *from,
+                                 const linkd_model_sample *to, int role);
+/* Keeps one for later, if there is room; NULL, the first, is fine. */
+void lk_fitted_keep(linkd_fitted *fitted, const linkd_model_sample *from,
+                    const linkd_model_sample *to, int role,
+                    linkd_compat_map *map);
+
 /* How many anchors look for others in what follows. */
 size_t lk_bridge_n_asking(const linkd_bridge_task *task);
 /* What records score with others in each way of a bridge that is fitted otherwise:

@@ -272,9 +272,10 @@ static uint64_t *labels_copy(const linkd_bridge_task *t)
     return labels;
 }
 
-static int map_fit(const linkd_bridge_task *t, const linkd_model_sample *from,
-                   const linkd_model_sample *to, linkd_compat_head head,
-                   linkd_compat_map **ret_map, linkd_error *err)
+static int map_fit_anew(const linkd_bridge_task *t,
+                        const linkd_model_sample *from,
+                        const linkd_model_sample *to, linkd_compat_head head,
+                        linkd_compat_map **ret_map, linkd_error *err)
 {
     linkd_compat_fit_options options = {.head = head, .seed = t->seed};
     linkd_rows rows[2] = {{.dim = from->dim}, {.dim = to->dim}};
@@ -295,6 +296,21 @@ static int map_fit(const linkd_bridge_task *t, const linkd_model_sample *from,
     free(labels);
     free(copies[0]);
     free(copies[1]);
+    return rc;
+}
+
+static int map_fit(const linkd_bridge_task *t, const linkd_model_sample *from,
+                   const linkd_model_sample *to, linkd_compat_head head,
+                   linkd_compat_map **ret_map, linkd_error *err)
+{
+    int rc;
+
+    *ret_map = lk_fitted_find(t->fitted, from, to, (int)head);
+    if (*ret_map != NULL)
+        return LINKD_OK;
+    rc = map_fit_anew(t, from, to, head, ret_map, err);
+    if (rc == LINKD_OK)
+        lk_fitted_keep(t->fitted, from, to, (int)head, *ret_map);
     return rc;
 }
 
@@ -404,10 +420,10 @@ static int fuse_fit(const linkd_bridge_task *t, const groups *g,
  * queries, 2026-11-29). */
 static const linkd_whitening whitening = {.shrinkage = 0.1, .share = 0.3};
 
-static int whitened_fit(const linkd_bridge_task *t,
-                        const linkd_model_sample *from,
-                        const linkd_model_sample *to, linkd_whitened *ret_maps,
-                        linkd_error *err)
+static int whitened_fit_anew(const linkd_bridge_task *t,
+                             const linkd_model_sample *from,
+                             const linkd_model_sample *to,
+                             linkd_whitened *ret_maps, linkd_error *err)
 {
     linkd_rows rows[2] = {{.dim = from->dim}, {.dim = to->dim}};
     const linkd_rows stored = {to->anchors, t->n_anchors, to->dim};
@@ -424,6 +440,26 @@ static int whitened_fit(const linkd_bridge_task *t,
                                        ret_maps, err);
     free(copies[0]);
     free(copies[1]);
+    return rc;
+}
+
+static int whitened_fit(const linkd_bridge_task *t,
+                        const linkd_model_sample *from,
+                        const linkd_model_sample *to, linkd_whitened *ret_maps,
+                        linkd_error *err)
+{
+    int rc;
+
+    ret_maps->home = lk_fitted_find(t->fitted, from, to, LK_ROLE_HOME);
+    ret_maps->map = lk_fitted_find(t->fitted, from, to, LK_ROLE_RANK);
+    if (ret_maps->home != NULL && ret_maps->map != NULL)
+        return LINKD_OK;
+    linkd_whitened_clear(ret_maps);
+    rc = whitened_fit_anew(t, from, to, ret_maps, err);
+    if (rc == LINKD_OK) {
+        lk_fitted_keep(t->fitted, from, to, LK_ROLE_HOME, ret_maps->home);
+        lk_fitted_keep(t->fitted, from, to, LK_ROLE_RANK, ret_maps->map);
+    }
     return rc;
 }
 

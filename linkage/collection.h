@@ -223,6 +223,21 @@ typedef struct linkd_model_sample {
 #define LINKD_ANCHORS      ((size_t)4000)
 #define LINKD_ANCHORS_MAX  ((size_t)65536)
 
+/* Maps between anchors that are fitted already: bridges of the same anchors, held
+ * ones, seed and labels share them, whatever their queries are. */
+typedef struct linkd_fitted_map {
+    const float *from, *to; /* anchors */
+    int role;               /* its head, or what it is of a ranking */
+    linkd_compat_map *map;
+} linkd_fitted_map;
+/* Both ways: two heads, and two maps of a ranking. */
+#define LINKD_FITTED_MAX ((size_t)8)
+typedef struct linkd_fitted {
+    linkd_fitted_map maps[LINKD_FITTED_MAX];
+    size_t n;
+} linkd_fitted;
+void linkd_fitted_clear(linkd_fitted *fitted);
+
 typedef struct linkd_bridge_task {
     size_t n_anchors; /* LINKD_ANCHORS_MIN to LINKD_ANCHORS_MAX */
     size_t n_kept;    /* the first ones, which searches will know; 0: all */
@@ -241,6 +256,8 @@ typedef struct linkd_bridge_task {
     bool no_scales; /* bridges are not kept, and no limit is put to them */
     const uint64_t *labels; /* [n_anchors] for LINKD_HEAD_CONTRAST, or NULL */
     uint64_t seed;
+    linkd_fitted *fitted; /* taken from, and added to, as far as there is room;
+                             NULL: each bridge fits its own */
     lk_pool *pool;
     const linkd_progress *progress;
 } linkd_bridge_task;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -94,6 +95,53 @@ static void a_probe_changes_nothing(void **state)
     assert_int_equal(size_at("generations"), 1);
     search_for(5, ",\"k\":1");
     assert_false(is_there("hits.0.generation"));
+}
+
+static bool never(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+/* Appends a step's name when it begins. */
+static int step_note(void *ctx, const char *step, uint64_t done, uint64_t total)
+{
+    lk_buf *steps = ctx;
+
+    (void)done;
+    (void)total;
+    if (steps->len == 0 || strstr(steps->data, step) == NULL)
+        assert_int_equal(lk_buf_printf(steps, NULL, "%s ", step), LINKD_OK);
+    return 0;
+}
+
+/* So that whoever waits knows for what. */
+static void a_probe_tells_its_steps(void **state)
+{
+    static const char text[] = "{\"kind\":\"upgrade-probe\",\"collection\":"
+                               "\"firms\",\"model\":\"other\"}";
+    json_t *request = json_loads(text, 0, NULL);
+    lk_buf steps = {0};
+    linkd_progress progress = {step_note, &steps};
+    lk_arena arena = {0};
+    lk_job_spec spec;
+    lk_job_outcome outcome = {0};
+    const lk_job_run run = {.service = &service,
+                            .spec = &spec,
+                            .dir = ".",
+                            .progress = &progress,
+                            .stop_cb = never};
+
+    (void)state;
+    firms_make();
+    assert_int_equal(lk_job_spec_read(request, &arena, &spec, NULL), LINKD_OK);
+    assert_int_equal(lk_upgrade_start(&run, &outcome, NULL), LINKD_OK);
+    assert_string_equal(steps.data, "encode fit judge ");
+    json_decref(outcome.verdict);
+    json_decref(outcome.counts);
+    json_decref(request);
+    lk_arena_clear(&arena);
+    lk_buf_clear(&steps);
 }
 
 /* A prompt that leaves no room for the query: whoever asks behind it finds
@@ -469,6 +517,7 @@ int main(void)
         TEST(new_records_are_of_the_new_model),
         TEST(without_the_old_model_queries_are_aligned),
         TEST(a_probe_changes_nothing),
+        TEST(a_probe_tells_its_steps),
         TEST(the_verdict_is_on_queries_behind_their_prompt),
         TEST(each_head_can_be_asked_for),
         TEST(a_search_goes_the_collections_way),

@@ -1,5 +1,6 @@
 /* tests/daemon/test_upgrade_queries.c — a user's own queries take the place of
  * those that are made up; and what all of it will cost. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -268,6 +269,34 @@ static void queries_of_a_wrong_form_are_refused(void **state)
 
 /* ---- what it will cost ------------------------------------------------------- */
 
+static double estimated(const char *head)
+{
+    char body[64];
+
+    (void)snprintf(body, sizeof(body), "{\"model\":\"other\",\"head\":\"%s\"}",
+                   head);
+    assert_int_equal(call_json(lk_handle_upgrade_estimate, "firms", body), 200);
+    return json_number_value(at("fit_seconds"));
+}
+
+/* With half of the sample they would take less, and a network takes more. */
+static void fits_are_part_of_the_cost(void **state)
+{
+    double fit, texts, seconds;
+
+    (void)state;
+    firms_make();
+    fit = estimated("auto");
+    assert_true(fit > 0.0);
+    texts = json_number_value(at("texts")) *
+            json_number_value(at("seconds_per_text"));
+    seconds = json_number_value(at("seconds"));
+    assert_true(seconds > texts - 0.001 && seconds > fit - 0.001);
+    if (!(fabs(seconds - texts - fit) < 0.003))
+        fail_msg("%g is not %g and %g", seconds, texts, fit);
+    assert_true(estimated("mlp") > fit);
+}
+
 static void the_cost_is_told_beforehand(void **state)
 {
     (void)state;
@@ -362,6 +391,7 @@ int main(void)
         TEST(too_few_different_queries_are_refused),
         TEST(no_more_is_added_than_a_fit_takes),
         TEST(queries_of_a_wrong_form_are_refused),
+        TEST(fits_are_part_of_the_cost),
         TEST(the_cost_is_told_beforehand),
         TEST(what_is_no_anchor_costs_something_too),
         TEST(a_model_that_was_there_before_costs_nothing),

@@ -410,6 +410,58 @@ static void assert_refused(const bridged *b, int code, const char *message)
     assert_null(bridge.map);
 }
 
+static void assert_same_bytes(const linkd_compat_map *a,
+                              const linkd_compat_map *b)
+{
+    unsigned char *bytes[2] = {NULL, NULL};
+    size_t lens[2] = {0, 0};
+
+    assert_int_equal(linkd_compat_map_encode(a, &bytes[0], &lens[0], &err),
+                     LINKD_OK);
+    assert_int_equal(linkd_compat_map_encode(b, &bytes[1], &lens[1], &err),
+                     LINKD_OK);
+    assert_int_equal(lens[0], lens[1]);
+    assert_memory_equal(bytes[0], bytes[1], lens[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
+/* Of other queries, too: a map sees none. */
+static void bridges_of_the_same_anchors_share_their_maps(void **state)
+{
+    bridged *b = *state;
+    linkd_fitted fitted = {.n = 0};
+    linkd_bridge bare, first, second;
+
+    b->task.head = LINKD_HEAD_RIDGE;
+    bare = fit(b);
+    b->task.fitted = &fitted;
+    first = fit(b);
+    assert_int_equal(fitted.n, 3); /* and two of the ranking that was tried */
+    b->task.n_queries /= 2;
+    second = fit(b);
+    assert_int_equal(fitted.n, 3);
+    assert_ptr_equal(first.map, second.map);
+    assert_same_bytes(bare.map, second.map);
+    /* another head, and the other way, are other maps */
+    linkd_bridge_clear(&second);
+    b->task.head = LINKD_HEAD_PROCRUSTES;
+    second = fit(b);
+    assert_ptr_not_equal(first.map, second.map);
+    assert_int_equal(fitted.n, 4);
+    linkd_bridge_clear(&second);
+    assert_int_equal(
+        linkd_bridge_fit(&b->task, &b->older, &b->newer, &second, &err),
+        LINKD_OK);
+    assert_int_equal(linkd_compat_map_info(second.map).dim_to, NEW_DIM);
+    linkd_bridge_clear(&second);
+    linkd_fitted_clear(&fitted);
+    /* the first one owns its map still */
+    assert_same_bytes(bare.map, first.map);
+    linkd_bridge_clear(&first);
+    linkd_bridge_clear(&bare);
+}
+
 static void too_few_anchors_are_refused(void **state)
 {
     bridged *b = *state;
@@ -785,6 +837,7 @@ int main(void)
         TEST(every_head_makes_a_bridge_both_ways),
         TEST(a_lossless_head_goes_back_where_there_is_room),
         TEST(the_same_fit_has_the_same_bytes),
+        TEST(bridges_of_the_same_anchors_share_their_maps),
         TEST(too_few_anchors_are_refused),
         TEST(constant_vectors_are_refused),
         TEST(vectors_that_are_not_finite_are_refused_by_row),

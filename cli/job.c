@@ -18,10 +18,6 @@
 #define GONE_MAX      150 /* pauses without linkd, 30 s: guess */
 #define PATH_MAX_SIZE 64
 
-typedef struct step_name {
-    char text[24];
-} step_name;
-
 static const char *text_of(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
@@ -112,24 +108,52 @@ static bool has_ended(const json_t *job)
            strcmp(state, "cancelled") == 0;
 }
 
-/* Reports the job's step, but not again one that was reported as done: the job
- * may say so until the next step has something to tell. */
-static void progress_show(lk_client *client, const json_t *job, step_name *told)
+static void step_end(lk_meter *meter, lk_job_seen *seen)
+{
+    linkd_progress progress = lk_meter_progress(meter);
+
+    if (seen->step[0] == '\0' || seen->is_done)
+        return;
+    if (seen->total > 0)
+        (void)!lk_progress_report(&progress, seen->step, seen->total,
+                                  seen->total, NULL);
+    lk_meter_finish(meter);
+    seen->is_done = true;
+}
+
+static void step_show(lk_meter *meter, const lk_job_seen *now, uint64_t done,
+                      lk_job_seen *seen)
+{
+    linkd_progress progress = lk_meter_progress(meter);
+    bool is_same = strcmp(now->step, seen->step) == 0;
+
+    if (!is_same)
+        step_end(meter, seen);
+    else if (now->is_done && seen->is_done)
+        return; /* until the next step has something to tell */
+    (void)!lk_progress_report(&progress, now->step, done, now->total, NULL);
+    *seen = *now;
+    if (now->is_done)
+        lk_meter_finish(meter);
+}
+
+void lk_job_show(lk_meter *meter, const json_t *job, lk_job_seen *seen)
 {
     const json_t *progress = json_object_get(job, "progress");
-    const char *step = text_of(progress, "step");
     json_int_t done = json_integer_value(json_object_get(progress, "done"));
     json_int_t total = json_integer_value(json_object_get(progress, "total"));
-    bool is_done = total > 0 && done >= total;
+    lk_job_seen now = {.total = (uint64_t)total,
+                       .is_done = total > 0 && done >= total};
 
-    if (step[0] == '\0' || done < 0 || total < 0 ||
-        (is_done && strcmp(step, told->text) == 0))
-        return;
-    (void)!lk_progress_report(&client->cli->progress, step, (uint64_t)done,
-                              (uint64_t)total, NULL);
-    if (is_done)
-        lk_meter_finish(&client->cli->meter);
-    (void)snprintf(told->text, sizeof(told->text), "%s", is_done ? step : "");
+    (void)snprintf(now.step, sizeof(now.step), "%s", text_of(progress, "step"));
+    if (now.step[0] != '\0' && done >= 0 && total >= 0) {
+        step_show(meter, &now, (uint64_t)done, seen);
+    } else if (strcmp(text_of(job, "state"), "done") == 0) {
+        step_end(meter, seen);
+    } else if (!has_ended(job)) {
+        lk_meter_finish(meter);
+        *seen = (lk_job_seen){.step = ""};
+    }
 }
 
 static int state_ask(lk_client *client, uint64_t number, json_t **ret_job,
@@ -147,7 +171,7 @@ static int end_await(lk_client *client, uint64_t number, json_t **ret_job,
                      linkd_error *err)
 {
     struct timespec pause = {.tv_nsec = PAUSE_MIN_NS};
-    step_name told = {""};
+    lk_job_seen seen = {.step = ""};
     unsigned n_gone = 0;
 
     while (!lk_interrupt_requested()) {
@@ -157,9 +181,11 @@ static int end_await(lk_client *client, uint64_t number, json_t **ret_job,
 
         if (rc != LINKD_OK && (!is_gone || ++n_gone > GONE_MAX))
             return rc;
+        if (is_gone) /* it may begin anew */
+            seen = (lk_job_seen){.step = ""};
         if (rc == LINKD_OK) {
             n_gone = 0;
-            progress_show(client, job, &told);
+            lk_job_show(&client->cli->meter, job, &seen);
             if (has_ended(job)) {
                 *ret_job = job;
                 return LINKD_OK;

@@ -2,7 +2,21 @@
 #ifndef LINKD_CLI_JOB_H
 #define LINKD_CLI_JOB_H
 
+#include <jansson.h>
+
 #include "cli/client.h"
+#include "cli/progress.h"
+
+/* The step that a job was last seen at; "": at none. */
+typedef struct lk_job_seen {
+    char step[24];
+    uint64_t total;
+    bool is_done;
+} lk_job_seen;
+
+/* Shows how far the job is, as far as looking now and then tells: a step that
+ * another one has followed is complete, and waiting is no step's time. */
+void lk_job_show(lk_meter *meter, const json_t *job, lk_job_seen *seen);
 
 /* Waits for the job's end and reports its steps meanwhile. On Ctrl-C the wait
  * ends and, if `owned`, the job with it; a second one ends linkctl at once.

@@ -349,6 +349,9 @@ static int steps_run(gathering *g, linkd_error *err)
     funnel->encode_seconds = lk_clock_seconds_since(start);
     start = lk_clock_ns();
     if (rc == LINKD_OK)
+        rc =
+            lk_progress_report(g->progress, "candidates", 0, g->n_records, err);
+    if (rc == LINKD_OK)
         rc = texts_make(g, err);
     if (rc == LINKD_OK)
         rc = blocks_number(g, err);

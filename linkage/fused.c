@@ -119,6 +119,9 @@ static int all_fuse(fusing *f, linkd_error *err)
     if (f->pictures == NULL || f->vectors.data == NULL ||
         f->vectors.rows == NULL)
         return lk_fail_nomem(err);
+    if (f->maker->n_done == 0)
+        rc = lk_progress_report(f->maker->progress, "encode", 0,
+                                f->maker->n_total, err);
     for (size_t row = 0; row < n_rows && rc == LINKD_OK;
          row += ROWS_PER_CHUNK) {
         const size_t left = n_rows - row;

@@ -266,6 +266,9 @@ int lk_vectors_of_texts(lk_vectors_maker *maker, const linkd_table *table,
         rc = lk_fail_nomem(err);
         goto done;
     }
+    if (maker->n_done == 0)
+        rc = lk_progress_report(maker->progress, "encode", 0, maker->n_total,
+                                err);
     for (size_t row = 0; row < n_rows && rc == LINKD_OK;
          row += ROWS_PER_CHUNK) {
         size_t n_left = n_rows - row;

@@ -669,6 +669,81 @@ a_table_too_small_to_learn_from_is_decided_with_a_doubt(void **state)
     assert_non_null(strstr(f->decision.verdict.doubt, "too few rows"));
 }
 
+/* ---- progress ----------------------------------------------------------- */
+
+/* Which step reported last, and whether with a count. */
+typedef struct booking {
+    char step[16];
+    uint64_t done;
+    size_t n_embedded;
+} booking;
+
+static int booking_note(void *ctx, const char *step, uint64_t done,
+                        uint64_t total)
+{
+    booking *b = ctx;
+
+    /* not before it is counted: its time would be another step's */
+    if (strcmp(step, b->step) != 0)
+        assert_int_equal(done, 0);
+    (void)snprintf(b->step, sizeof(b->step), "%s", step);
+    b->done = done;
+    assert_true(done <= total);
+    return 0;
+}
+
+static int booked_embed(void *ctx, const linkd_str *texts, size_t n,
+                        float *ret_vectors, linkd_encode_stats *stats,
+                        linkd_error *err)
+{
+    booking *b = ctx;
+
+    (void)texts;
+    (void)stats;
+    (void)err;
+    assert_string_equal(b->step, "encode");
+    for (size_t i = 0; i < n; i++) {
+        ret_vectors[2 * i] = (b->n_embedded + i) % 2 == 0 ? 1.0F : 0.0F;
+        ret_vectors[2 * i + 1] = 1.0F - ret_vectors[2 * i];
+    }
+    b->n_embedded += n;
+    return LINKD_OK;
+}
+
+static bool all_known(void *ctx, linkd_str text)
+{
+    (void)ctx;
+    (void)text;
+    return true;
+}
+
+/* Who asks now and then, as linkctl asks linkd, books time by the step that was
+ * reported last. */
+static void every_step_is_reported_when_it_begins(void **state)
+{
+    fixture *f = *state;
+    booking b = {.step = ""};
+    linkd_progress progress = {booking_note, &b};
+    linkd_embedder embedder = {.embed = booked_embed,
+                               .knows = all_known,
+                               .ctx = &b,
+                               .dim = 2,
+                               .fingerprint = "two"};
+    linkd_evidence_options options = {.columns = COLUMNS,
+                                      .n_columns = 3,
+                                      .left_block = LINKD_COLUMN_NONE,
+                                      .right_block = LINKD_COLUMN_NONE,
+                                      .channels = LINKD_CHANNEL_LEXICAL};
+
+    two_tables_make(f);
+    assert_int_equal(linkd_evidence_gather(f->tables[0], f->tables[1],
+                                           &embedder, f->pool, &options,
+                                           &progress, &f->evidence, &f->err),
+                     LINKD_OK);
+    assert_true(b.n_embedded > N_PEOPLE);
+    assert_string_equal(b.step, "compare");
+}
+
 #define DECIDE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -693,6 +768,7 @@ int main(void)
         DECIDE_TEST(a_table_of_strangers_has_no_duplicates),
         DECIDE_TEST(a_table_of_variants_has_no_duplicates_or_is_doubted),
         DECIDE_TEST(what_chance_cannot_make_is_told_from_strangers),
+        DECIDE_TEST(every_step_is_reported_when_it_begins),
         DECIDE_TEST(a_table_too_small_to_learn_from_is_decided_with_a_doubt),
     };
 

@@ -282,7 +282,7 @@ static void every_step_is_reported(void **state)
     linkd_progress progress = {progress_note, seen};
 
     assert_int_equal(link_run(f, &progress), LINKD_OK);
-    assert_string_equal(seen, "encode 6/10 encode 10/10 search 7/7 "
+    assert_string_equal(seen, "encode 0/10 encode 6/10 encode 10/10 search 7/7 "
                               "assign 0/12 assign 12/12 ");
 }
 

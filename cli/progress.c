@@ -50,6 +50,12 @@ static const char *step_unit(const char *step)
     return "";
 }
 
+/* Parts of unequal size: how many there are tells nobody anything. */
+static bool is_in_parts(const char *step)
+{
+    return strcmp(step, "compare") == 0 || strcmp(step, "decide") == 0;
+}
+
 static lk_number rate_text(const char *step, double rate)
 {
     const char *unit = step_unit(step);
@@ -117,7 +123,7 @@ static void draw(lk_meter *meter, uint64_t now_ns)
     else if (meter->done > 0)
         (void)fprintf(meter->out, "  %s",
                       done_text(meter->step, meter->done).text);
-    if (meter->rate > 0)
+    if (meter->rate > 0 && !is_in_parts(meter->step))
         (void)fprintf(meter->out, "  %s/s",
                       rate_text(meter->step, meter->rate).text);
     if (has_total && meter->left_seconds >= 0 &&
@@ -199,7 +205,8 @@ void lk_meter_finish(lk_meter *meter)
     seconds = seconds_between(meter->start_ns,
                               is_whole ? meter->report_ns : meter->idle_ns);
     lk_meter_erase(meter);
-    if (seconds >= TOLD_FROM_S && meter->done == 0)
+    if (seconds >= TOLD_FROM_S &&
+        (meter->done == 0 || is_in_parts(meter->step)))
         (void)fprintf(meter->out, "%s: %.1f s\n", meter->step, seconds);
     else if (seconds >= TOLD_FROM_S)
         (void)fprintf(

@@ -15,6 +15,28 @@
 #include "linkage/pair_model.h"
 #include "linkage/text.h"
 
+/* ---- progress ----------------------------------------------------------- */
+
+static int rounds_report(const lk_rounds *rounds, linkd_error *err)
+{
+    return lk_progress_report(rounds->progress, "decide", rounds->done,
+                              rounds->total, err);
+}
+
+int lk_rounds_begin(const linkd_progress *progress, uint64_t total,
+                    lk_rounds *ret_rounds, linkd_error *err)
+{
+    *ret_rounds = (lk_rounds){.progress = progress, .total = total};
+    return rounds_report(ret_rounds, err);
+}
+
+int lk_rounds_next(lk_rounds *rounds, linkd_error *err)
+{
+    LK_ASSERT(rounds->done < rounds->total);
+    rounds->done++;
+    return rounds_report(rounds, err);
+}
+
 /* ---- labels ------------------------------------------------------------- */
 
 /* Labels name rows; inside they name records. */

@@ -48,6 +48,7 @@ typedef struct deduper {
     size_t *entities;
     lk_logistic model;
     lk_matching matching;
+    lk_rounds rounds;
 } deduper;
 
 /* ---- start -------------------------------------------------------------- */
@@ -69,10 +70,16 @@ static int seeds_sow(deduper *d, linkd_error *err)
 static int deduper_init(deduper *d, const lk_decision_input *input,
                         size_t *entities, linkd_error *err)
 {
+    int rc;
+
     *d = (deduper){.input = input,
                    .pairs = input->pairs,
                    .n = input->pairs->n,
                    .entities = entities};
+    /* the mixture and what remains behind the fits count as one each */
+    rc = lk_rounds_begin(input->progress, 1 + ROUNDS + 1, &d->rounds, err);
+    if (rc != LINKD_OK)
+        return rc;
     d->seeds = calloc(d->n + 1, sizeof(*d->seeds));
     d->answers = calloc(d->n + 1, sizeof(*d->answers));
     d->log_odds = calloc(d->n + 1, sizeof(*d->log_odds));
@@ -245,9 +252,12 @@ static int clusters_fit(deduper *d, linkd_error *err)
                                                 : LK_UNANSWERED;
     if (is_hopeless(d))
         return entities_cluster(d, stop_of(d), err);
-    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
+    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++) {
         if (!is_hopeless(d))
             rc = round_of_clusters(d, round, err);
+        if (rc == LINKD_OK)
+            rc = lk_rounds_next(&d->rounds, err);
+    }
     return rc;
 }
 
@@ -294,9 +304,12 @@ static int pairs_fit(deduper *d, linkd_error *err)
 
     for (size_t i = 0; i < d->n; i++)
         d->answers[i] = d->seeds[i];
-    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
+    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++) {
         if (!is_hopeless(d))
             rc = round_of_pairs(d, round, err);
+        if (rc == LINKD_OK)
+            rc = lk_rounds_next(&d->rounds, err);
+    }
     return rc;
 }
 
@@ -426,6 +439,8 @@ static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
                   err);
     if (rc == LINKD_OK)
         rc = chance_find(d, &share, err);
+    if (rc == LINKD_OK)
+        rc = lk_rounds_next(&d->rounds, err);
     d->is_reseeded = share > CHANCE_SURE;
     if (rc == LINKD_OK)
         rc = entities_find(d, verdict, err);
@@ -435,6 +450,7 @@ static int duplicates_find(deduper *d, linkd_verdict *verdict, linkd_error *err)
         return rc;
     /* a clear line, but between families, not between things */
     d->is_reseeded = true;
+    d->rounds.total = d->rounds.done + ROUNDS + 1;
     return entities_find(d, verdict, err);
 }
 
@@ -452,6 +468,10 @@ int lk_decide_dedup(const lk_decision_input *input, lk_outcome *ret_outcome,
                                 input->entities, ret_entities, err);
     if (rc == LINKD_OK)
         rc = outcome_fill(&d, &outcome, err);
+    if (rc == LINKD_OK) {
+        d.rounds.done = d.rounds.total - 1; /* some may not have been needed */
+        rc = lk_rounds_next(&d.rounds, err);
+    }
     deduper_clear(&d);
     if (rc == LINKD_OK)
         *ret_outcome = outcome;

@@ -24,7 +24,10 @@
 
 #include "linkage/decision.h"
 
-#define ROUNDS 3
+enum {
+    ROUNDS = 3,
+    MODES = 3, /* that are tried */
+};
 
 /* A side has several partners if those that have any have so many on average,
  * and if so large a share of the side is matched one to one. Measured with the
@@ -49,6 +52,7 @@ typedef struct linker {
     float *ratios;    /* sum over the rounds, then of the current one */
     float *chances;   /* see lk_chance() */
     bool is_reseeded; /* chance explained what was found at first */
+    lk_rounds rounds;
 } linker;
 
 /* One fit under one mode. */
@@ -177,8 +181,11 @@ static int fit_run(linker *l, lk_multiplicity multiplicity, fit *ret_fit,
         seeds_sow(l, multiplicity);
         seeds_weed(l);
     }
-    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++)
+    for (size_t round = 0; round < ROUNDS && rc == LINKD_OK; round++) {
         rc = round_run(l, multiplicity, round, ratios, &f, err);
+        if (rc == LINKD_OK)
+            rc = lk_rounds_next(&l->rounds, err);
+    }
     free(ratios);
     if (rc == LINKD_OK)
         *ret_fit = f;
@@ -310,7 +317,16 @@ static lk_multiplicity multiplicity_of(linkd_assign assign)
 static int linker_init(linker *l, const lk_decision_input *input,
                        linkd_error *err)
 {
+    bool is_auto = input->assign == LINKD_ASSIGN_AUTO;
+    int rc;
+
     *l = (linker){.input = input, .pairs = input->pairs, .n = input->pairs->n};
+    /* one more for what remains behind the fits */
+    rc =
+        lk_rounds_begin(input->progress, ROUNDS * (is_auto ? MODES + 1 : 1) + 1,
+                        &l->rounds, err);
+    if (rc != LINKD_OK)
+        return rc;
     l->best_a = calloc(l->n + 1, sizeof(*l->best_a));
     l->best_b = calloc(l->n + 1, sizeof(*l->best_b));
     l->answers = calloc(l->n + 1, sizeof(*l->answers));
@@ -366,6 +382,7 @@ static int chance_consider(linker *l, linkd_verdict *verdict, fit *f,
     (void)snprintf(verdict->why + len, sizeof(verdict->why) - len,
                    "%swhat chance explains was left out", len > 0 ? "; " : "");
     fit_clear(f);
+    l->rounds.total += ROUNDS;
     return fit_run(l, multiplicity_of(verdict->assign), f, err);
 }
 
@@ -462,6 +479,8 @@ int lk_decide_link(const lk_decision_input *input, lk_outcome *ret_outcome,
         lk_doubt_too_few(&outcome.verdict);
     if (rc == LINKD_OK)
         rc = outcome_fill(&l, &f, &outcome, err);
+    if (rc == LINKD_OK)
+        rc = lk_rounds_next(&l.rounds, err);
     fit_clear(&f);
     linker_clear(&l);
     if (rc == LINKD_OK)

@@ -26,7 +26,7 @@ typedef struct lk_decision_input {
     double threshold;                 /* probability, or LINKD_THRESHOLD_AUTO */
     const lk_entities_rule *entities; /* one table; NULL: average linkage */
     lk_pool *pool;
-    const linkd_progress *progress; /* steps "fit" and "decide" */
+    const linkd_progress *progress; /* step "decide", see lk_rounds */
 } lk_decision_input;
 
 /* What was fitted, so that it can be explained and used again. */
@@ -81,6 +81,19 @@ lk_decide_entities_cut(const lk_pairset *pairs, const lk_entities_rule *rule,
 float lk_decide_entities_stop(double threshold);
 
 /* ---- shared by the two -------------------------------------------------- */
+
+/* How far a decision is, in rounds of fitting: about equal times. More may turn
+ * out to be needed on the way, and are added to the total. */
+typedef struct lk_rounds {
+    const linkd_progress *progress;
+    uint64_t done;
+    uint64_t total;
+} lk_rounds;
+LINKD_MUST_CHECK int lk_rounds_begin(const linkd_progress *progress,
+                                     uint64_t total, lk_rounds *ret_rounds,
+                                     linkd_error *err);
+/* One more is done. LINKD_E_CANCELLED: it was the last one that is wanted. */
+LINKD_MUST_CHECK int lk_rounds_next(lk_rounds *rounds, linkd_error *err);
 
 /* How implausible each pair is by chance: sum over fields of
  * -ln P(a random pair is at least this similar), times the record's mean of

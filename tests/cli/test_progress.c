@@ -136,6 +136,27 @@ static void a_step_without_a_count_leaves_its_time(void **state)
     assert_string_equal(f->text, "fit: 3.0 s\n");
 }
 
+/* They take unequal times: their number says nothing. */
+static void a_step_in_parts_leaves_its_time(void **state)
+{
+    fixture *f = *state;
+
+    tick(f, 0, "decide", 0, 13);
+    tick(f, 3, "decide", 13, 13);
+    lk_meter_finish(&f->meter);
+    (void)fflush(f->out);
+    assert_string_equal(f->text, "decide: 3.0 s\n");
+}
+
+static void a_step_in_parts_is_drawn_without_a_rate(void **state)
+{
+    fixture *f = *state;
+
+    tick(f, 0, "decide", 0, 4);
+    tick(f, 3, "decide", 1, 4);
+    assert_string_equal(f->text, "\r\033[Kdecide  25 %  0:09 left");
+}
+
 static void what_follows_a_step_that_is_done_is_not_its_time(void **state)
 {
     fixture *f = *state;
@@ -329,11 +350,13 @@ int main(void)
         LINES(the_same_step_from_the_beginning_is_a_new_one),
         LINES(a_step_too_short_to_time_is_not_told),
         LINES(a_step_without_a_count_leaves_its_time),
+        LINES(a_step_in_parts_leaves_its_time),
         LINES(what_follows_a_step_that_is_done_is_not_its_time),
         LINES(work_that_is_first_reported_when_done_took_its_time),
         LINES(a_step_counts_what_its_first_word_says),
         LINES(a_silent_meter_is_not_even_asked),
         TERMINAL(the_line_is_redrawn_in_place_but_not_for_every_report),
+        TERMINAL(a_step_in_parts_is_drawn_without_a_rate),
         TERMINAL(no_time_left_is_told_in_the_first_two_seconds),
         TERMINAL(a_steady_rate_gives_the_time_that_is_really_left),
         TERMINAL(uneven_batches_do_not_make_it_jump),

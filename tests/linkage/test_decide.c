@@ -156,11 +156,39 @@ static void gather(fixture *f, const linkd_label *asked, size_t n_asked)
     gather_columns(f, 3, asked, n_asked);
 }
 
+/* What was reported last, and when to stop. */
+typedef struct watcher {
+    uint64_t done;
+    uint64_t total;
+    size_t n_reports;
+    size_t n_wanted; /* reports until it is enough; 0: never */
+} watcher;
+
+static int watch(void *ctx, const char *step, uint64_t done, uint64_t total)
+{
+    watcher *w = ctx;
+
+    assert_string_equal(step, "decide");
+    assert_true(w->n_reports > 0 ? done > w->done : done == 0);
+    assert_true(total >= w->total && done <= total);
+    w->done = done;
+    w->total = total;
+    w->n_reports++;
+    return w->n_reports == w->n_wanted;
+}
+
 static int decide(fixture *f, linkd_decide_options options)
 {
+    watcher w = {0};
+    linkd_progress progress = {watch, &w};
+    int rc;
+
     linkd_decision_clear(&f->decision);
-    return linkd_evidence_decide(f->evidence, &options, NULL, &f->decision,
-                                 &f->err);
+    rc = linkd_evidence_decide(f->evidence, &options, &progress, &f->decision,
+                               &f->err);
+    if (rc == LINKD_OK)
+        assert_int_equal(w.done, w.total);
+    return rc;
 }
 
 static const linkd_decide_options AUTO = {.assign = LINKD_ASSIGN_AUTO,
@@ -671,6 +699,50 @@ a_table_too_small_to_learn_from_is_decided_with_a_doubt(void **state)
 
 /* ---- progress ----------------------------------------------------------- */
 
+/* Stops at the nth report for every n, and answers how many there are. */
+static size_t stop_everywhere(fixture *f, linkd_assign assign)
+{
+    linkd_decide_options options = AUTO;
+
+    options.assign = assign;
+    for (size_t n = 1;; n++) {
+        watcher w = {.n_wanted = n};
+        linkd_progress progress = {watch, &w};
+        linkd_decision decision = {0};
+        int rc = linkd_evidence_decide(f->evidence, &options, &progress,
+                                       &decision, &f->err);
+
+        linkd_decision_clear(&decision);
+        if (rc == LINKD_OK) {
+            assert_int_equal(w.n_reports, n - 1);
+            return n - 1;
+        }
+        assert_int_equal(rc, LINKD_E_CANCELLED);
+        assert_int_equal(w.n_reports, n);
+    }
+}
+
+/* Three fits a mode, four where the mode is found out, the beginning, the end. */
+static void a_link_is_told_by_its_fits_and_stops_at_each(void **state)
+{
+    fixture *f = *state;
+
+    two_tables_make(f);
+    gather(f, NULL, 0);
+    assert_int_equal(stop_everywhere(f, LINKD_ASSIGN_ONE_TO_ONE), 1 + 3 + 1);
+    assert_int_equal(stop_everywhere(f, LINKD_ASSIGN_AUTO), 1 + 4 * 3 + 1);
+}
+
+/* The same with the mixture before the fits. */
+static void a_dedup_is_told_by_its_fits_and_stops_at_each(void **state)
+{
+    fixture *f = *state;
+
+    one_table_make(f);
+    gather(f, NULL, 0);
+    assert_int_equal(stop_everywhere(f, LINKD_ASSIGN_AUTO), 1 + 1 + 3 + 1);
+}
+
 /* Which step reported last, and whether with a count. */
 typedef struct booking {
     char step[16];
@@ -768,6 +840,8 @@ int main(void)
         DECIDE_TEST(a_table_of_strangers_has_no_duplicates),
         DECIDE_TEST(a_table_of_variants_has_no_duplicates_or_is_doubted),
         DECIDE_TEST(what_chance_cannot_make_is_told_from_strangers),
+        DECIDE_TEST(a_link_is_told_by_its_fits_and_stops_at_each),
+        DECIDE_TEST(a_dedup_is_told_by_its_fits_and_stops_at_each),
         DECIDE_TEST(every_step_is_reported_when_it_begins),
         DECIDE_TEST(a_table_too_small_to_learn_from_is_decided_with_a_doubt),
     };

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "encoder/tokenizer_image.h"
+#include "tests/encoder/tokenizer_kinds.h"
 #include "tests/support/alloc_fail.h"
 
 /* Case counts, accents stay, words have at most 5 characters, and a long text
@@ -157,21 +158,9 @@ static void assert_golden_ids(const lk_tokenizer *read, const json_t *golden)
     lk_tokens_clear(&tokens);
 }
 
-static char *file_read(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    char *text = calloc(1, 1 << 20);
-
-    assert_non_null(file);
-    assert_non_null(text);
-    assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
-    (void)fclose(file);
-    return text;
-}
-
 static void every_kind_gives_the_ids_of_hugging_face(void **state)
 {
-    FILE *file = fopen("tests/golden/tokenizer-kinds/texts.jsonl", "r");
+    FILE *file = fopen(GOLDEN_DIR "texts.jsonl", "r");
     lk_tokenizer *read = NULL;
     lk_buf image = {0};
     char kind[64] = "";
@@ -184,14 +173,11 @@ static void every_kind_gives_the_ids_of_hugging_face(void **state)
         const char *name = json_string_value(json_object_get(golden, "kind"));
 
         if (strcmp(kind, name) != 0) {
-            char path[128];
             char *json;
             lk_tokenizer *made;
 
             (void)snprintf(kind, sizeof(kind), "%s", name);
-            (void)snprintf(path, sizeof(path),
-                           "tests/golden/tokenizer-kinds/%s.json", kind);
-            json = file_read(path);
+            json = kind_read(kind);
             made = tokenizer_parse(json);
             free(json);
             lk_tokenizer_close(read);

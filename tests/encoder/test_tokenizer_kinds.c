@@ -4,6 +4,7 @@
  * test_tokenizer.c. */
 #include "encoder/tokenizer.h"
 #include "encoder/unicode.h"
+#include "tests/encoder/tokenizer_kinds.h"
 #include "tests/support/alloc_fail.h"
 
 #include <setjmp.h>
@@ -15,8 +16,6 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include <xxhash.h>
-
-#define GOLDEN_DIR "tests/golden/tokenizer-kinds/"
 
 enum {
     BLOCK = 4096, /* code points a line of sweep.txt */
@@ -54,26 +53,6 @@ static linkd_str str(const char *text)
 }
 
 /* The content of a golden file; the caller frees it. */
-static char *file_read(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    char *text = calloc(1, 1 << 20);
-
-    assert_non_null(file);
-    assert_non_null(text);
-    assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
-    (void)fclose(file);
-    return text;
-}
-
-static char *kind_read(const char *kind)
-{
-    char path[128];
-
-    (void)snprintf(path, sizeof(path), GOLDEN_DIR "%s.json", kind);
-    return file_read(path);
-}
-
 static void kind_open(fixture *f, const char *kind)
 {
     char *json;

@@ -108,7 +108,8 @@ static const lk_syntax probe_syntax = {
     .summary = "Tells what another model would bring a collection.",
     .notes =
         "Encodes some thousand records, and queries that are made from them\n"
-        "or yours, and changes nothing. The verdict is no-upgrade-needed, "
+        "or yours, and changes no collection; --head dsimplex --labels leaves\n"
+        "the head in the model store. The verdict is no-upgrade-needed, "
         "fuse, "
         "cascade,\nbackfill or refuse: docs/upgrade.md says what follows.\n\n"
         "Examples:\n"

@@ -22,7 +22,8 @@
 #include "cli/vector_read.h"
 
 #define CHUNK_TEXTS ((size_t)256)
-#define SEED        UINT64_C(1) /* any: the same labels give the same head */
+#define CLASSES     UINT64_C(1024) /* where none are asked for: compat.h */
+#define SEED        UINT64_C(1)    /* any: the same labels give the same head */
 
 typedef struct maker {
     lk_cli *cli;
@@ -34,6 +35,7 @@ typedef struct maker {
     linkd_str *texts; /* [n]: of the rows that have text and entity */
     uint64_t *labels; /* [n] */
     size_t n;
+    linkd_head_labels learnt; /* what identifies all of these */
     lk_engine engine;
     float *vectors; /* [n, dim] */
     float *earlier; /* [n, n_classes - 1], or NULL */
@@ -133,7 +135,69 @@ static int rows_take(maker *m, linkd_error *err)
     for (size_t i = 0; i < n_rows && rc == LINKD_OK; i++)
         rc = row_take(m, i, fields, err);
     free(fields);
-    return rc == LINKD_OK ? lk_labels_number(m->labels, m->n, err) : rc;
+    return rc;
+}
+
+/* Entities have hashes of their names before they have numbers: the first `n_most`
+ * of them, in the order in which they come. */
+static int entities_hash(const maker *m, uint64_t n_most, uint64_t *ret_n,
+                         uint64_t *ret_hash, linkd_error *err)
+{
+    uint64_t *numbers = calloc(m->n + 1, sizeof(*numbers));
+    uint64_t hash = 0;
+    uint64_t n = 0;
+    int rc = numbers == NULL ? lk_fail_nomem(err) : LINKD_OK;
+
+    if (rc == LINKD_OK) {
+        memcpy(numbers, m->labels, m->n * sizeof(*numbers));
+        rc = lk_labels_number(numbers, m->n, err);
+    }
+    for (size_t i = 0; i < m->n && rc == LINKD_OK; i++)
+        if (numbers[i] == n && n < n_most) {
+            hash =
+                XXH3_64bits_withSeed(&m->labels[i], sizeof(*m->labels), hash);
+            n++;
+        }
+    free(numbers);
+    *ret_n = n;
+    *ret_hash = hash;
+    return rc;
+}
+
+static int learnt_hash(maker *m, linkd_error *err)
+{
+    uint64_t hash = m->options->n_classes > 0 ? m->options->n_classes : CLASSES;
+
+    for (size_t i = 0; i < m->n; i++) {
+        hash = XXH3_64bits_withSeed(m->texts[i].bytes, m->texts[i].len, hash);
+        hash = XXH3_64bits_withSeed(&m->labels[i], sizeof(*m->labels), hash);
+    }
+    m->learnt.records = hash;
+    return entities_hash(m, UINT64_MAX, &m->learnt.n_entities,
+                         &m->learnt.entities, err);
+}
+
+/* The earlier head's entities come first, by the same numbers; or one entity's
+ * records of the two models would be put to places of two. */
+static int numbers_check(const maker *m, const linkd_model_head *earlier,
+                         linkd_error *err)
+{
+    uint64_t n = 0;
+    uint64_t hash = 0;
+    int rc = LINKD_OK;
+
+    if (earlier->labels.n_entities == 0)
+        return LINKD_OK;
+    rc = entities_hash(m, earlier->labels.n_entities, &n, &hash, err);
+    if (rc == LINKD_OK &&
+        (n != earlier->labels.n_entities || hash != earlier->labels.entities))
+        rc = lk_fail(err, LINKD_E_DATA,
+                     "the first %zu entities of %s are others than those that "
+                     "model %s was learnt from, or in another order: their "
+                     "vectors would not compare",
+                     (size_t)earlier->labels.n_entities, m->options->labels,
+                     m->options->earlier);
+    return rc;
 }
 
 static int labels_read(maker *m, linkd_error *err)
@@ -149,7 +213,8 @@ static int labels_read(maker *m, linkd_error *err)
     if (m->label_column == LINKD_COLUMN_NONE)
         return lk_fail(err, LINKD_E_DATA, "%s has no column \"%s\"",
                        m->options->labels, LK_DSIMPLEX_COLUMN);
-    return rows_take(m, err);
+    rc = rows_take(m, err);
+    return rc == LINKD_OK ? learnt_hash(m, err) : rc;
 }
 
 /* The head of a model of the store. */
@@ -190,7 +255,9 @@ static int texts_encode(const maker *m, const lk_engine *engine,
                                       m->texts + i, n, *ret_vectors + i * dim,
                                       NULL, err);
     }
-    return rc;
+    return rc == LINKD_OK
+               ? lk_progress_report(&m->cli->progress, "embed", m->n, m->n, err)
+               : rc;
 }
 
 /* The texts by an earlier head, and the model under it. */
@@ -216,20 +283,16 @@ static int earlier_apply(maker *m, const linkd_model_head *head,
 
 /* A head can be learnt without it: where the model under it is gone, or another
  * one by now, it is. */
-static int earlier_read(maker *m, linkd_error *err)
+static int earlier_read(maker *m, const linkd_model_head *head,
+                        linkd_error *err)
 {
-    linkd_model_head head = {0};
     lk_engine engine = {0};
-    int rc;
+    int rc = LINKD_OK;
 
-    if (m->options->earlier == NULL)
-        return LINKD_OK;
-    rc = head_read(m->options->earlier, &head, err);
-    if (rc == LINKD_OK && head.map != NULL &&
-        lk_engine_open(m->cli, head.base, 0, &engine, NULL) == LINKD_OK)
-        rc = earlier_apply(m, &head, &engine, err);
+    if (head->map != NULL &&
+        lk_engine_open(m->cli, head->base, 0, &engine, NULL) == LINKD_OK)
+        rc = earlier_apply(m, head, &engine, err);
     lk_engine_close(&engine);
-    linkd_model_head_clear(&head);
     return rc == LINKD_E_CONFLICT ? LINKD_OK : rc;
 }
 
@@ -260,7 +323,8 @@ static int stage_write(const maker *m, const char *stage, const char *target,
     if (mkdir(stage, 0777) != 0)
         return lk_fail(err, LINKD_E_IO, "could not make %s: %s", stage,
                        strerror(errno));
-    rc = linkd_model_head_write(stage, m->options->base, m->map, err);
+    rc = linkd_model_head_write(stage, m->options->base, &m->learnt, m->map,
+                                err);
     if (rc == LINKD_OK && rename(stage, target) != 0)
         rc = lk_fail(err, LINKD_E_IO, "could not make %s: %s", target,
                      strerror(errno));
@@ -280,16 +344,30 @@ static void stage_remove(const char *stage)
     }
 }
 
-static int target_check(const char *target, const char *name, linkd_error *err)
+/* A head that is there already is taken if it was learnt from the same. */
+static int target_look(const maker *m, const char *target, const char *name,
+                       bool *ret_found, linkd_error *err)
 {
+    linkd_model_head head = {0};
     struct stat status;
+    int rc = LINKD_OK;
 
-    return stat(target, &status) == 0
-               ? lk_fail(err, LINKD_E_ARG,
-                         "there is a model \"%s\" already: --model takes it, "
-                         "without --labels",
-                         name)
-               : LINKD_OK;
+    *ret_found = stat(target, &status) == 0;
+    if (*ret_found)
+        rc = linkd_model_head_read(target, &head, err);
+    if (rc == LINKD_OK && *ret_found &&
+        (head.map == NULL || head.labels.n_entities != m->learnt.n_entities ||
+         head.labels.entities != m->learnt.entities ||
+         head.labels.records != m->learnt.records)) {
+        rc = lk_fail(
+            err, LINKD_E_ARG,
+            "there is a model \"%s\" already, which was not learnt from "
+            "these labels",
+            name);
+        lk_cli_hint(m->cli, "if no collection has it: rm -r %s", target);
+    }
+    linkd_model_head_clear(&head);
+    return rc;
 }
 
 /* Both paths, in the model store. */
@@ -310,20 +388,33 @@ static int paths_make(const char *name, lk_buf *ret_stage, lk_buf *ret_target,
 
 /* ---- all ------------------------------------------------------------------- */
 
-static int learn(maker *m, linkd_error *err)
+static int texts_read(maker *m, linkd_error *err)
 {
     int rc = settings_read(m, err);
 
     if (rc == LINKD_OK)
         rc = lk_model_check(m->cli, m->options->base, err);
+    return rc == LINKD_OK ? labels_read(m, err) : rc;
+}
+
+static int learn(maker *m, linkd_error *err)
+{
+    linkd_model_head earlier = {0};
+    int rc = LINKD_OK;
+
+    if (m->options->earlier != NULL)
+        rc = head_read(m->options->earlier, &earlier, err);
     if (rc == LINKD_OK)
-        rc = labels_read(m, err);
+        rc = numbers_check(m, &earlier, err);
     if (rc == LINKD_OK)
         rc = lk_engine_open(m->cli, m->options->base, 0, &m->engine, err);
     if (rc == LINKD_OK)
+        rc = lk_labels_number(m->labels, m->n, err);
+    if (rc == LINKD_OK)
         rc = texts_encode(m, &m->engine, &m->vectors, err);
     if (rc == LINKD_OK)
-        rc = earlier_read(m, err);
+        rc = earlier_read(m, &earlier, err);
+    linkd_model_head_clear(&earlier);
     return rc == LINKD_OK ? head_fit(m, err) : rc;
 }
 
@@ -340,12 +431,28 @@ static void summary_print(const maker *m, const char *name)
             (double)info.cosine);
 }
 
+static int head_make(maker *m, const char *stage, const char *target,
+                     const char *name, linkd_error *err)
+{
+    int rc = learn(m, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    rc = stage_write(m, stage, target, err);
+    if (rc == LINKD_OK)
+        summary_print(m, name);
+    else
+        stage_remove(stage);
+    return rc;
+}
+
 int lk_dsimplex_make(lk_cli *cli, const lk_dsimplex *options, lk_buf *ret_name,
                      linkd_error *err)
 {
     maker m = {.cli = cli, .options = options};
     lk_buf stage = {0};
     lk_buf target = {0};
+    bool is_there = false;
     int rc =
         strchr(options->base, '/') != NULL
             ? lk_fail(err, LINKD_E_ARG,
@@ -356,16 +463,15 @@ int lk_dsimplex_make(lk_cli *cli, const lk_dsimplex *options, lk_buf *ret_name,
     if (rc == LINKD_OK)
         rc = paths_make(ret_name->data, &stage, &target, err);
     if (rc == LINKD_OK)
-        rc = target_check(target.data, ret_name->data, err);
+        rc = texts_read(&m, err);
     if (rc == LINKD_OK)
-        rc = learn(&m, err);
-    if (rc == LINKD_OK) {
-        rc = stage_write(&m, stage.data, target.data, err);
-        if (rc != LINKD_OK)
-            stage_remove(stage.data);
-    }
-    if (rc == LINKD_OK)
-        summary_print(&m, ret_name->data);
+        rc = target_look(&m, target.data, ret_name->data, &is_there, err);
+    if (rc == LINKD_OK && !is_there)
+        rc = head_make(&m, stage.data, target.data, ret_name->data, err);
+    else if (rc == LINKD_OK && !cli->args.quiet)
+        (void)fprintf(stderr,
+                      "model %s is there already, learnt from these labels\n",
+                      ret_name->data);
     lk_buf_clear(&target);
     lk_buf_clear(&stage);
     maker_clear(&m);

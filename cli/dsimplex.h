@@ -26,8 +26,10 @@ typedef struct lk_dsimplex {
 /* Learns the head and puts it into the model store as a model "BASE+COLLECTION":
  * its name is appended to `ret_name`. Entities are numbered as they come first,
  * so that heads of several models that are learnt from one file make vectors
- * that compare. LINKD_E_ARG: there is such a model, or too few records or
- * entities, or too many of these. LINKD_E_DATA: the file. */
+ * that compare. A model of that name that was learnt from the same is taken.
+ * LINKD_E_ARG: it was learnt from other labels, or too few records or entities, or
+ * too many of these. LINKD_E_DATA: the file; it numbers the entities of `earlier`
+ * otherwise. */
 LINKD_MUST_CHECK int lk_dsimplex_make(lk_cli *cli, const lk_dsimplex *options,
                                       lk_buf *ret_name, linkd_error *err);
 

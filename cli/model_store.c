@@ -27,6 +27,7 @@
 #include "cli/number.h"
 #include "cli/output.h"
 #include "cli/sha256.h"
+#include "linkage/linkage.h"
 
 #define RECORD        "linkd-model.json"
 #define NAME_MAX_LEN  96
@@ -512,6 +513,36 @@ static json_t *record_read(const char *dir)
     return record;
 }
 
+/* Of a head (linkage/model_head.h), which has no record: what it says of itself. */
+static json_t *head_record(const linkd_model_head *head)
+{
+    linkd_compat_info info = linkd_compat_map_info(head->map);
+    unsigned char *bytes = NULL;
+    size_t len = 0;
+    json_t *record = NULL;
+
+    if (linkd_compat_map_encode(head->map, &bytes, &len, NULL) == LINKD_OK)
+        record = json_pack(
+            "{s:s,s:s,s:I,s:s,s:{s:{s:I}}}", "architecture", "head", "source",
+            head->base, "dim", (json_int_t)info.dim_to, "fingerprint",
+            head->fingerprint, "files", "head.map", "size", (json_int_t)len);
+    free(bytes);
+    return record;
+}
+
+/* What there is of a model's directory; NULL: nothing that can be read. */
+static json_t *any_record_read(const char *dir)
+{
+    json_t *record = record_read(dir);
+    linkd_model_head head = {0};
+
+    if (record == NULL && linkd_model_head_read(dir, &head, NULL) == LINKD_OK &&
+        head.map != NULL)
+        record = head_record(&head);
+    linkd_model_head_clear(&head);
+    return record;
+}
+
 static uint64_t record_bytes(const json_t *record)
 {
     json_t *files = json_object_get(record, "files");
@@ -561,7 +592,7 @@ static int entry_read(const store_dir *store, size_t i, json_t **ret_record,
     const char *name = store->entries[i]->d_name;
     lk_arena arena = {0};
     char *dir = path_join(&arena, store->path.data, name);
-    json_t *record = dir != NULL ? record_read(dir) : NULL;
+    json_t *record = dir != NULL ? any_record_read(dir) : NULL;
 
     lk_arena_clear(&arena);
     if (record == NULL)
@@ -652,6 +683,25 @@ static int file_verify(const char *dir, const char *name, const json_t *file,
     return LINKD_OK;
 }
 
+/* A head's map has a checksum of its own. */
+static int head_verify(const char *dir, bool *ret_is_head, FILE *out,
+                       linkd_error *err)
+{
+    const char *slash = strrchr(dir, '/');
+    linkd_model_head head = {0};
+    linkd_error why = {0};
+    int rc = linkd_model_head_read(dir, &head, &why);
+
+    *ret_is_head = rc != LINKD_OK || head.map != NULL;
+    if (rc != LINKD_OK)
+        rc = lk_fail(err, rc, "cannot verify %s: %s", dir, why.message);
+    else if (head.map != NULL)
+        (void)fprintf(out, "%s: a head on %s, by its own checksum as learnt\n",
+                      slash != NULL ? slash + 1 : dir, head.base);
+    linkd_model_head_clear(&head);
+    return rc;
+}
+
 static int model_verify(const char *dir, FILE *out, linkd_error *err)
 {
     json_t *record = record_read(dir);
@@ -678,6 +728,14 @@ static int model_verify(const char *dir, FILE *out, linkd_error *err)
     return rc;
 }
 
+static int any_verify(const char *dir, FILE *out, linkd_error *err)
+{
+    bool is_head = false;
+    int rc = head_verify(dir, &is_head, out, err);
+
+    return is_head ? rc : model_verify(dir, out, err);
+}
+
 static int store_verify(FILE *out, linkd_error *err)
 {
     lk_arena arena = {0};
@@ -688,7 +746,7 @@ static int store_verify(FILE *out, linkd_error *err)
         char *dir =
             path_join(&arena, store.path.data, store.entries[i]->d_name);
 
-        rc = dir != NULL ? model_verify(dir, out, err) : lk_fail_nomem(err);
+        rc = dir != NULL ? any_verify(dir, out, err) : lk_fail_nomem(err);
     }
     lk_arena_clear(&arena);
     store_clear(&store);
@@ -704,7 +762,7 @@ int lk_store_verify(const char *name, FILE *out, linkd_error *err)
         return store_verify(out, err);
     rc = linkd_encoder_find(name, &dir, err);
     if (rc == LINKD_OK)
-        rc = model_verify(dir.data, out, err);
+        rc = any_verify(dir.data, out, err);
     lk_buf_clear(&dir);
     return rc;
 }

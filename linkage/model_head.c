@@ -1,6 +1,8 @@
 /* linkage/model_head.c — see model_head.h.
  *
- *   <store>/L6-firms/   base       "all-MiniLM-L6-v2", and a line's end
+ *   <store>/L6-firms/   base       "all-MiniLM-L6-v2", and, on the next line, of
+ *                                  how many entities it was learnt, and hashes of
+ *                                  them and of the records
  *                       head.map   a compat map with a checksum; its `from` is
  *                                  the base's fingerprint
  *
@@ -88,6 +90,16 @@ static void fingerprint_make(const lk_buf *map, char *ret_digits)
                    (uint64_t)hash.low64);
 }
 
+/* Heads of earlier linkctls have none. */
+static void labels_decode(const char *line, linkd_head_labels *ret)
+{
+    linkd_head_labels labels;
+
+    if (sscanf(line, "\nlabels %" SCNu64 " %" SCNx64 " %" SCNx64,
+               &labels.n_entities, &labels.entities, &labels.records) == 3)
+        *ret = labels;
+}
+
 static int head_decode(const lk_buf *map, const lk_buf *base,
                        linkd_model_head *ret_head, linkd_error *err)
 {
@@ -105,6 +117,7 @@ static int head_decode(const lk_buf *map, const lk_buf *base,
                                  &head.map, &why);
     if (rc != LINKD_OK)
         return lk_fail(err, rc, MAP_FILE ": %s", why.message);
+    labels_decode(base->data + len, &head.labels);
     head.base = strndup(base->data, len);
     if (head.base == NULL)
         rc = lk_fail_nomem(err);
@@ -161,6 +174,7 @@ static int file_write(const char *dir, const char *name, const void *bytes,
 }
 
 int linkd_model_head_write(const char *dir, const char *base,
+                           const linkd_head_labels *labels,
                            const linkd_compat_map *map, linkd_error *err)
 {
     lk_buf line = {0};
@@ -169,7 +183,9 @@ int linkd_model_head_write(const char *dir, const char *base,
     int rc = linkd_compat_map_encode(map, &bytes, &len, err);
 
     if (rc == LINKD_OK)
-        rc = lk_buf_printf(&line, err, "%s\n", base);
+        rc = lk_buf_printf(
+            &line, err, "%s\nlabels %" PRIu64 " %" PRIx64 " %" PRIx64 "\n",
+            base, labels->n_entities, labels->entities, labels->records);
     if (rc == LINKD_OK)
         rc = file_write(dir, BASE_FILE, line.data, line.len, err);
     if (rc == LINKD_OK)

@@ -13,10 +13,19 @@ extern "C" {
 /* The hexadecimal digits of a model's fingerprint. */
 #define LINKD_MODEL_DIGITS 32
 
+/* What a head was learnt from; zero: unknown. */
+typedef struct linkd_head_labels {
+    uint64_t n_entities;
+    uint64_t
+        entities;     /* a hash of their names, in the order of their numbers */
+    uint64_t records; /* a hash of the texts, and which entity each is of */
+} linkd_head_labels;
+
 typedef struct linkd_model_head {
     linkd_compat_map *map; /* NULL: the model has no head */
     char *base;            /* name of the model whose vectors it takes */
-    char fingerprint[LINKD_MODEL_DIGITS + 1]; /* of the two together */
+    linkd_head_labels labels;
+    char fingerprint[LINKD_MODEL_DIGITS + 1]; /* of base and map together */
 } linkd_model_head;
 
 void linkd_model_head_clear(linkd_model_head *head);
@@ -30,6 +39,7 @@ LINKD_MUST_CHECK int linkd_model_head_read(const char *dir,
 /* Writes one into a directory that is there. The map's `from` is the base's
  * fingerprint. LINKD_E_IO. */
 LINKD_MUST_CHECK int linkd_model_head_write(const char *dir, const char *base,
+                                            const linkd_head_labels *labels,
                                             const linkd_compat_map *map,
                                             linkd_error *err);
 /* That the head was learnt from this model. LINKD_E_CONFLICT: from another. */

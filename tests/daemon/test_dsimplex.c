@@ -68,7 +68,9 @@ static void head_of_make(const char *base, size_t n_classes)
                      LINKD_OK);
     (void)snprintf(dir, sizeof(dir), "models/%s+", base);
     (void)mkdir(dir, 0700);
-    assert_int_equal(linkd_model_head_write(dir, base, map, &err), LINKD_OK);
+    assert_int_equal(
+        linkd_model_head_write(dir, base, &(linkd_head_labels){0}, map, &err),
+        LINKD_OK);
     linkd_compat_map_free(map);
 }
 

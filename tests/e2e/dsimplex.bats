@@ -90,6 +90,53 @@ create() {
     cmp one "$LINKD_MODELS/tiny+firms/head.map"
 }
 
+@test "the same labels take the head that is there, others do not" {
+    create -q
+    "$LINKCTL" collection drop firms -q
+    run --separate-stderr create
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"model tiny+firms is there already, learnt from these labels"* ]]
+    "$LINKCTL" collection import firms firms.csv -q
+    # a probe with wrong labels leaves a head, which a start with others does not take
+    sed 's/^l\([0-9]\),/x\1,/; 5s/,[^,]*,/,another,/' labels.csv >wrong.csv
+    "$LINKCTL" upgrade probe firms --model other --head dsimplex --labels wrong.csv -q >/dev/null
+    cp "$LINKD_MODELS/other+firms/head.map" before
+    run --separate-stderr "$LINKCTL" upgrade start firms --model other --head dsimplex --labels labels.csv -q
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'there is a model "other+firms" already, which was not learnt from these labels'* ]]
+    [[ "$stderr" == *"hint: if no collection has it: rm -r "*"/other+firms" ]]
+    cmp before "$LINKD_MODELS/other+firms/head.map"
+    rm -r "$LINKD_MODELS/other+firms"
+    "$LINKCTL" upgrade probe firms --model other --head dsimplex --labels labels.csv -q >/dev/null
+    "$LINKCTL" upgrade start firms --model other --head dsimplex --labels labels.csv -q >/dev/null
+    [[ "$("$LINKCTL" upgrade status firms)" == *"2  serving  other+firms "* ]]
+}
+
+@test "entities keep their numbers in a later file" {
+    create -q
+    "$LINKCTL" collection import firms firms.csv -q
+    { head -1 labels.csv && tail -n +2 labels.csv | tac; } >turned.csv
+    refused 1 "the first 40 entities of turned.csv are others than those that model tiny+firms was learnt from" \
+        "$LINKCTL" upgrade probe firms --model other --head dsimplex --labels turned.csv -q
+    head -20 labels.csv >fewer.csv
+    refused 1 "the first 40 entities of fewer.csv" \
+        "$LINKCTL" upgrade probe firms --model other --head dsimplex --labels fewer.csv -q
+    run ls -d "$LINKD_MODELS/other+firms"
+    [ "$status" -ne 0 ]
+    # more of them at the end are fine
+    cp labels.csv more.csv
+    for i in 1 2 3; do echo "m$i,zygote quartz $i,new" >>more.csv; done
+    "$LINKCTL" upgrade probe firms --model other --head dsimplex --labels more.csv -q >/dev/null
+}
+
+@test "a head is listed and verified" {
+    create -q
+    "$LINKCTL" model list | grep -Eq '^tiny\+firms +head +47 +[0-9.]+ kB  tiny$'
+    [ "$("$LINKCTL" model verify tiny+firms)" = "tiny+firms: a head on tiny, by its own checksum as learnt" ]
+    printf x | dd of="$LINKD_MODELS/tiny+firms/head.map" bs=1 seek=900 conv=notrunc status=none
+    refused 1 "tiny+firms: head.map: " "$LINKCTL" model verify tiny+firms
+}
+
 @test "a collection without a head gets one, and its vectors are mapped" {
     "$LINKCTL" collection create firms --on name -q
     "$LINKCTL" collection import firms firms.csv -q
@@ -133,7 +180,6 @@ create() {
     run ls -d "$LINKD_MODELS"/.head*
     [ "$status" -ne 0 ]
     create -q
-    refused 2 'there is a model "tiny+firms" already' create
     refused 2 "is a head on tiny: it is for collections of linkd" \
         "$LINKCTL" embed firms.csv --model tiny+firms -o v.npy
 }

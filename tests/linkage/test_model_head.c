@@ -61,10 +61,12 @@ static int group_leave(void **state)
     return scratch_leave(state);
 }
 
+static const linkd_head_labels learnt = {40, UINT64_C(0xfedcba9876543210), 7};
+
 static int setup(void **state)
 {
     (void)state;
-    return linkd_model_head_write("m", "tiny", map, &err);
+    return linkd_model_head_write("m", "tiny", &learnt, map, &err);
 }
 
 static linkd_model_head head_read(void)
@@ -85,6 +87,9 @@ static void a_head_comes_back_as_it_was(void **state)
 
     (void)state;
     assert_string_equal(head.base, "tiny");
+    assert_int_equal(head.labels.n_entities, 40);
+    assert_int_equal(head.labels.entities, UINT64_C(0xfedcba9876543210));
+    assert_int_equal(head.labels.records, 7);
     assert_int_equal(strlen(head.fingerprint), LINKD_MODEL_DIGITS);
     assert_int_equal(linkd_compat_map_apply(map, &(linkd_rows){rows, 1, DIM},
                                             expected, &err),
@@ -95,6 +100,21 @@ static void a_head_comes_back_as_it_was(void **state)
     linkd_model_head_clear(&head);
     assert_null(head.map);
     assert_null(head.base);
+}
+
+static void an_earlier_head_tells_nothing_of_its_labels(void **state)
+{
+    linkd_model_head head;
+    FILE *file = fopen("m/base", "w");
+
+    (void)state;
+    assert_non_null(file);
+    assert_true(fputs("tiny\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    head = head_read();
+    assert_string_equal(head.base, "tiny");
+    assert_int_equal(head.labels.n_entities, 0);
+    linkd_model_head_clear(&head);
 }
 
 /* Vectors are compared bit for bit, however they came together. */
@@ -124,8 +144,9 @@ static void a_directory_without_a_head_has_none(void **state)
     assert_int_equal(linkd_model_head_read("none", &head, &err), LINKD_OK);
     assert_null(head.map);
     assert_null(head.base);
-    assert_int_equal(linkd_model_head_write("absent", "tiny", map, &err),
-                     LINKD_E_IO);
+    assert_int_equal(
+        linkd_model_head_write("absent", "tiny", &learnt, map, &err),
+        LINKD_E_IO);
     assert_string_equal(err.message,
                         "could not write base: No such file or directory");
 }
@@ -223,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_head_comes_back_as_it_was),
+        TEST(an_earlier_head_tells_nothing_of_its_labels),
         TEST(a_row_does_not_depend_on_the_others),
         TEST(a_directory_without_a_head_has_none),
         TEST(a_head_is_for_its_own_model_only),

@@ -75,6 +75,12 @@ int lk_gallery_add(lk_gallery *gallery, linkd_str text, size_t *ret_place,
     return LINKD_OK;
 }
 
+/* Whether one anchor more can be held out. */
+static bool has_room(const lk_gallery *g)
+{
+    return (g->n_held + 1) * LINKD_ANCHORS_HELD <= g->sample->n_kept;
+}
+
 int lk_gallery_hold(lk_gallery *gallery, linkd_str text, size_t *ret_place,
                     linkd_error *err)
 {
@@ -84,7 +90,7 @@ int lk_gallery_hold(lk_gallery *gallery, linkd_str text, size_t *ret_place,
     int rc = LINKD_OK;
 
     *ret_place = SIZE_MAX;
-    if (is_another && (gallery->n_held + 1) * LINKD_ANCHORS_HELD > s->n_kept)
+    if (is_another && !has_room(gallery))
         return LINKD_OK;
     if (place == SIZE_MAX)
         rc = lk_gallery_add(gallery, text, &place, err);
@@ -94,6 +100,20 @@ int lk_gallery_hold(lk_gallery *gallery, linkd_str text, size_t *ret_place,
     s->held[place] = true;
     *ret_place = place;
     return LINKD_OK;
+}
+
+void lk_gallery_hold_others(lk_gallery *gallery, uint64_t n_taught)
+{
+    lk_upgrade_sample *s = gallery->sample;
+
+    for (size_t i = 0; i < s->n_kept && has_room(gallery); i++) {
+        bool teaches = s->labels != NULL && s->labels[i] < n_taught;
+
+        if (i % LINKD_ANCHORS_HELD == 0 && !s->held[i] && !teaches) {
+            s->held[i] = true;
+            gallery->n_held++;
+        }
+    }
 }
 
 static size_t root_of(const size_t *groups, size_t i)

@@ -3,7 +3,9 @@
  *
  * Records of the same text are one to every model: the first one stands for
  * all. No answer may have been fitted on, or queries would flatter the map, so
- * anchors that answer are held out; but not more than a fifth of them. */
+ * anchors that answer are held out; but not more than a fifth of them. Nor may what
+ * stands beside the answers, or queries would belie it: where fewer answer, others
+ * are held out, too. */
 #ifndef LK_DAEMON_UPGRADE_GALLERY_H
 #define LK_DAEMON_UPGRADE_GALLERY_H
 
@@ -31,6 +33,9 @@ LINKD_MUST_CHECK int lk_gallery_add(lk_gallery *gallery, linkd_str text,
  * cannot be held out any more. */
 LINKD_MUST_CHECK int lk_gallery_hold(lk_gallery *gallery, linkd_str text,
                                      size_t *ret_place, linkd_error *err);
+/* Holds out anchors that do not answer, one in five at most together with those that
+ * do; but none whose label is below `n_taught`. */
+void lk_gallery_hold_others(lk_gallery *gallery, uint64_t n_taught);
 /* From now on what answers with one text answers with the other. */
 void lk_gallery_join(lk_gallery *gallery, size_t a, size_t b);
 /* Has the sample's groups name one text each, after the last join. */

@@ -218,6 +218,9 @@ int lk_upgrade_queries_make(lk_upgrade_sample *s, linkd_view *view,
     if (rc == LINKD_OK && spec->n_labels > 0)
         rc = lk_upgrade_labels_make(&g, view, spec, err);
     if (rc == LINKD_OK) {
+        /* entities have numbers below that of labels */
+        lk_gallery_hold_others(&g,
+                               lk_upgrade_is_taught(spec) ? spec->n_labels : 0);
         lk_gallery_settle(&g);
         rc = enough_check(s, spec, err);
     }

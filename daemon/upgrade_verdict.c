@@ -9,8 +9,9 @@
  *            model
  *   new      the new model on vectors of its own
  *
- * What is chosen by queries (head, weight, ranking, calibrators) is judged by others
- * (linkage/trial.h).
+ * What is chosen by queries (head, weight, ranking, calibrators) is judged by others,
+ * among records that no map was fitted on (linkage/trial.h). Whether the new model is
+ * the better one is told among all records of the sample: that takes no map.
  *
  * The sample stands for the collection: it is smaller, so all figures are higher
  * than in the collection, and a cascade takes as large a share of it as it would
@@ -43,7 +44,6 @@ static const char *const way_words[LINKD_N_TRIAL_WAYS] = {
 typedef struct judged {
     const lk_upgrade_sample *sample;
     const lk_upgrade_fit *fit;
-    size_t n_candidates;
     linkd_trial trial;
     linkd_interval gains[LINKD_N_TRIAL_WAYS]; /* share of `difference` */
     linkd_interval difference;                /* of new, to old */
@@ -63,7 +63,7 @@ static int trial_run(const lk_job_run *run, judged *j, linkd_error *err)
     task = (linkd_trial_task){.sample = &sample,
                               .old_sample = &s->samples[lk_upgrade_serving(s)],
                               .new_sample = &s->sample,
-                              .n_candidates = j->n_candidates};
+                              .n_candidates = LK_CASCADE};
     if (rc == LINKD_OK)
         rc = lk_progress_report(run->progress, "judge", 0, 1, err);
     if (rc == LINKD_OK)
@@ -76,13 +76,11 @@ static int judge(const lk_job_run *run, judged *j, linkd_error *err)
 {
     const lk_upgrade_sample *s = j->sample;
     uint32_t *const *ranks = j->trial.ranks;
-    int rc;
+    int rc = trial_run(run, j, err);
 
-    j->n_candidates = linkd_trial_candidates(LK_CASCADE, s->n, s->n_records);
-    rc = trial_run(run, j, err);
     if (rc == LINKD_OK)
-        rc = linkd_compat_difference(ranks[LINKD_TRIAL_OLD],
-                                     ranks[LINKD_TRIAL_NEW], s->n_queries, SEED,
+        rc = linkd_compat_difference(j->trial.all_ranks[0],
+                                     j->trial.all_ranks[1], s->n_queries, SEED,
                                      &j->difference, err);
     for (size_t way = 0; way < LINKD_N_TRIAL_WAYS && rc == LINKD_OK; way++)
         rc = linkd_compat_gain(ranks[LINKD_TRIAL_OLD], ranks[way],
@@ -293,6 +291,12 @@ static const char *queries_word(const lk_job_spec *spec)
                                 : "provisional";
 }
 
+/* Of the new model in what decides the order of hits. */
+static float order_weight(const linkd_bridge *b)
+{
+    return b->ranking.maps.home != NULL ? b->ranking.weight : b->weight;
+}
+
 static json_t *verdict_json(const judged *j, const lk_job_run *run)
 {
     const lk_upgrade_sample *s = j->sample;
@@ -308,9 +312,9 @@ static json_t *verdict_json(const judged *j, const lk_job_run *run)
         "queries", queries_word(run->spec), "n_queries",
         (json_int_t)s->n_queries, "anchors", (json_int_t)s->n_kept, "head",
         lk_job_head_name(linkd_compat_map_info(b->map).head), "weight",
-        rounded((double)b->weight), "candidates", (json_int_t)j->n_candidates,
-        "ways", ways_json(j), "difference", interval_json(&j->difference),
-        "matrix",
+        rounded((double)order_weight(b)), "candidates",
+        (json_int_t)j->trial.n_candidates, "ways", ways_json(j), "difference",
+        interval_json(&j->difference), "matrix",
         matrix_json(j, s->generations[lk_upgrade_serving(s)].model,
                     run->spec->model),
         "curve", curve_json(&j->trial), "scores",

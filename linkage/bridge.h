@@ -41,6 +41,22 @@ void lk_fitted_keep(linkd_fitted *fitted, const linkd_model_sample *from,
                     const linkd_model_sample *to, int role,
                     linkd_compat_map *map);
 
+/* The anchors that are not fitted on, and those that are looked for: ranks among
+ * them are as in a collection (bridge_held.c). */
+typedef struct lk_held {
+    linkd_bridge_task task; /* of these alone; not to be fitted on */
+    size_t *places;         /* [task.n_anchors]: their numbers among all */
+    size_t *answers, *asked, *groups; /* the task's */
+} lk_held;
+
+/* Borrows what the task does, but for its numbers of anchors. */
+LINKD_MUST_CHECK int lk_held_make(const linkd_bridge_task *task,
+                                  lk_held *ret_held, linkd_error *err);
+void lk_held_clear(lk_held *held);
+/* Their vectors of a sample, [task.n_anchors, dim], freed with free(); NULL: out of
+ * memory. */
+float *lk_held_rows(const lk_held *held, const linkd_model_sample *sample);
+
 /* How many anchors look for others in what follows. */
 size_t lk_bridge_n_asking(const linkd_bridge_task *task);
 /* What records score with others in each way of a bridge that is fitted otherwise:

@@ -18,10 +18,13 @@
  * With a head of choice the better one of a rotation and a ridge regression is
  * taken, by MRR@10 of the aligned queries; closed forms both. The order of what
  * fused queries find may be left to a ranking, fused queries of another kind
- * (compat/whiten.c), if these are better for sure: the interval of the difference
- * is above 0. It is tried on what searches would give it (rerank.c); only its weight
- * is chosen by all anchors. Made queries are not users' ones; what is only probably better for
- * them is as often worse for others.
+ * (compat/whiten.c), which is tried on what searches would give it (rerank.c). The
+ * weight and the ranking are taken if they are better than the own model's queries
+ * for sure: the interval of the difference is above 0. With a ranking, fused queries
+ * find what it puts in order only if that is better for sure than what the own ones
+ * find, since scores and limits are the finder's. Made queries are not users' ones;
+ * what is only probably better for them is as often worse for others. All of this
+ * is chosen among anchors that no map was fitted on (bridge_held.c).
  *
  * A query on which the two models are much further apart than on those that chose is
  * strange: in another language, say, which one of them may never have learnt. For it
@@ -181,58 +184,75 @@ static int scale_fit(const linkd_bridge_task *t, const float *queries,
 
 /* ---- quality --------------------------------------------------------------- */
 
-/* The anchors' groups, and which one a query looks for. */
-typedef struct groups {
-    uint64_t *anchors, *queries;
-} groups;
+/* Where queries look for their answers. */
+typedef struct gallery {
+    const linkd_bridge_task *task;
+    linkd_model_sample to;
+    uint64_t *anchor_groups, *query_groups; /* the latter are looked for */
+} gallery;
 
-static int groups_make(const linkd_bridge_task *t, groups *ret,
-                       linkd_error *err)
+static int gallery_make(const linkd_bridge_task *t,
+                        const linkd_model_sample *to, gallery *ret,
+                        linkd_error *err)
 {
-    ret->anchors = calloc(t->n_anchors + 1, sizeof(*ret->anchors));
-    ret->queries = calloc(t->n_queries + 1, sizeof(*ret->queries));
-    if (ret->anchors == NULL || ret->queries == NULL)
+    *ret = (gallery){t, *to, calloc(t->n_anchors + 1, sizeof(uint64_t)),
+                     calloc(t->n_queries + 1, sizeof(uint64_t))};
+    if (ret->anchor_groups == NULL || ret->query_groups == NULL)
         return lk_fail_nomem(err);
     for (size_t i = 0; i < t->n_anchors; i++)
-        ret->anchors[i] = lk_bridge_group(t, i);
+        ret->anchor_groups[i] = lk_bridge_group(t, i);
     for (size_t i = 0; i < t->n_queries; i++)
-        ret->queries[i] = lk_bridge_group(t, t->answers[i]);
+        ret->query_groups[i] = lk_bridge_group(t, t->answers[i]);
     return LINKD_OK;
 }
 
-static void groups_clear(groups *g)
+static void gallery_clear(gallery *g)
 {
-    free(g->anchors);
-    free(g->queries);
+    free(g->anchor_groups);
+    free(g->query_groups);
 }
 
-static linkd_retrieval retrieval_of(const linkd_bridge_task *t, const groups *g,
-                                    const float *queries,
-                                    const linkd_model_sample *to)
+static linkd_retrieval retrieval_of(const gallery *g, const float *queries)
 {
-    return (linkd_retrieval){.queries = {queries, t->n_queries, to->dim},
-                             .gallery = {to->anchors, t->n_anchors, to->dim},
-                             .query_groups = g->queries,
-                             .gallery_groups = g->anchors,
-                             .query_rows = t->asked};
+    const linkd_bridge_task *t = g->task;
+
+    return (linkd_retrieval){
+        .queries = {queries, t->n_queries, g->to.dim},
+        .gallery = {g->to.anchors, t->n_anchors, g->to.dim},
+        .query_groups = g->query_groups,
+        .gallery_groups = g->anchor_groups,
+        .query_rows = t->asked};
 }
 
 /* Quality of one way. */
-static int way_rank(const linkd_bridge_task *t, const groups *g,
-                    const float *queries, const linkd_model_sample *to,
-                    linkd_way way, linkd_bridge *bridge, linkd_error *err)
+static int way_rank(const gallery *g, const float *queries, linkd_way way,
+                    linkd_bridge *bridge, linkd_error *err)
 {
-    linkd_retrieval task = retrieval_of(t, g, queries, to);
-    uint32_t *ranks = calloc(t->n_queries + 1, sizeof(*ranks));
-    int rc = ranks == NULL
-                 ? lk_fail_nomem(err)
-                 : linkd_compat_ranks(&task, LK_RANKS_K, t->pool, ranks, err);
+    size_t n = g->task->n_queries;
+    linkd_retrieval task = retrieval_of(g, queries);
+    uint32_t *ranks = calloc(n + 1, sizeof(*ranks));
+    int rc = ranks == NULL ? lk_fail_nomem(err)
+                           : linkd_compat_ranks(&task, LK_RANKS_K,
+                                                g->task->pool, ranks, err);
 
     free(bridge->ranks[way]);
     bridge->ranks[way] = ranks;
     if (rc == LINKD_OK)
-        bridge->mrr_10[way] =
-            linkd_compat_metrics_of(ranks, t->n_queries).mrr_10;
+        bridge->mrr_10[way] = linkd_compat_metrics_of(ranks, n).mrr_10;
+    return rc;
+}
+
+/* Whether the second ranks are better for sure. */
+static int better_find(const linkd_bridge_task *t, const uint32_t *ranks,
+                       const uint32_t *others, bool *ret_is_better,
+                       linkd_error *err)
+{
+    linkd_interval difference;
+    int rc = linkd_compat_difference(ranks, others, t->n_queries, t->seed,
+                                     &difference, err);
+
+    if (rc == LINKD_OK)
+        *ret_is_better = difference.low > 0.0;
     return rc;
 }
 
@@ -338,20 +358,62 @@ static int queries_map(const linkd_bridge_task *t,
     return rc;
 }
 
+/* What is fitted, and by which ranks it is chosen. */
+typedef struct fitting {
+    const linkd_bridge_task *task;
+    const linkd_model_sample *from, *to;
+    lk_held held;
+    float *rows;      /* its anchors */
+    gallery unseen;   /* the same: what no map was fitted on */
+    linkd_bridge own; /* NATIVE: of the own model's queries there */
+} fitting;
+
+static void fitting_end(fitting *f)
+{
+    linkd_bridge_clear(&f->own);
+    gallery_clear(&f->unseen);
+    free(f->rows);
+    lk_held_clear(&f->held);
+}
+
+/* fitting_end() follows, whatever is returned. */
+static int fitting_begin(fitting *f, linkd_error *err)
+{
+    linkd_model_sample to = *f->to;
+    int rc = lk_held_make(f->task, &f->held, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    f->rows = lk_held_rows(&f->held, f->to);
+    if (f->rows == NULL)
+        return lk_fail_nomem(err);
+    to.anchors = f->rows;
+    rc = gallery_make(&f->held.task, &to, &f->unseen, err);
+    return rc == LINKD_OK ? way_rank(&f->unseen, to.queries, LINKD_WAY_NATIVE,
+                                     &f->own, err)
+                          : rc;
+}
+
+/* Whether a way is better than the own model's queries, for sure. */
+static int gain_find(const fitting *f, const uint32_t *ranks,
+                     bool *ret_is_better, linkd_error *err)
+{
+    return better_find(f->task, f->own.ranks[LINKD_WAY_NATIVE], ranks,
+                       ret_is_better, err);
+}
+
 /* Fits one head, and keeps it if it is better than what is there. */
-static int head_try(const linkd_bridge_task *t, const groups *g,
-                    const linkd_model_sample *from,
-                    const linkd_model_sample *to, linkd_compat_head head,
+static int head_try(const fitting *f, linkd_compat_head head,
                     linkd_bridge *bridge, float **mapped, linkd_error *err)
 {
     linkd_bridge tried = {0};
     float *queries = NULL;
-    int rc = map_fit(t, from, to, head, &tried.map, err);
+    int rc = map_fit(f->task, f->from, f->to, head, &tried.map, err);
 
     if (rc == LINKD_OK)
-        rc = queries_map(t, from, tried.map, &queries, err);
+        rc = queries_map(f->task, f->from, tried.map, &queries, err);
     if (rc == LINKD_OK)
-        rc = way_rank(t, g, queries, to, LINKD_WAY_ALIGN, &tried, err);
+        rc = way_rank(&f->unseen, queries, LINKD_WAY_ALIGN, &tried, err);
     if (rc == LINKD_OK &&
         (bridge->map == NULL ||
          tried.mrr_10[LINKD_WAY_ALIGN] > bridge->mrr_10[LINKD_WAY_ALIGN])) {
@@ -369,45 +431,64 @@ static int head_try(const linkd_bridge_task *t, const groups *g,
 
 /* ---- fused queries --------------------------------------------------------- */
 
-/* Finds the weight at which the own model's queries and mapped ones are best
- * together, and mixes them: [n_queries, dim], freed with free(). */
-static int queries_fuse(const linkd_bridge_task *t, const groups *g,
-                        const linkd_model_sample *to, const float *own,
-                        const float *mapped, float *ret_weight,
-                        float **ret_queries, linkd_error *err)
+/* Mixes the own model's queries and mapped ones: [n_queries, dim], freed with
+ * free(). */
+static float *queries_mix(const fitting *f, const float *own,
+                          const float *mapped, float weight)
 {
-    linkd_retrieval task = retrieval_of(t, g, own, to);
-    linkd_rows rows = {mapped, t->n_queries, to->dim};
+    size_t dim = f->to->dim;
     float *queries =
-        lk_alloc_aligned(t->n_queries + 1, to->dim * sizeof(*queries));
-    int rc = queries == NULL ? lk_fail_nomem(err)
-                             : linkd_compat_choose_weight(&task, &rows, t->pool,
-                                                          ret_weight, err);
+        lk_alloc_aligned(f->task->n_queries + 1, dim * sizeof(*queries));
 
-    for (size_t i = 0; rc == LINKD_OK && i < t->n_queries; i++)
-        linkd_compat_slerp(own + i * to->dim, mapped + i * to->dim, to->dim,
-                           *ret_weight, queries + i * to->dim);
-    if (rc == LINKD_OK)
-        *ret_queries = queries;
-    else
-        free(queries);
-    return rc;
+    for (size_t i = 0; queries != NULL && i < f->task->n_queries; i++)
+        linkd_compat_slerp(own + i * dim, mapped + i * dim, dim, weight,
+                           queries + i * dim);
+    return queries;
+}
+
+/* Mixes them with the weight at which they are best together. */
+static int queries_fuse(const fitting *f, const float *own, const float *mapped,
+                        float *ret_weight, float **ret_queries,
+                        linkd_error *err)
+{
+    linkd_retrieval task = retrieval_of(&f->unseen, own);
+    linkd_rows rows = {mapped, f->task->n_queries, f->to->dim};
+    int rc = linkd_compat_choose_weight(&task, &rows, f->task->pool, ret_weight,
+                                        err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    *ret_queries = queries_mix(f, own, mapped, *ret_weight);
+    return *ret_queries != NULL ? LINKD_OK : lk_fail_nomem(err);
+}
+
+/* Without a weight the own query is alone. */
+static int weight_drop(const fitting *f, const float *mapped,
+                       linkd_bridge *bridge, float **queries, linkd_error *err)
+{
+    free(*queries);
+    bridge->weight = 0.0F;
+    *queries = queries_mix(f, f->to->queries, mapped, 0.0F);
+    return *queries != NULL
+               ? way_rank(&f->unseen, *queries, LINKD_WAY_FUSE, bridge, err)
+               : lk_fail_nomem(err);
 }
 
 /* ret_queries [n_queries, dim]: the fused ones, freed with free(), whatever is
  * returned. */
-static int fuse_fit(const linkd_bridge_task *t, const groups *g,
-                    const linkd_model_sample *to, const float *mapped,
-                    linkd_bridge *bridge, float **ret_queries, linkd_error *err)
+static int fuse_fit(const fitting *f, const float *mapped, linkd_bridge *bridge,
+                    float **ret_queries, linkd_error *err)
 {
-    int rc = queries_fuse(t, g, to, to->queries, mapped, &bridge->weight,
+    bool is_better = false;
+    int rc = queries_fuse(f, f->to->queries, mapped, &bridge->weight,
                           ret_queries, err);
 
     if (rc == LINKD_OK)
-        rc = way_rank(t, g, *ret_queries, to, LINKD_WAY_FUSE, bridge, err);
+        rc = way_rank(&f->unseen, *ret_queries, LINKD_WAY_FUSE, bridge, err);
     if (rc == LINKD_OK)
-        rc = scale_fit(t, *ret_queries, to, &bridge->scales[LINKD_WAY_FUSE],
-                       NULL, err);
+        rc = gain_find(f, bridge->ranks[LINKD_WAY_FUSE], &is_better, err);
+    if (rc == LINKD_OK && !is_better)
+        rc = weight_drop(f, mapped, bridge, ret_queries, err);
     return rc;
 }
 
@@ -461,70 +542,95 @@ static int whitened_fit(const linkd_bridge_task *t,
     return rc;
 }
 
-static int ranking_rank(const linkd_bridge_task *t,
-                        const linkd_model_sample *to, const float *fused,
+static int ranking_rank(const fitting *f, const float *fused,
                         const float *queries, linkd_bridge *ret,
                         linkd_error *err)
 {
-    const lk_rerank_task task = {t, to, fused, queries};
-    uint32_t *ranks = calloc(t->n_queries + 1, sizeof(*ranks));
+    const lk_rerank_task task = {&f->held.task, &f->unseen.to, fused, queries};
+    size_t n = f->task->n_queries;
+    uint32_t *ranks = calloc(n + 1, sizeof(*ranks));
     int rc = ranks == NULL ? lk_fail_nomem(err) : lk_rerank(&task, ranks, err);
 
     ret->ranks[LINKD_WAY_FUSE] = ranks;
     if (rc == LINKD_OK)
-        ret->mrr_10[LINKD_WAY_FUSE] =
-            linkd_compat_metrics_of(ranks, t->n_queries).mrr_10;
+        ret->mrr_10[LINKD_WAY_FUSE] = linkd_compat_metrics_of(ranks, n).mrr_10;
     return rc;
 }
 
-/* How `ret->ranking` would put in order what the `fused` queries find. */
-static int ranking_try(const linkd_bridge_task *t, const groups *g,
-                       const linkd_model_sample *from,
-                       const linkd_model_sample *to, const float *fused,
-                       linkd_bridge *ret, linkd_error *err)
+/* ret_queries [n_queries, dim]: those that decide the order, freed with free(),
+ * whatever is returned. */
+static int ranking_make(const fitting *f, linkd_reranking *ret,
+                        float **ret_queries, linkd_error *err)
 {
-    linkd_whitened *maps = &ret->ranking.maps;
     float *own = NULL;
     float *mapped = NULL;
-    float *queries = NULL;
-    int rc = whitened_fit(t, from, to, maps, err);
+    int rc = whitened_fit(f->task, f->from, f->to, &ret->maps, err);
 
     if (rc == LINKD_OK)
-        rc = queries_map(t, to, maps->home, &own, err);
+        rc = queries_map(f->task, f->to, ret->maps.home, &own, err);
     if (rc == LINKD_OK)
-        rc = queries_map(t, from, maps->map, &mapped, err);
+        rc = queries_map(f->task, f->from, ret->maps.map, &mapped, err);
     if (rc == LINKD_OK)
-        rc = queries_fuse(t, g, to, own, mapped, &ret->ranking.weight, &queries,
-                          err);
-    if (rc == LINKD_OK)
-        rc = ranking_rank(t, to, fused, queries, ret, err);
-    free(queries);
+        rc = queries_fuse(f, own, mapped, &ret->weight, ret_queries, err);
     free(mapped);
     free(own);
     return rc;
 }
 
-static int ranking_fit(const linkd_bridge_task *t, const groups *g,
-                       const linkd_model_sample *from,
-                       const linkd_model_sample *to, const float *fused,
-                       linkd_bridge *bridge, linkd_error *err)
+/* Ranks of what the ranking's `queries` put in order: the own model's queries find
+ * it, or fused ones if that is better for sure. */
+static int finder_choose(const fitting *f, const float *fused,
+                         const float *queries, linkd_bridge *ret,
+                         bool *ret_is_fused, linkd_error *err)
 {
     linkd_bridge tried = {0};
-    linkd_interval better;
-    int rc = ranking_try(t, g, from, to, fused, &tried, err);
+    int rc = ranking_rank(f, f->to->queries, queries, ret, err);
 
     if (rc == LINKD_OK)
-        rc = linkd_compat_difference(bridge->ranks[LINKD_WAY_FUSE],
-                                     tried.ranks[LINKD_WAY_FUSE], t->n_queries,
-                                     t->seed, &better, err);
-    if (rc == LINKD_OK && better.low > 0.0) {
-        free(bridge->ranks[LINKD_WAY_FUSE]);
-        bridge->ranks[LINKD_WAY_FUSE] = tried.ranks[LINKD_WAY_FUSE];
+        rc = ranking_rank(f, fused, queries, &tried, err);
+    if (rc == LINKD_OK)
+        rc = better_find(f->task, ret->ranks[LINKD_WAY_FUSE],
+                         tried.ranks[LINKD_WAY_FUSE], ret_is_fused, err);
+    if (rc == LINKD_OK && *ret_is_fused) {
+        free(ret->ranks[LINKD_WAY_FUSE]);
+        ret->ranks[LINKD_WAY_FUSE] = tried.ranks[LINKD_WAY_FUSE];
+        ret->mrr_10[LINKD_WAY_FUSE] = tried.mrr_10[LINKD_WAY_FUSE];
         tried.ranks[LINKD_WAY_FUSE] = NULL;
-        bridge->mrr_10[LINKD_WAY_FUSE] = tried.mrr_10[LINKD_WAY_FUSE];
-        bridge->ranking = tried.ranking;
-        tried.ranking = (linkd_reranking){0};
     }
+    linkd_bridge_clear(&tried);
+    return rc;
+}
+
+static void ranking_keep(linkd_bridge *tried, linkd_bridge *bridge)
+{
+    free(bridge->ranks[LINKD_WAY_FUSE]);
+    bridge->ranks[LINKD_WAY_FUSE] = tried->ranks[LINKD_WAY_FUSE];
+    tried->ranks[LINKD_WAY_FUSE] = NULL;
+    bridge->mrr_10[LINKD_WAY_FUSE] = tried->mrr_10[LINKD_WAY_FUSE];
+    bridge->ranking = tried->ranking;
+    tried->ranking = (linkd_reranking){0};
+}
+
+static int ranking_fit(const fitting *f, const float *mapped,
+                       linkd_bridge *bridge, float **fused, linkd_error *err)
+{
+    linkd_bridge tried = {0};
+    float *queries = NULL;
+    bool is_fused = false;
+    bool is_better = false;
+    int rc = ranking_make(f, &tried.ranking, &queries, err);
+
+    if (rc == LINKD_OK)
+        rc = finder_choose(f, *fused, queries, &tried, &is_fused, err);
+    if (rc == LINKD_OK)
+        rc = gain_find(f, tried.ranks[LINKD_WAY_FUSE], &is_better, err);
+    is_better = is_better &&
+                tried.mrr_10[LINKD_WAY_FUSE] > bridge->mrr_10[LINKD_WAY_FUSE];
+    if (rc == LINKD_OK && is_better && !is_fused)
+        rc = weight_drop(f, mapped, bridge, fused, err);
+    if (rc == LINKD_OK && is_better)
+        ranking_keep(&tried, bridge);
+    free(queries);
     linkd_bridge_clear(&tried);
     return rc;
 }
@@ -543,25 +649,32 @@ static int ranking_fit(const linkd_bridge_task *t, const groups *g,
 /* No query is strange. */
 #define COSINE_NONE (-2.0F)
 
+/* Ranks of a model's queries among all of its vectors. */
+static int native_rank(const linkd_bridge_task *t,
+                       const linkd_model_sample *sample, linkd_bridge *ret,
+                       linkd_error *err)
+{
+    gallery all = {0};
+    int rc = gallery_make(t, sample, &all, err);
+
+    if (rc == LINKD_OK)
+        rc = way_rank(&all, sample->queries, LINKD_WAY_NATIVE, ret, err);
+    gallery_clear(&all);
+    return rc;
+}
+
 /* Whether the other model is the better one for sure, each on its own vectors. */
-static int lead_find(const linkd_bridge_task *t, const groups *g,
-                     const linkd_model_sample *from,
-                     const linkd_model_sample *to, bool *ret_leads,
-                     linkd_error *err)
+static int lead_find(const fitting *f, bool *ret_leads, linkd_error *err)
 {
     linkd_bridge own = {0};
     linkd_bridge other = {0};
-    linkd_interval better;
-    int rc = way_rank(t, g, to->queries, to, LINKD_WAY_NATIVE, &own, err);
+    int rc = native_rank(f->task, f->to, &own, err);
 
     if (rc == LINKD_OK)
-        rc = way_rank(t, g, from->queries, from, LINKD_WAY_NATIVE, &other, err);
+        rc = native_rank(f->task, f->from, &other, err);
     if (rc == LINKD_OK)
-        rc = linkd_compat_difference(own.ranks[LINKD_WAY_NATIVE],
-                                     other.ranks[LINKD_WAY_NATIVE],
-                                     t->n_queries, t->seed, &better, err);
-    if (rc == LINKD_OK)
-        *ret_leads = better.low > 0.0;
+        rc = better_find(f->task, own.ranks[LINKD_WAY_NATIVE],
+                         other.ranks[LINKD_WAY_NATIVE], ret_leads, err);
     linkd_bridge_clear(&own);
     linkd_bridge_clear(&other);
     return rc;
@@ -589,20 +702,18 @@ static float cosine_least(const linkd_bridge_task *t,
                                  0.0)));
 }
 
-static int strange_fit(const linkd_bridge_task *t, const groups *g,
-                       const linkd_model_sample *from,
-                       const linkd_model_sample *to, const float *mapped,
+static int strange_fit(const fitting *f, const float *mapped,
                        linkd_bridge *bridge, linkd_error *err)
 {
     bool leads = false;
     int rc = LINKD_OK;
 
     bridge->cosine_least = COSINE_NONE;
-    if (t->n_queries < QUERIES_TELLING)
+    if (f->task->n_queries < QUERIES_TELLING)
         return LINKD_OK;
-    rc = lead_find(t, g, from, to, &leads, err);
+    rc = lead_find(f, &leads, err);
     bridge->strange_weight = leads ? STRANGE_WEIGHT : 0.0F;
-    bridge->cosine_least = cosine_least(t, to, mapped);
+    bridge->cosine_least = cosine_least(f->task, f->to, mapped);
     return rc;
 }
 
@@ -639,32 +750,34 @@ int linkd_bridge_fit(const linkd_bridge_task *task,
     static const linkd_compat_head tried[] = {LINKD_HEAD_PROCRUSTES,
                                               LINKD_HEAD_RIDGE};
     size_t n_tried = task->auto_head ? sizeof(tried) / sizeof(*tried) : 1;
+    fitting f = {.task = task, .from = from, .to = to};
     linkd_bridge bridge = {0};
-    groups g = {0};
     float *mapped = NULL;
     float *fused = NULL;
     int rc = task_check(task, err);
 
     if (rc == LINKD_OK)
-        rc = groups_make(task, &g, err);
+        rc = fitting_begin(&f, err);
     for (size_t i = 0; i < n_tried && rc == LINKD_OK; i++)
-        rc = head_try(task, &g, from, to,
-                      task->auto_head ? tried[i] : task->head, &bridge, &mapped,
-                      err);
+        rc = head_try(&f, task->auto_head ? tried[i] : task->head, &bridge,
+                      &mapped, err);
     if (rc == LINKD_OK)
         rc = scale_fit(task, mapped, to, &bridge.scales[LINKD_WAY_ALIGN], NULL,
                        err);
     if (rc == LINKD_OK)
-        rc = fuse_fit(task, &g, to, mapped, &bridge, &fused, err);
+        rc = fuse_fit(&f, mapped, &bridge, &fused, err);
     if (rc == LINKD_OK)
-        rc = ranking_fit(task, &g, from, to, fused, &bridge, err);
+        rc = ranking_fit(&f, mapped, &bridge, &fused, err);
     if (rc == LINKD_OK)
-        rc = strange_fit(task, &g, from, to, mapped, &bridge, err);
+        rc = scale_fit(task, fused, to, &bridge.scales[LINKD_WAY_FUSE], NULL,
+                       err);
+    if (rc == LINKD_OK)
+        rc = strange_fit(&f, mapped, &bridge, err);
     if (rc == LINKD_OK && !task->no_scales)
         rc = lk_bridge_fit_records(task, from, to, &bridge, err);
     free(fused);
     free(mapped);
-    groups_clear(&g);
+    fitting_end(&f);
     if (rc == LINKD_OK)
         *ret_bridge = bridge;
     else
@@ -677,21 +790,16 @@ int linkd_bridge_native(const linkd_bridge_task *task,
                         linkd_bridge *ret_bridge, linkd_error *err)
 {
     linkd_bridge bridge = {0};
-    groups g = {0};
     int rc = task_check(task, err);
 
     if (rc == LINKD_OK)
-        rc = groups_make(task, &g, err);
-    if (rc == LINKD_OK)
-        rc = way_rank(task, &g, sample->queries, sample, LINKD_WAY_NATIVE,
-                      &bridge, err);
+        rc = native_rank(task, sample, &bridge, err);
     if (rc == LINKD_OK)
         rc = scale_fit(task, sample->queries, sample,
                        &bridge.scales[LINKD_WAY_NATIVE], &bridge.calibrator,
                        err);
     if (rc == LINKD_OK && !task->no_scales)
         rc = lk_bridge_fit_records(task, NULL, sample, &bridge, err);
-    groups_clear(&g);
     if (rc == LINKD_OK)
         *ret_bridge = bridge;
     else

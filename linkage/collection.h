@@ -201,7 +201,8 @@ typedef struct linkd_bridge {
                                     the generation's queries, whatever their way,
                                     to the log-odds that the record is the one
                                     that was looked for, among all records */
-    double mrr_10[LINKD_N_SCALES];   /* of held-out queries */
+    double mrr_10[LINKD_N_SCALES]; /* of held-out queries; ALIGN and FUSE among
+                                      the anchors that are not fitted on */
     uint32_t *ranks[LINKD_N_SCALES]; /* [n_queries] likewise, after a fit; 1 is
                                       first, 0: not among the first ten */
 } linkd_bridge;
@@ -267,8 +268,9 @@ typedef struct linkd_bridge_task {
 linkd_bridge_task linkd_bridge_task_back(const linkd_bridge_task *task,
                                          const linkd_model_sample *older,
                                          const linkd_model_sample *newer);
-/* Fits map, weight and scales from one model to the other. LINKD_E_ARG, _DATA,
- * _CANCELLED as linkd_compat_fit(). */
+/* Fits map, weight and scales from one model to the other. What is chosen by
+ * queries is chosen among the anchors that are not fitted on: they should be many.
+ * LINKD_E_ARG, _DATA, _CANCELLED as linkd_compat_fit(). */
 LINKD_MUST_CHECK int linkd_bridge_fit(const linkd_bridge_task *task,
                                       const linkd_model_sample *from,
                                       const linkd_model_sample *to,

@@ -1,7 +1,9 @@
 /* linkage/replay.c — see replay.h.
  *
  *   for each query   scores with all anchors: old, fused, mapped, new
- *                      ├─► the rank of its answer by each way
+ *                      ├─► the rank of its answer by each way, among anchors
+ *                      │   that no map was fitted on (bridge_held.c), and by
+ *                      │   each model alone among all
  *                      ├─► histograms, before and after calibration
  *                      ├─► rank at each share encoded anew, by log-odds, as a
  *                      │   mixed collection is searched (mixed.c): of older
@@ -49,7 +51,9 @@ typedef struct desk {
 
 typedef struct replay {
     const lk_replay_task *task;
-    size_t n;              /* anchors */
+    size_t n;           /* anchors */
+    const size_t *held; /* [n_held]: those that ranks are told among */
+    size_t n_held;
     size_t n_first;        /* of the older ones, by fused queries, are found */
     const double *places;  /* [n] */
     uint32_t *curve_ranks; /* [LINKD_TRIAL_SHARES, n_queries] */
@@ -116,30 +120,50 @@ static void histograms_add(const replay *t, size_t query, desk *d)
         }
 }
 
-static size_t first_of(const float *scores, size_t n)
+static size_t first_of(const replay *t, const float *scores)
 {
-    size_t first = 0;
+    size_t first = t->held[0];
 
-    for (size_t j = 1; j < n; j++)
-        if (scores[j] > scores[first])
-            first = j;
+    for (size_t i = 1; i < t->n_held; i++)
+        if (scores[t->held[i]] > scores[first])
+            first = t->held[i];
     return first;
 }
 
-/* Of the query's first answer; of equal ones the earlier anchor is better. */
-static uint32_t rank_of(const replay *t, size_t query, const double *log_odds)
+/* Of equal ones the earlier anchor is better. */
+static bool is_before(const double *log_odds, size_t a, size_t b)
+{
+    return log_odds[a] > log_odds[b] || (a < b && log_odds[a] == log_odds[b]);
+}
+
+/* Of the query's first answer among all anchors. */
+static uint32_t rank_among_all(const replay *t, size_t query,
+                               const double *log_odds)
 {
     size_t best = t->task->sample->answers[query];
     size_t rank = 1;
 
     for (size_t j = 0; j < t->n; j++)
-        if ((log_odds[j] > log_odds[best] ||
-             (j < best && log_odds[j] == log_odds[best])) &&
+        if (is_before(log_odds, j, best) &&
             lk_bridge_answers(t->task->sample, query, j))
             best = j;
     for (size_t j = 0; j < t->n; j++)
-        rank += log_odds[j] > log_odds[best] ||
-                (j < best && log_odds[j] == log_odds[best]);
+        rank += is_before(log_odds, j, best);
+    return rank <= LK_RANKS_K ? (uint32_t)rank : 0;
+}
+
+/* The same among those that are held out. */
+static uint32_t rank_of(const replay *t, size_t query, const double *log_odds)
+{
+    size_t best = t->task->sample->answers[query];
+    size_t rank = 1;
+
+    for (size_t i = 0; i < t->n_held; i++)
+        if (is_before(log_odds, t->held[i], best) &&
+            lk_bridge_answers(t->task->sample, query, t->held[i]))
+            best = t->held[i];
+    for (size_t i = 0; i < t->n_held; i++)
+        rank += is_before(log_odds, t->held[i], best);
     return rank <= LK_RANKS_K ? (uint32_t)rank : 0;
 }
 
@@ -148,7 +172,7 @@ static void share_mix(const replay *t, double share, desk *d)
 {
     size_t n_older = 0;
 
-    for (size_t i = 0; i < t->n; i++) {
+    for (size_t i = 0; i < t->n_held; i++) {
         size_t j = d->candidates[0][i].anchor;
         bool is_new = t->places[j] < share;
 
@@ -191,21 +215,21 @@ static void candidates_order(const replay *t, size_t i, const float *query,
     qsort(candidates, n, sizeof(*candidates), candidate_compare);
 }
 
-/* All anchors, in order of their scores with fused queries and with mapped ones. */
+/* Held anchors, in order of their scores with fused queries and with mapped ones. */
 static void candidates_find(const replay *t, size_t query, desk *d)
 {
     for (size_t list = 0; list < 2; list++) {
-        for (size_t j = 0; j < t->n; j++)
-            d->candidates[list][j].anchor = (uint32_t)j;
+        for (size_t i = 0; i < t->n_held; i++)
+            d->candidates[list][i].anchor = (uint32_t)t->held[i];
         candidates_order(t, query, list == 0 ? d->fused : d->mapped,
-                         d->candidates[list], t->n);
+                         d->candidates[list], t->n_held);
     }
 }
 
 /* Of the first answer among the candidates by mapped score. */
 static uint32_t align_rank(const replay *t, size_t query, const desk *d)
 {
-    for (uint32_t i = 0; i < LK_RANKS_K; i++)
+    for (uint32_t i = 0; i < LK_RANKS_K && i < t->n_held; i++)
         if (lk_bridge_answers(t->task->sample, query,
                               d->candidates[1][i].anchor))
             return i + 1;
@@ -221,7 +245,8 @@ static uint32_t cascade_rank(const replay *t, size_t query, desk *d)
     share_mix(t, 0.0, d);
     candidates_order(t, query, d->ranking, d->candidates[0], t->n_first);
     memset(d->taken, 0, t->n * sizeof(*d->taken));
-    for (size_t i = 0; i < 2 * t->n && n_taken < t->task->n_candidates; i++) {
+    for (size_t i = 0; i < 2 * t->n_held && n_taken < t->task->n_candidates;
+         i++) {
         size_t anchor = d->candidates[i % 2][i / 2].anchor;
 
         n_taken += !d->taken[anchor];
@@ -278,8 +303,12 @@ static int query_try(void *ctx, size_t i, size_t worker, linkd_error *err)
     anchors_score(t, i, d->fused, old, d->scores[LINKD_TRIAL_FUSE]);
     way_score(t, i, new_query, task->new_sample, LINKD_TRIAL_NEW, d);
     histograms_add(t, i, d);
-    t->result->firsts[0][i] = first_of(d->scores[LINKD_TRIAL_OLD], t->n);
-    t->result->firsts[1][i] = first_of(d->scores[LINKD_TRIAL_NEW], t->n);
+    t->result->firsts[0][i] = first_of(t, d->scores[LINKD_TRIAL_OLD]);
+    t->result->firsts[1][i] = first_of(t, d->scores[LINKD_TRIAL_NEW]);
+    t->result->all_ranks[0][i] =
+        rank_among_all(t, i, d->log_odds[LINKD_TRIAL_OLD]);
+    t->result->all_ranks[1][i] =
+        rank_among_all(t, i, d->log_odds[LINKD_TRIAL_NEW]);
     answer_rank(t, i, d);
     return LINKD_OK;
 }
@@ -393,7 +422,9 @@ int lk_replay_run(const lk_replay_task *task, linkd_trial *ret_trial,
     double *places = places_make(sample->n_anchors);
     replay t = {.task = task,
                 .n = sample->n_anchors,
-                .n_first = lk_rerank_n_first(sample),
+                .held = task->held->places,
+                .n_held = task->held->task.n_anchors,
+                .n_first = lk_rerank_n_first(&task->held->task),
                 .places = places,
                 .result = &result};
     int rc = lk_trial_make(sample->n_queries, &result, err);

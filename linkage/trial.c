@@ -20,7 +20,7 @@
 const double linkd_trial_shares[LINKD_TRIAL_SHARES] = {0.0,  0.1, 0.25, 0.5,
                                                        0.75, 0.9, 1.0};
 
-/* Some of the queries, and what they choose. */
+/* Some of the queries, and what they choose. They are judged on what is held. */
 typedef struct half {
     size_t *places; /* [n]: of all */
     size_t n;
@@ -28,6 +28,8 @@ typedef struct half {
     float *queries[2];       /* [n, dim]: old, new */
     linkd_model_sample samples[2];
     linkd_bridge_task task;
+    lk_held held;
+    float *held_rows; /* of the new model */
     linkd_bridge natives[2];
     linkd_bridge to_old, to_new;
 } half;
@@ -39,6 +41,8 @@ static void half_clear(half *h)
     free(h->places);
     free(h->answers);
     free(h->asked);
+    lk_held_clear(&h->held);
+    free(h->held_rows);
     for (size_t m = 0; m < 2; m++) {
         free(h->queries[m]);
         linkd_bridge_clear(&h->natives[m]);
@@ -118,6 +122,16 @@ static int half_fill(const linkd_trial_task *task, half *h, linkd_error *err)
     return ok ? LINKD_OK : lk_fail_nomem(err);
 }
 
+static int half_hold(half *h, linkd_error *err)
+{
+    int rc = lk_held_make(&h->task, &h->held, err);
+
+    if (rc != LINKD_OK)
+        return rc;
+    h->held_rows = lk_held_rows(&h->held, &h->samples[1]);
+    return h->held_rows != NULL ? LINKD_OK : lk_fail_nomem(err);
+}
+
 /* Of a poor model's few queries no score may tell the answer: then all of them
  * calibrate it. That is no choice that would flatter, since scores of one model stay
  * in their order. */
@@ -142,6 +156,8 @@ static int half_choose(const linkd_trial_task *task, half *h, linkd_error *err)
     linkd_bridge_task back;
     int rc = half_fill(task, h, err);
 
+    if (rc == LINKD_OK)
+        rc = half_hold(h, err);
     if (rc == LINKD_OK)
         rc = native_choose(task, h, 0, err);
     if (rc == LINKD_OK)
@@ -193,8 +209,9 @@ static int returns_judge(const half *asked, size_t n_all, const float *found_by,
                          const float *ranked_by, uint32_t *ranks,
                          double *ret_mrr_10, linkd_error *err)
 {
-    const lk_rerank_task task = {&asked->task, &asked->samples[1], found_by,
-                                 ranked_by};
+    const linkd_model_sample held = {asked->samples[1].dim, asked->held_rows,
+                                     asked->samples[1].queries};
+    const lk_rerank_task task = {&asked->held.task, &held, found_by, ranked_by};
     int rc = lk_rerank(&task, ranks, err);
 
     if (rc == LINKD_OK)
@@ -254,25 +271,32 @@ static void trial_join(const half *asked, size_t n_all, const linkd_trial *part,
     for (size_t i = 0; i < asked->n; i++) {
         for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++)
             all->ranks[way][asked->places[i]] = part->ranks[way][i];
-        for (size_t m = 0; m < 2; m++)
+        for (size_t m = 0; m < 2; m++) {
             all->firsts[m][asked->places[i]] = part->firsts[m][i];
+            all->all_ranks[m][asked->places[i]] = part->all_ranks[m][i];
+        }
     }
 }
 
 static int half_judge(const linkd_trial_task *task, const half *chosen,
                       const half *asked, linkd_trial *all, linkd_error *err)
 {
-    const lk_replay_task replay = {.sample = &asked->task,
-                                   .old_sample = &asked->samples[0],
-                                   .new_sample = &asked->samples[1],
-                                   .old_native = &chosen->natives[0],
-                                   .new_native = &chosen->natives[1],
-                                   .to_old = &chosen->to_old,
-                                   .n_candidates = task->n_candidates};
+    const lk_replay_task replay = {
+        .sample = &asked->task,
+        .held = &asked->held,
+        .old_sample = &asked->samples[0],
+        .new_sample = &asked->samples[1],
+        .old_native = &chosen->natives[0],
+        .new_native = &chosen->natives[1],
+        .to_old = &chosen->to_old,
+        .n_candidates = linkd_trial_candidates(task->n_candidates,
+                                               asked->held.task.n_anchors,
+                                               task->sample->n_records)};
     size_t n_all = task->sample->n_queries;
     linkd_trial part = {0};
     int rc = lk_replay_run(&replay, &part, err);
 
+    all->n_candidates = replay.n_candidates;
     if (rc == LINKD_OK)
         trial_join(asked, n_all, &part, all);
     linkd_trial_clear(&part);
@@ -318,7 +342,10 @@ int lk_trial_make(size_t n_queries, linkd_trial *ret_trial, linkd_error *err)
     for (size_t m = 0; m < 2; m++) {
         ret_trial->firsts[m] =
             calloc(n_queries + 1, sizeof(*ret_trial->firsts[m]));
-        ok = ok && ret_trial->firsts[m] != NULL;
+        ret_trial->all_ranks[m] =
+            calloc(n_queries + 1, sizeof(*ret_trial->all_ranks[m]));
+        ok = ok && ret_trial->firsts[m] != NULL &&
+             ret_trial->all_ranks[m] != NULL;
     }
     return ok ? LINKD_OK : lk_fail_nomem(err);
 }
@@ -327,8 +354,10 @@ void linkd_trial_clear(linkd_trial *trial)
 {
     for (size_t way = 0; way < LINKD_N_TRIAL_WAYS; way++)
         free(trial->ranks[way]);
-    free(trial->firsts[0]);
-    free(trial->firsts[1]);
+    for (size_t m = 0; m < 2; m++) {
+        free(trial->firsts[m]);
+        free(trial->all_ranks[m]);
+    }
     *trial = (linkd_trial){0};
 }
 

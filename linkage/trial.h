@@ -36,18 +36,23 @@ extern const double linkd_trial_shares[LINKD_TRIAL_SHARES]; /* 0, .1, … 1 */
 typedef struct linkd_trial_task {
     const linkd_bridge_task *sample;
     const linkd_model_sample *old_sample, *new_sample;
-    size_t n_candidates; /* that a cascade encodes anew */
+    size_t n_candidates; /* that a cascade encodes anew in the collection */
 } linkd_trial_task;
 
-/* Ranks as those of linkd_bridge: 1 is first, 0: not among the first ten. */
+/* Ranks as those of linkd_bridge: 1 is first, 0: not among the first ten. They are
+ * told among the anchors that no map is fitted on, since a map flatters the others,
+ * which are no answers. */
 typedef struct linkd_trial {
     double curve[LINKD_TRIAL_SHARES]; /* MRR@10 of fused queries, by share */
     double area;                      /* under it: its mean height */
     linkd_histogram scores[LINKD_N_TRIAL_SCORES];
     linkd_histogram log_odds[LINKD_N_TRIAL_SCORES];
     uint32_t *ranks[LINKD_N_TRIAL_WAYS]; /* [n_queries] each */
-    size_t *firsts[2]; /* [n_queries]: the anchor that comes first, by the
-                                 model so far and by the new one */
+    uint32_t *all_ranks[2]; /* [n_queries]: among all anchors, by the model so
+                               far and by the new one, which have no map */
+    size_t *firsts[2]; /* [n_queries]: the anchor that comes first of those that
+                          ranks are told among, by the same */
+    size_t n_candidates; /* of these, that the cascade encoded anew */
     double back_mrr_10
         [LINKD_N_SCALES]; /* the other way: of the old model's queries
                                            on the new one's vectors, ALIGN, FUSE */

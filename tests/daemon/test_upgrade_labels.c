@@ -302,6 +302,34 @@ static void what_is_fitted_on_does_not_answer(void **state)
     lk_buf_clear(&members);
 }
 
+/* Queries that only their answers could come before would find too much. */
+static void beside_few_answers_others_are_held_out(void **state)
+{
+    lk_upgrade_sample sample;
+    lk_buf members = {0};
+    size_t n_held = 0;
+    job j;
+
+    (void)state;
+    twins_make();
+    append(&members, ",\"queries\":[");
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(lk_buf_printf(&members, NULL,
+                                       "%s{\"query\":\"q%d\",\"id\":\"r%d\"}",
+                                       i > 0 ? "," : "", i, i),
+                         LINKD_OK);
+    append(&members, "]");
+    job_read(members.data, &j);
+    assert_int_equal(sample_make(&j.spec, N_NAMES, &sample, NULL), LINKD_OK);
+    answers_check(&sample);
+    for (size_t i = 0; i < sample.n; i++)
+        n_held += sample.held[i];
+    assert_int_equal(n_held, N_NAMES / LINKD_ANCHORS_HELD);
+    lk_upgrade_sample_clear(&sample);
+    job_clear(&j);
+    lk_buf_clear(&members);
+}
+
 /* ---- what cannot be ------------------------------------------------------------- */
 
 static void probe_fails(const char *labels, const char *why)
@@ -390,6 +418,7 @@ int main(void)
         TEST(entities_that_do_not_ask_teach),
         TEST(a_head_learns_from_labels),
         TEST(what_is_fitted_on_does_not_answer),
+        TEST(beside_few_answers_others_are_held_out),
         TEST(labels_that_tell_nothing_are_refused),
         TEST(labels_that_only_ask_teach_nothing),
         TEST(labels_of_a_wrong_form_are_refused),

@@ -15,7 +15,7 @@ fitted fits;
 int bridged_group_enter(void **state)
 {
     (void)state;
-    made = bridged_make(0.4, 0.1);
+    made = bridged_make(0.6, 0.1);
     fits = fitted_make(made);
     return 0;
 }

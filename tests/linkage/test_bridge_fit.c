@@ -46,7 +46,7 @@ static double native_mrr(const bridged *b, const linkd_model_sample *sample)
 
 static int setup(void **state)
 {
-    *state = bridged_make(0.4, 0.1);
+    *state = bridged_make(0.6, 0.1);
     return 0;
 }
 
@@ -75,6 +75,68 @@ static void mapped_queries_find_their_records(void **state)
     linkd_bridge_clear(&bridge);
     assert_null(bridge.map);
     assert_null(bridge.ranks[LINKD_WAY_ALIGN]);
+}
+
+/* The map has not seen these; it flatters the others. */
+static void mapped_queries_are_ranked_among_what_is_held_out(void **state)
+{
+    bridged *b = *state;
+    linkd_bridge bridge = fit(b);
+    float mapped[OLD_DIM];
+
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        const float *answer = b->old_anchors + b->answers[i] * OLD_DIM;
+        uint32_t rank = 1;
+
+        assert_int_equal(
+            lk_bridge_map(&bridge, b->new_queries + i * NEW_DIM, mapped, &err),
+            LINKD_OK);
+        for (size_t j = 0; j < N_ANCHORS; j += LINKD_ANCHORS_HELD)
+            rank += linkd_index_score(mapped, b->old_anchors + j * OLD_DIM,
+                                      OLD_DIM) >
+                    linkd_index_score(mapped, answer, OLD_DIM);
+        assert_int_equal(bridge.ranks[LINKD_WAY_ALIGN][i],
+                         rank <= 10 ? rank : 0);
+    }
+    linkd_bridge_clear(&bridge);
+}
+
+/* Of two models that see much alike some weight is the best by chance. */
+static void a_weight_that_is_not_better_for_sure_is_0(void **state)
+{
+    bridged *b = bridged_make(0.3, 0.3);
+    lk_held held;
+    linkd_bridge bridge = fit(b);
+    float *rows, *mapped;
+    uint64_t groups[N_QUERIES];
+    float weight;
+
+    (void)state;
+    assert_int_equal(lk_held_make(&b->task, &held, &err), LINKD_OK);
+    rows = lk_held_rows(&held, &b->older);
+    mapped = lk_alloc_aligned(N_QUERIES, OLD_DIM * sizeof(*mapped));
+    assert_true(rows != NULL && mapped != NULL);
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        groups[i] = b->answers[i];
+        assert_int_equal(lk_bridge_map(&bridge, b->new_queries + i * NEW_DIM,
+                                       mapped + i * OLD_DIM, &err),
+                         LINKD_OK);
+    }
+    assert_int_equal(
+        linkd_compat_choose_weight(
+            &(linkd_retrieval){.queries = {b->old_queries, N_QUERIES, OLD_DIM},
+                               .gallery = {rows, N_QUERIES, OLD_DIM},
+                               .query_groups = groups,
+                               .gallery_groups = groups},
+            &(linkd_rows){mapped, N_QUERIES, OLD_DIM}, b->pool, &weight, &err),
+        LINKD_OK);
+    assert_true(weight > 0.0F); /* or this would show nothing */
+    assert_true(bridge.weight == 0.0F);
+    free(mapped);
+    free(rows);
+    lk_held_clear(&held);
+    linkd_bridge_clear(&bridge);
+    bridged_free(b);
 }
 
 /* On the queries that the weight is chosen on: a weight of 0 is the old query. */
@@ -580,7 +642,8 @@ static void a_ranking_is_kept_where_it_is_better_for_sure(void **state)
     bridged_free(spoilt);
 }
 
-/* Whether the record that a fused query looks for is among its first n. */
+/* Whether the record that a fused query looks for is among its first n of those that are
+ * held out. */
 static bool is_found(const bridged *b, const linkd_bridge *bridge, size_t query,
                      size_t n)
 {
@@ -595,12 +658,12 @@ static bool is_found(const bridged *b, const linkd_bridge *bridge, size_t query,
     for (size_t i = 0; i < N_ANCHORS; i++)
         scores[i] =
             linkd_index_score(fused, b->old_anchors + i * OLD_DIM, OLD_DIM);
-    for (size_t i = 0; i < N_ANCHORS; i++)
+    for (size_t i = 0; i < N_ANCHORS; i += LINKD_ANCHORS_HELD)
         n_before += scores[i] > scores[b->answers[query]];
     return n_before < n;
 }
 
-/* Of a million records a search gives it a hundred: of 200 less than one. Those ten
+/* Of a million records a search gives it a hundred: of 40 less than one. Those ten
  * are put in order that quality is measured by, whatever it would bring forward. */
 static void a_ranking_is_tried_on_what_searches_give_it(void **state)
 {
@@ -621,7 +684,7 @@ static void a_ranking_is_tried_on_what_searches_give_it(void **state)
                                         b->new_queries + i * NEW_DIM, ranking,
                                         &err),
                          LINKD_OK);
-        for (size_t j = 0; j < N_ANCHORS; j++)
+        for (size_t j = 0; j < N_ANCHORS; j += LINKD_ANCHORS_HELD)
             n_before +=
                 linkd_index_score(ranking, b->old_anchors + j * OLD_DIM,
                                   OLD_DIM) >
@@ -749,7 +812,7 @@ static void a_model_that_is_no_better_leads_none(void **state)
     float own[OLD_DIM], fused[OLD_DIM];
 
     (void)state;
-    assert_true(bridge.weight > 0.0F);
+    bridge.weight = 0.5F; /* of other queries */
     assert_true(query_fuse(m, &bridge, 0, true, own, fused));
     assert_memory_equal(fused, own, sizeof(fused));
     linkd_bridge_clear(&bridge);
@@ -785,6 +848,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(mapped_queries_find_their_records),
+        TEST(mapped_queries_are_ranked_among_what_is_held_out),
+        cmocka_unit_test(a_weight_that_is_not_better_for_sure_is_0),
         TEST(fused_queries_are_never_worse_than_the_old_model),
         TEST(a_useless_model_has_no_weight),
         TEST(scales_know_the_share_of_impostors),

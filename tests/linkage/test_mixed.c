@@ -25,8 +25,9 @@ static linkd_bridges *bridges;
 static int group_enter(void **state)
 {
     (void)state;
-    made = bridged_make(0.4, 0.1);
+    made = bridged_make(0.3, 0.1);
     fits = fitted_make(made);
+    linkd_whitened_clear(&fits.there.ranking.maps);
     return 0;
 }
 

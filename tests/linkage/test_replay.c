@@ -24,7 +24,10 @@ typedef struct fixture {
     linkd_model_sample samples[2];
     linkd_bridge natives[2];
     linkd_bridge to_old;
+    bool held[N];
     linkd_bridge_task sample;
+    lk_held all; /* anchors, as if no map had been fitted on any */
+    lk_held fifth;
     lk_replay_task task;
 } fixture;
 
@@ -90,7 +93,13 @@ static int enter(void **state)
     assert_int_equal(linkd_bridge_fit(&f.sample, &f.samples[1], &f.samples[0],
                                       &f.to_old, &err),
                      LINKD_OK);
+    memset(f.held, true, sizeof(f.held));
+    f.sample.held = f.held;
+    assert_int_equal(lk_held_make(&f.sample, &f.all, &err), LINKD_OK);
+    f.sample.held = NULL;
+    assert_int_equal(lk_held_make(&f.sample, &f.fifth, &err), LINKD_OK);
     f.task = (lk_replay_task){.sample = &f.sample,
+                              .held = &f.all,
                               .old_sample = &f.samples[0],
                               .new_sample = &f.samples[1],
                               .old_native = &f.natives[0],
@@ -107,6 +116,8 @@ static int leave(void **state)
     linkd_bridge_clear(&f.natives[0]);
     linkd_bridge_clear(&f.natives[1]);
     linkd_bridge_clear(&f.to_old);
+    lk_held_clear(&f.all);
+    lk_held_clear(&f.fifth);
     return 0;
 }
 
@@ -127,16 +138,50 @@ static double mrr(const uint32_t *ranks)
 
 static void the_curve_leads_from_fused_queries_to_the_new_model(void **state)
 {
-    linkd_trial trial = run();
     double fuse = f.to_old.mrr_10[LINKD_WAY_FUSE];
-    double native = f.natives[1].mrr_10[LINKD_WAY_NATIVE];
+    double native;
+    linkd_trial trial;
 
     (void)state;
+    f.task.held = &f.fifth;
+    trial = run();
+    native = mrr(trial.ranks[LINKD_TRIAL_NEW]);
     assert_true(native > fuse + 0.1); /* or this would show nothing */
     assert_true(fabs(trial.curve[0] - fuse) < 1e-9);
     assert_true(fabs(trial.curve[LINKD_TRIAL_SHARES - 1] - native) < 1e-9);
     assert_true(trial.curve[3] > fuse && trial.curve[3] < native);
     assert_true(trial.area > fuse && trial.area < native);
+    linkd_trial_clear(&trial);
+}
+
+static uint32_t rank_among(size_t m, size_t query, size_t step)
+{
+    const float *q = f.queries[m] + query * DIM;
+    const float *answer = f.anchors[m] + f.answers[query] * DIM;
+    uint32_t rank = 1;
+
+    for (size_t i = 0; i < N; i += step)
+        rank += linkd_index_score(q, f.anchors[m] + i * DIM, DIM) >
+                linkd_index_score(q, answer, DIM);
+    return rank <= 10 ? rank : 0;
+}
+
+/* A map flatters the records that it was fitted on. */
+static void ranks_are_among_what_is_held_out(void **state)
+{
+    static const linkd_trial_way ways[] = {LINKD_TRIAL_OLD, LINKD_TRIAL_NEW};
+    linkd_trial trial;
+
+    (void)state;
+    f.task.held = &f.fifth;
+    trial = run();
+    for (size_t m = 0; m < 2; m++)
+        for (size_t i = 0; i < N_QUERIES; i++) {
+            assert_int_equal(trial.ranks[ways[m]][i],
+                             rank_among(m, i, LINKD_ANCHORS_HELD));
+            assert_int_equal(trial.all_ranks[m][i], rank_among(m, i, 1));
+            assert_int_equal(trial.firsts[m][i] % LINKD_ANCHORS_HELD, 0);
+        }
     linkd_trial_clear(&trial);
 }
 
@@ -184,7 +229,7 @@ static void a_ranking_orders_what_fused_queries_find(void **state)
     (void)state;
     ranking_make();
     many = run();
-    f.sample.n_records = 1000000;
+    f.all.task.n_records = 1000000;
     few = run();
     assert_true(many.curve[0] > 0.1);
     assert_true(few.curve[0] < 0.05);
@@ -371,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_curve_leads_from_fused_queries_to_the_new_model),
+        TEST(ranks_are_among_what_is_held_out),
         TEST(a_cascade_finds_what_mapped_queries_do),
         TEST(a_ranking_orders_what_fused_queries_find),
         TEST(a_cascade_of_all_records_is_the_new_model),

@@ -93,11 +93,14 @@ static void fingerprint_make(const lk_buf *map, char *ret_digits)
 /* Heads of earlier linkctls have none. */
 static void labels_decode(const char *line, linkd_head_labels *ret)
 {
-    linkd_head_labels labels;
+    static const char begin[] = "\nlabels ";
+    char *end = NULL;
 
-    if (sscanf(line, "\nlabels %" SCNu64 " %" SCNx64 " %" SCNx64,
-               &labels.n_entities, &labels.entities, &labels.records) == 3)
-        *ret = labels;
+    if (strncmp(line, begin, sizeof(begin) - 1) != 0)
+        return;
+    ret->n_entities = strtoull(line + sizeof(begin) - 1, &end, 10);
+    ret->entities = strtoull(end, &end, 16);
+    ret->records = strtoull(end, &end, 16);
 }
 
 static int head_decode(const lk_buf *map, const lk_buf *base,

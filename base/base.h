@@ -93,16 +93,21 @@ size_t lk_utf8_check(const char *bytes, size_t len);
 typedef struct lk_npy_shape {
     uint64_t n_rows;
     uint64_t dim;
-    size_t n_head_bytes; /* then come n_rows * dim floats, unless cut off */
+    size_t n_head_bytes; /* then come n_rows * dim numbers, unless cut off */
+    size_t number_bytes; /* 4: float32; 8: float64 */
 } lk_npy_shape;
 
-/* The shape of a file of little-endian float32 in C order, of one dimension
- * (then it is one row) or two, from its first bytes. LINKD_E_DATA: it is none;
- * the message is a sentence about "it". */
+/* The shape of a file of little-endian float32 or float64 in C order, of one
+ * dimension (then it is one row) or two, from its first bytes. LINKD_E_DATA: it
+ * is none; the message is a sentence about "it". */
 LINKD_MUST_CHECK int lk_npy_read_head(linkd_str head, lk_npy_shape *ret_shape,
                                       linkd_error *err);
 /* Tells whether the numbers take `n_bytes`. */
 bool lk_npy_is_whole(const lk_npy_shape *shape, uint64_t n_bytes);
+/* `n` of its numbers from their bytes, which may be ret itself. What is too
+ * large for a float becomes infinite. */
+void lk_npy_numbers(const lk_npy_shape *shape, const void *bytes, size_t n,
+                    float *ret);
 
 /* ---- memory ------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
  * and numpy.save() always writes it in one form, which is looked for as text.) */
 #include "base/base.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,13 @@ static bool shape_read(const char *text, lk_npy_shape *ret_shape)
     return *end == ')';
 }
 
+static size_t number_bytes_of(const char *dict)
+{
+    if (strstr(dict, "'descr': '<f4'") != NULL)
+        return sizeof(float);
+    return strstr(dict, "'descr': '<f8'") != NULL ? sizeof(double) : 0;
+}
+
 int lk_npy_read_head(linkd_str head, lk_npy_shape *ret_shape, linkd_error *err)
 {
     char dict[LK_NPY_HEAD_MAX];
@@ -71,8 +79,10 @@ int lk_npy_read_head(linkd_str head, lk_npy_shape *ret_shape, linkd_error *err)
 
     if (rc != LINKD_OK)
         return rc;
-    if (strstr(dict, "'descr': '<f4'") == NULL)
-        return fail_npy("its numbers are not little-endian float32", err);
+    ret_shape->number_bytes = number_bytes_of(dict);
+    if (ret_shape->number_bytes == 0)
+        return fail_npy("its numbers are not little-endian float32 or float64",
+                        err);
     if (strstr(dict, "'fortran_order': False") == NULL)
         return fail_npy("it is not in C order", err);
     shape = strstr(dict, SHAPE);
@@ -84,8 +94,41 @@ int lk_npy_read_head(linkd_str head, lk_npy_shape *ret_shape, linkd_error *err)
 
 bool lk_npy_is_whole(const lk_npy_shape *shape, uint64_t n_bytes)
 {
-    uint64_t row_bytes = shape->dim * sizeof(float);
+    uint64_t row_bytes = shape->dim * shape->number_bytes;
 
-    return shape->dim <= UINT64_MAX / sizeof(float) &&
+    return shape->dim <= UINT64_MAX / shape->number_bytes &&
            n_bytes % row_bytes == 0 && n_bytes / row_bytes == shape->n_rows;
+}
+
+static float float_at(const unsigned char *at)
+{
+    uint32_t bits;
+    float value;
+
+    memcpy(&bits, at, sizeof(bits));
+    bits = le32toh(bits);
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static float double_at(const unsigned char *at)
+{
+    uint64_t bits;
+    double value;
+
+    memcpy(&bits, at, sizeof(bits));
+    bits = le64toh(bits);
+    memcpy(&value, &bits, sizeof(value));
+    return (float)value;
+}
+
+/* In order, so that a number is read before it is written over. */
+void lk_npy_numbers(const lk_npy_shape *shape, const void *bytes, size_t n,
+                    float *ret)
+{
+    const unsigned char *at = bytes;
+    bool is_double = shape->number_bytes == sizeof(double);
+
+    for (size_t i = 0; i < n; i++, at += shape->number_bytes)
+        ret[i] = is_double ? double_at(at) : float_at(at);
 }

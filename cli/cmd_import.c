@@ -63,13 +63,11 @@ static const lk_syntax syntax = {
     .summary = "Puts the rows of a table into a collection.",
     .notes =
         "FILE is CSV, TSV or JSON lines, - is standard input; or a NumPy file\n"
-        "of float32 [n, dim] for a collection without a model, whose ids are\n"
-        "--first-id and the numbers after it. JSON lines for such a "
-        "collection\n"
-        "have the vector in the member \"vector\". A record whose id is there\n"
-        "already is replaced. Rows are stored in batches: after a failure "
-        "those\n"
-        "before it are there.\n\n"
+        "of float32 or float64 [n, dim] for a collection without a model,\n"
+        "whose ids are --first-id and the numbers after it. JSON lines for\n"
+        "such a collection have the vector in the member \"vector\". A record\n"
+        "whose id is there already is replaced. Rows are stored in batches:\n"
+        "after a failure those before it are there.\n\n"
         "Where the collection's records have pictures, the column of that "
         "name has\n"
         "paths, relative to FILE, or data URIs. linkctl reads the files: "
@@ -439,10 +437,10 @@ static int table_import(import_run *run, linkd_error *err)
 
 /* ---- vectors ------------------------------------------------------------ */
 
-static int vectors_send(import_run *run, const char *bytes, size_t n,
+static int vectors_send(import_run *run, const float *rows, size_t n,
                         linkd_error *err)
 {
-    linkd_str body = {bytes, n * run->dim * sizeof(float)};
+    linkd_str body = {(const char *)rows, n * run->dim * sizeof(*rows)};
     lk_buf path = {0};
     int rc = lk_buf_printf(&path, err, "%s?first_id=%" PRIu64, run->path.data,
                            run->values->first_id + run->n_rows);
@@ -472,38 +470,33 @@ static int vectors_check(const import_run *run, size_t dim, linkd_error *err)
 static int vectors_import(import_run *run, linkd_error *err)
 {
     const char *path = run->cli->args.operands[1];
-    size_t dim = 0;
-    uint64_t n_rows = 0;
-    FILE *file = NULL;
-    char *bytes = NULL;
-    int rc = lk_npy_open(path, &file, &n_rows, &dim, err);
-    size_t row_bytes = dim * sizeof(float);
+    lk_npy_file npy = {0};
+    float *rows = NULL;
+    int rc = lk_npy_open(path, &npy, err);
+    uint64_t n_rows = npy.shape.n_rows;
 
     if (rc == LINKD_OK)
-        rc = vectors_check(run, dim, err);
+        rc = vectors_check(run, (size_t)npy.shape.dim, err);
     if (rc == LINKD_OK)
-        rc = lk_npy_check(path, file, n_rows, dim, err);
+        rc = lk_npy_check(&npy, err);
     if (rc == LINKD_OK) {
-        bytes = malloc(BATCH_ROWS * row_bytes);
-        if (bytes == NULL)
+        rows = lk_alloc_aligned(BATCH_ROWS, run->dim * sizeof(*rows));
+        if (rows == NULL)
             rc = lk_fail_nomem(err);
     }
     while (rc == LINKD_OK && run->n_rows < n_rows) {
         uint64_t rest = n_rows - run->n_rows;
         size_t n = rest < BATCH_ROWS ? (size_t)rest : BATCH_ROWS;
 
-        if (fread(bytes, row_bytes, n, file) != n)
-            rc = lk_fail(err, LINKD_E_IO, "could not read %s: %s",
-                         lk_label_of_path(path).text, strerror(errno));
+        rc = lk_npy_read(&npy, n, rows, err);
         if (rc == LINKD_OK)
-            rc = vectors_send(run, bytes, n, err);
+            rc = vectors_send(run, rows, n, err);
         if (rc == LINKD_OK)
             rc = lk_progress_report(&run->cli->progress, "import", run->n_rows,
                                     n_rows, err);
     }
-    free(bytes);
-    if (file != NULL)
-        (void)fclose(file);
+    free(rows);
+    lk_npy_close(&npy);
     return rc;
 }
 

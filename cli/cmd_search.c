@@ -117,31 +117,26 @@ static void put(json_t *object, const char *name, json_t *value, int *rc)
 
 static int vector_read(const char *path, json_t *body, linkd_error *err)
 {
-    uint64_t n_rows = 0;
-    size_t dim = 0;
-    FILE *file = NULL;
+    lk_npy_file npy = {0};
+    float numbers[LINKD_DIM_MAX];
     json_t *vector = NULL;
-    int rc = lk_npy_open(path, &file, &n_rows, &dim, err);
+    int rc = lk_npy_open(path, &npy, err);
 
     if (rc != LINKD_OK)
         return rc;
-    if (n_rows != 1)
+    if (npy.shape.n_rows != 1)
         rc = lk_fail(err, LINKD_E_DATA,
                      "%s holds %" PRIu64 " vectors, search takes one",
-                     lk_label_of_path(path).text, n_rows);
+                     lk_label_of_path(path).text, npy.shape.n_rows);
     else
-        rc = lk_npy_check(path, file, n_rows, dim, err);
+        rc = lk_npy_check(&npy, err);
+    if (rc == LINKD_OK)
+        rc = lk_npy_read(&npy, 1, numbers, err);
     vector = json_array();
-    for (size_t i = 0; i < dim && rc == LINKD_OK; i++) {
-        float value = 0;
-
-        if (fread(&value, sizeof(value), 1, file) != 1)
-            rc = lk_fail(err, LINKD_E_IO, "could not read %s: %s",
-                         lk_label_of_path(path).text, strerror(errno));
-        else if (json_array_append_new(vector, json_real((double)value)) != 0)
+    for (size_t i = 0; i < npy.shape.dim && rc == LINKD_OK; i++)
+        if (json_array_append_new(vector, json_real((double)numbers[i])) != 0)
             rc = lk_fail_nomem(err);
-    }
-    (void)fclose(file);
+    lk_npy_close(&npy);
     if (rc != LINKD_OK) {
         json_decref(vector);
         return rc;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/file.h"
 #include "linkage/linkage.h"
 
 #define HEADER_BYTES 128
@@ -111,24 +112,38 @@ static int head_read(const char *path, FILE *file, lk_npy_shape *ret_shape,
     return LINKD_OK;
 }
 
-int lk_npy_open(const char *path, FILE **ret_file, uint64_t *ret_n_rows,
-                size_t *ret_dim, linkd_error *err)
+int lk_npy_open(const char *path, lk_npy_file *ret_npy, linkd_error *err)
 {
-    FILE *file = fopen(path, "rbe");
-    lk_npy_shape shape = {0};
+    lk_npy_file npy = {.path = path, .file = fopen(path, "rbe")};
     int rc;
 
-    if (file == NULL)
-        return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
-                       lk_label_of_path(path).text, strerror(errno));
-    rc = head_read(path, file, &shape, err);
-    if (rc != LINKD_OK) {
-        (void)fclose(file);
-        return rc;
+    if (npy.file == NULL)
+        return lk_fail_read(path, err);
+    rc = head_read(path, npy.file, &npy.shape, err);
+    if (rc == LINKD_OK)
+        *ret_npy = npy;
+    else
+        lk_npy_close(&npy);
+    return rc;
+}
+
+int lk_npy_read(lk_npy_file *npy, size_t n, float *ret_rows, linkd_error *err)
+{
+    enum {
+        CHUNK = 1024,
+    };
+    unsigned char bytes[CHUNK * sizeof(double)];
+    size_t n_left = n * (size_t)npy->shape.dim;
+
+    while (n_left > 0) {
+        size_t n_now = n_left < CHUNK ? n_left : CHUNK;
+
+        if (fread(bytes, npy->shape.number_bytes, n_now, npy->file) != n_now)
+            return lk_fail_read(npy->path, err);
+        lk_npy_numbers(&npy->shape, bytes, n_now, ret_rows);
+        ret_rows += n_now;
+        n_left -= n_now;
     }
-    *ret_file = file;
-    *ret_n_rows = shape.n_rows;
-    *ret_dim = (size_t)shape.dim;
     return LINKD_OK;
 }
 
@@ -150,24 +165,29 @@ static int row_check(const char *path, uint64_t row, const float *numbers,
                : LINKD_OK;
 }
 
-int lk_npy_check(const char *path, FILE *file, uint64_t n_rows, size_t dim,
-                 linkd_error *err)
+int lk_npy_check(lk_npy_file *npy, linkd_error *err)
 {
+    size_t dim = (size_t)npy->shape.dim;
     float *numbers = malloc(dim * sizeof(*numbers));
-    long begin = ftell(file);
-    bool is_read = begin >= 0;
-    int rc = LINKD_OK;
+    long begin = ftell(npy->file);
+    int rc = begin < 0 ? lk_fail_read(npy->path, err) : LINKD_OK;
 
     if (numbers == NULL)
         return lk_fail_nomem(err);
-    for (uint64_t i = 0; i < n_rows && is_read && rc == LINKD_OK; i++) {
-        is_read = fread(numbers, sizeof(*numbers), dim, file) == dim;
-        if (is_read)
-            rc = row_check(path, i + 1, numbers, dim, err);
+    for (uint64_t i = 0; i < npy->shape.n_rows && rc == LINKD_OK; i++) {
+        rc = lk_npy_read(npy, 1, numbers, err);
+        if (rc == LINKD_OK)
+            rc = row_check(npy->path, i + 1, numbers, dim, err);
     }
     free(numbers);
-    if (rc == LINKD_OK && (!is_read || fseek(file, begin, SEEK_SET) != 0))
-        return lk_fail(err, LINKD_E_IO, "could not read %s: %s",
-                       lk_label_of_path(path).text, strerror(errno));
+    if (rc == LINKD_OK && fseek(npy->file, begin, SEEK_SET) != 0)
+        return lk_fail_read(npy->path, err);
     return rc;
+}
+
+void lk_npy_close(lk_npy_file *npy)
+{
+    if (npy->file != NULL)
+        (void)fclose(npy->file);
+    *npy = (lk_npy_file){0};
 }

@@ -15,15 +15,24 @@ LINKD_MUST_CHECK int lk_npy_write(lk_output *output, const float *values,
 LINKD_MUST_CHECK int lk_npy_end(lk_output *output, uint64_t n_rows, size_t dim,
                                 linkd_error *err);
 
-/* Opens a file of little-endian float32 in C order, of one dimension (then it is
- * one row) or two, and stands before the first number. LINKD_E_DATA: it is
- * none, or it has not the bytes that its shape says. */
-LINKD_MUST_CHECK int lk_npy_open(const char *path, FILE **ret_file,
-                                 uint64_t *ret_n_rows, size_t *ret_dim,
+/* A file of little-endian float32 or float64 in C order, of one dimension (then
+ * it is one row) or two. {0} is a closed one. */
+typedef struct lk_npy_file {
+    const char *path; /* borrowed */
+    FILE *file;
+    lk_npy_shape shape;
+} lk_npy_file;
+
+/* Stands before the first row. LINKD_E_DATA: it is no such file, or it has not
+ * the bytes that its shape says; its dimension is at most LINKD_DIM_MAX. */
+LINKD_MUST_CHECK int lk_npy_open(const char *path, lk_npy_file *ret_npy,
                                  linkd_error *err);
-/* Reads the rows that follow, and goes back to where the file stood. LINKD_E_DATA:
- * one has a number that is not finite, or no other than 0. LINKD_E_IO. */
-LINKD_MUST_CHECK int lk_npy_check(const char *path, FILE *file, uint64_t n_rows,
-                                  size_t dim, linkd_error *err);
+/* The next `n` rows, ret_rows [n, dim]. LINKD_E_IO: they cannot be read. */
+LINKD_MUST_CHECK int lk_npy_read(lk_npy_file *npy, size_t n, float *ret_rows,
+                                 linkd_error *err);
+/* Reads all rows, and goes back to the first. LINKD_E_DATA: one has a number that
+ * is not finite, or no other than 0. LINKD_E_IO. */
+LINKD_MUST_CHECK int lk_npy_check(lk_npy_file *npy, linkd_error *err);
+void lk_npy_close(lk_npy_file *npy);
 
 #endif

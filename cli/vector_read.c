@@ -35,26 +35,23 @@ static void floats_from_le(float *values, size_t n)
 static int npy_load(const char *path, linkd_rows *ret_rows, float **ret_data,
                     linkd_error *err)
 {
-    FILE *file = NULL;
-    uint64_t n_rows = 0;
-    size_t dim = 0;
+    lk_npy_file npy = {0};
+    size_t n, dim;
     float *data;
-    int rc = lk_npy_open(path, &file, &n_rows, &dim, err);
+    int rc = lk_npy_open(path, &npy, err);
 
     if (rc != LINKD_OK)
         return rc;
-    data = lk_alloc_aligned((size_t)n_rows + 1, dim * sizeof(*data));
-    if (data == NULL)
-        rc = lk_fail_nomem(err);
-    else if (fread(data, dim * sizeof(*data), (size_t)n_rows, file) != n_rows)
-        rc = lk_fail_read(path, err);
-    (void)fclose(file);
+    n = (size_t)npy.shape.n_rows;
+    dim = (size_t)npy.shape.dim;
+    data = lk_alloc_aligned(n + 1, dim * sizeof(*data));
+    rc = data == NULL ? lk_fail_nomem(err) : lk_npy_read(&npy, n, data, err);
+    lk_npy_close(&npy);
     if (rc != LINKD_OK) {
         free(data);
         return rc;
     }
-    floats_from_le(data, (size_t)n_rows * dim);
-    *ret_rows = (linkd_rows){data, (size_t)n_rows, dim};
+    *ret_rows = (linkd_rows){data, n, dim};
     *ret_data = data;
     return LINKD_OK;
 }

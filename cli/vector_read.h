@@ -4,7 +4,7 @@
 
 #include "compat/compat.h"
 
-/* By the name's ending, .npy (float32, C order) or .fvecs (for each row its
+/* By the name's ending, .npy (float32 or float64, C order) or .fvecs (for each row its
  * dimension as int32, then as many float32; little-endian). The rows' data is
  * freed with free(). LINKD_E_ARG: it ends in neither. LINKD_E_DATA: it is no
  * such file. LINKD_E_IO. */

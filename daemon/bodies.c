@@ -338,9 +338,9 @@ static int csv_read(linkd_str body, const lk_records_form *form,
 
 /* ---- vectors ------------------------------------------------------------- */
 
-/* The numbers of a .npy of float32 [n, dim]. */
-static int npy_open(linkd_str body, size_t dim, linkd_str *ret_data,
-                    linkd_error *err)
+/* The numbers of a .npy of float32 or float64 [n, dim]. */
+static int npy_open(linkd_str body, size_t dim, lk_npy_shape *ret_shape,
+                    linkd_str *ret_data, linkd_error *err)
 {
     lk_npy_shape shape = {0};
     linkd_error reason;
@@ -359,21 +359,23 @@ static int npy_open(linkd_str body, size_t dim, linkd_str *ret_data,
         return lk_fail(err, LINKD_E_ARG,
                        "the .npy says %" PRIu64 " vectors but holds %zu bytes",
                        shape.n_rows, ret_data->len);
+    *ret_shape = shape;
     return LINKD_OK;
 }
 
 int lk_vectors_read(linkd_str body, bool is_npy, size_t dim, lk_arena *arena,
                     float **ret_vectors, size_t *ret_n, linkd_error *err)
 {
-    size_t row_bytes = dim * sizeof(float);
+    lk_npy_shape shape = {.number_bytes = sizeof(float)};
     linkd_str data = body;
     float *vectors;
+    size_t n;
     int rc = LINKD_OK;
 
     LK_ASSERT(dim > 0);
     if (is_npy)
-        rc = npy_open(body, dim, &data, err);
-    else if (body.len % row_bytes != 0)
+        rc = npy_open(body, dim, &shape, &data, err);
+    else if (body.len % (dim * sizeof(float)) != 0)
         rc = lk_fail(err, LINKD_E_ARG,
                      "%zu bytes are not a whole number of vectors of %zu f32",
                      body.len, dim);
@@ -381,18 +383,19 @@ int lk_vectors_read(linkd_str body, bool is_npy, size_t dim, lk_arena *arena,
         rc = lk_fail(err, LINKD_E_ARG, "there are no vectors in the body");
     if (rc != LINKD_OK)
         return rc;
-    vectors = lk_arena_alloc(arena, data.len);
+    n = data.len / (dim * shape.number_bytes);
+    vectors = lk_arena_alloc(arena, n * dim * sizeof(*vectors));
     if (vectors == NULL)
         return lk_fail_nomem(err);
-    memcpy(vectors, data.bytes, data.len);
-    for (size_t i = 0; i < data.len / row_bytes && rc == LINKD_OK; i++) {
+    lk_npy_numbers(&shape, data.bytes, n * dim, vectors);
+    for (size_t i = 0; i < n && rc == LINKD_OK; i++) {
         char where[40];
 
         (void)snprintf(where, sizeof(where), "vector %zu", i);
         rc = lk_vector_normalize(vectors + i * dim, dim, where, err);
     }
     *ret_vectors = vectors;
-    *ret_n = data.len / row_bytes;
+    *ret_n = n;
     return rc;
 }
 

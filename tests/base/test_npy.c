@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,8 +51,10 @@ static void all_versions_and_shapes_are_read(void **state)
 static void other_dictionaries_are_refused_with_the_reason(void **state)
 {
     static const char *const cases[][2] = {
-        {"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2)}",
-         "its numbers are not little-endian float32"},
+        {"{'descr': '<f2', 'fortran_order': False, 'shape': (2, 2)}",
+         "its numbers are not little-endian float32 or float64"},
+        {"{'descr': '>f8', 'fortran_order': False, 'shape': (2, 2)}",
+         "its numbers are not little-endian float32 or float64"},
         {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2)}",
          "it is not in C order"},
         {F4 "}", "it does not hold rows of numbers"},
@@ -103,16 +106,41 @@ static void other_bytes_are_refused_with_the_reason(void **state)
 static void the_length_of_the_numbers_is_told(void **state)
 {
     (void)state;
-    assert_true(lk_npy_is_whole(&(lk_npy_shape){2, 2, 0}, 16));
-    assert_true(lk_npy_is_whole(&(lk_npy_shape){0, 2, 0}, 0));
-    assert_false(lk_npy_is_whole(&(lk_npy_shape){2, 2, 0}, 15));
-    assert_false(lk_npy_is_whole(&(lk_npy_shape){3, 2, 0}, 16));
+    assert_true(lk_npy_is_whole(&(lk_npy_shape){2, 2, 0, 4}, 16));
+    assert_true(lk_npy_is_whole(&(lk_npy_shape){0, 2, 0, 4}, 0));
+    assert_false(lk_npy_is_whole(&(lk_npy_shape){2, 2, 0, 4}, 15));
+    assert_false(lk_npy_is_whole(&(lk_npy_shape){3, 2, 0, 4}, 16));
     /* 2^61 + 2 rows of eight bytes are sixteen bytes, modulo 2^64, and so are
      * two rows of 2^62 + 2 numbers */
     assert_false(
-        lk_npy_is_whole(&(lk_npy_shape){2305843009213693954U, 2, 0}, 16));
+        lk_npy_is_whole(&(lk_npy_shape){2305843009213693954U, 2, 0, 4}, 16));
     assert_false(
-        lk_npy_is_whole(&(lk_npy_shape){2, 4611686018427387906U, 0}, 16));
+        lk_npy_is_whole(&(lk_npy_shape){2, 4611686018427387906U, 0, 4}, 16));
+}
+
+/* NumPy's own numbers are of eight bytes. */
+static void numbers_of_either_width_become_floats(void **state)
+{
+    static const unsigned char f4[] = {0, 0, 0x20, 0xC0, 0, 0, 0, 0x3F};
+    static const unsigned char f8[] = {0, 0, 0, 0, 0, 0, 0x04, 0xC0,
+                                       0, 0, 0, 0, 0, 0, 0xE0, 0x3F};
+    float one[2], two[2];
+    double large = 1e300;
+
+    (void)state;
+    assert_int_equal(head_read(1, F4 "'shape': (1, 2), }\n"), LINKD_OK);
+    assert_true(lk_npy_is_whole(&shape, 8));
+    lk_npy_numbers(&shape, f4, 2, one);
+    assert_int_equal(head_read(1, "{'descr': '<f8', 'fortran_order': False, "
+                                  "'shape': (1, 2), }\n"),
+                     LINKD_OK);
+    assert_true(lk_npy_is_whole(&shape, 16));
+    assert_false(lk_npy_is_whole(&shape, 8));
+    lk_npy_numbers(&shape, f8, 2, two);
+    assert_true(one[0] == -2.5F && one[1] == 0.5F);
+    assert_memory_equal(one, two, sizeof(one));
+    lk_npy_numbers(&shape, &large, 1, one);
+    assert_true(isinf(one[0]));
 }
 
 int main(void)
@@ -122,6 +150,7 @@ int main(void)
         cmocka_unit_test(other_dictionaries_are_refused_with_the_reason),
         cmocka_unit_test(other_bytes_are_refused_with_the_reason),
         cmocka_unit_test(the_length_of_the_numbers_is_told),
+        cmocka_unit_test(numbers_of_either_width_become_floats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

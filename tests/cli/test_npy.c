@@ -77,9 +77,7 @@ static void what_was_written_is_read(void **state)
     static const float values[6] = {1, 2, 3, 4, 5, -0.5F};
     float read[6];
     lk_output *output = NULL;
-    FILE *file = NULL;
-    uint64_t n_rows = 0;
-    size_t dim = 0;
+    lk_npy_file npy = {0};
     linkd_error err;
 
     (void)state;
@@ -90,21 +88,21 @@ static void what_was_written_is_read(void **state)
     assert_int_equal(lk_output_commit(&output, 1, &err), LINKD_OK);
     lk_output_close(output);
 
-    assert_int_equal(lk_npy_open("v.npy", &file, &n_rows, &dim, &err),
-                     LINKD_OK);
-    assert_int_equal(n_rows, 3);
-    assert_int_equal(dim, 2);
-    assert_int_equal(fread(read, sizeof(*read), 6, file), 6);
+    assert_int_equal(lk_npy_open("v.npy", &npy, &err), LINKD_OK);
+    assert_int_equal(npy.shape.n_rows, 3);
+    assert_int_equal(npy.shape.dim, 2);
+    assert_int_equal(lk_npy_read(&npy, 2, read, &err), LINKD_OK);
+    assert_int_equal(lk_npy_read(&npy, 1, read + 4, &err), LINKD_OK);
     assert_memory_equal(read, values, sizeof(values));
-    assert_int_equal(fclose(file), 0);
+    lk_npy_close(&npy);
+    assert_null(npy.file);
 }
 
 /* A version 1 file of this dictionary and as many bytes of numbers. */
 static void assert_npy(const char *dict, size_t n_bytes, const char *wanted)
 {
     FILE *file = fopen("x.npy", "wb");
-    uint64_t n_rows = 0;
-    size_t dim = 0;
+    lk_npy_file npy = {0};
     linkd_error err = {0};
 
     assert_non_null(file);
@@ -115,16 +113,44 @@ static void assert_npy(const char *dict, size_t n_bytes, const char *wanted)
     for (size_t i = 0; i < n_bytes; i++)
         (void)fputc(0, file);
     assert_int_equal(fclose(file), 0);
-    assert_int_equal(lk_npy_open("x.npy", &file, &n_rows, &dim, &err),
-                     LINKD_E_DATA);
+    assert_int_equal(lk_npy_open("x.npy", &npy, &err), LINKD_E_DATA);
+    assert_null(npy.file);
     assert_string_equal(err.message, wanted);
 }
 
 #define DICT(descr, order, shape)                                              \
  "{'descr': '" descr "', 'fortran_order': " order ", 'shape': (" shape "), }"
 
+/* More numbers than are read at once. */
+static void doubles_are_read_as_floats(void **state)
+{
+    static const char dict[] = DICT("<f8", "False", "3, 1000");
+    FILE *file = fopen("x.npy", "wb");
+    lk_npy_file npy = {0};
+    float read[3000];
+
+    (void)state;
+    assert_non_null(file);
+    (void)fwrite("\x93NUMPY\x01\x00", 1, 8, file);
+    (void)fputc((int)strlen(dict), file);
+    (void)fputc(0, file);
+    (void)fputs(dict, file);
+    for (int i = 0; i < 3000; i++) {
+        double value = i + 0.25;
+
+        (void)fwrite(&value, sizeof(value), 1, file);
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(lk_npy_open("x.npy", &npy, NULL), LINKD_OK);
+    assert_int_equal(lk_npy_read(&npy, 3, read, NULL), LINKD_OK);
+    for (int i = 0; i < 3000; i++)
+        assert_true(read[i] == (float)i + 0.25F);
+    assert_int_equal(lk_npy_read(&npy, 1, read, NULL), LINKD_E_IO);
+    lk_npy_close(&npy);
+}
+
 static void
-what_is_no_matrix_of_float32_is_refused_with_the_reason(void **state)
+what_is_no_matrix_of_numbers_is_refused_with_the_reason(void **state)
 {
     (void)state;
     assert_npy(DICT("<f4", "True", "1, 1"), 4, "x.npy: it is not in C order");
@@ -137,7 +163,7 @@ what_is_no_matrix_of_float32_is_refused_with_the_reason(void **state)
 }
 
 /* Rows of two numbers; stands before the first. */
-static FILE *rows_open(const float *values, size_t n_rows)
+static lk_npy_file rows_open(const float *values, size_t n_rows)
 {
     FILE *file = fopen("rows", "wb+");
 
@@ -145,7 +171,7 @@ static FILE *rows_open(const float *values, size_t n_rows)
     assert_int_equal(fputs("head", file) >= 0, 1);
     assert_int_equal(fwrite(values, 2 * sizeof(*values), n_rows, file), n_rows);
     assert_int_equal(fseek(file, 4, SEEK_SET), 0);
-    return file;
+    return (lk_npy_file){"x.npy", file, {n_rows, 2, 4, sizeof(float)}};
 }
 
 static void a_row_that_is_no_vector_is_named(void **state)
@@ -162,31 +188,32 @@ static void a_row_that_is_no_vector_is_named(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        FILE *file = rows_open(cases[i].values, 3);
+        lk_npy_file npy = rows_open(cases[i].values, 3);
 
-        assert_int_equal(lk_npy_check("x.npy", file, 3, 2, &err), LINKD_E_DATA);
+        assert_int_equal(lk_npy_check(&npy, &err), LINKD_E_DATA);
         assert_string_equal(err.message, cases[i].wanted);
-        assert_int_equal(fclose(file), 0);
+        lk_npy_close(&npy);
     }
 }
 
 static void checked_rows_can_be_read(void **state)
 {
     static const float values[4] = {0, 2, 3, 0};
-    FILE *file = rows_open(values, 2);
+    lk_npy_file npy = rows_open(values, 2);
     float read[4];
     linkd_error err;
 
     (void)state;
     alloc_fail_at(1);
-    assert_int_equal(lk_npy_check("x.npy", file, 2, 2, &err), LINKD_E_NOMEM);
+    assert_int_equal(lk_npy_check(&npy, &err), LINKD_E_NOMEM);
     assert_true(alloc_fail_off());
-    assert_int_equal(lk_npy_check("x.npy", file, 2, 2, &err), LINKD_OK);
-    assert_int_equal(fread(read, sizeof(*read), 4, file), 4);
+    assert_int_equal(lk_npy_check(&npy, &err), LINKD_OK);
+    assert_int_equal(lk_npy_read(&npy, 2, read, &err), LINKD_OK);
     assert_memory_equal(read, values, sizeof(values));
-    assert_int_equal(fseek(file, 4, SEEK_SET), 0);
-    assert_int_equal(lk_npy_check("x.npy", file, 3, 2, &err), LINKD_E_IO);
-    assert_int_equal(fclose(file), 0);
+    assert_int_equal(fseek(npy.file, 4, SEEK_SET), 0);
+    npy.shape.n_rows = 3;
+    assert_int_equal(lk_npy_check(&npy, &err), LINKD_E_IO);
+    lk_npy_close(&npy);
 }
 
 int main(void)
@@ -198,7 +225,8 @@ int main(void)
         TEST(the_longest_shape_fits),
         TEST(what_cannot_be_patched_is_refused),
         TEST(what_was_written_is_read),
-        TEST(what_is_no_matrix_of_float32_is_refused_with_the_reason),
+        TEST(doubles_are_read_as_floats),
+        TEST(what_is_no_matrix_of_numbers_is_refused_with_the_reason),
         TEST(a_row_that_is_no_vector_is_named),
         TEST(checked_rows_can_be_read),
     };

@@ -211,6 +211,22 @@ static void npy_files_of_numpy_are_read(void **state)
         LINKD_OK);
 }
 
+/* Two numbers in the place of four. */
+static void npy_files_of_doubles_are_read(void **state)
+{
+    static const double numbers[] = {3, 4};
+    linkd_str body = npy_make(V1, "{'descr': '<f8', 'fortran_order': False, "
+                                  "'shape': (1, 2), }\n");
+
+    (void)state;
+    memcpy((char *)(uintptr_t)body.bytes + body.len - sizeof(numbers), numbers,
+           sizeof(numbers));
+    assert_int_equal(body_read(NPY, body, true), LINKD_OK);
+    assert_int_equal(records.n, 1);
+    assert_true(records.puts[0].vector[0] == 0.6F);
+    assert_true(records.puts[0].vector[1] == 0.8F);
+}
+
 static void npy_files_of_others_are_refused(void **state)
 {
     static const struct {
@@ -411,6 +427,7 @@ int main(void)
         cmocka_unit_test_teardown(bare_vectors_are_numbered, leave),
         cmocka_unit_test_teardown(numbers_of_vectors_do_not_wrap, leave),
         cmocka_unit_test_teardown(npy_files_of_numpy_are_read, leave),
+        cmocka_unit_test_teardown(npy_files_of_doubles_are_read, leave),
         cmocka_unit_test_teardown(npy_files_of_others_are_refused, leave),
         cmocka_unit_test_teardown(wrong_bodies_are_told_what_is_wrong, leave),
         cmocka_unit_test_teardown(vectors_that_are_none_are_told_by_place,

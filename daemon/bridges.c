@@ -187,6 +187,19 @@ bool lk_fingerprint_is(linkd_str stored, const char *fingerprint)
            memcmp(stored.bytes, fingerprint, stored.len) == 0;
 }
 
+int lk_fingerprint_check(linkd_str stored, const char *fingerprint,
+                         linkd_str model, linkd_str collection,
+                         linkd_error *err)
+{
+    if (lk_fingerprint_is(stored, fingerprint))
+        return LINKD_OK;
+    return lk_fail(err, LINKD_E_CONFLICT,
+                   "model \"%s\" is not that of collection \"%s\": its "
+                   "fingerprint is %s, not %s",
+                   lk_label_of(model).text, lk_label_of(collection).text,
+                   fingerprint, lk_label_of(stored).text);
+}
+
 bool lk_generation_model(lk_service *service,
                          const linkd_generation *generation,
                          lk_model **ret_model)

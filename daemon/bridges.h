@@ -31,6 +31,11 @@ typedef struct lk_homes {
 
 /* Whether the store's fingerprint is the model's. */
 bool lk_fingerprint_is(linkd_str stored, const char *fingerprint);
+/* LINKD_E_CONFLICT unless it is: the model of the store is not the collection's. */
+LINKD_MUST_CHECK int lk_fingerprint_check(linkd_str stored,
+                                          const char *fingerprint,
+                                          linkd_str model, linkd_str collection,
+                                          linkd_error *err);
 
 /* As linkd_view_generations() of a view of its own; strings live in the arena. */
 LINKD_MUST_CHECK int lk_generations_list(linkd_store *store,

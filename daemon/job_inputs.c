@@ -464,7 +464,6 @@ static int collection_vectors(lk_service *service, const lk_job_spec *spec,
                               lk_job_vectors *vectors, linkd_error *err)
 {
     lk_model *model;
-    const char *found;
     int rc = vectors_agree(vectors, options->model, options->fingerprint,
                            options->dim, err);
 
@@ -476,16 +475,11 @@ static int collection_vectors(lk_service *service, const lk_job_spec *spec,
     if (rc != LINKD_OK || options->model.len == 0)
         return rc;
     rc = lk_models_get(service->models, options->model, &model, err);
-    if (rc != LINKD_OK)
-        return rc;
-    found = lk_model_describe(model)->fingerprint;
-    if (!lk_str_equal((linkd_str){found, strlen(found)}, options->fingerprint))
-        return lk_fail(err, LINKD_E_CONFLICT,
-                       "model \"%s\" is not the one that collection \"%s\" was "
-                       "made with",
-                       lk_label_of(options->model).text,
-                       lk_label_of(side->collection).text);
-    return LINKD_OK;
+    return rc == LINKD_OK
+               ? lk_fingerprint_check(options->fingerprint,
+                                      lk_model_describe(model)->fingerprint,
+                                      options->model, side->collection, err)
+               : rc;
 }
 
 /* Which fields are written, see job_inputs.h. */

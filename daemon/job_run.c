@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/bridges.h"
 #include "daemon/job_apply.h"
 #include "daemon/job_results.h"
 #include "daemon/models.h"
@@ -44,12 +45,12 @@ static int chain_model(const lk_job_run *run, chain *c, linkd_error *err)
     if (rc != LINKD_OK)
         return rc;
     c->model = lk_model_embedder_of(&c->storage);
-    if (strlen(c->model.fingerprint) != vectors->fingerprint.len ||
-        memcmp(c->model.fingerprint, vectors->fingerprint.bytes,
-               vectors->fingerprint.len) != 0)
+    if (!lk_fingerprint_is(vectors->fingerprint, c->model.fingerprint))
         return lk_fail(err, LINKD_E_CONFLICT,
-                       "model \"%s\" is not the one that the job began with",
-                       lk_label_of(vectors->model).text);
+                       "model \"%s\" is not the one that the job began with: "
+                       "its fingerprint is %s, not %s",
+                       lk_label_of(vectors->model).text, c->model.fingerprint,
+                       lk_label_of(vectors->fingerprint).text);
     rc = lk_buf_printf(&path, err, "%s/vectors", run->dir);
     if (rc == LINKD_OK)
         rc = lk_checkpoint_open(path.data, &c->model, &c->checkpoint, err);

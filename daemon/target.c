@@ -1,26 +1,21 @@
 /* daemon/target.c — the collection that a request is about. */
 #include "daemon/target.h"
 
-#include <string.h>
+#include "daemon/bridges.h"
 
 static int model_open(lk_service *service, lk_request *request,
                       lk_urgency urgency, lk_target *target, linkd_error *err)
 {
-    linkd_str fingerprint = target->info.options.fingerprint;
-    const char *found;
-    int rc = lk_models_get(service->models, target->info.options.model,
-                           &target->model, err);
+    const linkd_collection_options *options = &target->info.options;
+    int rc =
+        lk_models_get(service->models, options->model, &target->model, err);
 
+    if (rc == LINKD_OK)
+        rc = lk_fingerprint_check(options->fingerprint,
+                                  lk_model_describe(target->model)->fingerprint,
+                                  options->model, target->name, err);
     if (rc != LINKD_OK)
         return rc;
-    found = lk_model_describe(target->model)->fingerprint;
-    if (strlen(found) != fingerprint.len ||
-        memcmp(found, fingerprint.bytes, fingerprint.len) != 0)
-        return lk_fail(err, LINKD_E_CONFLICT,
-                       "model \"%s\" is not the one that collection \"%s\" was "
-                       "made with: its fingerprint is %s",
-                       lk_label_of(target->info.options.model).text,
-                       lk_label_of(target->name).text, found);
     target->storage = (lk_model_embedder){.model = target->model,
                                           .urgency = urgency,
                                           .use = LINKD_USE_RECORD,

@@ -259,8 +259,8 @@ static int fingerprint_check(const backfill *b, linkd_str fingerprint,
         return LINKD_OK;
     return lk_fail(err, LINKD_E_CONFLICT,
                    "the collection's model is another one by now: its "
-                   "fingerprint is %s",
-                   found);
+                   "fingerprint is %s, not %s",
+                   found, lk_label_of(fingerprint).text);
 }
 
 bool lk_upgrade_is_base(const lk_model *model,

@@ -210,8 +210,9 @@ static int encoder_check(const linkd_pair_model *model, const char *fingerprint,
                        lk_label_of_path(model->name).text);
     return lk_fail(err, LINKD_E_DATA,
                    "%s was trained with the encoder of fingerprint %.32s, "
-                   "which is not the one at hand",
-                   lk_label_of_path(model->name).text, model->fingerprint);
+                   "not %s%.32s",
+                   lk_label_of_path(model->name).text, model->fingerprint,
+                   fingerprint[0] != '\0' ? "of " : "without one", fingerprint);
 }
 
 static int column_find(const linkd_pair_model *model, const linkd_table *table,

@@ -23,6 +23,46 @@ static void models_that_are_the_same_pass_the_check(void **state)
     assert_int_equal(lk_upgrade_models_check(&service, &err), LINKD_OK);
 }
 
+/* Both fingerprints are told: which files are the wrong ones shows by them. */
+static void a_model_of_another_fingerprint_is_refused(void **state)
+{
+    linkd_generation generation = {
+        .number = 2, .previous = 1, .dim = TINY_DIM, .model = {"other", 5}};
+    const char *fingerprints[2];
+    char expected[256];
+    linkd_error err = {0};
+
+    (void)state;
+    firms_make();
+    for (size_t i = 0; i < 2; i++) {
+        static const linkd_str names[] = {{"other", 5}, {"tiny", 4}};
+        lk_model *model;
+
+        assert_int_equal(lk_models_get(service.models, names[i], &model, &err),
+                         LINKD_OK);
+        fingerprints[i] = lk_model_describe(model)->fingerprint;
+    }
+    generation.fingerprint =
+        (linkd_str){fingerprints[1], strlen(fingerprints[1])};
+    assert_int_equal(linkd_store_add_generation(service.store,
+                                                (linkd_str){"firms", 5},
+                                                &generation, NULL, 0, &err),
+                     LINKD_OK);
+    (void)snprintf(expected, sizeof(expected),
+                   "model \"other\" is not that of collection \"firms\": its "
+                   "fingerprint is %s, not %s",
+                   fingerprints[0], fingerprints[1]);
+    assert_int_equal(
+        call_json(lk_handle_search, "firms", "{\"text\":\"quartz\"}"), 409);
+    assert_problem(409, "conflict", expected);
+    assert_int_equal(call_json(lk_handle_submit_job, NULL,
+                               "{\"kind\":\"dedup\",\"input\":{"
+                               "\"collection\":\"firms\"},"
+                               "\"min_score\":0.9}"),
+                     409);
+    assert_problem(409, "conflict", expected);
+}
+
 /* The fingerprint of one model over the canaries of another. */
 static void a_model_that_changed_silently_is_refused(void **state)
 {
@@ -121,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(models_that_are_the_same_pass_the_check),
+        TEST(a_model_of_another_fingerprint_is_refused),
         TEST(a_model_that_changed_silently_is_refused),
         TEST(a_serving_model_with_other_files_is_refused),
         TEST(an_older_model_with_other_files_is_let_pass),

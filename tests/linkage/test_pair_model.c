@@ -589,6 +589,8 @@ static void fewer_columns_than_the_model_has_are_refused(void **state)
 static void vectors_of_another_encoder_are_refused(void **state)
 {
     fixture *f = *state;
+    linkd_decide_options options = {.assign = LINKD_ASSIGN_AUTO,
+                                    .threshold = 0.5};
 
     two_tables_make(f, 0);
     train_little(f);
@@ -596,17 +598,22 @@ static void vectors_of_another_encoder_are_refused(void **state)
     assert_int_equal(gather(f, COLUMNS, 3, f->model), LINKD_E_DATA);
     assert_string_equal(f->err.message,
                         "m.json was trained with the encoder of fingerprint "
-                        "0123456789abcdef0123456789abcdef, which is not the "
-                        "one at hand");
+                        "0123456789abcdef0123456789abcdef, not without one");
     f->model->fingerprint = "";
     assert_int_equal(gather(f, COLUMNS, 3, f->model), LINKD_OK);
-    f->evidence->fingerprint = "0123456789abcdef0123456789abcdef";
-    assert_int_equal(linkd_evidence_decide(
-                         f->evidence,
-                         &(linkd_decide_options){.assign = LINKD_ASSIGN_AUTO,
-                                                 .threshold = 0.5,
-                                                 .pair_model = f->model},
-                         NULL, &f->decision, &f->err),
+    f->evidence->fingerprint = "fedcba9876543210fedcba9876543210";
+    f->model->fingerprint = "0123456789abcdef0123456789abcdef";
+    options.pair_model = f->model;
+    assert_int_equal(linkd_evidence_decide(f->evidence, &options, NULL,
+                                           &f->decision, &f->err),
+                     LINKD_E_DATA);
+    assert_string_equal(f->err.message,
+                        "m.json was trained with the encoder of fingerprint "
+                        "0123456789abcdef0123456789abcdef, not of "
+                        "fedcba9876543210fedcba9876543210");
+    f->model->fingerprint = "";
+    assert_int_equal(linkd_evidence_decide(f->evidence, &options, NULL,
+                                           &f->decision, &f->err),
                      LINKD_E_DATA);
     assert_string_equal(f->err.message,
                         "m.json was trained without an encoder (--model none)");

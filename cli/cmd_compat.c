@@ -14,6 +14,8 @@ typedef struct compat_values {
     const char *to;
     const char *head;
     const char *labels;
+    const char *from_model;
+    const char *to_model;
     const char *output;
     double penalty;
     size_t n_hidden;
@@ -35,6 +37,11 @@ static const lk_option fit_options[] = {
     {"to", 0, LK_OPTION_TEXT, AT(to), "OLD", NULL, 0, 0,
      "vectors of the same records, in the same order, by the\n"
      "model that stored ones were made with"},
+    {"from-model", 0, LK_OPTION_TEXT, AT(from_model), "NAME", NULL, 0, 0,
+     "what you call NEW's model, for compat map and eval to\n"
+     "know the map by"},
+    {"to-model", 0, LK_OPTION_TEXT, AT(to_model), "NAME", NULL, 0, 0,
+     "and OLD's"},
     {"head", 0, LK_OPTION_TEXT, AT(head), "HEAD", NULL, 0, 0,
      "procrustes: a rotation about the means (default);\n"
      "ridge: least squares; whitened: to where OLD scores as\n"
@@ -45,8 +52,8 @@ static const lk_option fit_options[] = {
      "and NEW; simplex: a place for each entity of --labels,\n"
      "without OLD"},
     {"labels", 0, LK_OPTION_TEXT, AT(labels), "FILE", NULL, 0, 0,
-     "a label a line for each record: those of one entity\n"
-     "have the same"},
+     "a label a line for each record, of contrast and\n"
+     "simplex: those of one entity have the same"},
     {"penalty", 0, LK_OPTION_REAL, AT(penalty), "L", NULL, 1e-9, 1e3,
      "of ridge and mlp (the best of 1e-5, 1e-4, 1e-3 on\n"
      "held-out pairs), and of whitened (0.1)"},
@@ -72,9 +79,9 @@ static const lk_syntax fit_syntax = {
     .n_options = sizeof(fit_options) / sizeof(*fit_options),
     .summary = "Fits a map from one model's vectors to another's.",
     .notes =
-        "Files are .npy (float32 rows) or .fvecs. Row i of both is one\n"
-        "record; a few thousand records are enough. A tenth of them is held\n"
-        "out to measure the map.\n\n"
+        "Files are .npy (rows of float32 or float64) or .fvecs. Row i of both\n"
+        "is one record; a few thousand records are enough. A tenth of them is\n"
+        "held out to measure the map.\n\n"
         "simplex numbers entities in the order in which their labels come\n"
         "first. For vectors of a later model to compare, its file of labels\n"
         "has to begin as the earlier one did. --to is then optional: the same\n"
@@ -133,6 +140,25 @@ typedef struct fit_inputs {
     uint64_t *labels;
 } fit_inputs;
 
+static int counts_check(const compat_values *v, const fit_inputs *inputs,
+                        linkd_error *err)
+{
+    size_t n_from = inputs->from.n;
+    size_t n_to = inputs->to.n;
+
+    return n_from == n_to
+               ? LINKD_OK
+               : lk_fail(err, LINKD_E_ARG,
+                         "row i of both files is one record, but %s has %s and "
+                         "%s %zu%s",
+                         lk_label_of_path(v->from).text,
+                         lk_counted(n_from, "row", "rows").text,
+                         lk_label_of_path(v->to).text, n_to,
+                         n_from == 1 || n_to == 1
+                             ? " (an array of one dimension is a row)"
+                             : "");
+}
+
 static int inputs_load(const compat_values *v, bool is_simplex,
                        fit_inputs *inputs, linkd_error *err)
 {
@@ -146,6 +172,8 @@ static int inputs_load(const compat_values *v, bool is_simplex,
         rc = lk_vectors_load(v->from, &inputs->from, &inputs->from_data, err);
     if (rc == LINKD_OK && v->to != NULL)
         rc = lk_vectors_load(v->to, &inputs->to, &inputs->to_data, err);
+    if (rc == LINKD_OK && v->to != NULL)
+        rc = counts_check(v, inputs, err);
     if (rc == LINKD_OK && v->labels != NULL)
         rc = lk_labels_load(v->labels, inputs->from.n, &inputs->labels, err);
     if (rc == LINKD_OK && v->labels != NULL && is_simplex)
@@ -161,6 +189,7 @@ static int options_check(const lk_args *args, linkd_compat_head head,
         const char *option;
         bool has[LINKD_N_HEADS];
     } options[] = {
+        {"labels", {[LINKD_HEAD_CONTRAST] = true, [LINKD_HEAD_SIMPLEX] = true}},
         {"penalty",
          {[LINKD_HEAD_RIDGE] = true,
           [LINKD_HEAD_MLP] = true,
@@ -200,6 +229,9 @@ static int fit_run(lk_cli *cli, const void *opaque, linkd_error *err)
                                         .n_epochs = v->n_epochs,
                                         .n_added = v->n_added,
                                         .n_classes = v->n_classes};
+    unsigned char models[2][LINKD_FINGERPRINT_BYTES];
+    lk_label names[2] = {lk_label_of_path(paths[0]),
+                         lk_label_of_path(paths[1])};
     fit_inputs inputs = {0};
     linkd_compat_map *map = NULL;
     int rc = linkd_compat_head_parse(v->head, &options.head, err);
@@ -209,6 +241,12 @@ static int fit_run(lk_cli *cli, const void *opaque, linkd_error *err)
         rc = options_check(&cli->args, options.head, err);
     if (rc == LINKD_OK)
         rc = inputs_load(v, is_simplex, &inputs, err);
+    lk_compat_name_put(v->from_model, models[0]);
+    lk_compat_name_put(v->to_model, models[1]);
+    options.from = models[0];
+    options.to = models[1];
+    options.from_name = names[0].text;
+    options.to_name = names[1].text;
     options.labels = inputs.labels;
     if (rc == LINKD_OK && is_simplex)
         rc = linkd_compat_fit_simplex(&inputs.from,
@@ -234,6 +272,11 @@ const lk_command lk_cmd_compat_fit = {&fit_syntax, &fit_defaults,
 static const compat_values map_defaults = {0};
 
 static const lk_option map_options[] = {
+    {"from-model", 0, LK_OPTION_TEXT, AT(from_model), "NAME", NULL, 0, 0,
+     "the model of VECTORS: a map that was fitted from\n"
+     "another is refused"},
+    {"to-model", 0, LK_OPTION_TEXT, AT(to_model), "NAME", NULL, 0, 0,
+     "the model of what is stored, likewise"},
     {"output", 'o', LK_OPTION_TEXT, AT(output), "FILE", NULL, 0, 0,
      "the mapped vectors, as .npy"},
 };
@@ -249,8 +292,8 @@ static const lk_syntax map_syntax = {
     .n_options = sizeof(map_options) / sizeof(*map_options),
     .summary = "Maps vectors with a map of compat fit.",
     .notes =
-        "VECTORS are .npy (float32 rows) or .fvecs, by the model that the\n"
-        "map is from. Mapped vectors have length 1, but those of bt2,\n"
+        "VECTORS are .npy or .fvecs, by the model that the map is from.\n"
+        "Mapped vectors have length 1, but those of bt2,\n"
         "whose inner products with each other are the new model's, and of\n"
         "bt2-trained, whose last dimensions are the new model's, doubled.\n\n"
         "Examples:\n"
@@ -292,7 +335,12 @@ static int map_run(lk_cli *cli, const void *opaque, linkd_error *err)
     if (rc == LINKD_OK)
         rc = lk_compat_map_load(operands[0], &map, err);
     if (rc == LINKD_OK)
-        rc = lk_vectors_load(operands[1], &rows, &data, err);
+        rc = lk_compat_names_check(operands[0], map, values->from_model,
+                                   values->to_model, err);
+    if (rc == LINKD_OK)
+        rc = lk_compat_rows_load(operands[1], &rows, &data, err);
+    if (rc == LINKD_OK)
+        rc = lk_compat_rows_check(operands[0], map, operands[1], &rows, err);
     if (rc == LINKD_OK) {
         dim = linkd_compat_map_info(map).dim_to;
         mapped = lk_alloc_aligned(rows.n + 1, dim * sizeof(*mapped));

@@ -19,6 +19,7 @@
 enum {
     K = 100,
     N_WAYS = 4,
+    QUERIES_MIN = 10, /* half of them are judged: guess */
 };
 
 typedef struct eval_values {
@@ -28,6 +29,8 @@ typedef struct eval_values {
     const char *new_queries;
     const char *gallery_groups;
     const char *query_groups;
+    const char *from_model;
+    const char *to_model;
     size_t threads;
     bool json;
 } eval_values;
@@ -51,6 +54,11 @@ static const lk_option options[] = {
     {"query-groups", 0, LK_OPTION_TEXT, AT(query_groups), "FILE", NULL, 0, 0,
      "a label a line for each query: rows of the same label\n"
      "are what it looks for"},
+    {"from-model", 0, LK_OPTION_TEXT, AT(from_model), "NAME", NULL, 0, 0,
+     "the new model: a map that was fitted from another is\n"
+     "refused"},
+    {"to-model", 0, LK_OPTION_TEXT, AT(to_model), "NAME", NULL, 0, 0,
+     "the old model, likewise"},
     {"threads", 'j', LK_OPTION_COUNT, AT(threads), "N", NULL, 1, LK_THREADS_MAX,
      "threads to use (as many as there are processors)"},
     {"json", 0, LK_OPTION_FLAG, AT(json), NULL, NULL, 0, 0,
@@ -96,6 +104,7 @@ typedef struct eval_run_state {
     float weight;
     uint32_t *ranks[N_WAYS]; /* of the judged queries */
     size_t n_judged;
+    size_t n_unanswered; /* of these: they look for what is not stored */
     size_t n_ways;
 } eval_state;
 
@@ -132,36 +141,101 @@ static int needed_check(const eval_values *v, linkd_error *err)
     return LINKD_OK;
 }
 
-static int rows_load(const char *path, linkd_rows *ret_rows, float **ret_data,
+/* Files whose sizes have to agree, as rows are read side by side. */
+static int sizes_check(const eval_state *s, linkd_error *err)
+{
+    const eval_values *v = s->values;
+    const struct {
+        const char *what;
+        const char *one;
+        size_t n_one;
+        const char *other;
+        size_t n_other;
+    } sizes[] = {
+        {"rows", v->old_queries, s->old_queries.n, v->new_queries,
+         s->new_queries.n},
+        {"dimensions", v->old_gallery, s->old_gallery.dim, v->old_queries,
+         s->old_queries.dim},
+        {"rows", v->new_gallery, s->new_gallery.n, v->old_gallery,
+         s->old_gallery.n},
+        {"dimensions", v->new_gallery, s->new_gallery.dim, v->new_queries,
+         s->new_queries.dim},
+    };
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+        if (sizes[i].one != NULL && sizes[i].n_one != sizes[i].n_other)
+            return lk_fail(err, LINKD_E_ARG,
+                           "%s has %zu %s, %s has %zu: they have to agree",
+                           lk_label_of_path(sizes[i].one).text, sizes[i].n_one,
+                           sizes[i].what, lk_label_of_path(sizes[i].other).text,
+                           sizes[i].n_other);
+    if (s->old_queries.n < QUERIES_MIN)
+        return lk_fail(err, LINKD_E_ARG,
+                       "%s: %zu queries are too few to judge by: %d at least",
+                       lk_label_of_path(v->old_queries).text, s->old_queries.n,
+                       QUERIES_MIN);
+    return LINKD_OK;
+}
+
+static int map_check(const eval_state *s, const char *map_path,
                      linkd_error *err)
 {
-    int rc = path == NULL ? LINKD_OK
-                          : lk_vectors_load(path, ret_rows, ret_data, err);
+    const eval_values *v = s->values;
+    size_t dim = linkd_compat_map_info(s->map).dim_compat;
+    int rc = lk_compat_names_check(map_path, s->map, v->from_model, v->to_model,
+                                   err);
 
-    if (rc == LINKD_OK && path != NULL)
-        rc = linkd_compat_normalise(ret_rows, lk_label_of_path(path).text,
-                                    *ret_data, err);
+    if (rc == LINKD_OK)
+        rc = lk_compat_rows_check(map_path, s->map, v->new_queries,
+                                  &s->new_queries, err);
+    if (rc == LINKD_OK && s->old_gallery.dim != dim)
+        rc = lk_fail(err, LINKD_E_ARG,
+                     "%s goes to vectors of %zu dimensions, %s has %zu",
+                     lk_label_of_path(map_path).text, dim,
+                     lk_label_of_path(v->old_gallery).text, s->old_gallery.dim);
     return rc;
 }
 
-static int sizes_check(const eval_state *s, linkd_error *err)
+static int rows_load(const char *path, linkd_rows *ret_rows, float **ret_data,
+                     linkd_error *err)
 {
-    linkd_compat_info info = linkd_compat_map_info(s->map);
+    return path == NULL ? LINKD_OK
+                        : lk_compat_rows_load(path, ret_rows, ret_data, err);
+}
 
-    if (s->old_queries.n != s->new_queries.n)
-        return lk_fail(err, LINKD_E_ARG,
-                       "there are %zu old queries and %zu new ones",
-                       s->old_queries.n, s->new_queries.n);
-    if (s->new_gallery.data != NULL && s->new_gallery.n != s->old_gallery.n)
-        return lk_fail(err, LINKD_E_ARG,
-                       "there are %zu old stored vectors and %zu new ones",
-                       s->old_gallery.n, s->new_gallery.n);
-    if (s->old_gallery.dim != info.dim_compat ||
-        s->old_queries.dim != info.dim_compat)
-        return lk_fail(err, LINKD_E_ARG,
-                       "the map goes to %zu dimensions, the old model has %zu "
-                       "and %zu",
-                       info.dim_compat, s->old_gallery.dim, s->old_queries.dim);
+static int label_order(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Half of the queries chooses and half is judged: neither says anything if none
+ * of it has an answer. */
+static int answers_count(eval_state *s, linkd_error *err)
+{
+    const eval_values *v = s->values;
+    size_t n_answered[2] = {0};
+    size_t n = s->old_gallery.n;
+    uint64_t *labels = malloc((n + 1) * sizeof(*labels));
+
+    if (labels == NULL)
+        return lk_fail_nomem(err);
+    memcpy(labels, s->gallery_groups, n * sizeof(*labels));
+    qsort(labels, n, sizeof(*labels), label_order);
+    for (size_t i = 0; i < s->old_queries.n; i++)
+        n_answered[i % 2] += bsearch(&s->query_groups[i], labels, n,
+                                     sizeof(*labels), label_order) != NULL;
+    free(labels);
+    if (n_answered[0] == 0 || n_answered[1] == 0)
+        return lk_fail(err, LINKD_E_DATA,
+                       "no label of %s, of the %s line and every second one "
+                       "after it, is in %s",
+                       lk_label_of_path(v->query_groups).text,
+                       n_answered[0] == 0 ? "first" : "second",
+                       lk_label_of_path(v->gallery_groups).text);
+    s->n_unanswered = s->old_queries.n / 2 - n_answered[1];
     return LINKD_OK;
 }
 
@@ -183,11 +257,15 @@ static int inputs_load(eval_state *s, const char *map_path, linkd_error *err)
     if (rc == LINKD_OK)
         rc = sizes_check(s, err);
     if (rc == LINKD_OK)
+        rc = map_check(s, map_path, err);
+    if (rc == LINKD_OK)
         rc = lk_labels_load(v->gallery_groups, s->old_gallery.n,
                             &s->gallery_groups, err);
     if (rc == LINKD_OK)
         rc = lk_labels_load(v->query_groups, s->old_queries.n, &s->query_groups,
                             err);
+    if (rc == LINKD_OK)
+        rc = answers_count(s, err);
     return rc;
 }
 
@@ -266,9 +344,10 @@ static int half_make(const eval_state *s, size_t first, half *ret,
 }
 
 static linkd_retrieval task_of(const eval_state *s, const half *h,
-                               const float *queries, const linkd_rows *gallery)
+                               const linkd_rows *queries,
+                               const linkd_rows *gallery)
 {
-    return (linkd_retrieval){.queries = {queries, h->n, gallery->dim},
+    return (linkd_retrieval){.queries = *queries,
                              .gallery = *gallery,
                              .query_groups = h->groups,
                              .gallery_groups = s->gallery_groups};
@@ -280,8 +359,9 @@ static int weight_choose(eval_state *s, linkd_error *err)
     int rc = half_make(s, 0, &h, err);
 
     if (rc == LINKD_OK) {
-        linkd_retrieval task = task_of(s, &h, h.old_queries, &s->old_gallery);
+        linkd_rows old_queries = {h.old_queries, h.n, s->old_queries.dim};
         linkd_rows mapped = {h.mapped, h.n, s->dim_mapped};
+        linkd_retrieval task = task_of(s, &h, &old_queries, &s->old_gallery);
 
         rc = linkd_compat_choose_weight(&task, &mapped, s->pool, &s->weight,
                                         err);
@@ -291,10 +371,10 @@ static int weight_choose(eval_state *s, linkd_error *err)
 }
 
 static int way_rank(eval_state *s, const half *h, size_t way,
-                    const float *queries, const linkd_rows *gallery,
+                    linkd_rows queries, const linkd_rows *gallery,
                     linkd_error *err)
 {
-    linkd_retrieval task = task_of(s, h, queries, gallery);
+    linkd_retrieval task = task_of(s, h, &queries, gallery);
 
     s->ranks[way] = malloc((h->n + 1) * sizeof(uint32_t));
     if (s->ranks[way] == NULL)
@@ -305,22 +385,28 @@ static int way_rank(eval_state *s, const half *h, size_t way,
 static int ways_judge(eval_state *s, linkd_error *err)
 {
     half h = {0};
+    linkd_rows mapped;
     int rc = half_make(s, 1, &h, err);
 
+    mapped = (linkd_rows){h.mapped, h.n, s->dim_mapped};
     if (rc == LINKD_OK)
-        rc = way_rank(s, &h, 0, h.old_queries, &s->old_gallery, err);
+        rc = way_rank(s, &h, 0,
+                      (linkd_rows){h.old_queries, h.n, s->old_queries.dim},
+                      &s->old_gallery, err);
     if (rc == LINKD_OK)
-        rc = way_rank(s, &h, 1, h.mapped, &s->old_gallery, err);
+        rc = way_rank(s, &h, 1, mapped, &s->old_gallery, err);
     if (rc == LINKD_OK) {
         size_t dim = s->dim_mapped;
 
         for (size_t i = 0; i < h.n; i++)
             linkd_compat_slerp(h.old_queries + i * dim, h.mapped + i * dim, dim,
                                s->weight, h.mapped + i * dim);
-        rc = way_rank(s, &h, 2, h.mapped, &s->old_gallery, err);
+        rc = way_rank(s, &h, 2, mapped, &s->old_gallery, err);
     }
     if (rc == LINKD_OK && s->new_gallery.data != NULL)
-        rc = way_rank(s, &h, 3, h.new_queries, &s->new_gallery, err);
+        rc = way_rank(s, &h, 3,
+                      (linkd_rows){h.new_queries, h.n, s->new_queries.dim},
+                      &s->new_gallery, err);
     s->n_judged = h.n;
     s->n_ways = s->new_gallery.data != NULL ? 4 : 3;
     half_clear(&h);
@@ -332,7 +418,7 @@ static int ways_judge(eval_state *s, linkd_error *err)
 typedef struct way_result {
     linkd_compat_metrics metrics;
     linkd_interval difference; /* of MRR@10 from the old model's */
-    linkd_interval gain; /* NAN without a new gallery, or where it is no gain */
+    linkd_interval gain;       /* NAN without a new gallery, or a sure gain */
     linkd_flips flips;
 } way_result;
 
@@ -398,6 +484,9 @@ static int results_print(const eval_state *s, const way_result *results,
                      "%.1f, chosen on the others\n",
                      lk_counted(s->n_judged, "query", "queries").text,
                      (double)s->weight);
+        if (s->n_unanswered > 0)
+            (void)printf("no stored vector has the label of %s of these\n",
+                         lk_count(s->n_unanswered).text);
     }
     lk_grid_clear(&grid);
     return rc;
@@ -431,8 +520,9 @@ static int results_json(const eval_state *s, const way_result *results,
     for (size_t i = 0; i < s->n_ways && !failed; i++)
         failed =
             json_array_append_new(ways, way_json(way_names[i], &results[i]));
-    root = json_pack("{s:I,s:f,s:o}", "queries", (json_int_t)s->n_judged,
-                     "weight", (double)s->weight, "ways", ways);
+    root = json_pack("{s:I,s:I,s:f,s:o}", "queries", (json_int_t)s->n_judged,
+                     "unanswered", (json_int_t)s->n_unanswered, "weight",
+                     (double)s->weight, "ways", ways);
     rc = failed ? lk_fail_nomem(err) : lk_json_print(root, err);
     json_decref(root);
     return rc;

@@ -304,6 +304,7 @@ static int head_fit(maker *m, linkd_error *err)
     linkd_compat_fit_options options = {
         .head = LINKD_HEAD_SIMPLEX,
         .from = (const unsigned char *)info->fingerprint,
+        .from_name = "the labels",
         .seed = SEED,
         .labels = m->labels,
         .n_classes = m->options->n_classes};

@@ -111,6 +111,8 @@ typedef struct linkd_compat_fit_options {
     linkd_compat_head head;
     const unsigned char *from; /* fingerprints, or NULL */
     const unsigned char *to;
+    const char *from_name; /* what messages call the rows; NULL: the first */
+    const char *to_name;   /* side and the second side */
     uint64_t seed;
     double penalty; /* ridge and what starts from it: times n; 0: chosen from
                         1e-5, 1e-4, 1e-3 on held-out pairs. LINKD_HEAD_WHITENED:
@@ -248,8 +250,10 @@ typedef struct linkd_interval {
 
 /* The share of the new model's gain that a way of serving has:
  * (M(way) - M(old)) / (M(new) - M(old)) with M the MRR@10 over the same queries,
- * and the percentile bootstrap of it over 1,000 resamples of queries. NAN where
- * the new model gains nothing. */
+ * and the percentile bootstrap of it over 1,000 resamples of queries; those in
+ * which the new model gains nothing have no share and are left out. All NAN where
+ * it is not sure that the new model gains anything: where the interval of
+ * M(new) - M(old), as of linkd_compat_difference(), does not lie above 0. */
 LINKD_MUST_CHECK int linkd_compat_gain(const uint32_t *old_ranks,
                                        const uint32_t *way_ranks,
                                        const uint32_t *new_ranks, size_t n,
@@ -269,6 +273,21 @@ typedef struct linkd_flips {
 } linkd_flips;
 linkd_flips linkd_compat_flips(const uint32_t *old_ranks,
                                const uint32_t *way_ranks, size_t n);
+
+/* What a chain of models keeps of search, from M [n, n], models from the oldest
+ * on: M[i, j] is a metric of model i's queries on model j's vectors, j <= i, and
+ * NAN where it counts in neither mean. Cells above the diagonal are not read.
+ *   ac  average compatibility, the share of cells below the diagonal with
+ *       M[i, j] > M[j, j] (Biondi et al. 2023, CoReS: 2 / (n (n - 1)) sum_i>j;
+ *       of equal ones we say that nothing was gained, as IAM-CL2R's code does)
+ *   am  the mean of cells on and below the diagonal: their average of the metric.
+ *       IAM-CL2R's code leaves out zeros, which here are results
+ * NAN where no cell counts. */
+typedef struct linkd_compatibility {
+    double ac, am;
+    size_t n_cells; /* that ac is the share of */
+} linkd_compatibility;
+linkd_compatibility linkd_compat_matrix_mean(const double *matrix, size_t n);
 
 /* The area under a backfill curve: metric at shares 0 <= s0 < s1 < … <= 1 by
  * trapezes, divided by the span (Jaeckle et al. 2023, FastFill: AUC). */

@@ -101,8 +101,7 @@ int linkd_compat_fit(const linkd_rows *from, const linkd_rows *to,
     int rc = lk_pairs_check(from, to, err);
 
     if (rc == LINKD_OK)
-        rc = lk_pairs_make(from, to, options->labels, options->seed, &pairs,
-                           err);
+        rc = lk_pairs_make(from, to, options, &pairs, err);
     if (rc == LINKD_OK)
         rc = lk_fit_measured(heads[options->head], lk_map_cosine, options,
                              progress, &pairs, ret_map, err);

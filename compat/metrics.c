@@ -55,9 +55,35 @@ double linkd_compat_backfill_area(const double *shares, const double *metrics,
     return area / (shares[n - 1] - shares[0]);
 }
 
+linkd_compatibility linkd_compat_matrix_mean(const double *matrix, size_t n)
+{
+    linkd_compatibility c = {0};
+    size_t n_better = 0;
+    size_t n_known = 0;
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++) {
+            double cell = matrix[i * n + j];
+            double home = matrix[j * n + j];
+
+            if (isnan(cell))
+                continue;
+            n_known++;
+            sum += cell;
+            c.n_cells += i != j && !isnan(home);
+            n_better += i != j && cell > home;
+        }
+    c.ac = c.n_cells > 0 ? (double)n_better / (double)c.n_cells : (double)NAN;
+    c.am = n_known > 0 ? sum / (double)n_known : (double)NAN;
+    return c;
+}
+
 /* ---- bootstrap ---------------------------------------------------------- */
 
 #define RESAMPLES ((size_t)1000)
+/* Resampled values below the interval. */
+#define BELOW ((size_t)(0.025 * (double)RESAMPLES))
 
 /* Sums of reciprocal ranks over one resample of the queries. */
 typedef struct sums {
@@ -90,8 +116,9 @@ static int double_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Efron and Tibshirani 1993, 13.3: percentiles of the resampled values.
- * Resamples in which the new model gains nothing have none. */
+/* Efron and Tibshirani 1993, 13.3: percentiles of the resampled values. A gain
+ * has none in resamples without one; if these reach into the difference's
+ * interval, which takes the same resamples, a share of it would be noise. */
 static int bootstrap(const uint32_t *old_ranks, const uint32_t *way_ranks,
                      const uint32_t *new_ranks, size_t n, uint64_t seed,
                      linkd_interval *ret, linkd_error *err)
@@ -115,9 +142,11 @@ static int bootstrap(const uint32_t *old_ranks, const uint32_t *way_ranks,
         n_values += isnan(values[n_values]) ? 0U : 1U;
     }
     qsort(values, n_values, sizeof(*values), double_compare);
-    *ret = (linkd_interval){(double)NAN, (double)NAN, (double)NAN};
-    if (n_values > 0) {
-        ret->value = value_of(&all, new_ranks != NULL, n);
+    *ret = (linkd_interval){value_of(&all, new_ranks != NULL, n), (double)NAN,
+                            (double)NAN};
+    if (n_values < RESAMPLES - BELOW)
+        ret->value = (double)NAN;
+    if (!isnan(ret->value)) {
         ret->low = values[(size_t)(0.025 * (double)n_values)];
         ret->high = values[(size_t)(0.975 * (double)(n_values - 1))];
     }

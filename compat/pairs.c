@@ -170,25 +170,33 @@ static int labels_make(const uint64_t *labels, const size_t *order,
     return LINKD_OK;
 }
 
+const char *lk_from_name(const linkd_compat_fit_options *options)
+{
+    return options->from_name != NULL ? options->from_name : "the first side";
+}
+
 int lk_pairs_make(const linkd_rows *from, const linkd_rows *to,
-                  const uint64_t *labels, uint64_t seed, lk_pairs *ret_pairs,
+                  const linkd_compat_fit_options *options, lk_pairs *ret_pairs,
                   linkd_error *err)
 {
     lk_pairs pairs = {.n = from->n,
                       .dim_from = from->dim,
                       .dim_to = to == NULL ? 0 : to->dim};
-    lk_random random = {seed};
+    lk_random random = {options->seed};
     size_t *order = malloc((from->n + 1) * sizeof(*order));
     int rc;
 
     if (order == NULL)
         return lk_fail_nomem(err);
     lk_random_order(&random, from->n, order);
-    rc = side_make(from, order, "the first side", &pairs.from, err);
+    rc = side_make(from, order, lk_from_name(options), &pairs.from, err);
     if (rc == LINKD_OK && to != NULL)
-        rc = side_make(to, order, "the second side", &pairs.to, err);
+        rc = side_make(to, order,
+                       options->to_name != NULL ? options->to_name
+                                                : "the second side",
+                       &pairs.to, err);
     if (rc == LINKD_OK)
-        rc = labels_make(labels, order, &pairs, err);
+        rc = labels_make(options->labels, order, &pairs, err);
     free(order);
     if (rc == LINKD_OK)
         *ret_pairs = pairs;

@@ -27,10 +27,14 @@ double *lk_rows_centred(const float *rows, size_t n, size_t dim,
 LINKD_MUST_CHECK int lk_pairs_check(const linkd_rows *from,
                                     const linkd_rows *to, linkd_error *err);
 
-/* Copies in a random order; `to` may be NULL. LINKD_E_DATA: as above, or all rows of a side are
+/* What messages call the first side's rows. */
+const char *lk_from_name(const linkd_compat_fit_options *options);
+
+/* Copies in a random order, by options' seed and with its labels; `to` may be
+ * NULL. LINKD_E_DATA: as linkd_compat_normalise(), or all rows of a side are
  * alike. */
 LINKD_MUST_CHECK int lk_pairs_make(const linkd_rows *from, const linkd_rows *to,
-                                   const uint64_t *labels, uint64_t seed,
+                                   const linkd_compat_fit_options *options,
                                    lk_pairs *ret_pairs, linkd_error *err);
 void lk_pairs_clear(lk_pairs *pairs);
 /* Borrowed pairs [first, first + n). */

@@ -65,6 +65,13 @@ static int tile_rank(void *ctx, size_t item, size_t worker, linkd_error *err)
     return LINKD_OK;
 }
 
+static int gallery_fail(const linkd_retrieval *task, linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_ARG,
+                   "queries have %zu dimensions, the gallery only %zu",
+                   task->queries.dim, task->gallery.dim);
+}
+
 int linkd_compat_ranks(const linkd_retrieval *retrieval, size_t k,
                        lk_pool *pool, uint32_t *ret_ranks, linkd_error *err)
 {
@@ -72,9 +79,7 @@ int linkd_compat_ranks(const linkd_retrieval *retrieval, size_t k,
     int rc;
 
     if (retrieval->queries.dim > retrieval->gallery.dim)
-        return lk_fail(err, LINKD_E_ARG,
-                       "queries have %zu dimensions, the gallery only %zu",
-                       retrieval->queries.dim, retrieval->gallery.dim);
+        return gallery_fail(retrieval, err);
     r.scores = lk_alloc_aligned(lk_pool_n_workers(pool) * TILE,
                                 (retrieval->gallery.n + 1) * sizeof(float));
     if (r.scores == NULL)
@@ -184,6 +189,8 @@ int linkd_compat_choose_weight(const linkd_retrieval *old_task,
     if (new_queries->n != n || new_queries->dim < old_task->queries.dim)
         return lk_fail(err, LINKD_E_ARG,
                        "every old query needs a mapped new one of its size");
+    if (old_task->queries.dim > old_task->gallery.dim)
+        return gallery_fail(old_task, err);
     w.scores = lk_alloc_aligned(lk_pool_n_workers(pool) * 3 * TILE,
                                 (old_task->gallery.n + 1) * sizeof(float));
     w.ranks = malloc((WEIGHTS + 1) * (n + 1) * sizeof(*w.ranks));

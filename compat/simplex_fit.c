@@ -131,9 +131,10 @@ static int vertex_cosine(const linkd_compat_map *map, const lk_pairs *held,
     return rc;
 }
 
-static int classes_check(const uint64_t *labels, size_t n, size_t n_classes,
-                         linkd_error *err)
+static int classes_check(const linkd_compat_fit_options *options, size_t n,
+                         size_t n_classes, linkd_error *err)
 {
+    const uint64_t *labels = options->labels;
     bool differ = false;
 
     if (n_classes < 2 || n_classes > LINKD_COMPAT_DIM_MAX)
@@ -146,9 +147,9 @@ static int classes_check(const uint64_t *labels, size_t n, size_t n_classes,
     for (size_t i = 0; i < n; i++) {
         if (labels[i] >= n_classes)
             return lk_fail(err, LINKD_E_ARG,
-                           "row %zu is of an entity beyond the %zu that the "
-                           "head has room for",
-                           i + 1, n_classes);
+                           "row %zu of %s is of an entity beyond the %zu that "
+                           "the head has room for",
+                           i + 1, lk_from_name(options), n_classes);
         differ = differ || labels[i] != labels[0];
     }
     return differ ? LINKD_OK
@@ -167,15 +168,14 @@ int linkd_compat_fit_simplex(const linkd_rows *rows, const linkd_rows *old,
     int rc = lk_pairs_check(rows, old == NULL ? rows : old, err);
 
     if (rc == LINKD_OK)
-        rc = classes_check(options->labels, rows->n, n_classes, err);
+        rc = classes_check(options, rows->n, n_classes, err);
     if (rc == LINKD_OK && old != NULL && old->dim != n_classes - 1)
         rc = lk_fail(err, LINKD_E_ARG,
                      "old rows of %zu dimensions are not those of a simplex "
                      "head of %zu classes",
                      old->dim, n_classes);
     if (rc == LINKD_OK)
-        rc = lk_pairs_make(rows, old, options->labels, options->seed, &pairs,
-                           err);
+        rc = lk_pairs_make(rows, old, options, &pairs, err);
     if (rc == LINKD_OK)
         rc = lk_fit_measured(simplex_train, vertex_cosine, options, progress,
                              &pairs, ret_map, err);

@@ -246,7 +246,8 @@ int linkd_compat_fit_whitened(const linkd_rows *from, const linkd_rows *to,
     if (rc == LINKD_OK)
         rc = stored_make(stored, to->dim, &rows, err);
     if (rc == LINKD_OK)
-        rc = lk_pairs_make(from, to, NULL, 0, &pairs, err);
+        rc = lk_pairs_make(from, to, &(linkd_compat_fit_options){0}, &pairs,
+                           err);
     w.stored = rows;
     if (rc == LINKD_OK)
         rc = whitening_make(&w, err);

@@ -156,7 +156,7 @@ static void the_same_seed_gives_the_same_bytes(void **state)
         .n = 200, .dim_from = 12, .dim_to = 12, .noise = 0.2, .seed = 5});
 
     (void)state;
-    for (int head = 0; head < LINKD_HEAD_SIMPLEX; head++) {
+    for (int head = 0; head < LINKD_N_HEADS; head++) {
         linkd_compat_map *one = fit(&s, (linkd_compat_head)head);
         linkd_compat_map *two = fit(&s, (linkd_compat_head)head);
         unsigned char *a, *b;
@@ -233,6 +233,9 @@ static void bad_pairs_are_named(void **state)
         (spaces_options){.n = 100, .dim_from = 8, .dim_to = 8, .seed = 1});
     float *bad = malloc(100 * 8 * sizeof(*bad));
     linkd_rows rows = {bad, 100, 8};
+    linkd_compat_fit_options named = {.from_name = "a.npy", .to_name = "b.npy"};
+    linkd_compat_map *map = NULL;
+    linkd_error err;
     linkd_rows few = {s.from.data, 49, 8};
 
     (void)state;
@@ -249,6 +252,14 @@ static void bad_pairs_are_named(void **state)
         bad[i] = (float)(1 + i % 8);
     refused(&s.from, &rows, LINKD_E_DATA,
             "the rows of the second side are all alike");
+    assert_int_equal(linkd_compat_fit(&rows, &s.to, &named,
+                                      &(linkd_progress){0}, &map, &err),
+                     LINKD_E_DATA);
+    assert_string_equal(err.message, "the rows of a.npy are all alike");
+    assert_int_equal(linkd_compat_fit(&s.to, &rows, &named,
+                                      &(linkd_progress){0}, &map, &err),
+                     LINKD_E_DATA);
+    assert_string_equal(err.message, "the rows of b.npy are all alike");
     rows.dim = 0;
     refused(&rows, &s.to, LINKD_E_ARG, "1 to 8192 dimensions");
     free(bad);
@@ -300,7 +311,10 @@ static void it_says_when_memory_is_out(void **state)
         (spaces_options){.n = 60, .dim_from = 8, .dim_to = 6, .seed = 1});
 
     (void)state;
-    for (int head = 0; head < LINKD_HEAD_SIMPLEX; head++) {
+    for (int head = 0; head < LINKD_N_HEADS; head++) {
+        /* a simplex is one space already */
+        const linkd_rows *to = head == LINKD_HEAD_SIMPLEX ? &s.from : &s.to;
+
         for (size_t nth = 1;; nth++) {
             linkd_compat_fit_options options = {.head = (linkd_compat_head)head,
                                                 .labels = s.groups,
@@ -310,8 +324,8 @@ static void it_says_when_memory_is_out(void **state)
             int rc;
 
             alloc_fail_at(nth);
-            rc = linkd_compat_fit(&s.from, &s.to, &options,
-                                  &(linkd_progress){0}, &map, NULL);
+            rc = linkd_compat_fit(&s.from, to, &options, &(linkd_progress){0},
+                                  &map, NULL);
             if (!alloc_fail_off()) {
                 assert_int_equal(rc, LINKD_OK);
                 linkd_compat_map_free(map);

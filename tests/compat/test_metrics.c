@@ -95,6 +95,68 @@ static void where_nothing_is_gained_there_is_no_share_of_it(void **state)
     assert_true(alloc_fail_off());
 }
 
+/* One query of three is better, so that a third of the resamples, (2/3)^3, have
+ * no better one: their share of the gain is noise, as low as you like. */
+static void where_a_gain_is_not_sure_there_is_no_share_of_it(void **state)
+{
+    static const uint32_t old_ranks[3] = {1, 2, 2};
+    static const uint32_t new_ranks[3] = {1, 2, 1};
+    static const uint32_t way[3] = {10, 10, 1};
+    linkd_interval gain, difference;
+
+    (void)state;
+    assert_int_equal(
+        linkd_compat_difference(old_ranks, new_ranks, 3, 1, &difference, NULL),
+        LINKD_OK);
+    assert_true(difference.value > 0.0 && !(difference.low > 0.0));
+    assert_int_equal(
+        linkd_compat_gain(old_ranks, way, new_ranks, 3, 1, &gain, NULL),
+        LINKD_OK);
+    assert_true(isnan(gain.value) && isnan(gain.low) && isnan(gain.high));
+}
+
+/* ---- chains -------------------------------------------------------------- */
+
+static void compatibility_is_what_is_better_than_home(void **state)
+{
+    /* .5 > .4 and .6 > .4, .5 is not > .5; above the diagonal is not read */
+    static const double matrix[9] = {0.4, 9.0, 9.0, 0.5, 0.5,
+                                     9.0, 0.6, 0.5, 0.8};
+    linkd_compatibility c = linkd_compat_matrix_mean(matrix, 3);
+
+    (void)state;
+    assert_int_equal(c.n_cells, 3);
+    assert_near(c.ac, 2.0 / 3.0, 1e-12);
+    assert_near(c.am, (0.4 + 0.5 + 0.5 + 0.6 + 0.5 + 0.8) / 6.0, 1e-12);
+}
+
+static void a_cell_that_does_not_count_is_in_neither_mean(void **state)
+{
+    double matrix[9] = {0.4, 0.0, 0.0, (double)NAN, 0.5, 0.0, 0.3, 0.6, 0.0};
+    linkd_compatibility c = linkd_compat_matrix_mean(matrix, 3);
+
+    (void)state;
+    assert_int_equal(c.n_cells, 2);
+    assert_near(c.ac, 0.5, 1e-12);
+    /* a zero is a result */
+    assert_near(c.am, (0.4 + 0.5 + 0.3 + 0.6) / 5.0, 1e-12);
+    matrix[0] = (double)NAN;
+    assert_int_equal(linkd_compat_matrix_mean(matrix, 3).n_cells, 1);
+    assert_near(linkd_compat_matrix_mean(matrix, 3).ac, 1.0, 1e-12);
+}
+
+static void one_model_is_no_chain(void **state)
+{
+    static const double home[1] = {0.7};
+    linkd_compatibility c = linkd_compat_matrix_mean(home, 1);
+
+    (void)state;
+    assert_int_equal(c.n_cells, 0);
+    assert_true(isnan(c.ac));
+    assert_near(c.am, 0.7, 1e-12);
+    assert_true(isnan(linkd_compat_matrix_mean(home, 0).am));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +165,10 @@ int main(void)
         cmocka_unit_test(the_area_under_a_straight_line_is_its_middle),
         cmocka_unit_test(a_gain_lies_in_its_interval),
         cmocka_unit_test(where_nothing_is_gained_there_is_no_share_of_it),
+        cmocka_unit_test(where_a_gain_is_not_sure_there_is_no_share_of_it),
+        cmocka_unit_test(compatibility_is_what_is_better_than_home),
+        cmocka_unit_test(a_cell_that_does_not_count_is_in_neither_mean),
+        cmocka_unit_test(one_model_is_no_chain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

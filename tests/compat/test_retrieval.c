@@ -160,8 +160,13 @@ static void what_cannot_be_compared_is_refused(void **state)
     assert_int_equal(
         linkd_compat_choose_weight(&task, &fresh, pool, &weight, &err),
         LINKD_E_ARG);
-    task.gallery = task.queries;
     fresh.n = 2;
+    assert_int_equal(
+        linkd_compat_choose_weight(&task, &fresh, pool, &weight, &err),
+        LINKD_E_ARG);
+    assert_string_equal(err.message,
+                        "queries have 3 dimensions, the gallery only 2");
+    task.gallery = task.queries;
     for (size_t nth = 1;; nth++) {
         int rc;
 

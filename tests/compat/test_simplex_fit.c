@@ -173,7 +173,8 @@ static void bad_labels_and_sizes_are_named(void **state)
             "all labels are the same, so that nothing tells entities apart");
     refused(&s, NULL,
             (linkd_compat_fit_options){.labels = s.groups, .n_classes = 59},
-            "row 60 is of an entity beyond the 59 that the head has room for");
+            "row 60 of the first side is of an entity beyond the 59 that "
+            "the head has room for");
     refused(&s, NULL,
             (linkd_compat_fit_options){.labels = s.groups, .n_classes = 1},
             "a simplex has 2 to 8192 classes, not 1");

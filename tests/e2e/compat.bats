@@ -68,10 +68,14 @@ END
 
 setup() { cd "$BATS_FILE_TMPDIR"; }
 
-judge() {
-    "$LINKCTL" compat eval "$1" --old-gallery old.npy --new-gallery new.npy \
-        --old-queries q-old.npy --new-queries q-new.npy \
-        --gallery-groups groups.txt --query-groups q-groups.txt "${@:2}"
+judge() { # MAP [OPTION...]: files of setup_file where no other is given
+    local map=$1 file all=()
+    shift
+    for file in old-gallery=old.npy new-gallery=new.npy old-queries=q-old.npy \
+        new-queries=q-new.npy gallery-groups=groups.txt query-groups=q-groups.txt; do
+        [[ " $* " == *" --${file%=*} "* ]] || all+=("--${file%=*}" "${file#*=}")
+    done
+    "$LINKCTL" compat eval "$map" "${all[@]}" "$@"
 }
 
 @test "a map is fitted, says how good it is, and is the same each time" {
@@ -127,11 +131,12 @@ END
 
 @test "trained heads are fitted from options, the same each time" {
     seq 300 | sed 'p' >pairs-of-rows.txt
-    for head in "mlp --hidden 8 --penalty 0.001" contrast "bt2-trained --added 12"; do
+    for head in "mlp --hidden 8 --penalty 0.001" "contrast --labels pairs-of-rows.txt" \
+        "bt2-trained --added 12"; do
         for map in one two; do
             # shellcheck disable=SC2086 # its options are words
             "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --epochs 3 \
-                --labels pairs-of-rows.txt -o $map.map -q
+                -o $map.map -q
         done
         cmp one.map two.map
         judge one.map --json >trained.json
@@ -166,7 +171,7 @@ END
     run --separate-stderr "$LINKCTL" compat fit --head simplex --from new.npy --labels labels.txt \
         --classes 59 -o x.map
     [ "$status" -eq 2 ]
-    [ "$stderr" = "linkctl: row 60 is of an entity beyond the 59 that the head has room for" ]
+    [ "$stderr" = "linkctl: row 60 of new.npy is of an entity beyond the 59 that the head has room for" ]
     run --separate-stderr "$LINKCTL" compat fit --head simplex --from new.npy -o x.map
     [ "$stderr" = "linkctl: this head needs labels: which rows are one entity" ]
     [ ! -e x.map ]
@@ -175,7 +180,7 @@ END
 @test "what is wrong with the input is told, and nothing is written" {
     run --separate-stderr "$LINKCTL" compat fit --from new.npy --to q-old.npy -o x.map
     [ "$status" -eq 2 ]
-    [ "$stderr" = "linkctl: row i of both sides is one record, but there are 600 and 200 rows" ]
+    [ "$stderr" = "linkctl: row i of both files is one record, but new.npy has 600 rows and q-old.npy 200" ]
     run --separate-stderr "$LINKCTL" compat fit --from new.npy --to old.npy --head magic -o x.map
     [ "$status" -eq 2 ]
     [[ "$stderr" == 'linkctl: there is no head "magic", only procrustes, ridge'* ]]
@@ -194,6 +199,10 @@ END
         # shellcheck disable=SC2086 # name and value
         refused 2 "the head procrustes has no ${option% *}" \
             "$LINKCTL" compat fit --from new.npy --to old.npy $option -o x.map
+    done
+    for head in procrustes ridge mlp bt2 bt2-trained whitened; do
+        refused 2 "the head $head has no --labels" \
+            "$LINKCTL" compat fit --from new.npy --to old.npy --head $head --labels groups.txt -o x.map
     done
     for head in contrast bt2 simplex; do
         refused 2 "the head $head has no --penalty" \
@@ -219,10 +228,11 @@ END
 @test "vectors that are no numbers are refused by every command" {
     rows_write good.fvecs 16 '[[i % 7 + j % (i % 5 + 2) for j in range(16)] for i in range(200)]'
     rows_write nan.fvecs 16 '[[float("nan") if (i, j) == (7, 3) else i % 7 + j % (i % 5 + 2) for j in range(16)] for i in range(200)]'
-    refused 1 "row 8" "$LINKCTL" compat fit --from nan.fvecs --to good.fvecs -o x.map
-    refused 1 "row 8" "$LINKCTL" compat fit --from good.fvecs --to nan.fvecs -o x.map
-    refused 1 "row 8" "$LINKCTL" compat map new-to-old.map nan.fvecs -o x.npy
-    refused 1 "row 8" "$LINKCTL" compat eval new-to-old.map --old-gallery old.npy \
+    local what="row 8 of nan.fvecs has a value that is not finite"
+    refused 1 "$what" "$LINKCTL" compat fit --from nan.fvecs --to good.fvecs -o x.map
+    refused 1 "$what" "$LINKCTL" compat fit --from good.fvecs --to nan.fvecs -o x.map
+    refused 1 "$what" "$LINKCTL" compat map new-to-old.map nan.fvecs -o x.npy
+    refused 1 "$what" "$LINKCTL" compat eval new-to-old.map --old-gallery old.npy \
         --old-queries q-old.npy --new-queries nan.fvecs \
         --gallery-groups groups.txt --query-groups q-groups.txt
     [ ! -e x.map ]
@@ -231,7 +241,7 @@ END
 
 @test "constant vectors, few pairs and labels of one class are refused" {
     rows_write constant.fvecs 16 '[[1.0] * 16] * 200'
-    refused 1 "are all alike" "$LINKCTL" compat fit --from constant.fvecs --to q-old.npy -o x.map
+    refused 1 "the rows of constant.fvecs are all alike" "$LINKCTL" compat fit --from constant.fvecs --to q-old.npy -o x.map
     rows_write few.fvecs 16 '[[i + j % (i + 2) for j in range(16)] for i in range(3)]'
     refused 2 "3 records are too few to fit a map on: 50 at least" "$LINKCTL" compat fit --from few.fvecs --to few.fvecs -o x.map
     yes one | head -n 600 >one-class.txt
@@ -242,11 +252,13 @@ END
 
 @test "vectors of another size than a map's are refused" {
     rows_write narrow.fvecs 8 '[[i % 7 + j % (i % 5 + 2) for j in range(8)] for i in range(200)]'
-    refused 2 "16" "$LINKCTL" compat map new-to-old.map narrow.fvecs -o x.npy
-    refused 2 "8" "$LINKCTL" compat eval new-to-old.map --old-gallery old.npy \
+    refused 2 "new-to-old.map is for vectors of 16 dimensions, narrow.fvecs has 8" "$LINKCTL" compat map new-to-old.map narrow.fvecs -o x.npy
+    refused 2 "new-to-old.map is for vectors of 16 dimensions, narrow.fvecs has 8" \
+        "$LINKCTL" compat eval new-to-old.map --old-gallery old.npy \
         --old-queries q-old.npy --new-queries narrow.fvecs \
         --gallery-groups groups.txt --query-groups q-groups.txt
-    refused 2 "8" "$LINKCTL" compat eval new-to-old.map --old-gallery narrow.fvecs \
+    refused 2 "narrow.fvecs has 8 dimensions, q-old.npy has 16: they have to agree" \
+        "$LINKCTL" compat eval new-to-old.map --old-gallery narrow.fvecs \
         --old-queries q-old.npy --new-queries q-new.npy \
         --gallery-groups q-groups.txt --query-groups q-groups.txt
     [ ! -e x.npy ]
@@ -270,4 +282,85 @@ END
     run --separate-stderr "$LINKCTL" compat map new-to-old.map cut.fvecs -o x.npy
     [ "$stderr" = "linkctl: cut.fvecs: its length is not that of whole rows" ]
     [ ! -e x.npy ]
+}
+
+@test "files that are read side by side have one size" {
+    local dims
+    for dims in 4 32; do
+        rows_write other.fvecs $dims "[[i % 7 + j % (i % 5 + 2) for j in range($dims)] for i in range(600)]"
+        refused 2 "other.fvecs has $dims dimensions, q-new.npy has 16: they have to agree" \
+            judge new-to-old.map --new-gallery other.fvecs
+    done
+    rows_write other.fvecs 16 '[[i % 7 + j % (i % 5 + 2) for j in range(16)] for i in range(20)]'
+    refused 2 "other.fvecs has 20 rows, old.npy has 600: they have to agree" \
+        judge new-to-old.map --new-gallery other.fvecs
+    refused 2 "other.fvecs has 20 rows, q-new.npy has 200: they have to agree" \
+        judge new-to-old.map --old-queries other.fvecs
+    rows_write narrow.fvecs 8 '[[i % 7 + j % (i % 5 + 2) for j in range(8)] for i in range(600)]'
+    head -c $((200 * 36)) narrow.fvecs >q-narrow.fvecs
+    refused 2 "new-to-old.map goes to vectors of 16 dimensions, narrow.fvecs has 8" \
+        judge new-to-old.map --old-gallery narrow.fvecs --old-queries q-narrow.fvecs
+}
+
+@test "queries that cannot judge are refused, and those without an answer are counted" {
+    head -c $((9 * 68)) q-new.fvecs >nine.fvecs
+    head -n 9 q-groups.txt >nine.txt
+    refused 2 "nine.fvecs: 9 queries are too few to judge by: 10 at least" \
+        judge new-to-old.map --old-queries nine.fvecs --new-queries nine.fvecs --query-groups nine.txt
+    sed 's/record/nobody/' q-groups.txt >nobody.txt
+    refused 1 "no label of nobody.txt, of the first line and every second one after it, is in groups.txt" \
+        judge new-to-old.map --query-groups nobody.txt
+    sed 'n;s/record/nobody/' q-groups.txt >half.txt
+    refused 1 "no label of half.txt, of the second line and every second one after it, is in groups.txt" \
+        judge new-to-old.map --query-groups half.txt
+    sed '4,6s/record/nobody/' q-groups.txt >some.txt
+    judge new-to-old.map --query-groups some.txt >some.out
+    [ "$(tail -n 1 some.out)" = "no stored vector has the label of 2 of these" ]
+    judge new-to-old.map --query-groups some.txt --json >some.json
+    grep -q '"queries":100,"unanswered":2,' some.json
+}
+
+@test "a map knows its models by name" {
+    local long=sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2
+    "$LINKCTL" compat fit --from new.npy --to old.npy --from-model new-1 --to-model $long -o named.map -q
+    "$LINKCTL" compat map named.map q-new.npy --from-model new-1 --to-model $long -o x.npy -q
+    "$LINKCTL" compat map new-to-old.map q-new.npy -o y.npy -q
+    cmp x.npy y.npy # names change nothing
+    rm x.npy y.npy
+    refused 1 'named.map is from the model "new-1", not "new-2"' \
+        "$LINKCTL" compat map named.map q-new.npy --from-model new-2 -o x.npy
+    refused 1 'named.map is to the model "' \
+        "$LINKCTL" compat map named.map q-new.npy --to-model ${long}1 -o x.npy
+    refused 1 'new-to-old.map does not say from which model it is: compat fit --from-model does' \
+        "$LINKCTL" compat map new-to-old.map q-new.npy --from-model new-1 -o x.npy
+    judge named.map --from-model new-1 --to-model $long >named.txt
+    refused 1 'named.map is from the model "new-1", not "new-2"' judge named.map --from-model new-2
+    refused 1 'not "old"' judge named.map --to-model old
+}
+
+# NumPy's own numbers, and an array that is no list of rows.
+@test "doubles are read, and what is wrong with rows names the file" {
+    python3 - <<'END'
+import array, struct
+data = open("q-new.npy", "rb").read()[128:]
+values = array.array("d", array.array("f", data))
+def npy(name, shape, values):
+    head = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s), }" % shape
+    head += " " * (117 - len(head)) + "\n"
+    with open(name, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode())
+        values.tofile(file)
+npy("double.npy", "200, 16", values)
+npy("flat.npy", "3200,", values)
+values[5 * 16:6 * 16] = array.array("d", [0.0] * 16)
+npy("zero.npy", "200, 16", values)
+END
+    "$LINKCTL" compat map new-to-old.map double.npy -o x.npy -q
+    "$LINKCTL" compat map new-to-old.map q-new.npy -o y.npy -q
+    cmp x.npy y.npy
+    rm x.npy y.npy
+    refused 1 "row 6 of zero.npy is zero" "$LINKCTL" compat fit --from q-old.npy --to zero.npy -o x.map
+    refused 1 "row 6 of zero.npy is zero" "$LINKCTL" compat map new-to-old.map zero.npy -o x.npy
+    refused 2 "one record, but flat.npy has 1 row and q-old.npy 200 (an array of one dimension is a row)" \
+        "$LINKCTL" compat fit --from flat.npy --to q-old.npy -o x.map
 }

@@ -221,6 +221,38 @@ static linkd_attached attach(const char *id, const char *text)
     return attached;
 }
 
+/* Whatever kind it is of. */
+static void a_threshold_that_says_nothing_stores_nothing(void **state)
+{
+    static const struct {
+        linkd_limit threshold;
+        const char *message;
+    } cases[] = {
+        {{LINKD_LIMIT_SCORE, 1.01},
+         "\"threshold\" is not a number from -1 to 1"},
+        {{LINKD_LIMIT_SCORE, (double)NAN},
+         "\"threshold\" is not a number from -1 to 1"},
+        {{LINKD_LIMIT_PROBABILITY, 1.0},
+         "\"threshold\": \"probability\" is not a number between 0 and 1"},
+        {{LINKD_LIMIT_FALSE_MATCH_RATE, 0.1},
+         "\"false_match_rate\": 0.1 takes 104 records with vectors to "
+         "compare, and there are 0"},
+    };
+    lk_arena arena = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        linkd_attach_options options = {.threshold = cases[i].threshold};
+        linkd_attached attached;
+
+        assert_int_equal(attach_with("a", "1 0", &options, &attached),
+                         LINKD_E_ARG);
+        assert_string_equal(err.message, cases[i].message);
+    }
+    assert_int_equal(info_get(&arena).n_records, 0);
+    lk_arena_clear(&arena);
+}
+
 static void the_nearest_above_the_threshold_is_joined(void **state)
 {
     linkd_attached first = attach("a", "1 0");
@@ -384,6 +416,7 @@ int main(void)
         TEST(records_get_the_vectors_of_their_texts),
         TEST(many_texts_come_in_several_calls),
         TEST(a_failure_to_embed_stores_nothing),
+        TEST(a_threshold_that_says_nothing_stores_nothing),
         TEST(the_nearest_above_the_threshold_is_joined),
         TEST(a_record_without_a_vector_is_an_entity_of_its_own),
         TEST(an_entity_that_a_record_has_is_kept),

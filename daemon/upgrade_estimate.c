@@ -137,8 +137,8 @@ static double texts_of(sizes s, size_t n_generations)
 /* Processor seconds of a start with 4,000 anchors, 800 queries and 384 numbers
  * under both models (2026-11-29, busy machine): of the trial, and of each
  * generation what grows with the queries, and the maps both ways. */
-#define JUDGE_SECONDS   5.2
-#define QUERIES_SECONDS 4.5
+#define JUDGE_SECONDS   3.1
+#define QUERIES_SECONDS 3.5
 #define MAPS_SECONDS    1.3
 /* More than the closed forms, both ways. */
 static const double head_seconds[LINKD_N_HEADS] = {

@@ -59,7 +59,9 @@ static const lk_option create_options[] = {
     {"index", 0, LK_OPTION_WORD, AT(index), "KIND", index_words, 0, 0,
      "auto: exact while small, then hnsw (default); exact;\nhnsw; ivf"},
     {"threshold", 't', LK_OPTION_REAL, AT(threshold.score), "SCORE", NULL, -1,
-     1, "from which score on a new record is a known one (0.74)"},
+     1,
+     "from which score on a new record is a known one (0.74);\ngoes on "
+     "meaning a score of --model when that is changed"},
     {"false-match-rate", 0, LK_OPTION_REAL, AT(threshold.false_match_rate), "R",
      NULL, 0, 1,
      "in its place: from the score on that a share R of\n"
@@ -336,6 +338,18 @@ static const lk_syntax info_syntax = {
              "  linkctl collection info firms\n",
 };
 
+/* What has to be said of a value. */
+static const char *remark_on(const json_t *info, const char *name)
+{
+    bool was_changed =
+        json_integer_value(json_object_get(info, "generation")) > 1;
+
+    return was_changed && strcmp(name, "threshold") == 0 &&
+                   json_is_number(json_object_get(info, name))
+               ? "  (a score of the first model)"
+               : "";
+}
+
 static int info_print(json_t *info, linkd_error *err)
 {
     lk_grid grid = {.n_columns = 2};
@@ -353,8 +367,9 @@ static int info_print(json_t *info, linkd_error *err)
         if (rc == LINKD_OK && !json_is_null(value))
             rc = lk_grid_printf(&grid, err, "%s:", name);
         if (rc == LINKD_OK && !json_is_null(value))
-            rc = lk_grid_printf(&grid, err, "%s",
-                                text != NULL ? text : text_in(info, name));
+            rc = lk_grid_printf(&grid, err, "%s%s",
+                                text != NULL ? text : text_in(info, name),
+                                remark_on(info, name));
         free(text);
     }
     if (rc == LINKD_OK && grid.n_cells > 0)

@@ -14,7 +14,8 @@
 #include "cli/npy.h"
 
 #define CELL_MAX      40 /* characters shown of a field: guess */
-#define FIXED_COLUMNS 2  /* score and id */
+#define FIXED_COLUMNS 4  /* probability, generation, score and id */
+#define PLAIN_COLUMNS 2  /* of these where the model was never changed */
 
 typedef enum search_format {
     SEARCH_AUTO,
@@ -60,7 +61,7 @@ static const lk_option options[] = {
     {"k", 'k', LK_OPTION_COUNT, AT(k), "N", NULL, 1, (double)LINKD_K_MAX,
      "records to find (10)"},
     {"threshold", 't', LK_OPTION_REAL, AT(threshold.score), "SCORE", NULL, -1,
-     1, "least score: a cosine from -1 to 1"},
+     1, "least score: a cosine from -1 to 1, of the collection's\nfirst model"},
     {"false-match-rate", 0, LK_OPTION_REAL, AT(threshold.false_match_rate), "R",
      NULL, 0, 1, "in its place: the score that a share R of strangers has"},
     {"probability", 0, LK_OPTION_REAL, AT(threshold.probability), "P", NULL, 0,
@@ -305,13 +306,30 @@ static int value_add(lk_grid *grid, const json_t *value, linkd_error *err)
     return rc;
 }
 
-static int hit_add(lk_grid *grid, const json_t *hit, const char *const *names,
-                   size_t n_names, linkd_error *err)
+/* Of a collection whose model was changed: hits are in order of probability, and
+ * scores of two generations do not compare. */
+static int standing_add(lk_grid *grid, const json_t *hit, linkd_error *err)
+{
+    const json_t *probability = json_object_get(hit, "probability");
+    int rc =
+        json_is_number(probability)
+            ? lk_grid_printf(grid, err, "%.4f", json_number_value(probability))
+            : lk_grid_printf(grid, err, "-");
+
+    return rc == LINKD_OK
+               ? value_add(grid, json_object_get(hit, "generation"), err)
+               : rc;
+}
+
+static int hit_add(lk_grid *grid, const json_t *hit, bool is_mixed,
+                   const char *const *names, size_t n_names, linkd_error *err)
 {
     const json_t *fields = json_object_get(hit, "fields");
-    int rc = lk_grid_printf(grid, err, "%.4f",
-                            json_number_value(json_object_get(hit, "score")));
+    int rc = is_mixed ? standing_add(grid, hit, err) : LINKD_OK;
 
+    if (rc == LINKD_OK)
+        rc = lk_grid_printf(grid, err, "%.4f",
+                            json_number_value(json_object_get(hit, "score")));
     if (rc == LINKD_OK)
         rc = value_add(grid, json_object_get(hit, "id"), err);
     for (size_t i = 0; i < n_names && rc == LINKD_OK; i++)
@@ -322,18 +340,20 @@ static int hit_add(lk_grid *grid, const json_t *hit, const char *const *names,
 static int table_print(const json_t *hits, linkd_error *err)
 {
     const char *names[LK_GRID_COLUMNS_MAX - FIXED_COLUMNS];
+    bool is_mixed =
+        json_object_get(json_array_get(hits, 0), "generation") != NULL;
+    const char *const titles[] = {"PROBABILITY", "GENERATION", "SCORE", "ID"};
+    size_t n_fixed = is_mixed ? FIXED_COLUMNS : PLAIN_COLUMNS;
     size_t n = names_collect(hits, names, LK_GRID_COLUMNS_MAX - FIXED_COLUMNS);
-    lk_grid grid = {.n_columns = n + FIXED_COLUMNS,
+    lk_grid grid = {.n_columns = n + n_fixed,
                     .cell_max = CELL_MAX,
-                    .is_right = {true}};
-    int rc = lk_grid_printf(&grid, err, "SCORE");
+                    .is_right = {true, is_mixed, is_mixed}};
+    int rc = lk_grid_row(&grid, titles + FIXED_COLUMNS - n_fixed, n_fixed, err);
 
-    if (rc == LINKD_OK)
-        rc = lk_grid_printf(&grid, err, "ID");
     if (rc == LINKD_OK)
         rc = lk_grid_row(&grid, names, n, err);
     for (size_t i = 0; i < json_array_size(hits) && rc == LINKD_OK; i++)
-        rc = hit_add(&grid, json_array_get(hits, i), names, n, err);
+        rc = hit_add(&grid, json_array_get(hits, i), is_mixed, names, n, err);
     if (rc == LINKD_OK && json_array_size(hits) > 0)
         lk_grid_print(&grid, stdout);
     else if (rc == LINKD_OK)

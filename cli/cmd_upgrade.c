@@ -176,22 +176,51 @@ static const char *source_of(const json_t *verdict)
     return "";
 }
 
+/* Whether mixed queries' best hits are put in order by a ranking. */
+static bool is_ranked(const json_t *verdict)
+{
+    return json_is_number(json_object_get(verdict, "ranking_weight"));
+}
+
+static void ways_print(const json_t *verdict)
+{
+    (void)printf("  the model so far           %.3f\n"
+                 "  new queries, mapped        %.3f\n"
+                 "  mixed with the old ones    %.3f  (weight %.1f",
+                 way_of(verdict, "old"), way_of(verdict, "align"),
+                 way_of(verdict, "fuse"), number_of(verdict, "weight"));
+    if (is_ranked(verdict))
+        (void)printf(" in the ranking");
+    (void)printf(", %s)\n"
+                 "  the first %3.0f encoded anew %.3f\n"
+                 "  the new model throughout   %.3f\n",
+                 json_string_value(json_object_get(verdict, "head")),
+                 number_of(verdict, "candidates"), way_of(verdict, "cascade"),
+                 way_of(verdict, "new"));
+}
+
+/* What a start would bring that needs no new model. */
+static void ranking_print(const json_t *verdict)
+{
+    const char *word = json_string_value(json_object_get(verdict, "verdict"));
+
+    if (word != NULL && strcmp(word, "fuse") == 0 && is_ranked(verdict))
+        (void)printf("%-28s part of that is the ranking's, which needs no new "
+                     "model: see docs/compat.md\n",
+                     "");
+}
+
 static void verdict_print(const json_t *verdict)
 {
     if (!json_is_object(verdict))
         return;
-    (void)printf("MRR@10 of %.0f queries %s:\n",
-                 number_of(verdict, "n_queries"), source_of(verdict));
-    (void)printf("  the model so far           %.3f\n"
-                 "  new queries, mapped        %.3f\n"
-                 "  mixed with the old ones    %.3f  (weight %.1f, %s)\n"
-                 "  the first %3.0f encoded anew %.3f\n"
-                 "  the new model throughout   %.3f\n",
-                 way_of(verdict, "old"), way_of(verdict, "align"),
-                 way_of(verdict, "fuse"), number_of(verdict, "weight"),
-                 json_string_value(json_object_get(verdict, "head")),
-                 number_of(verdict, "candidates"), way_of(verdict, "cascade"),
-                 way_of(verdict, "new"));
+    (void)printf(
+        "MRR@10 of %.0f queries %s, on %s of %s:\n",
+        number_of(verdict, "n_queries"), source_of(verdict),
+        lk_count((uint64_t)number_of(verdict, "anchors")).text,
+        lk_counted((uint64_t)number_of(verdict, "records"), "record", "records")
+            .text);
+    ways_print(verdict);
     interval_print(json_object_get(verdict, "difference"),
                    "the new model's difference");
     gain_print(verdict, "fuse", "share of it without backfill");
@@ -200,6 +229,19 @@ static void verdict_print(const json_t *verdict)
                  lk_duration(number_of(verdict, "backfill_seconds")).text);
     (void)printf("verdict                      %s\n",
                  json_string_value(json_object_get(verdict, "verdict")));
+    ranking_print(verdict);
+}
+
+/* Queries that are made from records say how well damaged texts are found. */
+static void provisional_hint(const lk_cli *cli, const json_t *verdict)
+{
+    const char *word = json_string_value(json_object_get(verdict, "queries"));
+
+    if (!cli->args.quiet && word != NULL && strcmp(word, "provisional") == 0)
+        (void)fprintf(stderr,
+                      "hint: these queries are made from records, so the "
+                      "figures are provisional;\n"
+                      "hint: --queries FILE asks what your users ask\n");
 }
 
 static int report_write(lk_cli *cli, const upgrade_values *v,
@@ -358,8 +400,10 @@ static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
         rc = report_write(cli, v, json_object_get(job, "verdict"), report, err);
     if (rc == LINKD_OK && v->json)
         rc = lk_json_print(job, err);
-    else if (rc == LINKD_OK)
+    else if (rc == LINKD_OK && !(starts && cli->args.quiet))
         verdict_print(json_object_get(job, "verdict"));
+    if (rc == LINKD_OK)
+        provisional_hint(cli, json_object_get(job, "verdict"));
     if (rc == LINKD_OK && starts)
         warning_print(cli, json_object_get(job, "verdict"));
     lk_output_close(report);
@@ -512,24 +556,27 @@ static void quality_print(const json_t *status)
 
     if (!json_is_object(quality))
         return;
-    (void)printf("MRR@10 of %.0f queries %s, at the start:\n",
+    (void)printf("MRR@10 of %.0f queries %s, on a sample, at the start:\n",
                  number_of(quality, "n_queries"), source_of(quality));
     for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
         (void)printf("  %-26s %.3f\n", ways[i][1],
                      number_of(mrr_10, ways[i][0]));
     (void)printf("  %-26s %.3f  (%s)\n", "expected by now",
-                 number_of(quality, "expected"), text_of(status, "way"));
+                 number_of(quality, "expected"),
+                 text_of(quality, "expected_way"));
 }
 
 static void left_print(const json_t *status)
 {
     double n = number_of(status, "to_encode");
+    uint64_t remaining = (uint64_t)number_of(status, "remaining");
     const json_t *seconds = json_object_get(status, "seconds_left");
 
-    if (number_of(status, "remaining") == 0.0)
+    if (remaining == 0)
         return;
-    (void)printf("%-28s %s", "left to encode",
-                 lk_counted((uint64_t)n, "record", "records").text);
+    (void)printf("%-28s %s, of which %s to encode", "left to move",
+                 lk_counted(remaining, "record", "records").text,
+                 lk_count((uint64_t)n).text);
     if (json_is_number(seconds) && n > 0.0)
         (void)printf(", about %s",
                      lk_duration(json_number_value(seconds)).text);

@@ -134,13 +134,17 @@ static void ways_write(lk_page *p, const json_t *v)
     }
     lk_page_put(p, "</table>\n<p>Maps: ");
     text_put(p, text_of(v, "head"));
+    lk_page_printf(p, "; weight of the new model in mixed queries %.1f",
+                   number_of(v, "weight"));
+    if (json_is_number(json_object_get(v, "ranking_weight")))
+        lk_page_put(p, ", in the ranking that puts their first hits in order, "
+                       "part of whose worth needs no new model");
     lk_page_printf(
         p,
-        "; weight of the new model in mixed queries %.1f, as a start "
-        "would take it; each half of the queries is judged with "
+        ", as a start would take it; each half of the queries is judged with "
         "what the other half has chosen. Of this "
         "sample %.0f hits are encoded anew in a cascade.</p>\n",
-        number_of(v, "weight"), number_of(v, "candidates"));
+        number_of(v, "candidates"));
 }
 
 /* ---- matrix --------------------------------------------------------------- */

@@ -56,11 +56,33 @@ static int problem_print(lk_buf *body, const linkd_error *problem,
     return rc == LINKD_OK ? lk_buf_append(body, "}\n", 2, err) : rc;
 }
 
+static int match_print(lk_buf *body, const linkd_attached *attached,
+                       linkd_error *err)
+{
+    linkd_str match = {attached->match.data, attached->match.len};
+    int rc;
+
+    if (match.len == 0)
+        return lk_buf_append(body, "null", 4, err);
+    rc = lk_buf_append(body, "{\"id\":", 6, err);
+    if (rc == LINKD_OK)
+        rc = lk_json_put_string(body, match, err);
+    if (rc == LINKD_OK)
+        rc = lk_buf_printf(body, err, ",\"score\":%.6f",
+                           (double)attached->score);
+    if (rc == LINKD_OK && attached->generation != 0)
+        rc = lk_buf_printf(body, err,
+                           ",\"generation\":%" PRIu32
+                           ",\"way\":\"%s\",\"probability\":%.6f",
+                           attached->generation, linkd_way_words[attached->way],
+                           (double)attached->probability);
+    return rc == LINKD_OK ? lk_buf_append(body, "}", 1, err) : rc;
+}
+
 static int attached_print(lk_buf *body, linkd_str id,
                           const linkd_attached *attached,
                           const linkd_error *problem, linkd_error *err)
 {
-    linkd_str match = {attached->match.data, attached->match.len};
     int rc = lk_buf_append(body, "{\"id\":", 6, err);
 
     if (rc == LINKD_OK)
@@ -70,16 +92,8 @@ static int attached_print(lk_buf *body, linkd_str id,
             body, err,
             ",\"entity\":%" PRIu64 ",\"new\":%s,\"match\":", attached->entity,
             attached->is_new ? "true" : "false");
-    if (rc == LINKD_OK && match.len == 0)
-        rc = lk_buf_append(body, "null", 4, err);
-    if (rc == LINKD_OK && match.len > 0) {
-        rc = lk_buf_append(body, "{\"id\":", 6, err);
-        if (rc == LINKD_OK)
-            rc = lk_json_put_string(body, match, err);
-        if (rc == LINKD_OK)
-            rc = lk_buf_printf(body, err, ",\"score\":%.6f}",
-                               (double)attached->score);
-    }
+    if (rc == LINKD_OK)
+        rc = match_print(body, attached, err);
     if (rc == LINKD_OK)
         rc = lk_buf_printf(body, err, ",\"seq\":%" PRIu64, attached->seq);
     return rc == LINKD_OK ? problem_print(body, problem, err) : rc;

@@ -215,6 +215,23 @@ int lk_handle_delete_record(lk_service *service, lk_request *request,
 
 /* ---- reading ------------------------------------------------------------- */
 
+/* Vectors of several models do not compare: each says which one's it is. */
+static int vector_print(linkd_view *view, uint32_t generation,
+                        const float *vector, lk_buf *body, linkd_error *err)
+{
+    linkd_generation all[LINKD_GENERATIONS_MAX];
+    bool was_changed = generation > 1 || linkd_view_generations(view, all) > 1;
+    int rc = LINKD_OK;
+
+    if (was_changed)
+        rc = lk_buf_printf(body, err, ",\"generation\":%" PRIu32, generation);
+    if (rc == LINKD_OK)
+        rc = lk_buf_append(body, ",\"vector\":", 10, err);
+    return rc == LINKD_OK
+               ? lk_print_vector(body, vector, linkd_view_dim(view), err)
+               : rc;
+}
+
 /* The record as a JSON object, with its vector if wanted. */
 static int record_print(linkd_view *view, uint64_t number, bool with_vector,
                         lk_arena *arena, lk_buf *body, linkd_error *err)
@@ -241,9 +258,7 @@ static int record_print(linkd_view *view, uint64_t number, bool with_vector,
     if (rc == LINKD_OK && generation != 0)
         rc = linkd_view_vector(view, number, &vector, err);
     if (rc == LINKD_OK && vector != NULL)
-        rc = lk_buf_append(body, ",\"vector\":", 10, err);
-    if (rc == LINKD_OK && vector != NULL)
-        rc = lk_print_vector(body, vector, linkd_view_dim(view), err);
+        rc = vector_print(view, generation, vector, body, err);
     return rc == LINKD_OK ? lk_buf_append(body, "}", 1, err) : rc;
 }
 

@@ -294,18 +294,30 @@ static int generation_print(const status *s, size_t i, lk_buf *body,
     if (rc == LINKD_OK && s->has_bridge[i])
         rc = lk_buf_printf(body, err, ",\"way\":\"%s\",\"weight\":%.2f",
                            linkd_way_words[way], (double)s->scales[i].weight);
-    if (rc == LINKD_OK && s->has_bridge[i] && way < LINKD_N_SCALES)
-        rc = lk_buf_printf(body, err, ",\"mrr_10\":%.4f",
-                           s->scales[i].mrr_10[way]);
+    if (rc == LINKD_OK && s->has_bridge[i] &&
+        s->scales[i].ranking.maps.home != NULL)
+        rc = lk_buf_printf(body, err, ",\"ranking_weight\":%.2f",
+                           (double)s->scales[i].ranking.weight);
     if (rc == LINKD_OK)
         rc = damage_print(&s->damages[i], body, err);
     return rc == LINKD_OK ? lk_buf_append(body, "}", 1, err) : rc;
+}
+
+/* In which most is found by now: mixed queries take all older models. */
+static linkd_way expected_way(const status *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (i != s->serving && s->generations[i].n_vectors > 0 &&
+            way_of(s, i) == LINKD_WAY_ALIGN)
+            return LINKD_WAY_ALIGN;
+    return s->way;
 }
 
 /* What is left to do, and how good it is meanwhile. */
 static int quality_print(const status *s, lk_buf *body, linkd_error *err)
 {
     double seconds = s->n_to_encode * s->quality.seconds_per_text;
+    linkd_way way = expected_way(s);
     double expected;
     int rc = lk_buf_printf(
         body, err, ",\"to_encode\":%.0f,\"seconds_left\":", s->n_to_encode);
@@ -318,10 +330,12 @@ static int quality_print(const status *s, lk_buf *body, linkd_error *err)
         rc = lk_buf_printf(body, err, ",\"quality\":");
     if (rc != LINKD_OK || !s->has_quality)
         return rc == LINKD_OK ? lk_buf_append(body, "null", 4, err) : rc;
-    expected = lk_upgrade_quality_expected(&s->quality, s->way,
-                                           share_of(s, s->serving));
+    expected =
+        lk_upgrade_quality_expected(&s->quality, way, share_of(s, s->serving));
     if (json_object_set_new(s->quality.figures, "expected",
-                            json_real(expected)) != 0)
+                            json_real(expected)) != 0 ||
+        json_object_set_new(s->quality.figures, "expected_way",
+                            json_string(linkd_way_words[way])) != 0)
         return lk_fail_nomem(err);
     return lk_json_put_value(body, s->quality.figures, err);
 }

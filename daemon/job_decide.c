@@ -87,7 +87,8 @@ static int score_link(const lk_job_deciding *in, lk_job_decided *d,
                                   .right_block = t->blocks[1],
                                   .k = t->spec->k,
                                   .threshold = (float)t->spec->min_score,
-                                  .assign = t->spec->assign};
+                                  .assign = t->spec->assign,
+                                  .rescoring = in->rescoring};
     linkd_link_result result = {0};
     int rc = linkd_link(t->tables[0], t->tables[1], in->embedder, in->pool,
                         &options, in->progress, &result, err);
@@ -111,7 +112,8 @@ static int score_dedup(const lk_job_deciding *in, lk_job_decided *d,
                                    .block = t->blocks[0],
                                    .k = t->spec->k,
                                    .threshold = (float)t->spec->min_score,
-                                   .cluster = t->spec->cluster};
+                                   .cluster = t->spec->cluster,
+                                   .rescoring = in->rescoring};
     linkd_dedup_result *result = &d->by_score;
     int rc;
 

@@ -7,7 +7,8 @@
 
 typedef struct lk_job_deciding {
     const lk_job_tables *tables;
-    const linkd_embedder *embedder; /* NULL: without a model */
+    const linkd_embedder *embedder;   /* NULL: without a model */
+    const linkd_rescoring *rescoring; /* of scores alone, or NULL */
     lk_pool *pool;
     const linkd_progress *progress;
 } lk_job_deciding;

@@ -17,6 +17,7 @@
 #include <xxhash.h>
 
 #include "daemon/bridges.h"
+#include "daemon/job_scales.h"
 #include "daemon/models.h"
 #include "daemon/vector_sources.h"
 
@@ -49,9 +50,13 @@ typedef struct export_state {
     bool has_model;
     bool has_vectors; /* the job uses them */
     bool needs_fields;
-    bool has_fields;        /* some record has one */
-    linkd_bridges *bridges; /* NULL: all vectors are of one model */
-    uint32_t generation;    /* that the job compares in */
+    bool has_fields;          /* some record has one */
+    linkd_bridges *bridges;   /* NULL: all vectors are of one model */
+    uint32_t generation;      /* that the job compares in */
+    bool by_score;            /* scores alone decide */
+    lk_known_writer *origins; /* so that they need a scale; else NULL */
+    linkd_generation generations[LINKD_GENERATIONS_MAX];
+    size_t n_generations;
     float mapped[LINKD_DIM_MAX];
     size_t side;
     size_t n_records;
@@ -212,7 +217,8 @@ static int wanted_check(const export_state *e, linkd_str collection,
 /* The record's vector as one of the generation that serves: jobs compare in one
  * space. NULL: it has none. */
 static int vector_find(export_state *e, uint64_t number,
-                       const float **ret_vector, linkd_error *err)
+                       const float **ret_vector, uint32_t *ret_generation,
+                       linkd_error *err)
 {
     uint32_t generation = 0;
     int rc;
@@ -223,6 +229,7 @@ static int vector_find(export_state *e, uint64_t number,
     rc = linkd_view_locate(e->view, number, &generation, err);
     if (rc != LINKD_OK || generation == 0)
         return rc;
+    *ret_generation = generation;
     rc = linkd_view_turn_to(e->view, generation, err);
     if (rc == LINKD_OK)
         rc = linkd_view_vector(e->view, number, ret_vector, err);
@@ -234,10 +241,24 @@ static int vector_find(export_state *e, uint64_t number,
     return rc;
 }
 
+/* Which model's the text's vector is. */
+static int origin_write(const export_state *e, uint32_t generation,
+                        linkd_error *err)
+{
+    float mark = 0.0F;
+
+    for (size_t i = 0; i < e->n_generations; i++)
+        if (e->generations[i].number == generation)
+            mark = (float)linkd_model_mark(e->generations[i].fingerprint);
+    return lk_known_writer_add(
+        e->origins, (linkd_str){e->text.data, e->text.len}, &mark, err);
+}
+
 static int record_export(export_state *e, uint64_t number, lk_arena *arena,
                          linkd_error *err)
 {
     const float *vector = NULL;
+    uint32_t generation = 0;
     linkd_stored record;
     int rc = linkd_view_read(e->view, number, arena, &record, err);
 
@@ -253,10 +274,13 @@ static int record_export(export_state *e, uint64_t number, lk_arena *arena,
         fwrite(e->line.data, 1, e->line.len, e->file) != e->line.len)
         rc = file_fail("write", err);
     if (rc == LINKD_OK && e->has_vectors)
-        rc = vector_find(e, number, &vector, err);
+        rc = vector_find(e, number, &vector, &generation, err);
     if (rc == LINKD_OK && vector != NULL && e->text.len > 0)
         rc = lk_known_writer_add(
             e->known, (linkd_str){e->text.data, e->text.len}, vector, err);
+    if (rc == LINKD_OK && vector != NULL && e->text.len > 0 &&
+        e->origins != NULL)
+        rc = origin_write(e, generation, err);
     return rc;
 }
 
@@ -300,6 +324,35 @@ static int export_open(export_state *e, size_t dim, const char *dir,
     return rc;
 }
 
+/* After the bridges: scores of a changed collection alone need scales. */
+static int scales_open(export_state *e, const char *dir, linkd_error *err)
+{
+    lk_buf path = {0};
+    int rc = side_path(dir, e->side, "scales", &path, err);
+
+    e->n_generations = linkd_view_generations(e->view, e->generations);
+    if (rc == LINKD_OK)
+        rc = lk_job_scales_save(path.data, e->bridges, e->view, e->generation,
+                                err);
+    if (rc == LINKD_OK)
+        rc = side_path(dir, e->side, "origins", &path, err);
+    if (rc == LINKD_OK)
+        rc = lk_known_writer_open(path.data, 1, &e->origins, err);
+    lk_buf_clear(&path);
+    return rc;
+}
+
+/* NULL: none. `rc`: what became of all before. */
+static int writer_close(lk_known_writer *writer, int rc, linkd_error *err)
+{
+    int rc_close = LINKD_OK;
+
+    if (writer != NULL)
+        rc_close = lk_known_writer_close(writer, rc == LINKD_OK,
+                                         rc == LINKD_OK ? err : NULL);
+    return rc == LINKD_OK ? rc_close : rc;
+}
+
 static int collection_save(lk_service *service, const lk_job_side *side,
                            export_state *e, const linkd_collection_info *info,
                            const char *dir, linkd_error *err)
@@ -311,18 +364,16 @@ static int collection_save(lk_service *service, const lk_job_side *side,
         rc = linkd_view_turn_to(e->view, e->generation, err);
     if (rc == LINKD_OK)
         rc = linkd_bridges_open(e->view, &e->bridges, err);
+    if (rc == LINKD_OK && e->bridges != NULL && e->has_vectors && e->by_score)
+        rc = scales_open(e, dir, err);
     if (rc == LINKD_OK)
         rc = export_open(e, info->options.dim, dir, err);
     if (rc == LINKD_OK)
         rc = records_export(e, err);
     if (rc == LINKD_OK)
         rc = wanted_check(e, side->collection, err);
-    if (e->known != NULL) {
-        int rc_close = lk_known_writer_close(e->known, rc == LINKD_OK,
-                                             rc == LINKD_OK ? err : NULL);
-
-        rc = rc == LINKD_OK ? rc_close : rc;
-    }
+    rc = writer_close(e->known, rc, err);
+    rc = writer_close(e->origins, rc, err);
     if (e->file != NULL)
         (void)fclose(e->file);
     linkd_bridges_close(e->bridges);
@@ -537,7 +588,8 @@ static int collection_export(lk_service *service, const lk_job_spec *spec,
     if (rc == LINKD_OK)
         rc = kept_choose(e, spec, side, arena, err);
     e->has_vectors = !spec->without_model;
-    e->needs_fields = isnan(spec->min_score);
+    e->by_score = !isnan(spec->min_score);
+    e->needs_fields = !e->by_score;
     if (rc == LINKD_OK && e->has_vectors)
         rc = collection_vectors(service, spec, side, &info.options, vectors,
                                 err);
@@ -628,12 +680,30 @@ int lk_job_input_read(const char *dir, const lk_job_spec *spec, size_t side,
     return rc;
 }
 
-int lk_job_input_known(const char *dir, size_t side, lk_buf *ret_path,
-                       linkd_error *err)
+static int optional_path(const char *dir, size_t side, const char *ending,
+                         lk_buf *ret_path, linkd_error *err)
 {
-    int rc = side_path(dir, side, "known", ret_path, err);
+    int rc = side_path(dir, side, ending, ret_path, err);
 
     if (rc == LINKD_OK && access(ret_path->data, F_OK) != 0)
         lk_buf_reset(ret_path);
     return rc;
+}
+
+int lk_job_input_known(const char *dir, size_t side, lk_buf *ret_path,
+                       linkd_error *err)
+{
+    return optional_path(dir, side, "known", ret_path, err);
+}
+
+int lk_job_input_scales(const char *dir, size_t side, lk_buf *ret_path,
+                        linkd_error *err)
+{
+    return optional_path(dir, side, "scales", ret_path, err);
+}
+
+int lk_job_input_origins(const char *dir, size_t side, lk_buf *ret_path,
+                         linkd_error *err)
+{
+    return optional_path(dir, side, "origins", ret_path, err);
 }

@@ -4,6 +4,7 @@
  *                                lines with the columns linkd_id, linkd_text
  *                                and the fields that the job needs
  *   left.known, right.known      a collection's vectors, by linkd_text
+ *   left.scales, left.origins, … see job_scales.h
  *
  * The fields: those that were named, else the text fields of the collection's
  * settings, else all; and the one that rows are blocked by. A collection whose
@@ -52,5 +53,10 @@ LINKD_MUST_CHECK int lk_job_input_read(const char *dir, const lk_job_spec *spec,
 /* The path of a side's known vectors; empty if there are none. */
 LINKD_MUST_CHECK int lk_job_input_known(const char *dir, size_t side,
                                         lk_buf *ret_path, linkd_error *err);
+/* Likewise of its files by job_scales.h. */
+LINKD_MUST_CHECK int lk_job_input_scales(const char *dir, size_t side,
+                                         lk_buf *ret_path, linkd_error *err);
+LINKD_MUST_CHECK int lk_job_input_origins(const char *dir, size_t side,
+                                          lk_buf *ret_path, linkd_error *err);
 
 #endif

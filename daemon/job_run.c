@@ -14,6 +14,7 @@
 #include "daemon/bridges.h"
 #include "daemon/job_apply.h"
 #include "daemon/job_results.h"
+#include "daemon/job_scales.h"
 #include "daemon/models.h"
 #include "daemon/upgrade.h"
 #include "daemon/vector_sources.h"
@@ -253,6 +254,7 @@ static int linkage_do(const lk_job_run *run, lk_job_outcome *outcome,
     lk_job_tables tables = {0};
     lk_job_deciding deciding = {.tables = &tables, .progress = run->progress};
     lk_job_decided decided = {0};
+    lk_job_scales scales = {0};
     chain c;
     int rc = chain_open(run, &c, err);
 
@@ -267,12 +269,17 @@ static int linkage_do(const lk_job_run *run, lk_job_outcome *outcome,
     if (rc == LINKD_OK)
         rc = lk_job_apply_check(&tables, err);
     if (rc == LINKD_OK)
+        rc = lk_job_scales_open(run->dir, &tables, &scales, err);
+    if (scales.scales != NULL)
+        deciding.rescoring = &scales.rescoring;
+    if (rc == LINKD_OK)
         rc = lk_job_decide(&deciding, &decided, err);
     if (rc == LINKD_OK && run->spec->apply)
         rc = lk_job_apply(run, &deciding, &decided, err);
     if (rc == LINKD_OK)
         rc = decided_keep(run, &tables, &decided, outcome, err);
     lk_job_decided_clear(&decided);
+    lk_job_scales_clear(&scales);
     lk_job_tables_clear(&tables);
     lk_pool_free(deciding.pool);
     chain_close(&c);

@@ -351,6 +351,15 @@ linkd_embedder lk_known_embedder(lk_known *k)
                                 k->below != NULL ? k->below->fingerprint : ""};
 }
 
+bool lk_known_find(const lk_known *k, linkd_str text, float *ret_vector)
+{
+    const char *vector = vector_find(k, text);
+
+    if (vector != NULL)
+        memcpy(ret_vector, vector, k->dim * sizeof(*ret_vector));
+    return vector != NULL;
+}
+
 uint64_t lk_known_n_found(const lk_known *k)
 {
     return k->n_found;

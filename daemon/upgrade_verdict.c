@@ -297,22 +297,31 @@ static float order_weight(const linkd_bridge *b)
     return b->ranking.maps.home != NULL ? b->ranking.weight : b->weight;
 }
 
+/* Of the query that decides the order of the best hits; null: their scores do. */
+static json_t *ranking_json(const linkd_reranking *ranking)
+{
+    return ranking->maps.home != NULL ? rounded((double)ranking->weight)
+                                      : json_null();
+}
+
 static json_t *verdict_json(const judged *j, const lk_job_run *run)
 {
     const lk_upgrade_sample *s = j->sample;
     const linkd_bridge *b = &j->fit->to_old[lk_upgrade_serving(s)];
 
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:{s:o, s:o}, s:o}",
+        "{s:s, s:s, s:I, s:I, s:I, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, "
+        "s:o, s:o, s:{s:o, s:o}, s:o}",
         "verdict",
         lk_upgrade_verdict_word(&j->difference,
                                 j->gains[LINKD_TRIAL_FUSE].value,
                                 j->gains[LINKD_TRIAL_CASCADE].value),
         "queries", queries_word(run->spec), "n_queries",
-        (json_int_t)s->n_queries, "anchors", (json_int_t)s->n_kept, "head",
+        (json_int_t)s->n_queries, "anchors", (json_int_t)s->n_kept, "records",
+        (json_int_t)s->n_records, "head",
         lk_job_head_name(linkd_compat_map_info(b->map).head), "weight",
-        rounded((double)order_weight(b)), "candidates",
+        rounded((double)order_weight(b)), "ranking_weight",
+        ranking_json(&b->ranking), "candidates",
         (json_int_t)j->trial.n_candidates, "ways", ways_json(j), "difference",
         interval_json(&j->difference), "matrix",
         matrix_json(j, s->generations[lk_upgrade_serving(s)].model,

@@ -40,6 +40,8 @@ LINKD_MUST_CHECK int lk_known_open(const char *const *paths, size_t n_paths,
                                    lk_known **ret_known, linkd_error *err);
 void lk_known_close(lk_known *known);
 linkd_embedder lk_known_embedder(lk_known *known);
+/* A text's row of a file, ret_vector [dim]. False: it is in none. */
+bool lk_known_find(const lk_known *known, linkd_str text, float *ret_vector);
 /* Texts that the embedder found in a file. */
 uint64_t lk_known_n_found(const lk_known *known);
 

@@ -479,8 +479,8 @@ static double score_beyond(const linkd_quantiles *from,
     return there + part * (there < 1.0 ? 1.0 - there : 0.0);
 }
 
-static double score_transfer(const linkd_quantiles *from,
-                             const linkd_quantiles *to, double score)
+double lk_score_transfer(const linkd_quantiles *from, const linkd_quantiles *to,
+                         double score)
 {
     if (quantiles_equal(from, to))
         return score; /* bit for bit what it was */
@@ -490,6 +490,15 @@ static double score_transfer(const linkd_quantiles *from,
         return score_beyond(from, to, score);
     return linkd_quantiles_score(to,
                                  linkd_quantiles_false_match_rate(from, score));
+}
+
+int lk_bridges_reference(const linkd_bridges *bridges,
+                         linkd_quantiles *ret_records, linkd_error *err)
+{
+    if (bridges->limits == NULL)
+        return linkd_bridges_check_limits(bridges, err);
+    *ret_records = bridges->limits->records;
+    return LINKD_OK;
 }
 
 double linkd_standing_log_odds(const linkd_standing *standing, double score)
@@ -512,7 +521,7 @@ int linkd_limit_score(const linkd_bridges *bridges, const linkd_limit *limit,
     case LINKD_LIMIT_SCORE:
         if (from == NULL)
             return linkd_bridges_check_limits(bridges, err);
-        *ret_score = (float)score_transfer(
+        *ret_score = (float)lk_score_transfer(
             of_records ? &from->records : &from->impostors, others, p);
         return LINKD_OK;
     case LINKD_LIMIT_FALSE_MATCH_RATE:

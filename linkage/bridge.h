@@ -67,6 +67,16 @@ LINKD_MUST_CHECK int lk_bridge_fit_records(const linkd_bridge_task *task,
                                            linkd_bridge *bridge,
                                            linkd_error *err);
 
+/* The score of `to` with as large a share of strangers above it as `score` has in
+ * `from`; -infinity below all of them. */
+double lk_score_transfer(const linkd_quantiles *from, const linkd_quantiles *to,
+                         double score);
+/* What records score with others under the collection's first model. LINKD_E_DATA:
+ * that scale is damaged. */
+LINKD_MUST_CHECK int lk_bridges_reference(const linkd_bridges *bridges,
+                                          linkd_quantiles *ret_records,
+                                          linkd_error *err);
+
 /* ---- a ranking on a sample -------------------------------------------------- */
 
 /* Ranks beyond are not told. */

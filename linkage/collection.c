@@ -217,35 +217,70 @@ static pthread_mutex_t *lock_of(linkd_str collection)
 
 /* ---- the note of an attach ----------------------------------------------- */
 
-#define NOTE_HEAD (sizeof(uint8_t) + sizeof(float))
+/*   flags u8 | score f32 | [MIXED: generation u32 | way u8 | probability f32] | id */
+#define NOTE_HEAD  (sizeof(uint8_t) + sizeof(float))
+#define NOTE_MIXED (sizeof(uint32_t) + sizeof(uint8_t) + sizeof(float))
+#define IS_NEW     1
+#define IS_MIXED   2 /* the collection's model was changed */
 
 typedef struct note {
-    char bytes[NOTE_HEAD + LINKD_ID_MAX_BYTES];
+    char bytes[NOTE_HEAD + NOTE_MIXED + LINKD_ID_MAX_BYTES];
     size_t len;
 } note;
+
+static void note_add(note *n, const void *bytes, size_t len)
+{
+    if (len > 0)
+        memcpy(n->bytes + n->len, bytes, len);
+    n->len += len;
+}
 
 /* In the byte order of the machine, like the vectors beside it. */
 static note note_of(const linkd_attached *attached)
 {
-    note n = {.len = NOTE_HEAD + attached->match.len};
+    bool is_mixed = attached->generation != 0;
+    uint8_t flags =
+        (uint8_t)((attached->is_new ? IS_NEW : 0) | (is_mixed ? IS_MIXED : 0));
+    uint8_t way = (uint8_t)attached->way;
+    note n = {.len = 0};
 
-    n.bytes[0] = (char)attached->is_new;
-    memcpy(n.bytes + 1, &attached->score, sizeof(attached->score));
-    if (attached->match.len > 0)
-        memcpy(n.bytes + NOTE_HEAD, attached->match.data, attached->match.len);
+    note_add(&n, &flags, sizeof(flags));
+    note_add(&n, &attached->score, sizeof(attached->score));
+    if (is_mixed) {
+        note_add(&n, &attached->generation, sizeof(attached->generation));
+        note_add(&n, &way, sizeof(way));
+        note_add(&n, &attached->probability, sizeof(attached->probability));
+    }
+    note_add(&n, attached->match.data, attached->match.len);
     return n;
+}
+
+/* NOTE_MIXED bytes. */
+static bool mixed_read(const char *bytes, linkd_attached *ret_attached)
+{
+    uint8_t way = (uint8_t)bytes[sizeof(uint32_t)];
+
+    memcpy(&ret_attached->generation, bytes, sizeof(uint32_t));
+    memcpy(&ret_attached->probability,
+           bytes + sizeof(uint32_t) + sizeof(uint8_t), sizeof(float));
+    ret_attached->way = way < LINKD_N_WAYS ? (linkd_way)way : LINKD_WAY_NATIVE;
+    return way < LINKD_N_WAYS;
 }
 
 static int note_read(linkd_str text, linkd_attached *ret_attached,
                      linkd_error *err)
 {
-    if (text.len < NOTE_HEAD)
+    bool is_mixed = text.len > 0 && (text.bytes[0] & IS_MIXED) != 0;
+    size_t head = NOTE_HEAD + (is_mixed ? NOTE_MIXED : 0);
+
+    if (text.len < head ||
+        (is_mixed && !mixed_read(text.bytes + NOTE_HEAD, ret_attached)))
         return lk_fail(err, LINKD_E_CONFLICT,
                        "the idempotency key was used for another request");
-    ret_attached->is_new = text.bytes[0] != 0;
+    ret_attached->is_new = (text.bytes[0] & IS_NEW) != 0;
     memcpy(&ret_attached->score, text.bytes + 1, sizeof(ret_attached->score));
-    return lk_buf_append(&ret_attached->match, text.bytes + NOTE_HEAD,
-                         text.len - NOTE_HEAD, err);
+    return lk_buf_append(&ret_attached->match, text.bytes + head,
+                         text.len - head, err);
 }
 
 /* Answers from the key, if it was used. */
@@ -293,7 +328,7 @@ static int self_find(linkd_view *view, linkd_str id, uint64_t *ret_number,
     return rc;
 }
 
-static int match_set(linkd_view *view, const linkd_hit *hit,
+static int match_set(linkd_view *view, const linkd_found *hit,
                      linkd_attached *attached, linkd_error *err)
 {
     lk_arena arena = {0};
@@ -304,6 +339,9 @@ static int match_set(linkd_view *view, const linkd_hit *hit,
         rc = lk_buf_append(&attached->match, record.id.bytes, record.id.len,
                            err);
     attached->score = hit->score;
+    attached->generation = hit->generation;
+    attached->way = hit->way;
+    attached->probability = (float)linkd_found_probability(hit);
     lk_arena_clear(&arena);
     return rc;
 }
@@ -318,8 +356,8 @@ typedef struct candidate {
 static int mixed_nearest(const linkd_bridges *bridges, linkd_view *view,
                          const candidate *c,
                          const linkd_attach_options *options,
-                         const linkd_search_options *search, linkd_hit *ret_hit,
-                         linkd_error *err)
+                         const linkd_search_options *search,
+                         linkd_found *ret_hit, linkd_error *err)
 {
     linkd_mixed_query query = {.generation = c->put->generation,
                                .vector = c->put->vector,
@@ -335,17 +373,20 @@ static int mixed_nearest(const linkd_bridges *bridges, linkd_view *view,
     }
     rc = linkd_mixed_search(bridges, view, &query, search, &options->threshold,
                             &found, &n, &stats, err);
-    if (rc == LINKD_OK && n > 0)
-        *ret_hit = (linkd_hit){found.id, lk_score_round(found.score)};
-    return rc;
+    if (rc != LINKD_OK || n == 0)
+        return rc;
+    *ret_hit = found;
+    ret_hit->score = lk_score_round(found.score);
+    return LINKD_OK;
 }
 
 static int plain_nearest(linkd_view *view, const linkd_put *put,
                          const linkd_attach_options *options,
-                         linkd_search_options *search, linkd_hit *ret_hit,
+                         linkd_search_options *search, linkd_found *ret_hit,
                          linkd_error *err)
 {
     linkd_limit limit = options->threshold;
+    linkd_hit hit = {.id = LINKD_ID_NONE};
     linkd_search_stats stats;
     int rc;
 
@@ -357,16 +398,17 @@ static int plain_nearest(linkd_view *view, const linkd_put *put,
     if (rc != LINKD_OK)
         return rc;
     search->threshold = lk_score_margin((float)limit.value);
-    rc = linkd_view_search(view, put->vector, 1, search, ret_hit, &stats, err);
-    ret_hit->score = lk_score_round(ret_hit->score);
-    if (ret_hit->score < lk_score_round((float)limit.value))
-        ret_hit->id = LINKD_ID_NONE;
+    rc = linkd_view_search(view, put->vector, 1, search, &hit, &stats, err);
+    hit.score = lk_score_round(hit.score);
+    if (rc == LINKD_OK && hit.id != LINKD_ID_NONE &&
+        hit.score >= lk_score_round((float)limit.value))
+        *ret_hit = (linkd_found){.id = hit.id, .score = hit.score};
     return rc;
 }
 
 static int nearest_find(linkd_view *view, const candidate *c,
                         const linkd_attach_options *options,
-                        linkd_search_options *search, linkd_hit *ret_hit,
+                        linkd_search_options *search, linkd_found *ret_hit,
                         linkd_error *err)
 {
     linkd_bridges *bridges = NULL;
@@ -392,7 +434,7 @@ static int match_find(linkd_store *store, linkd_str collection,
     linkd_search_options search = LINKD_SEARCH_OPTIONS_INIT;
     linkd_selection *selection = NULL;
     linkd_view *view = NULL;
-    linkd_hit hit = {.id = LINKD_ID_NONE};
+    linkd_found hit = {.id = LINKD_ID_NONE};
     const linkd_put *put = c->put;
     uint64_t entity = LINKD_ID_NONE;
     int rc = linkd_view_open(store, collection, &view, err);
@@ -427,6 +469,7 @@ static int attach_try(linkd_store *store, linkd_str collection,
 
     lk_buf_reset(&attached->match);
     attached->score = 0.0F;
+    attached->generation = 0;
     rc = match_find(store, collection, c, options, attached, err);
     if (rc != LINKD_OK)
         return rc;

@@ -124,6 +124,17 @@ typedef struct linkd_home {
     linkd_embedder embedder;
 } linkd_home;
 
+/* How a query meets the vectors of a generation. */
+typedef enum linkd_way {
+    LINKD_WAY_NATIVE, /* the generation's own model made it */
+    LINKD_WAY_ALIGN,  /* another model's, mapped */
+    LINKD_WAY_FUSE, /* mapped, and mixed with what the own model makes of it */
+    LINKD_N_SCALES, /* the ways above have a scale each */
+    LINKD_WAY_CASCADE = LINKD_N_SCALES, /* the record was encoded anew for the
+                                           query: scored as a native one */
+    LINKD_N_WAYS,
+} linkd_way;
+
 typedef struct linkd_attach_options {
     linkd_limit threshold;      /* not NONE */
     linkd_rates *rates;         /* may be NULL */
@@ -139,6 +150,10 @@ typedef struct linkd_attached {
     bool is_new;  /* it had none, and no record scored threshold */
     lk_buf match; /* id of the record that it was joined to; empty if new */
     float score;  /* of the match */
+    uint32_t
+        generation; /* likewise; 0: the collection's model was never changed */
+    linkd_way way;  /* in which it was found, if it was changed */
+    float probability; /* that it is the record that was looked for, likewise */
     uint64_t seq;
     bool replayed;
 } linkd_attached;
@@ -155,17 +170,6 @@ linkd_collection_attach(linkd_store *store, linkd_str collection,
                         linkd_attached *ret_attached, linkd_error *err);
 
 /* ---- a collection whose model is being changed --------------------------- */
-
-/* How a query meets the vectors of a generation. */
-typedef enum linkd_way {
-    LINKD_WAY_NATIVE, /* the generation's own model made it */
-    LINKD_WAY_ALIGN,  /* another model's, mapped */
-    LINKD_WAY_FUSE, /* mapped, and mixed with what the own model makes of it */
-    LINKD_N_SCALES, /* the ways above have a scale each */
-    LINKD_WAY_CASCADE = LINKD_N_SCALES, /* the record was encoded anew for the
-                                           query: scored as a native one */
-    LINKD_N_WAYS,
-} linkd_way;
 
 extern const char *const linkd_way_words[LINKD_N_WAYS]; /* "native", … */
 /* How older records can be asked to be searched: fuse, align or cascade. False:
@@ -463,6 +467,35 @@ LINKD_MUST_CHECK int linkd_limit_score(const linkd_bridges *bridges,
                                        const linkd_limit *limit,
                                        const linkd_standing *standing,
                                        float *ret_score, linkd_error *err);
+
+/* ---- pairs of records of several models ----------------------------------- */
+
+/* What jobs that decide by scores alone go by after a change of the model: a score
+ * becomes the one with which the collection's first model let in as large a share
+ * of strangers. Immutable. */
+typedef struct linkd_pair_scales linkd_pair_scales;
+
+/* A model's number among a few: 24 bits of its fingerprint's hash. */
+uint32_t linkd_model_mark(linkd_str fingerprint);
+/* Of the view's collection, whose records are compared as vectors of the generation
+ * `serving`. LINKD_E_DATA: a scale or a sample is damaged. */
+LINKD_MUST_CHECK int linkd_pair_scales_make(const linkd_bridges *bridges,
+                                            linkd_view *view, uint32_t serving,
+                                            linkd_pair_scales **ret_scales,
+                                            linkd_error *err);
+void linkd_pair_scales_free(linkd_pair_scales *scales);
+/* The cosine of vectors that `left` and `right` (linkd_model_mark) have made, and
+ * of which older ones are mapped. A model that is none of the collection's counts
+ * as the one that serves. */
+float linkd_pair_scales_score(const linkd_pair_scales *scales, uint32_t left,
+                              uint32_t right, float cosine);
+/* For a file of this machine, and back. LINKD_E_DATA: it is damaged. */
+LINKD_MUST_CHECK int linkd_pair_scales_encode(const linkd_pair_scales *scales,
+                                              lk_buf *ret_bytes,
+                                              linkd_error *err);
+LINKD_MUST_CHECK int linkd_pair_scales_decode(linkd_str bytes,
+                                              linkd_pair_scales **ret_scales,
+                                              linkd_error *err);
 
 #ifdef __cplusplus
 }

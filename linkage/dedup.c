@@ -22,7 +22,8 @@ typedef struct dedup {
     lk_vectors vectors;
     linkd_str *keys;
     lk_candidates candidates;
-    lk_resemblance resemblance; /* {0}: cosines decide */
+    lk_resemblance resemblance;       /* {0}: cosines decide */
+    const linkd_rescoring *rescoring; /* NULL: none */
     float threshold;
     size_t *clusters; /* [vectors.n] */
     size_t n_clusters;
@@ -72,6 +73,23 @@ static int candidates_find(dedup *d, const linkd_progress *progress, size_t k,
     return lk_candidates_search(&side, NULL, &search, &d->candidates, err);
 }
 
+static float row_score(const dedup *d, size_t a, size_t b, float cosine)
+{
+    return d->rescoring == NULL
+               ? cosine
+               : d->rescoring->score(d->rescoring->ctx, d->vectors.rows[a],
+                                     d->vectors.rows[b], cosine);
+}
+
+static void candidates_rescore(dedup *d)
+{
+    for (size_t i = 0; i < d->candidates.n; i++) {
+        linkd_pair *pair = &d->candidates.pairs[i];
+
+        pair->score = row_score(d, pair->left, pair->right, pair->score);
+    }
+}
+
 static int resemblance_find(dedup *d, const linkd_dedup_options *options,
                             linkd_error *err)
 {
@@ -92,11 +110,13 @@ static int resemblance_find(dedup *d, const linkd_dedup_options *options,
 
 static float rows_score(const void *ctx, size_t a, size_t b)
 {
-    const lk_vectors *vectors = ctx;
+    const dedup *d = ctx;
+    const lk_vectors *vectors = &d->vectors;
 
-    return lk_score_round(linkd_index_score(vectors->data + a * vectors->dim,
-                                            vectors->data + b * vectors->dim,
-                                            vectors->dim));
+    return row_score(d, a, b,
+                     lk_score_round(linkd_index_score(
+                         vectors->data + a * vectors->dim,
+                         vectors->data + b * vectors->dim, vectors->dim)));
 }
 
 static int clusters_find(dedup *d, const linkd_dedup_options *options,
@@ -107,7 +127,7 @@ static int clusters_find(dedup *d, const linkd_dedup_options *options,
                               .n_rows = d->vectors.n,
                               .threshold = d->threshold,
                               .score = rows_score,
-                              .ctx = &d->vectors};
+                              .ctx = d};
 
     if (is_by_resemblance(options)) {
         input.score = lk_resemblance_score;
@@ -198,6 +218,8 @@ static int steps_run(dedup *d, lk_vectors_maker *maker,
     start = lk_clock_ns();
     if (rc == LINKD_OK)
         rc = candidates_find(d, maker->progress, options->k, err);
+    if (rc == LINKD_OK)
+        candidates_rescore(d);
     d->threshold = options->threshold;
     if (rc == LINKD_OK && is_by_resemblance(options))
         rc = resemblance_find(d, options, err);
@@ -223,7 +245,7 @@ int linkd_dedup(const linkd_table *table, const linkd_embedder *embedder,
                 const linkd_progress *progress, linkd_dedup_result *ret_result,
                 linkd_error *err)
 {
-    dedup d = {.table = table, .pool = pool};
+    dedup d = {.table = table, .pool = pool, .rescoring = options->rescoring};
     lk_vectors_maker maker = {.embedder = embedder,
                               .progress = progress,
                               .n_total = linkd_table_n_rows(table)};

@@ -123,6 +123,7 @@ typedef struct linkd_dedup_options {
     linkd_cluster cluster;
     const linkd_pictures *pictures; /* as linkd_link_options has it */
     size_t image;
+    const linkd_rescoring *rescoring; /* as linkd_link_options has it */
 } linkd_dedup_options;
 
 typedef struct linkd_dedup_result {

@@ -92,6 +92,17 @@ static int candidates_find(linking *l, const linkd_progress *progress, size_t k,
                                 err);
 }
 
+static void candidates_rescore(linking *l, const linkd_rescoring *rescoring)
+{
+    for (size_t i = 0; rescoring != NULL && i < l->candidates.n; i++) {
+        linkd_pair *pair = &l->candidates.pairs[i];
+
+        pair->score =
+            rescoring->score(rescoring->ctx, l->vectors[0].rows[pair->left],
+                             l->vectors[1].rows[pair->right], pair->score);
+    }
+}
+
 static int pair_compare(const void *a, const void *b)
 {
     const linkd_pair *x = a;
@@ -156,6 +167,8 @@ static int steps_run(linking *l, lk_vectors_maker *maker,
     start = lk_clock_ns();
     if (rc == LINKD_OK)
         rc = candidates_find(l, maker->progress, options->k, err);
+    if (rc == LINKD_OK)
+        candidates_rescore(l, options->rescoring);
     result->search_seconds = lk_clock_seconds_since(start);
     start = lk_clock_ns();
     if (rc == LINKD_OK)

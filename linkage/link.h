@@ -88,6 +88,14 @@ typedef struct linkd_pair {
  * columns as text: from 10 to 20 recall rises by 0 to 4 points, F1 by none. */
 #define LINKD_LINK_K 10
 
+/* What the cosine of two rows counts as, where that is not the same for all of
+ * them: rising with it. Any thread. */
+typedef struct linkd_rescoring {
+    float (*score)(const void *ctx, size_t left_row, size_t right_row,
+                   float cosine);
+    const void *ctx;
+} linkd_rescoring;
+
 typedef struct linkd_link_options {
     const linkd_column_pair *columns;
     size_t n_columns;
@@ -104,6 +112,7 @@ typedef struct linkd_link_options {
     const linkd_pictures *pictures;
     size_t left_image; /* columns */
     size_t right_image;
+    const linkd_rescoring *rescoring; /* NULL: cosines count as they are */
 } linkd_link_options;
 
 typedef struct linkd_link_result {

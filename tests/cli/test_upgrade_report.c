@@ -13,7 +13,7 @@
 
 static const char verdict_text[] =
     "{'verdict':'fuse','queries':'provisional','n_queries':600,'anchors':3000,"
-    "'head':'ridge','weight':0.4,'candidates':100,"
+    "'head':'ridge','weight':0.4,'ranking_weight':0.6,'candidates':100,"
     "'difference':{'value':0.2042,'low':0.174,'high':0.236},"
     "'ways':{'old':{'mrr_10':0.708,'recall_1':0.61,'recall_10':0.9,"
     "'gain':{'value':0,'low':0,'high':0}},"
@@ -73,7 +73,8 @@ static void a_page_says_all_that_the_verdict_says(void **state)
         "+0.204 (95 %: +0.174 to +0.236) MRR@10, by 600 queries and 3000",
         "queries were made from the records themselves",
         "about 0:21",
-        "Maps: ridge; weight of the new model in mixed queries 0.4",
+        "Maps: ridge; weight of the new model in mixed queries 0.4, in the "
+        "ranking",
         "0.910</td><td>+0.553 (95 %: +0.500 to +0.600)",
         ">0.700</td><td class=\"n\">0.910</td>",
         ">0.400</td><td class=\"n\">0.800</td><td>n/a",

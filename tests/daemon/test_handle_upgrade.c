@@ -69,6 +69,9 @@ static void without_the_old_model_queries_are_aligned(void **state)
     assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
     assert_text_at("generations.0.way", "align");
     assert_json_at("generations.0.present", "false");
+    assert_text_at("quality.expected_way", "align");
+    assert_near(json_number_value(at("quality.expected")),
+                json_number_value(at("quality.mrr_10.align")));
     model_show("tiny");
     search_for(5, ",\"k\":1,\"compat\":\"align\"");
     assert_text_at("hits.0.way", "align");
@@ -222,7 +225,6 @@ static void a_collection_of_cascades_encodes_what_it_finds(void **state)
                "{\"model\":\"other\",\"way\":\"cascade\"}");
     assert_int_equal(call_json(lk_handle_get_upgrade, "firms", NULL), 200);
     assert_text_at("generations.0.way", "cascade");
-    assert_false(is_there("generations.0.mrr_10"));
     search_for(7, ",\"all\":true,\"threshold\":0.9");
     assert_text_at("hits.0.way", "fuse");
     search_for(5, ",\"k\":1,\"candidates\":10");
@@ -317,6 +319,8 @@ static void a_status_tells_how_good_it_is_and_what_is_left(void **state)
     assert_near(json_number_value(at("quality.mrr_10.fuse")), mrr[0]);
     assert_near(json_number_value(at("quality.mrr_10.new")), mrr[2]);
     assert_near(json_number_value(at("quality.expected")), mrr[0]);
+    assert_text_at("quality.expected_way", "fuse");
+    assert_false(is_there("generations.0.mrr_10"));
     assert_json_at("to_encode", "140");
     assert_near(json_number_value(at("seconds_left")) / 140.0, seconds);
     upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":120}");

@@ -1,10 +1,12 @@
 /* tests/daemon/test_upgrade_answers.c — what limits, records that ask, attach and
  * jobs come to in a collection of two models. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -14,24 +16,39 @@
 /* ---- limits ------------------------------------------------------------------- */
 
 /* What a threshold lets in stays as seldom as it was. */
+static size_t above_threshold(void)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < 40; i++) {
+        search_for(i, ",\"all\":true,\"threshold\":0.8");
+        n += size_at("hits");
+    }
+    return n;
+}
+
+/* Within a tenth and a half. */
+static void assert_as_many(size_t n_before, size_t n_after, const char *when)
+{
+    if (n_after * 100 < n_before * 85 || n_after * 100 > n_before * 115)
+        fail_msg("%zu before, %zu %s", n_before, n_after, when);
+}
+
 static void thresholds_keep_their_meaning(void **state)
 {
-    size_t n_before = 0;
-    size_t n_after = 0;
+    size_t n_before;
     size_t n_same = 0; /* as many as the same cosine would let in */
 
     (void)state;
     firms_make();
-    for (int i = 0; i < 40; i++) {
-        search_for(i, ",\"all\":true,\"threshold\":0.8");
-        n_before += size_at("hits");
-    }
+    n_before = above_threshold();
+    assert_true(n_before > 80);
     start("other");
+    assert_as_many(n_before, above_threshold(), "at the start");
+    upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":120}");
+    assert_as_many(n_before, above_threshold(), "half encoded anew");
     upgrade_do(lk_handle_upgrade_backfill, NULL);
-    for (int i = 0; i < 40; i++) {
-        search_for(i, ",\"all\":true,\"threshold\":0.8");
-        n_after += size_at("hits");
-    }
+    assert_as_many(n_before, above_threshold(), "encoded anew");
     for (int i = 0; i < 40; i++) {
         search_for(i, ",\"k\":240");
         for (size_t j = 0; j < size_at("hits"); j++) {
@@ -41,9 +58,6 @@ static void thresholds_keep_their_meaning(void **state)
             n_same += json_real_value(at(path)) >= 0.8;
         }
     }
-    if (n_before <= 80 || n_after * 100 < n_before * 85 ||
-        n_after * 100 > n_before * 115)
-        fail_msg("%zu hits before, %zu after", n_before, n_after);
     assert_true(n_same * 100 > n_before * 115); /* or this shows nothing */
     search_for(1, ",\"k\":100,\"probability\":0.5");
     for (size_t i = 0; i < size_at("hits"); i++) {
@@ -130,6 +144,41 @@ static void a_record_shows_the_vector_that_it_has(void **state)
                                       .query = "vectors=true"}),
                      200);
     assert_int_equal(size_at("vector"), TINY_DIM);
+    assert_json_at("generation", "1");
+}
+
+static void scroll_one(const char *cursor)
+{
+    char query[64];
+
+    (void)snprintf(query, sizeof(query), "vectors=true&limit=1&cursor=%s",
+                   cursor);
+    assert_int_equal(call_run(&(call){.handler = lk_handle_scroll_records,
+                                      .collection = "firms",
+                                      .query = query}),
+                     200);
+}
+
+/* Vectors of two models look alike and do not compare. */
+static void vectors_say_of_which_generation_they_are(void **state)
+{
+    (void)state;
+    firms_make();
+    scroll_one("0");
+    assert_true(is_there("records.0.vector"));
+    assert_false(is_there("records.0.generation"));
+    start("other");
+    records_put("firms", 1, 2);
+    scroll_one("0");
+    assert_json_at("records.0.generation", "1");
+    scroll_one("100000");
+    assert_int_equal(size_at("records"), 0);
+    assert_int_equal(call_run(&(call){.handler = lk_handle_get_record,
+                                      .collection = "firms",
+                                      .name = "r1",
+                                      .query = "vectors=true"}),
+                     200);
+    assert_json_at("generation", "2");
 }
 
 /* ---- attach and jobs -------------------------------------------------------------- */
@@ -143,15 +192,23 @@ static void attach_joins_records_of_every_generation(void **state)
     firms_make();
     attach_one("first", 500);
     entity = json_integer_value(at("entity"));
+    attach_one("again", 500);
+    assert_text_at("match.id", "first");
+    assert_false(is_there("match.generation"));
     start("other");
     upgrade_do(lk_handle_upgrade_backfill, "{\"limit\":100}");
     attach_one("second", 500);
     assert_text_at("match.id", "first");
+    assert_json_at("match.generation", "1");
+    assert_text_at("match.way", "fuse");
+    assert_true(json_real_value(at("match.probability")) > 0.0);
     assert_int_equal(json_integer_value(at("entity")), entity);
     attach_one("third", 500);
     assert_int_equal(json_integer_value(at("entity")), entity);
     attach_one("moved", 1);
     assert_text_at("match.id", "r1");
+    assert_json_at("match.generation", "2");
+    assert_text_at("match.way", "native");
     store_check();
 }
 
@@ -193,6 +250,100 @@ static void dedup_finds_twins_of_two_generations(void **state)
                                           .name = r}),
                          200);
         assert_int_equal(json_integer_value(at("entity")), entity);
+    }
+}
+
+/* What a dedup by scores alone finds: its pairs, and the entities' F1 where r0 and
+ * t0, r1 and t1, … are one. */
+typedef struct score_dedup {
+    size_t n_pairs;
+    double f1;
+} score_dedup;
+
+/* Row "r<i>" or "t<i>" of a result. */
+static void entities_read(const char *csv, size_t ret_entities[2][N_RECORDS])
+{
+    for (const char *line = strchr(csv, '\n'); line != NULL && line[1] != '\0';
+         line = strchr(line + 1, '\n')) {
+        char *end = NULL;
+        size_t i = strtoul(line + 2, &end, 10);
+
+        assert_true(i < N_RECORDS && *end == ',');
+        ret_entities[line[1] == 't'][i] = strtoul(end + 1, NULL, 10);
+    }
+}
+
+static score_dedup dedup_by_score(size_t n_twins)
+{
+    static size_t entities[2][N_RECORDS];
+    uint64_t number = job_submit("{\"kind\":\"dedup\",\"input\":{"
+                                 "\"collection\":\"firms\"},"
+                                 "\"min_score\":0.9}");
+    score_dedup ret = {0};
+    char *csv;
+    size_t n_right = 0, n_found = 0;
+    size_t sizes[2 * N_RECORDS + 1] = {0};
+
+    job_wait(number);
+    assert_text_at("state", "done");
+    ret.n_pairs = (size_t)json_integer_value(at("counts.pairs"));
+    csv = job_results_copy(number);
+    entities_read(csv, entities);
+    free(csv);
+    for (size_t i = 0; i < N_RECORDS; i++)
+        sizes[entities[0][i]]++;
+    for (size_t i = 0; i < n_twins; i++) {
+        sizes[entities[1][i]]++;
+        n_right += entities[0][i] == entities[1][i];
+    }
+    for (size_t i = 0; i <= 2 * N_RECORDS; i++)
+        n_found += sizes[i] * (sizes[i] - (sizes[i] > 0)) / 2;
+    ret.f1 = 2.0 * (double)n_right / (double)(n_found + n_twins);
+    return ret;
+}
+
+#define N_TWINS ((size_t)60)
+
+static void twins_put(void)
+{
+    char name[64];
+    char body[160];
+
+    for (size_t i = 0; i < N_TWINS; i++) {
+        name_write((int)i, name, sizeof(name));
+        (void)snprintf(body, sizeof(body),
+                       "{\"id\":\"t%zu\",\"fields\":{\"name\":\"%sx\"}}", i,
+                       name);
+        record_put("firms", body);
+    }
+}
+
+/* However many records are of the new model, a job's score goes on meaning one of
+ * the first model: as many pairs, as good. */
+static void scores_of_jobs_keep_their_meaning(void **state)
+{
+    static const char *const limits[] = {NULL, "{\"limit\":150}", "{}"};
+    static const char *const when[] = {"at the start", "half encoded anew",
+                                       "encoded anew"};
+    score_dedup before;
+    score_dedup after[3];
+    double least;
+
+    (void)state;
+    firms_make();
+    twins_put();
+    before = dedup_by_score(N_TWINS);
+    assert_true(before.n_pairs > 60);
+    start("other");
+    for (size_t i = 0; i < 3; i++) {
+        if (limits[i] != NULL)
+            upgrade_do(lk_handle_upgrade_backfill, limits[i]);
+        after[i] = dedup_by_score(N_TWINS);
+    }
+    least = fmin(before.f1, after[2].f1) - 0.01;
+    for (size_t i = 0; i < 3; i++) {
+        assert_as_many(before.n_pairs, after[i].n_pairs, when[i]);
+        assert_true(after[i].f1 >= least);
     }
 }
 
@@ -240,8 +391,10 @@ int main(void)
         TEST(a_query_by_record_finds_the_other_generation),
         TEST(a_record_of_an_older_model_is_no_native_query),
         TEST(a_record_shows_the_vector_that_it_has),
+        TEST(vectors_say_of_which_generation_they_are),
         TEST(attach_joins_records_of_every_generation),
         TEST(dedup_finds_twins_of_two_generations),
+        TEST(scores_of_jobs_keep_their_meaning),
         TEST(a_link_finds_partners_of_two_generations),
     };
 

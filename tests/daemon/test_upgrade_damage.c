@@ -95,11 +95,15 @@ static void a_flipped_byte_of_a_map_is_named(void **state)
     store_check();
 }
 
-/* Jobs need the way from the old model to the new one, and of it the map alone. */
+/* Jobs need the way from the old model to the new one, and of it the map alone,
+ * unless scores decide. */
 static void jobs_need_the_map_alone(void **state)
 {
-    static const char dedup[] = "{\"kind\":\"dedup\",\"input\":{\"collection\":"
-                                "\"firms\"},\"min_score\":0.9}";
+    static const char dedup[] =
+        "{\"kind\":\"dedup\",\"input\":{\"collection\":\"firms\"}}";
+    static const char by_score[] =
+        "{\"kind\":\"dedup\",\"input\":{\"collection\":\"firms\"},"
+        "\"min_score\":0.9}";
 
     (void)state;
     firms_make();
@@ -112,6 +116,10 @@ static void jobs_need_the_map_alone(void **state)
     blob_flip(2, LINKD_BLOB_ANCHORS, 0);
     job_wait(job_submit(dedup));
     assert_text_at("state", "done");
+    assert_int_equal(call_json(lk_handle_submit_job, NULL, by_score), 500);
+    assert_problem(500, "damaged",
+                   "collection \"firms\": " BACK_DAMAGE
+                   "damaged database: a blob has a wrong form");
     blob_flip(1, LINKD_BLOB_MAP, 2);
     assert_int_equal(call_json(lk_handle_submit_job, NULL, dedup), 500);
     assert_problem(500, "damaged",

@@ -25,8 +25,9 @@ for i in range(150):
 @test "a model is probed, changed, backfilled, taken back and freed" {
     run --separate-stderr "$LINKCTL" upgrade probe firms --model other
     [ "$status" -eq 0 ]
-    [[ "$output" == *"queries made from the records themselves"* ]]
+    [[ "$output" == "MRR@10 of 30 queries made from the records themselves, on 150 of 150 records:"* ]]
     [[ "$stderr" == "at most 210 texts to encode, about "* ]]
+    [[ "$stderr" == *"hint: these queries are made from records, so the figures are provisional;"* ]]
     [[ "$output" == *"verdict "* ]]
     [[ "$("$LINKCTL" upgrade status firms)" == *"1  serving  tiny "* ]]
 
@@ -37,9 +38,13 @@ for i in range(150):
     run "$LINKCTL" upgrade status firms
     [[ "${lines[1]}" =~ ^\ +1\ +old\ +tiny\ +100\ +66\.7\ +50\ +fuse$ ]]
     [[ "${lines[2]}" =~ ^\ +2\ +serving\ +other\ +50\ +33\.3\ +0\ +native$ ]]
-    [ "${lines[3]}" = "MRR@10 of 30 queries made from the records themselves, at the start:" ]
+    [ "${lines[3]}" = "MRR@10 of 30 queries made from the records themselves, on a sample, at the start:" ]
     [[ "${lines[9]}" =~ ^\ \ expected\ by\ now\ +[01]\.[0-9]{3}\ \ \(fuse\)$ ]]
-    [[ "${lines[10]}" =~ ^left\ to\ encode\ +0\ records$ ]]
+    [[ "${lines[10]}" =~ ^left\ to\ move\ +100\ records,\ of\ which\ 0\ to\ encode$ ]]
+    [[ "$("$LINKCTL" collection info firms)" == *"threshold:   "*"  (a score of the first model)"* ]]
+    run --separate-stderr "$LINKCTL" search firms "quick brown" -k 3 --format table --fields name
+    [[ "${lines[0]}" =~ ^PROBABILITY\ \ GENERATION\ \ \ SCORE\ \ ID\ +name$ ]]
+    [[ "${lines[1]}" =~ ^\ +[01]\.[0-9]{4}\ +[12]\ +-?[01]\.[0-9]{4}\ \ [0-9]+\  ]]
 
     [ "$("$LINKCTL" upgrade rollback firms)" = "generation 1 serves, 50 records went back" ]
     refused 1 "there is no generation to go back to" "$LINKCTL" upgrade rollback firms
@@ -228,7 +233,7 @@ END
     awk -F, 'NR == 1 { print "query,id" } NR > 1 && NR < 30 { print substr($2, 1, 20) "," $1 }' firms.csv >asked.csv
     run --separate-stderr "$LINKCTL" upgrade probe firms --model other --queries asked.csv
     [ "$status" -eq 0 ]
-    [[ "$output" == *"MRR@10 of 28 queries of yours:"* ]]
+    [[ "$output" == *"MRR@10 of 28 queries of yours, on 150 of 150 records:"* ]]
     echo "query,name" >wrong.csv
     echo "a,b" >>wrong.csv
     refused 1 "wrong.csv has no column id" "$LINKCTL" upgrade probe firms --model other --queries wrong.csv
@@ -245,7 +250,7 @@ END
     for labels in pairs.csv entities.csv; do
         run --separate-stderr "$LINKCTL" upgrade probe firms --model other --labels "$labels"
         [ "$status" -eq 0 ]
-        [[ "${lines[0]}" == "MRR@10 of 17 queries by your labels:" ]]
+        [[ "${lines[0]}" == "MRR@10 of 17 queries by your labels, on "*" of 178 records:" ]]
     done
     "$LINKCTL" upgrade probe firms --model other --labels pairs.csv --head contrast | grep -q ', contrast)'
     refused 2 "--head contrast needs --labels" "$LINKCTL" upgrade probe firms --model other --head contrast

@@ -371,6 +371,26 @@ static int estimate_print(lk_cli *cli, const upgrade_values *v,
     return rc;
 }
 
+/* There is no verdict on a model that the collection had before. */
+static void return_print(const lk_cli *cli, const upgrade_values *v,
+                         const json_t *verdict, bool starts)
+{
+    bool has_options = v->queries != NULL || v->labels != NULL ||
+                       v->head != HEAD_AUTO || v->anchors != LINKD_ANCHORS;
+
+    if (json_is_object(verdict))
+        return;
+    if (!starts && !v->json)
+        (void)printf("the collection had this model before: a start goes back "
+                     "to it as it was\n");
+    if (has_options && !cli->args.quiet)
+        (void)fprintf(stderr,
+                      "linkctl: the collection had this model before and goes "
+                      "back to it as it was:\n"
+                      "linkctl: --queries, --labels, --head and --anchors have "
+                      "no effect\n");
+}
+
 static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
                      linkd_error *err)
 {
@@ -402,6 +422,8 @@ static int start_ask(lk_cli *cli, const upgrade_values *v, const char *rest,
         rc = lk_json_print(job, err);
     else if (rc == LINKD_OK && !(starts && cli->args.quiet))
         verdict_print(json_object_get(job, "verdict"));
+    if (rc == LINKD_OK)
+        return_print(cli, v, json_object_get(job, "verdict"), starts);
     if (rc == LINKD_OK)
         provisional_hint(cli, json_object_get(job, "verdict"));
     if (rc == LINKD_OK && starts)

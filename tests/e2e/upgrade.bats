@@ -48,6 +48,12 @@ for i in range(150):
 
     [ "$("$LINKCTL" upgrade rollback firms)" = "generation 1 serves, 50 records went back" ]
     refused 1 "there is no generation to go back to" "$LINKCTL" upgrade rollback firms
+    run --separate-stderr "$LINKCTL" upgrade probe firms --model other
+    [ "$output" = "the collection had this model before: a start goes back to it as it was" ]
+    [ "$stderr" = "" ]
+    run --separate-stderr "$LINKCTL" upgrade start firms --model other --anchors 100
+    [[ "$stderr" == *"--queries, --labels, --head and --anchors have no effect"* ]]
+    "$LINKCTL" upgrade rollback firms -q
     [ "$("$LINKCTL" upgrade gc firms -q)" = "freed 50 vectors and 1 generation" ]
     "$LINKCTL" upgrade status firms --json | python3 -c '
 import json, sys

@@ -266,6 +266,25 @@ static int pairs_read(const judgement *j, lk_name_numbers *left,
     return LINKD_OK;
 }
 
+/* Has no pair an id below these numbers, on its side? */
+static bool is_all_new(const duo_list *pairs, size_t n_left, size_t n_right)
+{
+    for (size_t i = 0; i < pairs->n; i++) {
+        if (pairs->items[i].a < n_left || pairs->items[i].b < n_right)
+            return false;
+    }
+    return true;
+}
+
+/* A precision of 0 would blame the result. */
+static int fail_apart(const judgement *result, const judgement *truth,
+                      linkd_error *err)
+{
+    return lk_fail(err, LINKD_E_DATA, "%s and %s have no id in common",
+                   lk_label_of_path(linkd_table_path(result->table)).text,
+                   lk_label_of_path(linkd_table_path(truth->table)).text);
+}
+
 /* ---- counting ------------------------------------------------------------ */
 
 static double ratio(double part, double whole)
@@ -406,6 +425,8 @@ static int pairs_evaluate_by_entities(const judgement *result,
             sizes_count(numbers, n, n_entities, &sizes, &e->pairs.n_truth, err);
     if (rc == LINKD_OK)
         rc = pairs_read(result, &ids, &ids, &pairs, err);
+    if (rc == LINKD_OK && n > 0 && pairs.n > 0 && is_all_new(&pairs, n, n))
+        rc = fail_apart(result, truth, err);
     e->pairs.n_result = pairs.n;
     /* ids that only the result knows have numbers from n on */
     for (size_t i = 0; i < pairs.n; i++)
@@ -427,9 +448,13 @@ static int pairs_evaluate(const judgement *result, const judgement *truth,
     duo_list r = {0};
     duo_list t = {0};
     int rc = pairs_read(result, &left, &right, &r, err);
+    size_t n_left = left.n;
+    size_t n_right = right.n;
 
     if (rc == LINKD_OK)
         rc = pairs_read(truth, &left, &right, &t, err);
+    if (rc == LINKD_OK && r.n > 0 && t.n > 0 && is_all_new(&t, n_left, n_right))
+        rc = fail_apart(result, truth, err);
     e->pairs.n_result = r.n;
     e->pairs.n_truth = t.n;
     for (size_t i = 0, j = 0; i < r.n && j < t.n;) {

@@ -41,7 +41,8 @@ typedef struct linkd_evaluation {
  * compared as pairs and as clusters over the rows of the result, a truth of
  * pairs being closed transitively first. A row without an entity_id is an
  * entity of its own. LINKD_E_DATA: a file has neither form, a pair lacks an
- * id, or a row of the truth is missing from a result of entities. */
+ * id, a row of the truth is missing from a result of entities, or pairs have
+ * no id in common with the truth, left or right. */
 LINKD_MUST_CHECK int linkd_evaluate(const linkd_table *result,
                                     const linkd_table *truth,
                                     linkd_evaluation *ret_evaluation,

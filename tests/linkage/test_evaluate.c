@@ -219,6 +219,31 @@ static void a_row_missing_from_the_result_is_refused(void **state)
                    "truth.csv: row 1: id \"c\" is missing from the result");
 }
 
+/* Figures of 0 would blame the result for a file of something else. */
+static void pairs_without_an_id_of_the_truth_are_refused(void **state)
+{
+    static const char apart[] = "result.csv and truth.csv have no id in common";
+
+    (void)state;
+    assert_refused("left_id,right_id\na,x\nb,y\n", "left_id,right_id\nc,z\n",
+                   apart);
+    /* the sides were swapped */
+    assert_refused("left_id,right_id\na,x\n", "left_id,right_id\nx,a\n", apart);
+    assert_refused("left_id,right_id\na,b\n", "id,entity_id\nc,1\nd,1\n",
+                   apart);
+}
+
+static void one_id_in_common_or_no_pair_is_enough_to_judge(void **state)
+{
+    linkd_evaluation e =
+        evaluate_ok("left_id,right_id\na,x\n", "left_id,right_id\nb,x\n");
+
+    (void)state;
+    assert_pairs(&e, 1, 1, 0);
+    e = evaluate_ok("left_id,right_id\na,b\n", "id,entity_id\nb,1\nd,1\n");
+    assert_pairs(&e, 1, 1, 0);
+}
+
 static void a_row_that_comes_twice_is_refused(void **state)
 {
     (void)state;
@@ -274,6 +299,8 @@ int main(void)
         cmocka_unit_test(a_row_without_an_entity_is_an_entity_of_its_own),
         cmocka_unit_test(a_pair_that_lacks_an_id_is_refused),
         cmocka_unit_test(a_row_missing_from_the_result_is_refused),
+        cmocka_unit_test(pairs_without_an_id_of_the_truth_are_refused),
+        cmocka_unit_test(one_id_in_common_or_no_pair_is_enough_to_judge),
         cmocka_unit_test(a_row_that_comes_twice_is_refused),
         cmocka_unit_test(memory_that_runs_out_is_reported),
     };

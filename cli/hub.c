@@ -264,6 +264,8 @@ static int file_fetch(download *d, const char *url, const char *path,
     }
     if (d->fd >= 0)
         (void)close(d->fd);
+    if (rc != LINKD_OK && d->fd >= 0 && d->have == 0)
+        (void)unlink(d->part); /* nothing to go on with */
     return rc;
 }
 

@@ -234,6 +234,13 @@ static void path_drop(const lk_stage *stage, const char *path)
     lk_interrupt_release(path);
 }
 
+/* A download that brought nothing leaves nothing to go on with. */
+static void empty_directories_drop(const lk_stage *stage)
+{
+    for (size_t i = STAGE_FILES; i-- > STAGE_DIR;)
+        (void)rmdir(stage->paths[i]);
+}
+
 void lk_stage_close(lk_stage *stage)
 {
     if (stage == NULL)
@@ -242,6 +249,8 @@ void lk_stage_close(lk_stage *stage)
         path_drop(stage, stage->shard_paths[i]);
     for (size_t i = STAGE_N_PATHS; i-- > 0;)
         path_drop(stage, stage->paths[i]);
+    if (stage->is_kept && !stage->is_committed && stage->fd >= 0)
+        empty_directories_drop(stage);
     if (stage->fd >= 0)
         (void)close(stage->fd);
     lk_arena_clear(&stage->arena);

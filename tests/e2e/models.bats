@@ -427,13 +427,14 @@ repo_make() { # repo_make OWNER/NAME
     run --separate-stderr "$LINKCTL" model pull nonesuch -q
     [ "$status" -eq 2 ]
     [[ "$stderr" == "linkctl: the hub has no such model"*"404"* ]]
-    [ ! -e store/nonesuch ]
+    [ -z "$(ls -A store)" ]
 }
 
 @test "a hub that is not there" {
     HF_ENDPOINT=http://127.0.0.1:9 run --separate-stderr "$LINKCTL" model pull x -q
     [ "$status" -eq 1 ]
     [[ "${stderr_lines[0]}" == "linkctl: could not download config.json"* ]]
+    [ -z "$(ls -A store)" ] # nothing came, so there is nothing to go on with
 }
 
 @test "addresses and names that cannot be are wrong usage" {

@@ -12,6 +12,7 @@
 
 #include "cli/columns.h"
 #include "cli/command.h"
+#include "cli/ids.h"
 #include "cli/looks.h"
 #include "cli/manifest.h"
 #include "cli/number.h"
@@ -417,12 +418,12 @@ static int input_survey(embed_run *run, linkd_error *err)
 {
     const char *path = run->cli->args.operands[0];
     const embed_values *v = run->values;
+    int rc = lk_survey_input(run->cli, path, (linkd_format)v->format, v->id,
+                             &run->survey, err);
 
-    if (lk_is_pipe(path) && v->id == NULL && !run->cli->args.quiet)
-        (void)fprintf(stderr, "ids are row numbers: a pipe cannot be looked "
-                              "through before (--id)\n");
-    return lk_survey_input(run->cli, path, (linkd_format)v->format, v->id,
-                           &run->survey, err);
+    if (rc == LINKD_OK && linkd_id_trial_is_flawed(&run->survey.id_trial))
+        lk_ids_flaw_warn(run->cli, path, &run->survey.id_trial);
+    return rc;
 }
 
 static int input_open(embed_run *run, linkd_error *err)

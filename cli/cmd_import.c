@@ -17,6 +17,7 @@
 
 #include "cli/client.h"
 #include "cli/columns.h"
+#include "cli/ids.h"
 #include "cli/npy.h"
 #include "cli/number.h"
 #include "cli/picture_cells.h"
@@ -65,9 +66,10 @@ static const lk_syntax syntax = {
         "FILE is CSV, TSV or JSON lines, - is standard input; or a NumPy file\n"
         "of float32 or float64 [n, dim] for a collection without a model,\n"
         "whose ids are --first-id and the numbers after it. JSON lines for\n"
-        "such a collection have the vector in the member \"vector\". A record\n"
-        "whose id is there already is replaced. Rows are stored in batches:\n"
-        "after a failure those before it are there.\n\n"
+        "such a collection have the vector in the member \"vector\". A first\n"
+        "column that looks like ids but repeats one is refused without --id.\n"
+        "A record whose id is there already is replaced. Rows are stored in\n"
+        "batches: after a failure those before it are there.\n\n"
         "Where the collection's records have pictures, the column of that "
         "name has\n"
         "paths, relative to FILE, or data URIs. linkctl reads the files: "
@@ -421,6 +423,8 @@ static int table_import(import_run *run, linkd_error *err)
     int rc = lk_survey_input(run->cli, path, format, run->values->id,
                              &run->survey, err);
 
+    if (rc == LINKD_OK && linkd_id_trial_is_flawed(&run->survey.id_trial))
+        rc = lk_ids_flaw_fail(run->cli, path, &run->survey.id_trial, err);
     if (rc == LINKD_OK)
         rc = linkd_reader_open(path, format, &run->reader, err);
     if (rc == LINKD_OK)

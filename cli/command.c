@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/columns.h"
+#include "cli/ids.h"
 #include "cli/number.h"
 
 const char *const lk_format_words[] = {"auto", "csv", "tsv", "jsonl", NULL};
@@ -194,6 +195,8 @@ int lk_table_read(lk_cli *cli, const char *path, linkd_format format,
         lk_meter_finish(&cli->meter);
     if (rc == LINKD_E_ARG)
         lk_columns_hint_file(cli, path, format);
+    if (rc == LINKD_OK && linkd_table_id_flaw(*ret_table) != NULL)
+        lk_ids_flaw_warn(cli, path, linkd_table_id_flaw(*ret_table));
     if (rc != LINKD_OK || linkd_table_n_rows(*ret_table) == 0 ||
         linkd_table_n_columns(*ret_table) > 0)
         return rc;

@@ -1,7 +1,9 @@
 /* cli/ids.c — ids in a file to rows of a table, by a sorted list of the table's
- * ids. A table without ids has the numbers of its rows, from 1. */
+ * ids, and what is said of ids that repeat. A table without ids has the numbers of its rows, from 1. */
 #include "cli/ids.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/explanation.h"
@@ -63,4 +65,52 @@ size_t lk_ids_find(const lk_ids *ids, linkd_cell cell)
         bsearch(&key, ids->items, ids->n, sizeof(*ids->items), by_id);
 
     return found != NULL ? found->row : SIZE_MAX;
+}
+
+/* ---- ids with a mistake -------------------------------------------------- */
+
+typedef struct flaw_text {
+    char text[400]; /* as an error's message it is cut short */
+} flaw_text;
+
+static flaw_text flaw_tell(const char *path, const linkd_id_trial *flaw)
+{
+    flaw_text told;
+    char as[48] = "";
+
+    if (flaw->equal_row != 0)
+        (void)snprintf(as, sizeof(as), ", as row %" PRIu64 " has",
+                       flaw->equal_row);
+    if (flaw->value.text[0] == '\0')
+        (void)snprintf(told.text, sizeof(told.text),
+                       "%s: column \"%s\" looks like ids, but row %" PRIu64
+                       " (line %" PRIu64 ") has none",
+                       lk_label_of_path(path).text, flaw->column.text,
+                       flaw->row, flaw->line);
+    else
+        (void)snprintf(told.text, sizeof(told.text),
+                       "%s: column \"%s\" looks like ids, but row %" PRIu64
+                       " (line %" PRIu64 ") has \"%s\" again%s",
+                       lk_label_of_path(path).text, flaw->column.text,
+                       flaw->row, flaw->line, flaw->value.text, as);
+    return told;
+}
+
+void lk_ids_flaw_warn(const lk_cli *cli, const char *path,
+                      const linkd_id_trial *flaw)
+{
+    if (!cli->args.quiet)
+        (void)fprintf(stderr,
+                      "%s: ids are row numbers, and it is a field as others "
+                      "are (--id)\n",
+                      flaw_tell(path, flaw).text);
+}
+
+int lk_ids_flaw_fail(lk_cli *cli, const char *path, const linkd_id_trial *flaw,
+                     linkd_error *err)
+{
+    lk_cli_hint(cli,
+                "--id names the column of the ids; a pipe (\"-\") gets row "
+                "numbers");
+    return lk_fail(err, LINKD_E_DATA, "%s", flaw_tell(path, flaw).text);
 }

@@ -1,8 +1,8 @@
-/* cli/ids.h — ids in a file to rows of a table. */
+/* cli/ids.h — ids in a file to rows of a table, and ids that repeat. */
 #ifndef LINKD_CLI_IDS_H
 #define LINKD_CLI_IDS_H
 
-#include "linkage/linkage.h"
+#include "cli/command.h"
 
 /* The ids of a table, sorted. Borrows the table. */
 typedef struct lk_ids {
@@ -17,5 +17,13 @@ void lk_ids_clear(lk_ids *ids);
 
 /* The row of that id, or SIZE_MAX. */
 size_t lk_ids_find(const lk_ids *ids, linkd_cell cell);
+
+/* The first column of `path` looks like ids, and a mistake in it makes row
+ * numbers of them. Said, unless --quiet; or LINKD_E_DATA with a hint. */
+void lk_ids_flaw_warn(const lk_cli *cli, const char *path,
+                      const linkd_id_trial *flaw);
+LINKD_MUST_CHECK int lk_ids_flaw_fail(lk_cli *cli, const char *path,
+                                      const linkd_id_trial *flaw,
+                                      linkd_error *err);
 
 #endif

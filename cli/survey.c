@@ -41,7 +41,8 @@ typedef struct survey {
     size_t column;
     uint64_t lacking_row; /* the first without the named field, or 0 */
     uint64_t lacking_line;
-    bool is_unique; /* all ids so far are there and differ */
+    bool is_unique;       /* all ids so far are there and differ */
+    linkd_id_trial trial; /* of rows in the window, or without an id */
 } survey;
 
 /* False if it was there. */
@@ -80,16 +81,35 @@ static int window_shrink(window *w, linkd_error *err)
     return LINKD_OK;
 }
 
-static int window_add(window *w, linkd_cell id, bool *ret_is_new,
-                      linkd_error *err)
+static uint64_t fingerprint(linkd_cell id)
 {
     uint64_t hash = XXH3_64bits(id.bytes, id.len);
+
+    return hash + (hash == 0); /* 0 marks an empty slot */
+}
+
+/* Looks at an id, or at a record without one. */
+static int window_add(survey *s, const linkd_record *record, linkd_cell id,
+                      bool *ret_is_new, linkd_error *err)
+{
+    window *w = &s->window;
+    uint64_t hash = fingerprint(id);
+    bool is_narrowed = false;
     int rc = LINKD_OK;
 
-    hash += hash == 0; /* 0 marks an empty slot */
-    *ret_is_new = hash < w->low || hash > w->high || slots_add(w, hash);
-    while (rc == LINKD_OK && w->n_used > w->n_slots / 2)
+    *ret_is_new = true;
+    if (id.len > 0 && (hash < w->low || hash > w->high))
+        return LINKD_OK;
+    *ret_is_new = id.len > 0 && slots_add(w, hash);
+    linkd_id_trial_add(&s->trial, s->reader, record, id, *ret_is_new, 0);
+    while (rc == LINKD_OK && w->n_used > w->n_slots / 2) {
         rc = window_shrink(w, err);
+        is_narrowed = true;
+    }
+    if (is_narrowed) {
+        s->trial.n_rows = w->n_used;
+        s->trial.n_bad = 0;
+    }
     return rc;
 }
 
@@ -136,13 +156,10 @@ static bool id_column_find(survey *s, const linkd_record *record)
 static int id_add(survey *s, const linkd_record *record, linkd_error *err)
 {
     linkd_cell id = id_cell(s, record);
-    bool is_there = id.kind != LINKD_CELL_MISSING && id.len > 0;
-    bool is_new = true;
-    int rc = LINKD_OK;
+    bool is_new;
+    int rc = window_add(s, record, id, &is_new, err);
 
-    if (is_there)
-        rc = window_add(&s->window, id, &is_new, err);
-    s->is_unique = is_there && is_new;
+    s->is_unique = s->is_unique && is_new;
     if (rc != LINKD_OK || s->is_unique || s->id_name == NULL)
         return rc;
     rc = lk_id_check(s->path, record, s->id_name, id, err);
@@ -182,12 +199,13 @@ static int pass_read(survey *s, linkd_error *err)
     int rc = LINKD_OK;
 
     s->n_rows = 0;
+    s->trial = (linkd_id_trial){0};
     while (rc == LINKD_OK) {
         rc = linkd_reader_next(s->reader, &record, &more, err);
         if (rc != LINKD_OK || !more)
             break;
         s->n_rows++;
-        if (s->is_unique && id_column_find(s, &record))
+        if (id_column_find(s, &record))
             rc = id_add(s, &record, err);
         if (rc == LINKD_OK && s->n_rows % 1024 == 0)
             rc = lk_progress_report(s->progress, "read",
@@ -255,6 +273,7 @@ int lk_survey_file(const char *path, linkd_format format, const char *id_column,
         return rc;
     ret_survey->n_rows = s.n_rows;
     ret_survey->id_column = s.is_unique ? s.column : LINKD_COLUMN_NONE;
+    ret_survey->id_trial = s.trial;
     return LINKD_OK;
 }
 
@@ -274,8 +293,12 @@ int lk_survey_input(lk_cli *cli, const char *path, linkd_format format,
     int rc;
 
     *ret_survey = (lk_survey){.id_column = LINKD_COLUMN_NONE};
-    if (lk_is_pipe(path))
+    if (lk_is_pipe(path)) {
+        if (id_column == NULL && !cli->args.quiet)
+            (void)fprintf(stderr, "ids are row numbers: a pipe cannot be "
+                                  "looked through before (--id)\n");
         return LINKD_OK;
+    }
     rc = lk_survey_file(path, format, id_column, LK_SURVEY_SLOTS,
                         &cli->progress, ret_survey, err);
     if (rc == LINKD_OK)

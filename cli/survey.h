@@ -10,7 +10,9 @@
 
 typedef struct lk_survey {
     uint64_t n_rows;
-    size_t id_column; /* LINKD_COLUMN_NONE: row numbers */
+    size_t id_column;        /* LINKD_COLUMN_NONE: row numbers */
+    linkd_id_trial id_trial; /* of the first column, if none was named; of a
+                                long file a part of the rows is looked at */
 } lk_survey;
 
 /* Reads a regular file once or more often: counts its rows, checks it as a
@@ -27,7 +29,7 @@ LINKD_MUST_CHECK int lk_survey_file(const char *path, linkd_format format,
 /* A pipe, which can be read only once? */
 bool lk_is_pipe(const char *path);
 /* The same of an input, with a hint if there is no such column; a pipe has
- * neither rows nor an id column. */
+ * neither rows nor an id column, which is said where none was named. */
 LINKD_MUST_CHECK int lk_survey_input(lk_cli *cli, const char *path,
                                      linkd_format format, const char *id_column,
                                      lk_survey *ret_survey, linkd_error *err);

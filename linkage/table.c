@@ -11,8 +11,8 @@
  * Ids are checked as the rows come: a repeated id is reported with its line,
  * and before the rest of a long file is read. Only whether a JSONL file lacks
  * the named column, or just its first row does, is told by all of it. Without
- * a named id column the first column is tried, and given up at its first empty
- * or repeated value. */
+ * a named id column the first column is tried to the end, since how many values
+ * are empty or repeated tells whether these are ids with a mistake. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +35,7 @@ struct linkd_table {
     size_t *row_starts;
     size_t n_rows, row_starts_capacity;
     size_t id_column;
+    linkd_id_trial id_trial; /* of the first column, if none was named */
     size_t text_column;
     linkd_str *row_numbers; /* the ids, if id_column is LINKD_COLUMN_NONE */
 };
@@ -190,19 +191,20 @@ static int id_add(id_check *check, const linkd_reader *reader,
     id = linkd_table_cell(table, row, table->id_column);
     if (id.len > 0)
         rc = lk_strset_add(&check->seen, row, &equal_row, err);
-    if (rc != LINKD_OK || (id.len > 0 && equal_row == row))
+    if (rc == LINKD_OK && check->name == NULL)
+        linkd_id_trial_add(&table->id_trial, reader, record, id,
+                           equal_row == row,
+                           equal_row == row ? 0 : equal_row + 1);
+    if (rc != LINKD_OK || check->name == NULL ||
+        (id.len > 0 && equal_row == row))
         return rc;
-    if (check->name != NULL && id.len > 0)
+    if (id.len > 0)
         return id_fail_repeated(check, record, equal_row,
                                 (linkd_str){id.bytes, id.len}, err);
-    if (check->name != NULL)
-        return id_fail(check, record->row, record->line,
-                       id.kind == LINKD_CELL_MISSING ? "the id is missing"
-                                                     : "the id is empty",
-                       err);
-    table->id_column = LINKD_COLUMN_NONE;
-    lk_strset_clear(&check->seen);
-    return LINKD_OK;
+    return id_fail(check, record->row, record->line,
+                   id.kind == LINKD_CELL_MISSING ? "the id is missing"
+                                                 : "the id is empty",
+                   err);
 }
 
 static int row_numbers_make(linkd_table *table, linkd_error *err)
@@ -225,6 +227,11 @@ static int row_numbers_make(linkd_table *table, linkd_error *err)
 size_t linkd_table_id_column(const linkd_table *table)
 {
     return table->id_column;
+}
+
+const linkd_id_trial *linkd_table_id_flaw(const linkd_table *table)
+{
+    return linkd_id_trial_is_flawed(&table->id_trial) ? &table->id_trial : NULL;
 }
 
 linkd_str linkd_table_id(const linkd_table *table, size_t row)
@@ -318,6 +325,8 @@ static int table_fill(linkd_table *table, linkd_reader *reader, id_check *check,
     if (rc == LINKD_OK && table->n_rows > 0 &&
         id_column_is_lacking(check, reader))
         rc = name_fail(check, err);
+    if (table->id_trial.row != 0)
+        table->id_column = LINKD_COLUMN_NONE;
     if (rc == LINKD_OK)
         rc = columns_copy(table, reader, err);
     if (rc == LINKD_OK && table->id_column == LINKD_COLUMN_NONE)

@@ -94,6 +94,30 @@ size_t linkd_reader_find_column(const linkd_reader *reader, linkd_str name);
 uint64_t linkd_reader_bytes_done(const linkd_reader *reader);
 uint64_t linkd_reader_bytes_total(const linkd_reader *reader);
 
+/* ---- the column of the ids ---------------------------------------------- */
+
+/* How the first column does as the ids, where none was named: one repeated
+ * value makes row numbers of all ids, and nobody wants that of a column that
+ * would have had them. {0} before the first row. */
+typedef struct linkd_id_trial {
+    uint64_t n_rows;    /* looked at */
+    uint64_t n_bad;     /* of these, without a value or with an earlier one's */
+    uint64_t row, line; /* the first bad one; 0: none */
+    uint64_t equal_row; /* that has its value, too; 0: unknown */
+    lk_label column;
+    lk_label value;  /* of the first bad row; empty: it has none */
+    bool has_blanks; /* a value has white space, as names have and ids do not */
+} linkd_id_trial;
+
+/* `equal_row` is an earlier row with the same `id`; 0: unknown, or `is_new`. */
+void linkd_id_trial_add(linkd_id_trial *trial, const linkd_reader *reader,
+                        const linkd_record *record, linkd_cell id, bool is_new,
+                        uint64_t equal_row);
+/* Are these ids with a mistake? At most half of the rows are bad and the column
+ * is called so (id, key, sku, uuid, guid, …_id, …Id), or 1 of 20 at most and
+ * no value has white space. */
+bool linkd_id_trial_is_flawed(const linkd_id_trial *trial);
+
 /* A whole table in memory. */
 typedef struct linkd_table linkd_table;
 
@@ -126,6 +150,9 @@ size_t linkd_table_find_column(const linkd_table *table, linkd_str name);
 linkd_cell linkd_table_cell(const linkd_table *table, size_t row,
                             size_t column);
 size_t linkd_table_id_column(const linkd_table *table);
+/* Why ids are row numbers although the first column looks like ids, borrowed
+ * from the table; NULL: this is not so. */
+const linkd_id_trial *linkd_table_id_flaw(const linkd_table *table);
 linkd_str linkd_table_id(const linkd_table *table, size_t row);
 /* A column that holds a row's text as it is embedded when evidence is gathered,
  * in place of the columns that are compared; it is not compared itself. A new

@@ -63,6 +63,36 @@ static void no_repeated_id_escapes(void **state)
     }
 }
 
+/* Of 3,000 rows the window holds some thirty, which tell it as well. */
+static void one_repeated_id_is_a_flaw_and_many_are_none(void **state)
+{
+    lk_survey s;
+    linkd_error err;
+
+    (void)state;
+    ids_append("t.csv", "w", 0, 3000);
+    ids_append("t.csv", "a", 7, 1);
+    file_write("names.csv", "name,x\na,1\nb,1\na,1\nb,1\n");
+    assert_int_equal(survey("t.csv", NULL, &s, &err), LINKD_OK);
+    assert_int_equal(s.id_column, LINKD_COLUMN_NONE);
+    assert_true(linkd_id_trial_is_flawed(&s.id_trial));
+    assert_int_equal(s.id_trial.row, 3001);
+    assert_int_equal(s.id_trial.line, 3002);
+    assert_string_equal(s.id_trial.value.text, "k7");
+    assert_int_equal(survey("names.csv", NULL, &s, &err), LINKD_OK);
+    assert_false(linkd_id_trial_is_flawed(&s.id_trial));
+    /* a third of all rows repeat; the first 2,000 do not */
+    ids_append("t.csv", "w", 0, 2000);
+    ids_append("t.csv", "a", 0, 1000);
+    assert_int_equal(survey("t.csv", NULL, &s, &err), LINKD_OK);
+    assert_int_equal(s.id_column, LINKD_COLUMN_NONE);
+    assert_true(s.id_trial.n_bad * 20 > s.id_trial.n_rows);
+    file_write("t.csv", "id,x\na,1\n,1\nb,1\n");
+    assert_int_equal(survey("t.csv", NULL, &s, &err), LINKD_OK);
+    assert_true(linkd_id_trial_is_flawed(&s.id_trial));
+    assert_int_equal(s.id_trial.row, 2);
+}
+
 static void a_named_column_must_be_unique_and_full(void **state)
 {
     lk_survey s;
@@ -125,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(unique_ids_are_recognised_in_many_passes),
         TEST(no_repeated_id_escapes),
+        TEST(one_repeated_id_is_a_flaw_and_many_are_none),
         TEST(a_named_column_must_be_unique_and_full),
         TEST(an_unknown_id_column_is_wrong_usage),
         TEST(a_field_that_comes_late_is_missing_and_not_unknown),

@@ -95,6 +95,19 @@ assert json.loads(sys.argv[1]) == json.load(open("in.jsonl"))' "$output"
     cmp rows.csv out.csv
 }
 
+@test "ids of which one repeats are not replaced by row numbers" {
+    firms_make
+    sed -i 's/^5,/1,/' firms.csv
+    refused 1 'column "key" looks like ids, but row 5 (line 6) has "1" again' \
+        "$LINKCTL" collection import firms firms.csv
+    [[ "$stderr" == *"hint: --id names"* ]]
+    "$LINKCTL" collection export firms --id key -q -o out.csv
+    [ "$(wc -l <out.csv)" -eq 6 ] # and nothing was stored
+    run --separate-stderr bash -c '"$LINKCTL" collection import firms - <firms.csv'
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"ids are row numbers"* ]]
+}
+
 @test "a field that is called as the ids' column is not overwritten" {
     printf 'key,id\na,1\n' >in.csv
     "$LINKCTL" collection create c -q

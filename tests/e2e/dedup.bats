@@ -33,6 +33,19 @@ END
     [ -f entities.csv.manifest.json ]
 }
 
+@test "ids of which one repeats become row numbers, and that is said" {
+    people_make
+    sed -i 's/^d,/b,/' people.csv
+    for command in "dedup people.csv --min-score 0.9 -o e.csv" "embed people.csv -o v.jsonl"; do
+        # shellcheck disable=SC2086
+        run --separate-stderr "$LINKCTL" $command -m tiny
+        [ "$status" -eq 0 ]
+        [[ "$stderr" == *'people.csv: column "id" looks like ids, but row 4 (line 5) has "b" again'*": ids are row numbers"* ]]
+    done
+    run --separate-stderr "$LINKCTL" dedup people.csv -m tiny --min-score 0.9 -q -o e.csv
+    [ -z "$stderr" ]
+}
+
 @test "the summary tells of rows without text and of texts that were cut" {
     { echo id,name; echo 1,; printf '2,%s\n' "$(yes word | head -n 2000 | tr '\n' ' ')"; } >t.csv
     for command in "dedup t.csv" "link t.csv t.csv" "embed t.csv"; do

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -132,6 +133,76 @@ static void without_a_unique_first_column_row_numbers_are_the_ids(void **state)
         assert_str(linkd_table_id(table, 2), "3");
         linkd_table_free(table);
     }
+}
+
+/* A table of `n` rows whose column `name` has the value `value` in row 2 and in
+ * the last one; the others differ. */
+static linkd_table *repeating_table(const char *name, const char *value, int n)
+{
+    char text[4096];
+    int len = snprintf(text, sizeof(text), "%s,v\n", name);
+
+    for (int row = 1; row <= n; row++) {
+        char *at = text + len;
+        size_t room = sizeof(text) - (size_t)len;
+
+        len += row == 2 || row == n ? snprintf(at, room, "%s,x\n", value)
+                                    : snprintf(at, room, "k%d,x\n", row);
+    }
+    return table_of("t.csv", text, NULL);
+}
+
+static bool is_flawed(const char *name, const char *value, int n)
+{
+    linkd_table *table = repeating_table(name, value, n);
+    bool flawed = linkd_table_id_flaw(table) != NULL;
+
+    assert_int_equal(linkd_table_id_column(table), LINKD_COLUMN_NONE);
+    linkd_table_free(table);
+    return flawed;
+}
+
+static void ids_with_a_mistake_are_told_with_its_rows(void **state)
+{
+    linkd_table *table = repeating_table("word", "seven", 20);
+    const linkd_id_trial *flaw = linkd_table_id_flaw(table);
+
+    (void)state;
+    assert_non_null(flaw);
+    assert_string_equal(flaw->column.text, "word");
+    assert_string_equal(flaw->value.text, "seven");
+    assert_int_equal(flaw->row, 20);
+    assert_int_equal(flaw->line, 21);
+    assert_int_equal(flaw->equal_row, 2);
+    assert_int_equal(flaw->n_rows, 20);
+    assert_int_equal(flaw->n_bad, 1);
+    linkd_table_free(table);
+    table = table_of("t.csv", "id,v\na,1\n,2\n", NULL);
+    flaw = linkd_table_id_flaw(table);
+    assert_non_null(flaw);
+    assert_string_equal(flaw->value.text, "");
+    assert_int_equal(flaw->row, 2);
+    linkd_table_free(table);
+}
+
+static void names_and_groups_are_no_ids_with_a_mistake(void **state)
+{
+    linkd_table *table = table_of("t.csv", "id,v\na,1\nb,2\n", NULL);
+
+    (void)state;
+    assert_null(linkd_table_id_flaw(table));
+    linkd_table_free(table);
+    assert_true(is_flawed("word", "seven", 20));
+    assert_false(is_flawed("word", "seven", 19));
+    assert_false(is_flawed("word", "ann lee", 20));
+    assert_true(is_flawed("ID", "ann lee", 3));
+    assert_true(is_flawed("sku", "seven", 3));
+    assert_true(is_flawed("product_id", "seven", 3));
+    assert_true(is_flawed("productId", "seven", 3));
+    assert_false(is_flawed("paid", "seven", 3));
+    table = table_of("t.csv", "group_id,v\na,1\na,2\na,3\n", NULL);
+    assert_null(linkd_table_id_flaw(table));
+    linkd_table_free(table);
 }
 
 static void a_json_table_without_keys_has_row_numbers(void **state)
@@ -345,6 +416,8 @@ int main(void)
         cmocka_unit_test(rows_before_a_json_key_was_seen_miss_it),
         cmocka_unit_test(a_first_column_of_unique_values_is_the_id),
         cmocka_unit_test(without_a_unique_first_column_row_numbers_are_the_ids),
+        cmocka_unit_test(ids_with_a_mistake_are_told_with_its_rows),
+        cmocka_unit_test(names_and_groups_are_no_ids_with_a_mistake),
         cmocka_unit_test(a_json_table_without_keys_has_row_numbers),
         cmocka_unit_test(a_named_column_is_the_id),
         cmocka_unit_test(a_named_id_column_must_exist),

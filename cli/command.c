@@ -2,7 +2,9 @@
  * threads, tables, and the second line of an error message. */
 #include "cli/command.h"
 
+#include <dirent.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli/columns.h"
 #include "cli/ids.h"
@@ -28,15 +30,45 @@ void lk_cli_hint(lk_cli *cli, const char *format, ...)
     (void)!lk_buf_append(&cli->hint, line, strlen(line), NULL);
 }
 
+/* A model of the store that `model` may mean: written with its owner, in other
+ * letter case, or cut short; of several the first in order. */
+static void model_near(const char *model, lk_buf *ret_name)
+{
+    const char *slash = strrchr(model, '/');
+    const char *name = slash != NULL ? slash + 1 : model;
+    lk_buf store = {0};
+    DIR *dir = NULL;
+
+    if (name[0] != '\0' && name[0] != '.' &&
+        linkd_encoder_store_path(&store, NULL) == LINKD_OK)
+        dir = opendir(store.data);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        if (strncasecmp(entry->d_name, name, strlen(name)) != 0 ||
+            (ret_name->len > 0 && strcmp(ret_name->data, entry->d_name) < 0))
+            continue;
+        lk_buf_reset(ret_name);
+        (void)!lk_buf_printf(ret_name, NULL, "%s", entry->d_name);
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    lk_buf_clear(&store);
+}
+
 static int model_find(lk_cli *cli, const char *model, lk_buf *ret_path,
                       linkd_error *err)
 {
     int rc = linkd_encoder_find(model, ret_path, err);
+    lk_buf near = {0};
 
     if (rc == LINKD_E_ARG)
+        model_near(model, &near);
+    if (rc == LINKD_E_ARG && near.len > 0)
+        lk_cli_hint(cli, "there is a model \"%s\"", near.data);
+    else if (rc == LINKD_E_ARG)
         lk_cli_hint(cli,
                     "linkctl model pull downloads a model, linkctl model add "
                     "imports one");
+    lk_buf_clear(&near);
     return rc;
 }
 

@@ -75,6 +75,16 @@ assert struct.pack("<64f", *numbers) == data
 END
 }
 
+@test "a model that is called by nearly its name is suggested" {
+    printf 'id,x\na,1\n' >t.csv
+    for name in owner/tiny TINY tin; do
+        refused 2 'there is no model' "$LINKCTL" embed t.csv -m "$name"
+        [[ "$stderr" == *'hint: there is a model "tiny"' ]]
+    done
+    refused 2 'there is no model' "$LINKCTL" embed t.csv -m owner/huge
+    [[ "$stderr" == *"hint: linkctl model pull"* ]]
+}
+
 @test "ids are row numbers where the first column repeats" {
     printf 'name,x\na,1\na,2\n' >t.csv
     run --separate-stderr "$LINKCTL" embed t.csv -m tiny -q

@@ -92,8 +92,8 @@ static bool str_equals(linkd_str str, const char *word)
     return str.len == strlen(word) && memcmp(str.bytes, word, str.len) == 0;
 }
 
-/* JSON numbers only: strtod would take "inf", "0x1p3" and blanks too. */
-static bool number_parse(linkd_str literal, double *ret_number)
+/* strtod alone would take "inf", "0x1p3" and blanks too. */
+bool lk_field_number_parse(linkd_str literal, double *ret_number)
 {
     char text[NUMBER_MAX_BYTES + 1];
     double number;
@@ -124,7 +124,7 @@ static lk_field_key_kind literal_key(lk_key *key, uint32_t collection,
         lk_field_key_add_bool(key, is_true);
         return LK_FIELD_KEY_BOOL;
     }
-    if (number_parse(field->value, &number)) {
+    if (lk_field_number_parse(field->value, &number)) {
         lk_field_key_begin(key, collection, field->name, LK_FIELD_KEY_NUMBER);
         lk_field_key_add_number(key, number);
         return LK_FIELD_KEY_NUMBER;

@@ -6,6 +6,7 @@
  *
  *   city = "Oslo"    ─► seek (city, text, "Oslo") … 17, 40, 41 ─► 0…1…11…
  *   age < 30         ─► seek (age, number) … until 30          ─► 1…1…10…
+ *   age < 30         ─► seek (age, text, "+") … until "9…"     ─► 0…1…00…
  *   and, or, not     ─► words of both
  *
  * A node adds its bits to the words that it is given, so OR needs no memory of
@@ -198,17 +199,26 @@ typedef struct evaluation {
     size_t n_words;
 } evaluation;
 
-/* Adds the record of a key, and asks stop_cb when it is time to. */
-static int key_add(evaluation *s, uint64_t *words, linkd_str key,
-                   linkd_error *err)
+/* Asks stop_cb when it is time to. */
+static int key_count(evaluation *s, linkd_error *err)
 {
-    uint64_t number = lk_key_tail_u64(key);
-
     if (++s->n_keys == KEYS_PER_STOP) {
         s->n_keys = 0;
         if (s->stop_cb != NULL && s->stop_cb(s->stop_ctx))
             return lk_fail(err, LINKD_E_CANCELLED, "the filter was stopped");
     }
+    return LINKD_OK;
+}
+
+/* Adds the record of a key. */
+static int key_add(evaluation *s, uint64_t *words, linkd_str key,
+                   linkd_error *err)
+{
+    uint64_t number = lk_key_tail_u64(key);
+    int rc = key_count(s, err);
+
+    if (rc != LINKD_OK)
+        return rc;
     if (number >= s->n_bits)
         return lk_fail(err, LINKD_E_DATA,
                        "a filter's key names a record that never was");
@@ -300,6 +310,57 @@ static bool range_is_at_lower(const range *r, linkd_str key)
            lk_str_starts_with(key, lk_key_str(&r->lower));
 }
 
+static bool range_has(const linkd_filter *filter, double number)
+{
+    const linkd_value *lower = filter->lower;
+    const linkd_value *upper = filter->upper;
+
+    if (lower != NULL && (filter->lower_excluded ? number <= lower->number
+                                                 : number < lower->number))
+        return false;
+    return upper == NULL || (filter->upper_excluded ? number < upper->number
+                                                    : number <= upper->number);
+}
+
+/* Adds the records whose value is a text that is a number in a range of numbers:
+ * those of CSV are texts. Texts are in the order of their bytes, so all that
+ * begin like a number are looked at. */
+static int text_numbers_add(evaluation *s, const linkd_filter *filter,
+                            uint64_t *words, linkd_error *err)
+{
+    lk_key prefix, first;
+    linkd_str key, value;
+    bool found = false;
+    int rc;
+
+    lk_field_key_begin(&prefix, s->view->collection, filter->field,
+                       LK_FIELD_KEY_TEXT);
+    first = prefix;
+    lk_key_add_u8(&first, '+'); /* before '-', '.' and the digits */
+    rc = lk_cursor_seek(s->fields, lk_key_str(&first), &key, &value, &found,
+                        err);
+    while (rc == LINKD_OK && found &&
+           lk_str_starts_with(key, lk_key_str(&prefix)) &&
+           (unsigned char)key.bytes[prefix.len] <= '9') {
+        linkd_str text = {key.bytes + prefix.len,
+                          key.len - prefix.len - LK_FIELD_TEXT_TAIL};
+        double number;
+
+        rc = lk_field_number_parse(text, &number) && range_has(filter, number)
+                 ? key_add(s, words, key, err)
+                 : key_count(s, err);
+        if (rc == LINKD_OK)
+            rc = lk_cursor_next(s->fields, &key, &value, &found, err);
+    }
+    return rc;
+}
+
+static bool is_of_numbers(const linkd_filter *filter)
+{
+    return (filter->lower != NULL ? filter->lower : filter->upper)->kind ==
+           LINKD_VALUE_NUMBER;
+}
+
 static int range_add(evaluation *s, const linkd_filter *filter, uint64_t *words,
                      linkd_error *err)
 {
@@ -318,6 +379,8 @@ static int range_add(evaluation *s, const linkd_filter *filter, uint64_t *words,
         if (rc == LINKD_OK)
             rc = lk_cursor_next(s->fields, &key, &value, &found, err);
     }
+    if (rc == LINKD_OK && is_of_numbers(filter))
+        rc = text_numbers_add(s, filter, words, err);
     return rc;
 }
 
@@ -328,8 +391,16 @@ static int values_add(evaluation *s, const linkd_filter *filter,
     int rc = LINKD_OK;
 
     for (size_t i = 0; i < filter->n_values && rc == LINKD_OK; i++) {
-        value_key(s, filter->field, &filter->values[i], &key);
+        const linkd_value *value = &filter->values[i];
+
+        value_key(s, filter->field, value, &key);
         rc = prefix_add(s, &key, words, err);
+        if (rc == LINKD_OK && value->kind == LINKD_VALUE_NUMBER)
+            rc = text_numbers_add(s,
+                                  &(linkd_filter){.field = filter->field,
+                                                  .lower = value,
+                                                  .upper = value},
+                                  words, err);
     }
     return rc;
 }

@@ -578,9 +578,11 @@ typedef struct linkd_value {
 } linkd_value;
 
 typedef enum linkd_filter_op {
-    LINKD_FILTER_EQ,     /* the field has the value: kind and content */
+    LINKD_FILTER_EQ,     /* the field has the value: kind and content, but for
+                            a number also a text that is one */
     LINKD_FILTER_IN,     /* one of the values */
-    LINKD_FILTER_RANGE,  /* text bytewise, numbers by size */
+    LINKD_FILTER_RANGE,  /* text bytewise, numbers by size, with texts that are
+                            numbers */
     LINKD_FILTER_EXISTS, /* the field is there and not null */
     LINKD_FILTER_AND,    /* of no children: everything */
     LINKD_FILTER_OR,     /* of no children: nothing */

@@ -193,6 +193,8 @@ LINKD_MUST_CHECK int lk_chunk_open(linkd_str key, linkd_str value, size_t dim,
  * and order holds up to the cut. Literals that are arrays or objects only exist.
  */
 #define LK_FIELD_TEXT_MAX ((size_t)200)
+/* Behind a text that was not cut: a zero, and the record's number. */
+#define LK_FIELD_TEXT_TAIL (1 + sizeof(uint64_t))
 typedef enum lk_field_key_kind {
     LK_FIELD_KEY_EXISTS = 0,
     LK_FIELD_KEY_NUMBER = 1,
@@ -208,6 +210,8 @@ void lk_field_key_begin(lk_key *key, uint32_t collection, linkd_str field,
                         lk_field_key_kind kind);
 void lk_field_key_add_text(lk_key *key, linkd_str text);
 void lk_field_key_add_number(lk_key *key, double number); /* not NaN */
+/* Is the text, or JSON literal, wholly a number in decimal digits? */
+bool lk_field_number_parse(linkd_str literal, double *ret_number);
 void lk_field_key_add_bool(lk_key *key, bool boolean);
 /* What a stored field's value is to filters: its kind, and its key up to and
  * without the number. EXISTS for what has no value to compare with: arrays,

@@ -156,7 +156,7 @@ static void equality_is_of_kind_and_content(void **state)
     linkd_value values[] = {text("Oslo"), text(""), number(31), text("31"),
                             boolean(false)};
     const char *fields[] = {"city", "city", "age", "age", "tags"};
-    const char *letters[] = {"ab", "e", "ac", "e", "c"};
+    const char *letters[] = {"ab", "e", "ace", "e", "c"};
 
     (void)state;
     for (size_t i = 0; i < 5; i++) {
@@ -189,13 +189,13 @@ static void ranges_hold_or_leave_out_their_bounds(void **state)
     linkd_filter filter = range("age", &low, &high);
 
     (void)state;
-    filter_finds(&filter, "abc");
+    filter_finds(&filter, "abce");
     filter.lower_excluded = true;
-    filter_finds(&filter, "ac");
+    filter_finds(&filter, "ace");
     filter.upper_excluded = true;
     filter_finds(&filter, "");
     filter = range("age", &high, NULL);
-    filter_finds(&filter, "acd");
+    filter_finds(&filter, "acde");
     filter = range("city", &oslo, NULL);
     filter_finds(&filter, "abcf");
     filter.lower_excluded = true;
@@ -206,6 +206,39 @@ static void ranges_hold_or_leave_out_their_bounds(void **state)
     filter_finds(&filter, "abe");
     filter = range("city", &west, &oslo);
     filter_finds(&filter, "");
+}
+
+/* A CSV's cells are texts, and its prices were found by no range. */
+static void numbers_are_compared_with_texts_that_are_numbers(void **state)
+{
+    static const person priced[] = {
+        {"gus", NULL, "'9.5", NULL},   {"hal", NULL, "'-7", NULL},
+        {"ian", NULL, "'+12", NULL},   {"joe", NULL, "'.5e1", NULL},
+        {"kim", NULL, "'9 kg", NULL},  {"lea", NULL, "' 9", NULL},
+        {"mia", NULL, "'1,000", NULL}, {"ned", NULL, "'nine", NULL},
+    };
+    linkd_value low = number(5);
+    linkd_value high = number(12);
+    linkd_value least = number(-100);
+    linkd_value twelve = text("12");
+    linkd_filter filter = range("age", &low, &high);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(priced) / sizeof(*priced); i++)
+        person_put(&priced[i]);
+    filter_finds(&filter, "gij");
+    filter.lower_excluded = true;
+    filter_finds(&filter, "gi");
+    filter.upper_excluded = true;
+    filter_finds(&filter, "g");
+    filter = range("age", &least, &low);
+    filter_finds(&filter, "bhj");
+    filter = equal("age", &high);
+    filter_finds(&filter, "i");
+    filter = equal("age", &twelve);
+    filter_finds(&filter, "");
+    filter = range("age", NULL, &twelve);
+    filter_finds(&filter, "hijlm");
 }
 
 static void trees_combine_what_their_parts_find(void **state)
@@ -225,13 +258,13 @@ static void trees_combine_what_their_parts_find(void **state)
     (void)state;
     filter_finds(&exists, "bcd");
     filter_finds(&both, "a");
-    filter_finds(&either, "abc");
-    filter_finds(&neither, "def");
+    filter_finds(&either, "abce");
+    filter_finds(&neither, "df");
     filter_finds(&all, "abcdef");
     filter_finds(&none, "");
     filter_finds(&tree, "d");
     assert_int_equal(delete_one("dan").n_deleted, 1);
-    filter_finds(&neither, "ef");
+    filter_finds(&neither, "f");
     filter_finds(&all, "abcef");
 }
 
@@ -434,6 +467,7 @@ int main(void)
         TEST(equality_is_of_kind_and_content),
         TEST(one_of_several_values_is_enough),
         TEST(ranges_hold_or_leave_out_their_bounds),
+        TEST(numbers_are_compared_with_texts_that_are_numbers),
         TEST(trees_combine_what_their_parts_find),
         TEST(a_changed_record_is_found_by_what_it_says_now),
         TEST(long_texts_are_told_apart_behind_the_cut),

@@ -212,6 +212,33 @@ static void attach_joins_records_of_every_generation(void **state)
     store_check();
 }
 
+/* With all that was told of the match. */
+static void a_repeated_attach_gets_the_first_ones_answer(void **state)
+{
+    const call c = {.handler = lk_handle_attach,
+                    .collection = "firms",
+                    .body = "{\"id\":\"twin\",\"fields\":{\"name\":"
+                            "\"quartz zigzag 0\"}}",
+                    .key = "key-1"};
+    lk_buf first = {0};
+
+    (void)state;
+    firms_make();
+    start("other");
+    assert_int_equal(call_run(&c), 200);
+    assert_text_at("match.id", "r0");
+    assert_json_at("match.generation", "1");
+    assert_text_at("match.way", "fuse");
+    assert_int_equal(lk_buf_append(&first, last.body.data, last.body.len, NULL),
+                     LINKD_OK);
+    upgrade_do(lk_handle_upgrade_backfill, NULL);
+    assert_int_equal(call_run(&c), 200);
+    assert_true(last.replayed);
+    assert_int_equal(last.body.len, first.len);
+    assert_memory_equal(last.body.data, first.data, first.len);
+    lk_buf_clear(&first);
+}
+
 /* Twins of which one has moved on are one entity all the same. */
 static void dedup_finds_twins_of_two_generations(void **state)
 {
@@ -393,6 +420,7 @@ int main(void)
         TEST(a_record_shows_the_vector_that_it_has),
         TEST(vectors_say_of_which_generation_they_are),
         TEST(attach_joins_records_of_every_generation),
+        TEST(a_repeated_attach_gets_the_first_ones_answer),
         TEST(dedup_finds_twins_of_two_generations),
         TEST(scores_of_jobs_keep_their_meaning),
         TEST(a_link_finds_partners_of_two_generations),

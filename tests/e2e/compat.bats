@@ -111,6 +111,20 @@ END
     [ "$(grep -c '^[a-z]* *model\|^mapped\|^fused' table.txt)" -eq 4 ]
 }
 
+@test "no share of a gain is told where the new model gains nothing" {
+    "$LINKCTL" compat fit --from old.npy --to new.npy -o worse.map -q
+    worse() {
+        judge worse.map --old-gallery new.npy --new-gallery old.npy \
+            --old-queries q-new.npy --new-queries q-old.npy "$@"
+    }
+    worse --json >worse.json
+    [ "$(grep -o '"gain":null' worse.json | wc -l)" -eq 4 ]
+    worse >worse.txt
+    # five figures, and what became of the first hits: nothing between
+    [ "$(grep -c ' to [-+0-9.]*) *+[0-9.]* -[0-9.]* %$' worse.txt)" -eq 4 ]
+    [[ "$(head -n 1 worse.txt)" == *"GAIN HAD (95 %)"* ]]
+}
+
 @test "the lossless head keeps the new model's own scores" {
     "$LINKCTL" compat fit --from new.npy --to old.npy --head bt2 -o bt2.map -q
     "$LINKCTL" compat map bt2.map q-new.npy -o z.npy -q

@@ -244,7 +244,8 @@ static void every_step_is_reported(void **state)
     linkd_progress progress = {progress_note, seen};
 
     assert_int_equal(dedup_run(f, &progress), LINKD_OK);
-    assert_string_equal(seen, "encode 0/8 encode 8/8 search 6/6 cluster 0/6 cluster 6/6 ");
+    assert_string_equal(
+        seen, "encode 0/8 encode 8/8 search 6/6 cluster 0/6 cluster 6/6 ");
 }
 
 static void memory_that_runs_out_is_reported(void **state)

@@ -49,9 +49,10 @@ typedef struct making {
     linkd_pair_scales *scales;
 } making;
 
-static int anchors_read(making *m, size_t place, uint32_t generation,
+static int anchors_read(making *m, size_t place, const linkd_generation *g,
                         linkd_error *err)
 {
+    uint32_t generation = g->number;
     linkd_str bytes;
     bool found = false;
     float *vectors = NULL;
@@ -62,7 +63,8 @@ static int anchors_read(making *m, size_t place, uint32_t generation,
 
     if (rc == LINKD_OK && found)
         rc = linkd_vectors_decode(bytes, &m->arena, &vectors, &n, &dim, err);
-    if (rc == LINKD_OK && (n == 0 || (place > 0 && n != m->n_anchors)))
+    if (rc == LINKD_OK &&
+        (n == 0 || dim != g->dim || (place > 0 && n != m->n_anchors)))
         rc = lk_fail(err, LINKD_E_DATA,
                      "damaged database: generation %u has other anchors",
                      (unsigned)generation);
@@ -127,13 +129,14 @@ static int mapped_fit(making *m, size_t i, size_t j, const linkd_quantiles *own,
     return LINKD_OK;
 }
 
-static int mapped_find(making *m, const uint32_t *generations, linkd_error *err)
+static int mapped_find(making *m, const linkd_generation *generations,
+                       linkd_error *err)
 {
     linkd_quantiles own;
     int rc = LINKD_OK;
 
     for (size_t i = 0; i < m->scales->n && rc == LINKD_OK; i++)
-        rc = anchors_read(m, i, generations[i], err);
+        rc = anchors_read(m, i, &generations[i], err);
     if (rc == LINKD_OK)
         rc = strangers_score(m, 0, 0, &own, err);
     for (size_t i = 1; i < m->scales->n && rc == LINKD_OK; i++)
@@ -161,7 +164,8 @@ static size_t generations_choose(linkd_view *view, uint32_t own,
 }
 
 /* Older ones first: what is damaged of their ways is for who asks to know. */
-static int stored_find(making *m, const uint32_t *generations, linkd_error *err)
+static int stored_find(making *m, const linkd_generation *generations,
+                       linkd_error *err)
 {
     linkd_pair_scales *s = m->scales;
     const linkd_bridge *bridge = NULL;
@@ -170,8 +174,8 @@ static int stored_find(making *m, const uint32_t *generations, linkd_error *err)
     for (size_t i = s->n; i-- > 0 && rc == LINKD_OK;) {
         linkd_way way = i == 0 ? LINKD_WAY_NATIVE : LINKD_WAY_ALIGN;
 
-        rc = linkd_bridges_need(m->bridges, generations[i], m->own, &bridge,
-                                err);
+        rc = linkd_bridges_need(m->bridges, generations[i].number, m->own,
+                                &bridge, err);
         if (rc == LINKD_OK)
             s->kinds[0][i] = s->kinds[i][0] = bridge->scales[way].records;
     }
@@ -185,7 +189,6 @@ int linkd_pair_scales_make(const linkd_bridges *bridges, linkd_view *view,
                            linkd_error *err)
 {
     linkd_generation generations[LINKD_GENERATIONS_MAX] = {{0}};
-    uint32_t numbers[LINKD_GENERATIONS_MAX] = {0};
     making m = {.bridges = bridges, .view = view, .own = serving};
     int rc;
 
@@ -194,13 +197,11 @@ int linkd_pair_scales_make(const linkd_bridges *bridges, linkd_view *view,
         return lk_fail_nomem(err);
     m.scales->n = (uint32_t)generations_choose(view, serving, generations);
     m.dim = generations[0].dim;
-    for (size_t i = 0; i < m.scales->n; i++) {
-        numbers[i] = generations[i].number;
+    for (size_t i = 0; i < m.scales->n; i++)
         m.scales->models[i] = linkd_model_mark(generations[i].fingerprint);
-    }
-    rc = stored_find(&m, numbers, err);
+    rc = stored_find(&m, generations, err);
     if (rc == LINKD_OK && m.scales->n > 1)
-        rc = mapped_find(&m, numbers, err);
+        rc = mapped_find(&m, generations, err);
     lk_arena_clear(&m.arena);
     if (rc == LINKD_OK)
         *ret_scales = m.scales;

@@ -36,17 +36,23 @@ static int group_leave(void **state)
     return 0;
 }
 
+/* Half of the records are moved. */
+static void firms_open(blobs *b)
+{
+    firms_make(made);
+    firms_upgrade(b);
+    firms_move(made, N_ANCHORS / 2);
+    view = firms_view();
+    assert_int_equal(linkd_bridges_open(view, &bridges, &err), LINKD_OK);
+}
+
 static int setup(void **state)
 {
     linkd_generation generations[LINKD_GENERATIONS_MAX];
     blobs b = blobs_make(made, &fits);
     int rc = scratch_store_enter(state);
 
-    firms_make(made);
-    firms_upgrade(&b);
-    firms_move(made, N_ANCHORS / 2);
-    view = firms_view();
-    assert_int_equal(linkd_bridges_open(view, &bridges, &err), LINKD_OK);
+    firms_open(&b);
     assert_int_equal(linkd_view_generations(view, generations), 2);
     old_mark = linkd_model_mark(generations[0].fingerprint);
     new_mark = linkd_model_mark(generations[1].fingerprint);
@@ -203,6 +209,26 @@ static void bytes_say_the_same_again(void **state)
     linkd_pair_scales_free(scales);
 }
 
+/* As many, but of another model: they would be mapped as what they are not. */
+static void anchors_of_another_model_are_refused(void **state)
+{
+    blobs b = blobs_make(made, &fits);
+    linkd_pair_scales *scales = NULL;
+
+    teardown(state);
+    assert_int_equal(scratch_store_enter(state), 0);
+    lk_buf_reset(&b.bytes[BLOB_OLD_ANCHORS]);
+    assert_int_equal(linkd_vectors_encode(made->new_anchors, N_ANCHORS, NEW_DIM,
+                                          &b.bytes[BLOB_OLD_ANCHORS], &err),
+                     LINKD_OK);
+    firms_open(&b);
+    assert_int_equal(linkd_pair_scales_make(bridges, view, 2, &scales, &err),
+                     LINKD_E_DATA);
+    assert_string_equal(err.message,
+                        "damaged database: generation 1 has other anchors");
+    blobs_clear(&b);
+}
+
 static void no_memory_is_reported(void **state)
 {
     linkd_pair_scales *scales = NULL;
@@ -231,6 +257,7 @@ int main(void)
         TEST(scores_stay_in_order_and_in_range),
         TEST(an_unknown_model_is_the_one_that_serves),
         TEST(bytes_say_the_same_again),
+        TEST(anchors_of_another_model_are_refused),
         TEST(no_memory_is_reported),
     };
 

@@ -25,7 +25,8 @@ typedef struct lk_job_scales {
     linkd_rescoring rescoring; /* by this struct, which stays where it is */
 } lk_job_scales;
 
-/* What is in the job's `dir`; of two sides with scales the left one's count.
+/* What is in the job's `dir`; of two sides with scales the left one's count, and
+ * rows of a model that it never had as rows of the one that serves.
  * LINKD_E_DATA: a file is damaged. */
 LINKD_MUST_CHECK int lk_job_scales_open(const char *dir,
                                         const lk_job_tables *tables,

@@ -55,7 +55,8 @@ LINKD_MUST_CHECK int lk_upgrade_estimate(lk_service *service,
 
 /* ---- canaries ------------------------------------------------------------- */
 
-/* Encodes linkd_canaries, or linkd_picture_canaries: ret_vectors [LINKD_N_CANARIES, dim]. */
+/* Encodes linkd_canaries, or linkd_picture_canaries: ret_vectors
+ * [LINKD_N_CANARIES, dim]. */
 LINKD_MUST_CHECK int lk_canaries_embed(lk_model *model, float *ret_vectors,
                                        linkd_error *err);
 /* For every collection whose model was ever changed: that models which are there

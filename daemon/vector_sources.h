@@ -52,7 +52,8 @@ uint64_t lk_known_n_found(const lk_known *known);
  * A run that meets the same texts in the same order reads them back; at the
  * first block that is cut, damaged or of other texts the file ends, and grows
  * from there. A block is whole or it is not there, in whatever order its bytes
- * reached the disk: its check covers all of them. Synced about every five seconds of encoding. */
+ * reached the disk: its check covers all of them. Synced about every five seconds
+ * of encoding. */
 typedef struct lk_checkpoint lk_checkpoint;
 
 LINKD_MUST_CHECK int lk_checkpoint_open(const char *path,

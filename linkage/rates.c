@@ -13,7 +13,8 @@
  * What it comes to depends on what is stored, not on who asked when: a sample is of
  * the oldest records, as many as there are with all but the four highest bits set to
  * 0. It holds until that number is another one, which takes a growth by 6 to 12 %, or
- * as many vectors were written. Records that belong together and are both in the
+ * as many vectors were written; records that are deleted stay in it as long, or until
+ * linkd is started again. Records that belong together and are both in the
  * sample count as strangers; of a large collection there are few. */
 #include "linkage/linkage.h"
 

@@ -53,7 +53,13 @@ static const char *step_unit(const char *step)
 /* Parts of unequal size: how many there are tells nobody anything. */
 static bool is_in_parts(const char *step)
 {
-    return strcmp(step, "compare") == 0 || strcmp(step, "decide") == 0;
+    static const char *const in_parts[] = {"compare", "decide", "fit", "judge"};
+
+    for (size_t i = 0; i < sizeof(in_parts) / sizeof(*in_parts); i++) {
+        if (strcmp(step, in_parts[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static lk_number rate_text(const char *step, double rate)

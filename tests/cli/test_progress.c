@@ -148,6 +148,20 @@ static void a_step_in_parts_leaves_its_time(void **state)
     assert_string_equal(f->text, "decide: 3.0 s\n");
 }
 
+/* As a probe reports them: one of one when it is done. */
+static void steps_of_an_upgrade_leave_their_time(void **state)
+{
+    fixture *f = *state;
+
+    tick(f, 0, "fit", 0, 1);
+    tick(f, 3, "fit", 1, 1);
+    tick(f, 0, "judge", 0, 1);
+    tick(f, 2, "judge", 1, 1);
+    lk_meter_finish(&f->meter);
+    (void)fflush(f->out);
+    assert_string_equal(f->text, "fit: 3.0 s\njudge: 2.0 s\n");
+}
+
 static void a_step_in_parts_is_drawn_without_a_rate(void **state)
 {
     fixture *f = *state;
@@ -351,6 +365,7 @@ int main(void)
         LINES(a_step_too_short_to_time_is_not_told),
         LINES(a_step_without_a_count_leaves_its_time),
         LINES(a_step_in_parts_leaves_its_time),
+        LINES(steps_of_an_upgrade_leave_their_time),
         LINES(what_follows_a_step_that_is_done_is_not_its_time),
         LINES(work_that_is_first_reported_when_done_took_its_time),
         LINES(a_step_counts_what_its_first_word_says),

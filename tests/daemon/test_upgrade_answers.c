@@ -323,7 +323,7 @@ static score_dedup dedup_by_score(size_t n_twins)
         sizes[entities[1][i]]++;
         n_right += entities[0][i] == entities[1][i];
     }
-    for (size_t i = 0; i <= 2 * N_RECORDS; i++)
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
         n_found += sizes[i] * (sizes[i] - (sizes[i] > 0)) / 2;
     ret.f1 = 2.0 * (double)n_right / (double)(n_found + n_twins);
     return ret;

@@ -157,9 +157,9 @@ static void scores_stay_in_order_and_in_range(void **state)
     for (size_t i = 0; i < 4; i++) {
         float last = -1.0F;
 
-        for (float cosine = -1.0F; cosine <= 1.0F; cosine += 0.01F) {
-            float score = linkd_pair_scales_score(scales, marks[i / 2],
-                                                  marks[i % 2], cosine);
+        for (int percent = -100; percent <= 100; percent++) {
+            float score = linkd_pair_scales_score(
+                scales, marks[i / 2], marks[i % 2], (float)percent / 100.0F);
 
             assert_true(score >= last && score <= 1.0F);
             last = score;

@@ -168,7 +168,7 @@ static int row_check(const char *path, uint64_t row, const float *numbers,
 int lk_npy_check(lk_npy_file *npy, linkd_error *err)
 {
     size_t dim = (size_t)npy->shape.dim;
-    float *numbers = malloc(dim * sizeof(*numbers));
+    float *numbers = calloc(dim, sizeof(*numbers));
     long begin = ftell(npy->file);
     int rc = begin < 0 ? lk_fail_read(npy->path, err) : LINKD_OK;
 
